@@ -1,0 +1,1 @@
+"""See the module docstrings; this package imports nothing on its own."""

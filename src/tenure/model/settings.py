@@ -1,0 +1,26 @@
+"""Numbers a plan depends on; each is a setting with the specified default (SPEC B3), and part of the snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """Weights of B3's score and bounds of the cycle. Scores are thousandths of a point, so that they stay integers.
+
+    ``base_low`` etc. are the levels' bases; a priority inside its level adds ``step``. The waiting bonus grows linearly to
+    ``wait_bonus`` over ``wait_full_ms``. ``gpu_penalty`` is subtracted per GPU (all tasks). ``backfill_depth`` bounds how many
+    waiting jobs one cycle looks at behind the head.
+    """
+
+    base_low: int = 100
+    base_medium: int = 500
+    base_high: int = 1000
+    base_critical: int = 2000
+    step: int = 10
+    wait_bonus: int = 100
+    wait_full_ms: int = 3_600_000
+    gpu_penalty: int = 10
+    backfill_depth: int = 10_000
+    policy: str = "default"

@@ -1,0 +1,202 @@
+"""What a person or a program may ask the store to change, as values. Each carries an idempotency key: the same key, asked twice by the
+same caller, has one effect and gives the same answer. The caller's identity comes from the transport, never from these values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tenure.model.job import NO_CAP
+from tenure.model.shape import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the uid that the transport vouches for, and its name."""
+
+    uid: int
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class DependsOn:
+    """Wait for ``job_id`` (an array: for all of it) to end: ``ok`` succeeded, ``failed`` ended otherwise, ``any`` ended."""
+
+    job_id: int
+    condition: str = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What the scheduler must know of a job. ``array`` is the index list of an array as inclusive ranges ``(first, last, step)``.
+
+    ``retries`` is how often a failed run is repeated; ``grace_ms`` the time between the polite and the hard end. ``limit_ms`` 0 takes the
+    queue's default. ``kind`` is batch, service or lease. ``hold`` submits it held.
+    """
+
+    name: str
+    shape: Shape
+    kind: str = "batch"
+    project: str = "default"
+    queue: str = "default"
+    priority: int = 5
+    limit_ms: int = 0
+    deadline_ms: int = 0
+    not_before_ms: int = 0
+    after: tuple[DependsOn, ...] = ()
+    array: tuple[tuple[int, int, int], ...] = ()
+    array_cap: int = NO_CAP
+    retries: int = 0
+    grace_ms: int = 10_000
+    hold: bool = False
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What the executor must know of a job: ``argv`` (never empty), the captured environment, the directory, where output goes.
+
+    ``stdout`` and ``stderr`` may contain Slurm's patterns (%j, %A, %a, %x, %t); empty: Tenure's own log. ``script`` is the text of a
+    submitted script. ``submit_dir`` differs from ``cwd`` for a snapshot. ``origin`` records the git commit, whether it was dirty, the host.
+    """
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str] = field(default_factory=dict)
+    stdout: str = ""
+    stderr: str = ""
+    script: str = ""
+    umask: int = 0o022
+    submit_dir: str = ""
+    origin: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitJob:
+    """Queue a job (or an array: one template row). Answers with its id."""
+
+    key: str
+    caller: Caller
+    request: JobRequest
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """End a job: a waiting one at once, a running one by stopping it. An ended one is left alone, which is not an error.
+
+    ``position`` >= 0 names one element of an array; an array without it means all of its elements. The same holds for every command below.
+    """
+
+    key: str
+    caller: Caller
+    job_id: int
+    position: int = -1
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldJob:
+    """Keep a waiting job from starting. Refused for a job that runs or has ended."""
+
+    key: str
+    caller: Caller
+    job_id: int
+    position: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseJob:
+    """Let a held job wait for the scheduler again."""
+
+    key: str
+    caller: Caller
+    job_id: int
+    position: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class RequeueJob:
+    """Run a job again: an ended one from the start; a running one is stopped first and then waits again."""
+
+    key: str
+    caller: Caller
+    job_id: int
+    position: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendJob:
+    """Stop the processes of a running job where they are (it keeps what it holds), or let them go on (``resume``)."""
+
+    key: str
+    caller: Caller
+    job_id: int
+    position: int = -1
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateJob:
+    """Change a waiting job; None leaves a field alone. Only ``priority``, ``name`` and a shorter or longer ``limit_ms`` of a running job
+    may change as well."""
+
+    key: str
+    caller: Caller
+    job_id: int
+    position: int = -1
+    name: str | None = None
+    priority: int | None = None
+    limit_ms: int | None = None
+    queue: str | None = None
+    shape: Shape | None = None
+    deadline_ms: int | None = None
+    array_cap: int | None = None
+    retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetNode:
+    """Drain, resume or mark a node; ``status`` is one of `NodeStatus`."""
+
+    key: str
+    caller: Caller
+    name: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetQueue:
+    """Make a queue or change one; None leaves a field alone."""
+
+    key: str
+    caller: Caller
+    name: str
+    paused: bool | None = None
+    default_limit_ms: int | None = None
+    max_limit_ms: int | None = None
+    bonus: int | None = None
+
+
+Command = SubmitJob | CancelJob | HoldJob | ReleaseJob | RequeueJob | SuspendJob | UpdateJob | SetNode | SetQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A command took effect (or had taken effect before: ``replayed``). ``job_id`` is the job it concerned, 0 for none."""
+
+    job_id: int = 0
+    revision: int = 0
+    replayed: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A command had no effect. ``code`` is stable, ``why`` one sentence with the way out."""
+
+    code: str
+    why: str
+
+
+Answer = Applied | Refused

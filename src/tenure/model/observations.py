@@ -1,0 +1,180 @@
+"""What an executor reports and what it is asked to do. Every value names the attempt and the fence, so that a late message of a past
+attempt or of a past leader is recognised and refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tenure.model.amounts import Amounts
+from tenure.model.commands import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start one task. ``devices`` are UUIDs in CUDA order; ``limit_ms`` and ``memory_bytes`` 0 mean none. ``stdout`` is a full path.
+
+    ``peers`` are the node names of all tasks of the attempt, by task: a gang finds its members by them.
+    """
+
+    attempt_id: int
+    job_id: int
+    task: int
+    fence: int
+    node: str
+    name: str
+    spec: JobSpec
+    amounts: Amounts
+    tasks: int = 1
+    array_id: int = 0
+    array_index: int = -1
+    attempt_number: int = 1
+    devices: tuple[str, ...] = ()
+    gpu_milli: int = 0
+    gpu_memory_bytes: int = 0
+    limit_ms: int = 0
+    grace_ms: int = 10_000
+    peers: tuple[str, ...] = ()
+    stdout: str = ""
+    stderr: str = ""
+
+
+class SignalAction(StrEnum):
+    """What to do to a task. ``stop`` is polite, then hard after the grace; it always takes the whole tree."""
+
+    STOP = "stop"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Ask a task to stop, pause, go on or save its work. ``reason`` is echoed in the report of its end."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    action: SignalAction
+    grace_ms: int = 10_000
+    reason: str = ""
+
+
+class EndReason(StrEnum):
+    """Why a task ended. ``unknown``: nobody could collect its exit; it is reported, never guessed."""
+
+    EXIT = "exit"
+    STOPPED = "stopped"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    OOM_SAMPLED = "oom_sampled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """A task's process runs."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    at_ms: int
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRejected:
+    """A task was not started and never will be by this launch. ``job_fault``: the job's own doing (no retry); else the node's."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    job_fault: bool
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A task's main process is gone. ``empty``: so is everything it left behind. ``exit_code`` None with ``signal`` 0 is unknown."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    reason: EndReason
+    exit_code: int | None
+    signal: int = 0
+    started_at_ms: int = 0
+    ended_at_ms: int = 0
+    cpu_ms: int = 0
+    peak_memory_bytes: int = 0
+    empty: bool = True
+    stop_reason: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEmptied:
+    """Evidence that nothing of a task is left: what it held may be given to others."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    strays_killed: int = 0
+
+
+Observation = TaskStarted | LaunchRejected | TaskEnded | TaskEmptied
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Reports in order, and the cursor after them: `observe(since=cursor)` goes on from there."""
+
+    cursor: int
+    items: tuple[Observation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTask:
+    """A task that an executor knows of: what `discover` finds after a restart."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    pid: int
+    started_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFound:
+    """A node that an executor offers, with what it has; devices by uuid with their present status."""
+
+    name: str
+    capacity: Amounts
+    devices: tuple[DeviceFound, ...] = ()
+    labels: tuple[str, ...] = ()
+    executor: str = "local"
+    pretend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFound:
+    """A device as found on a node. ``why`` explains a status other than ok, e.g. which foreign process uses it."""
+
+    uuid: str
+    index: int
+    model: str
+    memory_bytes: int
+    group: int = 0
+    status: str = "ok"
+    pretend: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an executor can do and what it enforces; a policy does not use what is absent."""
+
+    suspend: bool = False
+    checkpoint: bool = False
+    enforces: dict[str, str] = field(default_factory=dict)

@@ -56,8 +56,8 @@ class Policy(Protocol):
 class Store(Protocol):
     """The truth. Every method is one transaction and durable when it returns, unless called inside `group`.
 
-    ``epoch`` is the leader's fencing token from `elect`; a stale one raises `StaleEpoch` and changes nothing. Invariants: allocation rows
-    are the only truth of use; an event's cursor is dense and in commit order; the revision is the cursor of the last event.
+    ``epoch`` is the leader's fencing token from `elect`; a stale one raises `StaleEpoch` and changes nothing. Invariants: allocation
+    rows are the only truth of use; an event's cursor is dense and in commit order; the revision is the cursor of the last event.
     """
 
     def group(self) -> AbstractContextManager[None]:
@@ -90,7 +90,7 @@ class Store(Protocol):
         ...
 
     def missing(self, keys: Sequence[tuple[int, int]], epoch: int, now_ms: int) -> Recorded:
-        """Tasks (attempt, task) that rows believe alive and their executor does not know: their end is unknown, the jobs are lost."""
+        """Tasks (attempt, task) that rows believe alive and their executor does not know: the end is unknown, the jobs are lost."""
         ...
 
     def live_tasks(self) -> list[tuple[int, int]]:

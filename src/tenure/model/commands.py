@@ -1,5 +1,5 @@
-"""What a person or a program may ask the store to change, as values. Each carries an idempotency key: the same key, asked twice by the
-same caller, has one effect and gives the same answer. The caller's identity comes from the transport, never from these values."""
+"""What a person or a program may ask the store to change, as values. Each carries an idempotency key: the same key, asked twice by
+the same caller, has one effect and gives the same answer. The caller's identity comes from the transport, never from these values."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class DependsOn:
 class JobRequest:
     """What the scheduler must know of a job. ``array`` is the index list of an array as inclusive ranges ``(first, last, step)``.
 
-    ``retries`` is how often a failed run is repeated; ``grace_ms`` the time between the polite and the hard end. ``limit_ms`` 0 takes the
-    queue's default. ``kind`` is batch, service or lease. ``hold`` submits it held.
+    ``retries`` is how often a failed run is repeated; ``grace_ms`` the time between the polite and the hard end. ``limit_ms`` 0 takes
+    the queue's default. ``kind`` is batch, service or lease. ``hold`` submits it held.
     """
 
     name: str
@@ -56,7 +56,7 @@ class JobSpec:
     """What the executor must know of a job: ``argv`` (never empty), the captured environment, the directory, where output goes.
 
     ``stdout`` and ``stderr`` may contain Slurm's patterns (%j, %A, %a, %x, %t); empty: Tenure's own log. ``script`` is the text of a
-    submitted script. ``submit_dir`` differs from ``cwd`` for a snapshot. ``origin`` records the git commit, whether it was dirty, the host.
+    submitted script. ``submit_dir`` differs from ``cwd`` for a snapshot. ``origin`` records git commit, dirty flag and host.
     """
 
     argv: tuple[str, ...]
@@ -84,7 +84,7 @@ class SubmitJob:
 class CancelJob:
     """End a job: a waiting one at once, a running one by stopping it. An ended one is left alone, which is not an error.
 
-    ``position`` >= 0 names one element of an array; an array without it means all of its elements. The same holds for every command below.
+    ``position`` >= 0 names one element of an array; an array without it means all of its elements, here and in the commands below.
     """
 
     key: str
@@ -137,8 +137,7 @@ class SuspendJob:
 
 @dataclass(frozen=True, slots=True)
 class UpdateJob:
-    """Change a waiting job; None leaves a field alone. Only ``priority``, ``name`` and a shorter or longer ``limit_ms`` of a running job
-    may change as well."""
+    """Change a waiting job; None leaves a field alone. Of a running job only ``priority``, ``name`` and ``limit_ms`` may change."""
 
     key: str
     caller: Caller

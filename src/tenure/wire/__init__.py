@@ -1,1 +1,6 @@
-"""See the module docstrings; this package imports nothing on its own."""
+"""Everything that clients share with the server: values on the wire, ids and selectors, errors. Importing it imports nothing."""
+
+PROTOCOL = 1
+"""Version of the protocol between client and daemon. A daemon answers every client whose number it lists in `PROTOCOLS`."""
+
+PROTOCOLS = (1,)

@@ -1,0 +1,168 @@
+"""Settings: what a person may write into ``HOME/config.toml``. Every setting has a default, so the file need not exist.
+
+Reading is strict: an unknown key or a value of the wrong type is refused with a sentence that names it, because a misspelt setting that is
+silently ignored is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from tenure.model.amounts import GIB, MIB, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.settings import PlanSettings
+
+_GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?", re.IGNORECASE)
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; the message is one sentence that names the file and the key."""
+
+
+class GpuSettings(msgspec.Struct, frozen=True):
+    """So many pretend GPUs of one model."""
+
+    count: int
+    model: str
+    memory_bytes: int
+
+
+class PretendNodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A node that exists only for trying things out: its tasks run on this machine, its GPUs compute nothing."""
+
+    name: str
+    cpus: str = "1"
+    memory: str = "1G"
+    gpus: str = ""
+    labels: tuple[str, ...] = ()
+
+    def gpu_groups(self) -> tuple[GpuSettings, ...]:
+        """The ``gpus`` text read: ``8xA100:80G`` or ``4xA100:80G, 4xT4:16G``. Raises ValueError."""
+        return tuple(_gpu_group(part) for part in self.gpus.split(",") if part.strip())
+
+
+class NodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """This machine as a node. Empty values are found out; ``cgroups`` is auto or off; ``log_keep`` bounds each task's log."""
+
+    name: str = ""
+    cpus: str = ""
+    memory: str = ""
+    reserve_memory: str = "0"
+    gpus: str = ""
+    labels: tuple[str, ...] = ()
+    cgroups: str = "auto"
+    log_keep: str = "256M"
+    probe: str = "5s"
+
+
+class QueueSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One queue. ``default_time`` gives jobs without a limit one, so that they can be planned around."""
+
+    default_time: str = ""
+    max_time: str = ""
+    bonus: int = 0
+    paused: bool = False
+
+
+class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The weights of the order (see the reference of `PlanSettings`) and the policy's name."""
+
+    policy: str = "default"
+    base_low: int = 100
+    base_medium: int = 500
+    base_high: int = 1000
+    base_critical: int = 2000
+    step: int = 10
+    wait_bonus: int = 100
+    wait_full: str = "1h"
+    gpu_penalty: int = 10
+    backfill_depth: int = 10_000
+
+    def settings(self) -> PlanSettings:
+        """As the planner takes them. Raises ValueError for a duration that is none."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "wait_full"}
+        return PlanSettings(wait_full_ms=parse_duration_ms(self.wait_full), **values)
+
+
+class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How long the past is kept: details of released allocations, ended jobs (0: for ever) and events."""
+
+    allocations: str = "7d"
+    jobs: str = "0s"
+    events: str = "30d"
+    logs: str = "0s"
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole file. ``default_memory`` is what a job that names no memory is given (empty: it is neither counted nor limited)."""
+
+    node: NodeSettings = NodeSettings()
+    pretend_nodes: tuple[PretendNodeSettings, ...] = ()
+    queues: dict[str, QueueSettings] = msgspec.field(default_factory=dict)
+    plan: PlanSection = PlanSection()
+    retention: RetentionSettings = RetentionSettings()
+    default_memory: str = ""
+    max_pending: int = 1_000_000
+
+
+def load(path: Path) -> Settings:
+    """Read and check the settings; the defaults when the file does not exist. Raises ConfigError."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise ConfigError(f"the settings in {path} cannot be read ({error.strerror}); mend its permissions or move it away") from None
+    try:
+        settings = msgspec.toml.decode(text, type=Settings)
+        check(settings)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ConfigError(f"the settings in {path} are not understood: {error}") from None
+    return settings
+
+
+def check(settings: Settings) -> None:
+    """Read every text in the settings once, so that a bad one is refused at the door. Raises ValueError naming the setting."""
+    node = settings.node
+    readings = [
+        ("node.cpus", node.cpus, parse_milli),
+        ("node.memory", node.memory, parse_bytes),
+        ("node.reserve_memory", node.reserve_memory, parse_bytes),
+        ("node.log_keep", node.log_keep, parse_bytes),
+        ("node.probe", node.probe, parse_duration_ms),
+        ("plan.wait_full", settings.plan.wait_full, parse_duration_ms),
+        ("default_memory", settings.default_memory, parse_bytes),
+    ]
+    readings += [(f"retention.{name}", getattr(settings.retention, name), parse_duration_ms) for name in settings.retention.__struct_fields__]
+    for name, queue in settings.queues.items():
+        readings += [(f"queues.{name}.default_time", queue.default_time, parse_duration_ms)]
+        readings += [(f"queues.{name}.max_time", queue.max_time, parse_duration_ms)]
+    for pretend in settings.pretend_nodes:
+        readings += [(f"pretend_nodes.{pretend.name}.cpus", pretend.cpus, parse_milli)]
+        readings += [(f"pretend_nodes.{pretend.name}.memory", pretend.memory, parse_bytes)]
+        pretend.gpu_groups()
+    for setting, text, read in readings:
+        try:
+            if text:
+                read(text)
+        except ValueError as error:
+            raise ValueError(f"{setting}: {error}") from None
+    if node.cgroups not in ("auto", "off"):
+        raise ValueError(f"node.cgroups is auto or off, not {node.cgroups!r}")
+    names = [pretend.name for pretend in settings.pretend_nodes]
+    if len(set(names)) != len(names):
+        raise ValueError("two pretend nodes have the same name")
+
+
+def _gpu_group(part: str) -> GpuSettings:
+    match = _GPUS.fullmatch(part.strip())
+    if match is None:
+        raise ValueError(f"{part.strip()!r} does not name GPUs; write it like 8xA100:80G")
+    count, model, memory = match.groups()
+    return GpuSettings(int(count or 1), model.strip(), parse_bytes(memory) if memory else 16 * GIB)
+
+
+MIN_MEMORY_BYTES = 8 * MIB
+"""The least memory limit a task may have: below it not even an interpreter starts."""

@@ -1,0 +1,340 @@
+"""An executor in memory: nothing runs, but everything is reported as if it had, at the times that a script says.
+
+For the simulator, scenarios and tests: the production steps run on it unchanged. It has no thread and no clock of its own: what is
+due happens when somebody looks (`observe`, `step`), in order of its moment and then of its launch, so the same script gives the same
+run. Invariant: it breaks the executor's contract only where a fault was asked for by name (`forget`, `restart`, `sever`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+
+from tenure.model.observations import (
+    Capabilities,
+    EndReason,
+    Launch,
+    LaunchRejected,
+    LiveTask,
+    NodeFound,
+    Observation,
+    Observations,
+    Signal,
+    SignalAction,
+    TaskEmptied,
+    TaskEnded,
+    TaskStarted,
+)
+from tenure.ports import Clock
+
+Key = tuple[int, int]
+FOREVER_MS = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What a task does. ``duration_ms`` `FOREVER_MS`: until it is stopped. ``reject`` is job, node or empty.
+
+    ``evidence_delay_ms`` is how long leftovers outlive the main process. A task that ``ignores_stop`` ends by SIGKILL after the grace.
+    """
+
+    duration_ms: int = 0
+    exit_code: int = 0
+    signal: int = 0
+    reason: EndReason = EndReason.EXIT
+    reject: str = ""
+    code: str = "refused"
+    why: str = "the script says so"
+    start_delay_ms: int = 0
+    evidence_delay_ms: int = 0
+    ignores_stop: bool = False
+    peak_memory_bytes: int = 0
+
+
+Script = Callable[[Launch], Behaviour]
+
+
+def read_argv(launch: Launch) -> Behaviour:
+    """The script by default: understands ``true``, ``false``, ``sleep SECONDS`` and ``exit CODE``; anything else succeeds at once."""
+    match launch.spec.argv:
+        case ("sleep", "infinity"):
+            return Behaviour(FOREVER_MS)
+        case ("sleep", seconds):
+            return Behaviour(round(float(seconds) * 1000))
+        case ("exit", code):
+            return Behaviour(exit_code=int(code))
+        case ("false",):
+            return Behaviour(exit_code=1)
+    return Behaviour()
+
+
+def by_name(names: Mapping[str, Behaviour], otherwise: Script = read_argv) -> Script:
+    """A script that looks at the job's name first."""
+    return lambda launch: names[launch.name] if launch.name in names else otherwise(launch)
+
+
+@dataclass(slots=True)
+class _Task:
+    """A task from its launch until its evidence. ``due`` numbers the event that counts; events with another number are stale."""
+
+    launch: Launch
+    acts: Behaviour
+    pid: int
+    due: int = 0
+    started_at_ms: int = 0
+    ends_at_ms: int = 0
+    suspended_at_ms: int = 0
+    ended: bool = False
+    ending: TaskEnded | None = None
+
+
+@dataclass(slots=True)
+class _Line:
+    """Reports, in order, and which cursor the first of them follows."""
+
+    before: int = 0
+    items: list[Observation] = field(default_factory=list)
+
+
+class FakeExecutor:
+    """A scripted executor; see the module. ``launches`` and ``signals`` keep what was asked, for tests to look at."""
+
+    name = "fake"
+
+    def __init__(self, clock: Clock, nodes: Sequence[NodeFound] = (), script: Script = read_argv) -> None:
+        self._clock = clock
+        self._nodes = list(nodes)
+        self._script = script
+        self._tasks: dict[Key, _Task] = {}
+        self._known: dict[Key, list[Observation]] = {}
+        self._queue: list[tuple[int, int, Key, Callable[[_Task, int], None]]] = []
+        self._line = _Line()
+        self._serial = 0
+        self._fence = 0
+        self._severed = False
+        self._wake: Callable[[], None] | None = None
+        self.generation = 1
+        self.launches: list[Launch] = []
+        self.signals: list[Signal] = []
+
+    def capabilities(self) -> Capabilities:
+        """Everything, enforced by nobody."""
+        return Capabilities(suspend=True, checkpoint=True, enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"})
+
+    def nodes(self) -> list[NodeFound]:
+        """The nodes it was given."""
+        return list(self._nodes)
+
+    def set_nodes(self, nodes: Sequence[NodeFound]) -> None:
+        """Other hardware from now on."""
+        self._nodes = list(nodes)
+
+    def launch(self, batch: Sequence[Launch]) -> None:
+        """Start tasks as the script says; a known one is only reported again, a stale fence is rejected."""
+        if self._severed:
+            return
+        for launch in batch:
+            self.launches.append(launch)
+            key = (launch.attempt_id, launch.task)
+            if launch.fence < self._fence:
+                why = f"fence {launch.fence} is older than {self._fence}: another daemon took over"
+                self._report(LaunchRejected(*key, launch.fence, False, "stale_fence", why))
+            elif key in self._known:
+                self._repeat(key)
+            else:
+                self._fence = launch.fence
+                self._accept(key, launch)
+        self.step()
+
+    def signal(self, batch: Sequence[Signal]) -> None:
+        """Carry out signals in order; a task that is gone is reported again."""
+        if self._severed:
+            return
+        now_ms = self._clock.now_ms()
+        for signal in batch:
+            self.signals.append(signal)
+            if signal.fence < self._fence:
+                continue
+            self._fence = signal.fence
+            key = (signal.attempt_id, signal.task)
+            task = self._tasks.get(key)
+            if task is None or task.ended:
+                self._repeat(key)
+            elif signal.action is SignalAction.STOP:
+                self._stop(task, signal, now_ms)
+            elif signal.action is SignalAction.SUSPEND:
+                self._suspend(task, now_ms)
+            elif signal.action is SignalAction.RESUME:
+                self._resume(task, now_ms)
+        self.step()
+
+    def observe(self, since: int) -> Observations:
+        """Let happen what is due, then the reports after ``since``."""
+        self.step()
+        if self._severed:
+            return Observations(since)
+        line = self._line
+        skip = max(since - line.before, 0)
+        return Observations(line.before + len(line.items), tuple(line.items[skip:]))
+
+    def acknowledge(self, cursor: int) -> None:
+        """Forget reports up to ``cursor``, and the tasks that are through."""
+        line = self._line
+        count = min(max(cursor - line.before, 0), len(line.items))
+        for item in line.items[:count]:
+            last = isinstance(item, TaskEmptied | LaunchRejected) or (isinstance(item, TaskEnded) and item.empty)
+            if last and (item.attempt_id, item.task) not in self._tasks:
+                self._known.pop((item.attempt_id, item.task), None)
+        del line.items[:count]
+        line.before += count
+
+    def discover(self) -> list[LiveTask]:
+        """Tasks that have not ended and left nothing, sorted."""
+        self.step()
+        return [
+            LiveTask(*key, task.launch.fence, task.pid if task.started_at_ms else 0, task.started_at_ms)
+            for key, task in sorted(self._tasks.items())
+        ]
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` whenever a report is added."""
+        self._wake = wake
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+        self._wake = None
+
+    def next_event_ms(self) -> int | None:
+        """When something will happen by itself; None when nothing will. The driver moves its clock there."""
+        while self._queue:
+            at_ms, serial, key, _ = self._queue[0]
+            if key in self._tasks and self._tasks[key].due == serial:
+                return at_ms
+            heappop(self._queue)
+        return None
+
+    def step(self) -> None:
+        """Let happen everything that is due by the clock."""
+        now_ms = self._clock.now_ms()
+        while (at_ms := self.next_event_ms()) is not None and at_ms <= now_ms:
+            _, _, key, what = heappop(self._queue)
+            what(self._tasks[key], at_ms)
+
+    def forget(self, attempt_id: int, task: int) -> None:
+        """Fault: the task vanishes without a report."""
+        self._tasks.pop((attempt_id, task), None)
+        self._known.pop((attempt_id, task), None)
+
+    def end(self, attempt_id: int, task: int, exit_code: int = 0, signal: int = 0, reason: EndReason = EndReason.EXIT) -> None:
+        """End a running task now, in this way."""
+        running = self._tasks[(attempt_id, task)]
+        running.acts = replace(running.acts, exit_code=exit_code, signal=signal, reason=reason)
+        self._at(running, self._clock.now_ms(), self._end)
+        self.step()
+
+    def restart(self, unknown: Sequence[Key] = ()) -> None:
+        """Fault: the executor was replaced by a new one, which re-adopts all tasks but those that ended ``unknown`` meanwhile."""
+        self.generation += 1
+        for key in unknown:
+            task = self._tasks[key]
+            task.acts = replace(task.acts, reason=EndReason.UNKNOWN)
+            self._at(task, self._clock.now_ms(), self._end)
+        self.step()
+
+    def sever(self) -> None:
+        """Fault: nothing gets through any more, in either direction; tasks go on."""
+        self._severed = True
+
+    def mend(self) -> None:
+        """The end of `sever`: reports of the meantime arrive; what was asked meanwhile is lost."""
+        self._severed = False
+        self.generation += 1
+        self._announce()
+
+    def _accept(self, key: Key, launch: Launch) -> None:
+        acts = self._script(launch)
+        self._known[key] = []
+        if acts.reject:
+            self._report(LaunchRejected(*key, launch.fence, acts.reject == "job", acts.code, acts.why))
+            return
+        task = self._tasks[key] = _Task(launch, acts, 1000 + len(self.launches))
+        self._at(task, self._clock.now_ms() + acts.start_delay_ms, self._start)
+
+    def _start(self, task: _Task, at_ms: int) -> None:
+        launch = task.launch
+        task.started_at_ms = at_ms
+        self._report(TaskStarted(launch.attempt_id, launch.task, launch.fence, at_ms, task.pid))
+        if task.acts.duration_ms != FOREVER_MS:
+            task.ends_at_ms = at_ms + task.acts.duration_ms
+        if launch.limit_ms and (not task.ends_at_ms or task.ends_at_ms > at_ms + launch.limit_ms):
+            task.acts = replace(task.acts, exit_code=0, signal=15, reason=EndReason.TIMEOUT)
+            task.ends_at_ms = at_ms + launch.limit_ms
+        task.due = 0
+        if task.ends_at_ms:
+            self._at(task, task.ends_at_ms, self._end)
+
+    def _end(self, task: _Task, at_ms: int) -> None:
+        launch, acts = task.launch, task.acts
+        task.ended, task.due = True, 0
+        unknown = acts.reason is EndReason.UNKNOWN
+        ended = task.ending or TaskEnded(launch.attempt_id, launch.task, launch.fence, acts.reason, None)
+        if task.ending is None and not unknown:
+            ended = replace(ended, exit_code=None if acts.signal else acts.exit_code, signal=acts.signal)
+        empty = acts.evidence_delay_ms == 0
+        self._report(
+            replace(ended, started_at_ms=task.started_at_ms, ended_at_ms=at_ms, empty=empty, peak_memory_bytes=acts.peak_memory_bytes)
+        )
+        if empty:
+            self._tasks.pop((launch.attempt_id, launch.task))
+        else:
+            self._at(task, at_ms + acts.evidence_delay_ms, self._empty)
+
+    def _empty(self, task: _Task, _at_ms: int) -> None:
+        key = (task.launch.attempt_id, task.launch.task)
+        self._tasks.pop(key)
+        self._report(TaskEmptied(*key, task.launch.fence))
+
+    def _stop(self, task: _Task, signal: Signal, now_ms: int) -> None:
+        if task.ending is not None:
+            return
+        number, after_ms = (9, signal.grace_ms) if task.acts.ignores_stop else (15, 0)
+        launch = task.launch
+        task.ending = TaskEnded(
+            launch.attempt_id, launch.task, launch.fence, EndReason.STOPPED, None, number, stop_reason=signal.reason
+        )
+        self._at(task, now_ms + after_ms, self._end)
+
+    def _suspend(self, task: _Task, now_ms: int) -> None:
+        if task.started_at_ms and not task.suspended_at_ms and task.ending is None:
+            task.suspended_at_ms, task.due = now_ms, 0
+
+    def _resume(self, task: _Task, now_ms: int) -> None:
+        if not task.suspended_at_ms:
+            return
+        if task.ends_at_ms:
+            task.ends_at_ms += now_ms - task.suspended_at_ms
+            if task.ending is None:
+                self._at(task, task.ends_at_ms, self._end)
+        task.suspended_at_ms = 0
+
+    def _at(self, task: _Task, at_ms: int, what: Callable[[_Task, int], None]) -> None:
+        """Let ``what`` be the one thing that happens next to the task."""
+        self._serial += 1
+        task.due = self._serial
+        heappush(self._queue, (at_ms, self._serial, (task.launch.attempt_id, task.launch.task), what))
+
+    def _report(self, item: Observation) -> None:
+        reports = self._known.get((item.attempt_id, item.task))
+        if reports is not None and not (isinstance(item, LaunchRejected) and item.code == "stale_fence"):
+            reports.append(item)
+        self._line.items.append(item)
+        self._announce()
+
+    def _repeat(self, key: Key) -> None:
+        self._line.items.extend(self._known.get(key, ()))
+        self._announce()
+
+    def _announce(self) -> None:
+        if self._wake is not None and not self._severed:
+            self._wake()

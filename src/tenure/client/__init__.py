@@ -1,1 +1,37 @@
-"""See the module docstrings; this package imports nothing on its own."""
+"""The Python client: ``with tenure.connect() as client: client.submit(["python", "train.py"], gpus=1)``.
+
+The names below are imported when they are first used, so that a command line that needs only a path pays only for that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tenure.client.errors import BadRequest as BadRequest
+    from tenure.client.errors import DaemonUnreachable as DaemonUnreachable
+    from tenure.client.errors import NeverFits as NeverFits
+    from tenure.client.errors import NotFound as NotFound
+    from tenure.client.errors import ProtocolMismatch as ProtocolMismatch
+    from tenure.client.errors import TenureError as TenureError
+    from tenure.client.errors import TimedOut as TimedOut
+    from tenure.client.session import Client as Client
+    from tenure.client.start import connect as connect
+    from tenure.client.start import submit as submit
+
+_HOMES = {
+    "Client": "session",
+    "connect": "start",
+    "submit": "start",
+    **dict.fromkeys(
+        ("TenureError", "BadRequest", "NotFound", "NeverFits", "TimedOut", "DaemonUnreachable", "ProtocolMismatch"), "errors"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,143 @@
+"""A call that survives the loss of a connection, a daemon that restarts, and an answer that does not come.
+
+Every request that changes something carries an idempotency key inside its body, and a repetition sends the very same bytes: whatever
+happened to the first one, the second has no further effect and gets its answer (T6). Invariant: nothing is repeated that was not
+declared repeatable by the caller.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from tenure.client import http
+from tenure.client.errors import DaemonUnreachable, TenureError, TimedOut, error_of
+from tenure.wire import dto
+
+Answer = TypeVar("Answer")
+
+TRIES = 5
+PAUSE_S = 0.05
+
+_encode = msgspec.json.Encoder().encode
+
+
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
+def decoder(kind: type[Answer]) -> msgspec.json.Decoder[Answer]:
+    """The decoder for one type of answer, made once."""
+    found = _decoders.get(kind)
+    if found is None:
+        found = _decoders[kind] = msgspec.json.Decoder(kind)
+    return found
+
+
+class Link:
+    """The way to one daemon. ``revive`` is called when nobody listens, and should see to it that somebody does; without it the call
+    fails. Not for use by two threads at a time."""
+
+    def __init__(self, socket_path: str, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
+        self.socket_path = socket_path
+        self._timeout_s = timeout_s
+        self._revive = revive
+        self._connection: http.Connection | None = None
+
+    def close(self) -> None:
+        """Give the connection up; the next call makes another one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def call(
+        self, method: str, path: str, kind: type[Answer], body: Any = None, *, timeout_s: float | None = None, repeat: bool = True
+    ) -> Answer:
+        """One request and its decoded answer. Raises the `TenureError` that the daemon answered, `TimedOut`, or `DaemonUnreachable`."""
+        message = http.request(method, path, b"" if body is None else _encode(body))
+        head, payload = self._exchange(message, timeout_s or self._timeout_s, TRIES if repeat else 1)
+        if head.status >= 400:
+            raise _refusal(head, payload)
+        try:
+            return decoder(kind).decode(payload)
+        except msgspec.MsgspecError as error:
+            raise TenureError("bad_answer", f"the daemon's answer makes no sense: {error}", "run: tenure down && tenure up") from error
+
+    def stream(self, path: str) -> tuple[http.Head, Iterator[bytes], Callable[[], None]]:
+        """Ask for a stream on a connection of its own: headers, pieces, and how to close it. A piece may raise `http.Broken`."""
+        for left in reversed(range(TRIES)):
+            try:
+                connection = self._connect()
+                head, pieces = connection.stream(http.request("GET", path), self._timeout_s)
+            except http.Broken as error:
+                self._pause(error, left)
+                continue
+            if head.status >= 400:
+                payload = b"".join(pieces)
+                connection.close()
+                raise _refusal(head, payload)
+            return head, pieces, connection.close
+        raise AssertionError("the last try returns or raises")
+
+    def _exchange(self, message: bytes, timeout_s: float, tries: int) -> tuple[http.Head, bytes]:
+        for left in reversed(range(tries)):
+            try:
+                if self._connection is None:
+                    self._connection = self._connect()
+                head, payload = self._connection.exchange(message, timeout_s)
+            except http.Broken as error:
+                self._connection = None
+                self._pause(error, left)
+                continue
+            except BaseException:  # Ctrl-C in the middle of an answer: the connection is spent
+                self._connection = None
+                raise
+            if head.get("connection").lower() == "close":
+                self.close()
+            return head, payload
+        raise AssertionError("the last try returns or raises")
+
+    def _connect(self) -> http.Connection:
+        try:
+            return http.Connection(self.socket_path, self._timeout_s)
+        except http.Refused:
+            if self._revive is None:
+                raise
+            self._revive()
+            return http.Connection(self.socket_path, self._timeout_s)
+
+    def _pause(self, error: http.Broken, left: int) -> None:
+        """Wait a little before the next try; raise when there is none."""
+        if left:
+            if not isinstance(error, http.TooSlow):
+                time.sleep(PAUSE_S * (TRIES - left) if left < TRIES - 1 else 0)
+            return
+        if isinstance(error, http.TooSlow):
+            raise TimedOut("timeout", f"the daemon did not answer in {self._timeout_s:g} s", "look at: tenure status") from error
+        raise DaemonUnreachable("unreachable", f"no daemon answers on {self.socket_path}: {error}", "run: tenure up") from error
+
+
+def _refusal(head: http.Head, payload: bytes) -> TenureError:
+    try:
+        error = decoder(dto.ErrorReply).decode(payload)
+    except msgspec.MsgspecError:
+        code = "protocol_mismatch" if head.status == 426 else "http_error"
+        return error_of(code, f"the daemon refused the request (HTTP {head.status}) without saying why", "look at: tenure status")
+    return error_of(error.code, error.message, error.remedy, error.details)
+
+
+def path_of(path: str, **query: object) -> str:
+    """A path with the parts of a query that are not None, False, 0 or empty."""
+    parts = [f"{name}={quote(str(int(value) if isinstance(value, bool) else value))}" for name, value in query.items() if value]
+    return f"{path}?{'&'.join(parts)}" if parts else path
+
+
+def quote(text: str) -> str:
+    """``text`` as one segment of a path or one value of a query."""
+    if text.isascii() and text.replace("_", "").replace("-", "").replace("~", "").isalnum():
+        return text
+    from urllib.parse import quote as percent
+
+    return percent(text, safe="")

@@ -1,0 +1,140 @@
+"""From what a caller writes to what travels: submissions and selections.
+
+The command line and the SDK build their requests here, so that both take the same words. Invariant: the request of one submission is
+complete; nothing in it depends on when or where it is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from tenure.client import words
+from tenure.client.environment import capture, origin
+from tenure.client.errors import usage
+from tenure.wire.dto import AfterRef, Selection, SubmitRequest
+from tenure.wire.ids import parse_indices, parse_ref
+
+Which = Selection | str | int | Iterable[str | int] | None
+
+_UMASK: list[int] = []
+
+
+def build_request(
+    command: Sequence[str],
+    *,
+    key: str,
+    name: str = "",
+    cpus: str | float = 1,
+    memory: str | int = 0,
+    storage: str | int = 0,
+    gpus: str | float = 0,
+    gpu_memory: str | int = 0,
+    gpu_model: str = "",
+    tasks: int = 1,
+    nodes: int = 0,
+    labels: Sequence[str] = (),
+    time: str | float | None = None,
+    grace: str | float | None = None,
+    priority: str | int = 5,
+    project: str = "default",
+    queue: str = "default",
+    after: str | int | Sequence[AfterRef] = (),
+    array: str = "",
+    retries: int = 0,
+    deadline: str = "",
+    begin: str = "",
+    hold: bool = False,
+    group: str = "",
+    env: Mapping[str, str] | None = None,
+    inherit: bool = True,
+    cwd: str = "",
+    submit_dir: str = "",
+    stdout: str = "",
+    stderr: str = "",
+    script: str = "",
+) -> SubmitRequest:
+    """A submission from words: ``cpus=0.5, memory="8G", gpus="a100:2", time="2h", after="12:ok", array="0-99%8"``.
+
+    A number for ``memory`` is bytes, for ``time`` seconds. ``env`` is added to the present environment (``inherit``), less what
+    belongs to the session. Raises `BadRequest` with one sentence for what cannot be read.
+    """
+    if not command or isinstance(command, str):
+        raise usage("there is no command to run", 'write it as a list: submit(["python", "train.py"])')
+    here = os.path.abspath(cwd) if cwd else os.getcwd()
+    asked = words.gpus_of(gpus) if gpus else words.Gpus(0)
+    environment = capture() if inherit else {}
+    if array:
+        check_array(array)
+    return SubmitRequest(
+        argv=list(command),
+        cwd=here,
+        key=key,
+        name=name,
+        env={**environment, **env} if env else environment,
+        script=script,
+        umask=_umask(),
+        stdout=stdout,
+        stderr=stderr,
+        submit_dir=submit_dir,
+        origin=origin(submit_dir or here),
+        cpu_milli=words.milli_of(cpus),
+        memory_bytes=words.bytes_of(memory),
+        storage_bytes=words.bytes_of(storage),
+        gpu_milli=asked.milli,
+        gpu_memory_bytes=words.bytes_of(gpu_memory),
+        gpu_model=gpu_model or asked.model,
+        tasks=tasks,
+        nodes=nodes,
+        labels=list(labels),
+        limit_ms=0 if time is None else words.limit_of(time),
+        grace_ms=10_000 if grace is None else words.span_of(grace),
+        priority=words.priority_of(priority),
+        project=project,
+        queue=queue,
+        after=words.after_of(str(after)) if isinstance(after, str | int) else list(after),
+        array=array,
+        retries=retries,
+        deadline_ms=words.moment_of(deadline) if deadline else 0,
+        not_before_ms=words.moment_of(begin) if begin else 0,
+        hold=hold,
+        group=group,
+    )
+
+
+def check_array(text: str) -> None:
+    """Raise `BadRequest` when ``text`` is not an index list such as ``0-99%8``."""
+    try:
+        parse_indices(text)
+    except ValueError as error:
+        raise usage(str(error)) from error
+
+
+def selection(which: Which) -> Selection:
+    """Which jobs: a `Selection` as it stands, one or several ids, or None for the active ones."""
+    if isinstance(which, Selection):
+        return which
+    if which is None:
+        return Selection(states=["active"])
+    names = [which] if isinstance(which, str | int) else list(which)
+    ids = [str(name) for name in names]
+    for name in ids:
+        check_ref(name)
+    return Selection(ids=ids)
+
+
+def check_ref(text: str) -> None:
+    """Raise `BadRequest` when ``text`` does not name a job."""
+    try:
+        parse_ref(text)
+    except ValueError as error:
+        raise usage(str(error)) from error
+
+
+def _umask() -> int:
+    """This process's umask, which can only be read by setting it; read once."""
+    if not _UMASK:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        _UMASK.append(mask)
+    return _UMASK[0]

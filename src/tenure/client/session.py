@@ -1,0 +1,220 @@
+"""The synchronous client: one typed method per thing one can ask of the daemon.
+
+Amounts and ids are the integers and words of `tenure.wire`; `submit` also takes what people write (``memory="8G"``). Every change
+carries an idempotency key, so that a lost answer never means a second job. Invariant: no method returns before the daemon said yes,
+and what it acknowledged is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from tenure.client import http
+from tenure.client.errors import TenureError, error_of
+from tenure.client.link import Link, decoder, path_of, quote
+from tenure.client.requests import Which, build_request, selection
+from tenure.wire import dto
+
+WAIT_SLICE_MS = 30_000
+
+
+class _Many(msgspec.Struct):
+    """A `SubmitManyReply` whose entries are told apart one by one."""
+
+    results: list[msgspec.Raw]
+
+
+def new_key() -> str:
+    """A fresh idempotency key."""
+    return os.urandom(16).hex()
+
+
+class Client:
+    """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
+
+    Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job.
+    """
+
+    def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
+        self._link = Link(socket_path, timeout_s, revive)
+        self.admin = Admin(self._link)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Jobs are not concerned."""
+        self._link.close()
+
+    def submit(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> dto.SubmitReply:
+        """Queue a job: an argv with the options of `build_request`, or a request as it stands. Returns its id."""
+        request = command if isinstance(command, dto.SubmitRequest) else build_request(command, key=new_key(), **options)
+        return self._link.call("POST", "/v1/jobs", dto.SubmitReply, request)
+
+    def submit_many(self, requests: Sequence[dto.SubmitRequest]) -> list[dto.SubmitReply | TenureError]:
+        """Queue several jobs in one durable write: a reply or the error of each, in order; one refused does not hinder the others."""
+        raw = self._link.call("POST", "/v1/jobs/batch", _Many, dto.SubmitManyRequest(jobs=list(requests)))
+        return [_one_of_many(item) for item in raw.results]
+
+    def plan(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> dto.PlanReply:
+        """What would become of this submission; nothing is queued."""
+        request = command if isinstance(command, dto.SubmitRequest) else build_request(command, key=new_key(), **options)
+        return self._link.call("POST", "/v1/plan", dto.PlanReply, request)
+
+    def jobs(self, which: Which = None) -> dto.JobsReply:
+        """A page of jobs: those selected, by default the active ones."""
+        return self._link.call("POST", "/v1/jobs/query", dto.JobsReply, selection(which))
+
+    def show(self, job: str | int) -> dto.JobDetail:
+        """Everything about one job."""
+        return self._link.call("GET", f"/v1/jobs/{quote(str(job))}", dto.JobDetail)
+
+    def why(self, job: str | int) -> dto.ExplanationView:
+        """Why it is where it is."""
+        return self._link.call("GET", f"/v1/jobs/{quote(str(job))}/why", dto.ExplanationView)
+
+    def logs(
+        self,
+        job: str | int,
+        *,
+        attempt: int = 0,
+        task: int = 0,
+        stream: str = "out",
+        offset: int = 0,
+        tail: int = 0,
+        follow: bool = False,
+    ) -> Iterator[bytes]:
+        """A task's output, piece by piece. ``tail`` starts that many lines before the end, ``offset`` at that byte. With ``follow`` it
+        goes on until the task has ended, waits for one that has not started, and outlives a restart of the daemon."""
+        base = f"/v1/jobs/{quote(str(job))}/log"
+        query: dict[str, Any] = {"attempt": attempt, "task": task, "stream": stream, "follow": follow}
+        position = offset
+        failures = 0
+        while True:
+            head, pieces, close = self._link.stream(path_of(base, **query, offset=position, tail=tail))
+            position, tail = int(head.get("tenure-log-offset") or position), 0
+            try:
+                for piece in pieces:
+                    position += len(piece)
+                    failures = 0
+                    yield piece
+            except http.Broken:
+                failures += 1
+                if failures > 3:
+                    raise
+            else:
+                return
+            finally:
+                close()
+
+    def events(self, *, after: int = 0, limit: int = 0, job: str = "", follow: bool = False) -> Iterator[dto.EventView]:
+        """Events after the cursor ``after``, in order. With ``follow`` it goes on for ever and outlives a restart of the daemon. Kind
+        ``reset`` means that events are missing: read the present state anew."""
+        decode = decoder(dto.EventView).decode
+        while True:
+            _, pieces, close = self._link.stream(path_of("/v1/events", after=after, limit=limit, job=job, follow=follow))
+            try:
+                for line in _lines(pieces):
+                    event = decode(line)
+                    after = event.cursor
+                    yield event
+            except http.Broken:
+                if not follow:
+                    raise
+            else:
+                return
+            finally:
+                close()
+
+    def act(self, action: str, which: Which, *, why: str = "") -> dto.ActReply:
+        """Cancel, hold, release, requeue, suspend or resume what is selected: one result per job."""
+        return self._link.call(
+            "POST", "/v1/jobs/act", dto.ActReply, dto.ActRequest(action=action, select=selection(which), key=new_key(), why=why)
+        )
+
+    def update(self, which: Which, **changes: Any) -> dto.ActReply:
+        """Change fields of what is selected, named as in `tenure.wire.dto.UpdateRequest`."""
+        request = dto.UpdateRequest(select=selection(which), key=new_key(), **changes)
+        return self._link.call("POST", "/v1/jobs/update", dto.ActReply, request)
+
+    def wait(self, which: Which, timeout_s: float | None = None) -> dto.WaitReply:
+        """Return when all that is selected has ended, or ``done`` false after ``timeout_s``."""
+        chosen = selection(which)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            slice_ms = WAIT_SLICE_MS if deadline is None else max(0, min(WAIT_SLICE_MS, int((deadline - time.monotonic()) * 1000)))
+            request = dto.WaitRequest(select=chosen, timeout_ms=slice_ms)
+            reply = self._link.call("POST", "/v1/jobs/wait", dto.WaitReply, request, timeout_s=slice_ms / 1000 + 30)
+            if reply.done or (deadline is not None and time.monotonic() >= deadline):
+                return reply
+            if reply.jobs and any(name.startswith("last") for name in chosen.ids):
+                chosen = dto.Selection(ids=[job.id for job in reply.jobs])  # "last" must not wander to a job submitted meanwhile
+
+
+class Admin:
+    """What concerns the installation: nodes, queues, the daemon itself."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def nodes(self) -> dto.NodesReply:
+        """All nodes and devices."""
+        return self._link.call("GET", "/v1/nodes", dto.NodesReply)
+
+    def set_node(self, name: str, status: str, reason: str = "") -> dto.NodeView:
+        """Drain (``draining``) or resume (``up``) a node."""
+        return self._link.call(
+            "POST", "/v1/nodes", dto.NodeView, dto.NodeRequest(name=name, status=status, key=new_key(), reason=reason)
+        )
+
+    def queues(self) -> dto.QueuesReply:
+        """All queues."""
+        return self._link.call("GET", "/v1/queues", dto.QueuesReply)
+
+    def set_queue(self, name: str, **changes: Any) -> dto.QueueView:
+        """Make or change a queue; fields as in `tenure.wire.dto.QueueRequest`."""
+        return self._link.call("POST", "/v1/queues", dto.QueueView, dto.QueueRequest(name=name, key=new_key(), **changes))
+
+    def status(self) -> dto.StatusView:
+        """The daemon about itself."""
+        return self._link.call("GET", "/v1/status", dto.StatusView)
+
+    def doctor(self) -> dto.DoctorReply:
+        """All findings."""
+        return self._link.call("GET", "/v1/doctor", dto.DoctorReply, timeout_s=120)
+
+    def backup(self, path: str) -> dto.BackupReply:
+        """Write a consistent copy of the store to ``path``, which must not exist."""
+        return self._link.call("POST", "/v1/backup", dto.BackupReply, dto.BackupRequest(path=path), timeout_s=600, repeat=False)
+
+    def down(self) -> None:
+        """Ask the daemon to stop; running jobs go on."""
+        self._link.call("POST", "/v1/down", dict[str, Any], {}, repeat=False)
+        self._link.close()
+
+
+def _one_of_many(raw: msgspec.Raw) -> dto.SubmitReply | TenureError:
+    try:
+        refused = decoder(dto.ErrorReply).decode(raw)
+    except msgspec.ValidationError:
+        return decoder(dto.SubmitReply).decode(raw)
+    return error_of(refused.code, refused.message, refused.remedy, refused.details)
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a stream; empty ones (a sign of life) are left out."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line for line in lines if line.strip())
+    if rest.strip():
+        yield rest

@@ -1,0 +1,1 @@
+"""The local executor: tasks as processes of this machine, through the supervisor."""

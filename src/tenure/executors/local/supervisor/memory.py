@@ -1,0 +1,47 @@
+"""Memory limits without control groups: look at the trees that have one, five times a second, and say who is over.
+
+Resident memory counts pages shared by forked workers once per worker, which would end innocent trees; so a tree over
+its limit is measured again with shared pages split among their users before it is called over.
+Invariant: nothing is read while no task with a memory limit runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import proc
+from .task import Task
+from .tree import Tree
+
+EVERY_MS = 200
+
+
+def limited(tasks: Iterable[Task]) -> list[Task]:
+    """The tasks whose memory somebody must look at."""
+    return [task for task in tasks if task.memory_bytes and not task.kill_sent]
+
+
+def over(tree: Tree, tasks: list[Task]) -> list[Task]:
+    """Which of them use more than their limit; notes the highest use of each."""
+    result = []
+    for task in tasks:
+        pids = tree.members(task)
+        used = sum(map(proc.rss_bytes, pids))
+        if used > task.memory_bytes:
+            used = sum(map(proc.pss_bytes, pids))
+        task.peak_bytes = max(task.peak_bytes, used)
+        if used > task.memory_bytes:
+            result.append(task)
+    return result
+
+
+def use_of(tree: Tree, task: Task) -> tuple[int, int]:
+    """(cpu ms, memory bytes) of a living task: what `usage` reports."""
+    ticks = 0
+    pids = tree.members(task)
+    for pid in pids:
+        found = proc.stat(pid)
+        ticks += found.cpu_ticks if found is not None else 0
+    cpu_ms = ticks * 1000 // proc.TICKS_PER_SECOND + task.stray_cpu_ms
+    memory = task.group.usage_bytes() if task.group is not None else None
+    return cpu_ms, memory if memory is not None else sum(map(proc.rss_bytes, pids))

@@ -1,0 +1,110 @@
+"""What the supervisor knows of one task from its launch until nothing of it is left.
+
+Invariant: `pid` is the session leader; a task is `running` while that process lives, `draining` while only leftovers
+live, and `gone` afterwards. Nothing else than this object and the journal holds state of a task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .groups import Group
+    from .protocol import Launch
+
+Key = tuple[int, int]
+
+
+class Task:
+    """One member of a gang, as launched. Times ending in `_boot_ms` are boot time, `_at_ms` wall time."""
+
+    __slots__ = (
+        "adopted",
+        "attempt",
+        "cpu_milli",
+        "deadline_boot_ms",
+        "devices",
+        "draining",
+        "ending",
+        "fence",
+        "frozen",
+        "gone",
+        "grace_ms",
+        "group",
+        "group_path",
+        "kill_sent",
+        "kill_set",
+        "lines",
+        "log_files",
+        "memory_bytes",
+        "oom_before",
+        "peak_bytes",
+        "pid",
+        "pidfd",
+        "remaining_ms",
+        "signalled",
+        "start_ticks",
+        "started_at_ms",
+        "started_boot_ms",
+        "stop_reason",
+        "stray_cpu_ms",
+        "strays",
+        "task",
+        "time_limit_ms",
+        "timers",
+    )
+
+    def __init__(self, attempt: int, task: int, fence: int) -> None:
+        self.attempt = attempt
+        self.task = task
+        self.fence = fence
+        self.pid = 0
+        self.start_ticks = 0
+        self.started_at_ms = 0
+        self.started_boot_ms = 0
+        self.deadline_boot_ms = 0  #: 0: no limit, or the clock stands still because the task is suspended
+        self.remaining_ms = 0  #: of the time limit, while suspended
+        self.time_limit_ms = 0
+        self.grace_ms = 5_000
+        self.cpu_milli = 0
+        self.memory_bytes = 0
+        self.devices: tuple[str, ...] = ()
+        self.log_files: tuple[str, ...] = ()
+        self.group: Group | None = None
+        self.group_path = ""
+        self.oom_before = 0
+        self.peak_bytes = 0  #: highest sampled, where nothing better counts
+        self.strays: list[int] = []  #: orphans of it that are now children of the supervisor
+        self.signalled: set[int] = set()  #: leftovers that were told to end after its main process had gone
+        self.stray_cpu_ms = 0
+        self.ending = ""  #: why we are ending it: timeout, stopped, oom_sampled
+        self.stop_reason = ""
+        self.kill_set = False  #: the end of its grace is in the timers
+        self.kill_sent = False
+        self.draining = False
+        self.gone = False
+        self.frozen = False
+        self.adopted = False  #: it was started by an earlier supervisor, so it is not our child
+        self.pidfd = -1
+        self.timers = 0
+        self.lines: list[tuple[int, bytes]] = []  #: its journal records, for compaction
+
+    @property
+    def strays_killed(self) -> int:
+        return len(self.signalled)
+
+    @property
+    def key(self) -> Key:
+        return (self.attempt, self.task)
+
+    @classmethod
+    def of(cls, launch: Launch, fence: int) -> Task:
+        """A task about to be started as `launch` says."""
+        self = cls(launch.attempt, launch.task, fence)
+        self.time_limit_ms = launch.time_limit_ms
+        self.grace_ms = launch.grace_ms
+        self.cpu_milli = launch.cpu_milli
+        self.memory_bytes = launch.memory_bytes
+        self.devices = launch.devices
+        self.log_files = (launch.stdout,) if launch.stderr is None else (launch.stdout, launch.stderr)
+        return self

@@ -90,7 +90,7 @@ class Store(Protocol):
         ...
 
     def missing(self, keys: Sequence[tuple[int, int]], epoch: int, now_ms: int) -> Recorded:
-        """Tasks (attempt, task) that rows believe alive and their executor does not know: the end is unknown, the jobs are lost."""
+        """Tasks (attempt, task) that rows believe alive and no executor knows: their end is unknown, the jobs are lost."""
         ...
 
     def live_tasks(self) -> list[tuple[int, int]]:
@@ -126,6 +126,11 @@ class Executor(Protocol):
     """What runs tasks. Every call is idempotent by (attempt, task) and refuses a fence lower than the highest it has seen."""
 
     name: str
+
+    @property
+    def generation(self) -> int:
+        """Grows whenever the executor's side was started anew or reached again: the loop then reconciles."""
+        ...
 
     def capabilities(self) -> Capabilities:
         """What it can do and what it enforces."""

@@ -1,0 +1,126 @@
+"""What every route works with, and how it waits for the control thread without blocking the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import Request, Response
+
+from tenure import __version__
+from tenure.api.bus import Bus
+from tenure.api.peer import caller_of
+from tenure.control.admission import Admission
+from tenure.control.loop import ControlLoop
+from tenure.model.commands import Answer, Caller, Command
+from tenure.store.queries import Queries
+from tenure.wire.dto import CheckView, ErrorReply
+
+T = TypeVar("T")
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+
+class ApiError(Exception):
+    """An answer that is an error: the reply and its HTTP status."""
+
+    def __init__(self, status: int, reply: ErrorReply) -> None:
+        super().__init__(reply.message)
+        self.status = status
+        self.reply = reply
+
+
+@dataclass(slots=True)
+class Context:
+    """The daemon as its routes see it."""
+
+    loop: ControlLoop
+    queries: Queries
+    bus: Bus
+    home: Path
+    socket: Path
+    default_memory_bytes: int = 0
+    started_ms: int = 0
+    diagnose: Callable[[bool], Sequence[CheckView]] = lambda _check_store: ()
+    supervisor: Callable[[], tuple[int, str, dict[str, str]]] = lambda: (0, "", {})
+    shut_down: Callable[[], None] = lambda: None
+    version: str = __version__
+    pid: int = field(default_factory=os.getpid)
+
+    async def apply(self, commands: Sequence[Command]) -> list[Answer]:
+        """Have commands applied durably."""
+        return await settled(self.loop.submit(commands))
+
+    async def on_control(self, function: Callable[[], T]) -> T:
+        """Run a function on the control thread."""
+        result: T = await settled(self.loop.call(function))
+        return result
+
+    def admission(self, caller: Caller) -> Admission:
+        """Admission for one caller: ``last`` is the caller's."""
+        return Admission(self.loop.planner.nodes, lambda word: self._number(word, caller), self.default_memory_bytes)
+
+    def _number(self, word: str, caller: Caller) -> int:
+        from tenure.wire.dto import Selection
+
+        found = self.queries.resolve(Selection(ids=[word]), caller)
+        if not found:
+            raise ApiError(404, ErrorReply(code="not_found", message=f"there is no job {word}", remedy="tenure ps -a lists all jobs"))
+        return found[0].job_id
+
+
+async def settled(future: Future[T]) -> T:
+    """Await what another thread will deliver, with one wake-up of the event loop."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def arrived(_done: Future[T]) -> None:
+        loop.call_soon_threadsafe(_release, waiter)
+
+    future.add_done_callback(arrived)
+    await waiter
+    return future.result()
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def caller_from(request: Request) -> Caller:
+    """The caller that the transport vouches for."""
+    client = request.scope.get("client")
+    if not client or client[0] != "uid":
+        raise ApiError(403, ErrorReply(code="unidentified", message="the connection does not say whose it is"))
+    return caller_of(client[1])
+
+
+async def body_of(request: Request, kind: type[T]) -> T:
+    """Decode the body strictly. A body that is too large, no JSON, or has an unknown or ill-typed field is refused."""
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        raise ApiError(413, ErrorReply(code="too_large", message="a request has at most 64 MiB"))
+    body = await request.body()
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ApiError(400, ErrorReply(code="bad_request", message=f"the request is not understood: {error}")) from None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A value of the wire as a response."""
+    return Response(_encoder.encode(value), status, media_type="application/json")
+
+
+def context_of(request: Request) -> Context:
+    """The daemon that serves this request."""
+    context: Context = request.app.state.context
+    return context

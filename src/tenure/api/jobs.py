@@ -1,0 +1,209 @@
+"""Routes that submit, read and change jobs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+
+from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
+from tenure.api.explaining import explanation_view, planned
+from tenure.api.schema import documents
+from tenure.control.acts import act_commands, update_commands
+from tenure.control.admission import Inadmissible
+from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
+from tenure.store.queries import JobRow
+from tenure.wire.dto import (
+    ActReply,
+    ActRequest,
+    ActResult,
+    ErrorReply,
+    ExplanationView,
+    JobDetail,
+    JobsReply,
+    PlanReply,
+    Selection,
+    SubmitManyReply,
+    SubmitManyRequest,
+    SubmitReply,
+    SubmitRequest,
+    UpdateRequest,
+)
+from tenure.wire.ids import expand
+
+router = APIRouter(prefix="/v1")
+_STATUS = {"not_found": 404, "never_fits": 422, "dependency_cycle": 422, "disk_full": 507, "key_reused": 409, "too_large": 413}
+MAX_BATCH = 100_000
+
+
+def refused(refusal: Refused | ErrorReply) -> ApiError:
+    """A refusal as an HTTP error; its code picks the status."""
+    reply = refusal if isinstance(refusal, ErrorReply) else ErrorReply(code=refusal.code, message=refusal.why)
+    return ApiError(_STATUS.get(reply.code, 400), reply)
+
+
+def command_for(context: Context, request: SubmitRequest, caller: Caller) -> SubmitJob:
+    """The command for one submission. Raises ApiError."""
+    try:
+        return context.admission(caller).command(request, caller)
+    except Inadmissible as error:
+        raise refused(error.reply) from None
+
+
+def submit_reply(command: SubmitJob, given: Answer) -> SubmitReply | ErrorReply:
+    """What became of one submission."""
+    if isinstance(given, Refused):
+        return ErrorReply(code=given.code, message=given.why)
+    elements = len(expand(command.request.array)) if command.request.array else 0
+    return SubmitReply(
+        id=str(given.job_id),
+        number=given.job_id,
+        name=command.request.name,
+        replayed=given.replayed,
+        elements=elements,
+        limit_ms=command.request.limit_ms,
+        note=given.note,
+    )
+
+
+@router.post("/jobs", openapi_extra=documents(SubmitRequest, SubmitReply))
+async def submit(request: Request) -> Response:
+    """Queue one job or array; durable when answered."""
+    context, caller = context_of(request), caller_from(request)
+    command = command_for(context, await body_of(request, SubmitRequest), caller)
+    given = await context.apply([command])
+    reply = submit_reply(command, given[0])
+    if isinstance(reply, ErrorReply):
+        raise refused(reply)
+    return answer(reply, 201)
+
+
+@router.post("/jobs/batch", openapi_extra=documents(SubmitManyRequest, SubmitManyReply))
+async def submit_many(request: Request) -> Response:
+    """Queue many jobs in one durable write; each is accepted or refused alone."""
+    context, caller = context_of(request), caller_from(request)
+    batch = await body_of(request, SubmitManyRequest)
+    if len(batch.jobs) > MAX_BATCH:
+        raise refused(ErrorReply(code="too_large", message=f"one call submits at most {MAX_BATCH} jobs", remedy="send several"))
+    results: list[SubmitReply | ErrorReply | None] = []
+    commands: list[SubmitJob] = []
+    for job in batch.jobs:
+        try:
+            commands.append(command_for(context, job, caller))
+            results.append(None)
+        except ApiError as error:
+            results.append(error.reply)
+    answers = iter(await context.apply(commands)) if commands else iter(())
+    pairs = iter(commands)
+    full = [result if result is not None else submit_reply(next(pairs), next(answers)) for result in results]
+    return answer(SubmitManyReply(results=full))
+
+
+@router.post("/plan", openapi_extra=documents(SubmitRequest, PlanReply))
+async def plan(request: Request) -> Response:
+    """What would become of a submission, without submitting it."""
+    context, caller = context_of(request), caller_from(request)
+    submission = await body_of(request, SubmitRequest)
+    try:
+        command = context.admission(caller).command(submission, caller)
+    except Inadmissible as error:
+        return answer(PlanReply(verdict="never", note=f"{error.reply.message}; {error.reply.remedy}"))
+    snapshot = await context.on_control(lambda: context.loop.ports.store.snapshot(context.loop.clock.now_ms()))
+    return answer(await asyncio.to_thread(planned, context, snapshot, command))
+
+
+@router.post("/jobs/query", openapi_extra=documents(Selection, JobsReply))
+async def query(request: Request) -> Response:
+    """List jobs."""
+    context, caller = context_of(request), caller_from(request)
+    selection = await body_of(request, Selection)
+    reply = await asyncio.to_thread(context.queries.jobs, selection, caller)
+    await context.add_expected_starts(reply.jobs)
+    return answer(reply)
+
+
+@router.get("/jobs/{ref}", openapi_extra=documents(None, JobDetail))
+async def show(request: Request, ref: str) -> Response:
+    """Everything about one job."""
+    context = context_of(request)
+    row = await one_job(context, ref, caller_from(request))
+    detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
+    if detail is None:
+        raise not_found(ref)
+    await context.add_expected_starts([detail.job])
+    return answer(detail)
+
+
+@router.get("/jobs/{ref}/why", openapi_extra=documents(None, ExplanationView))
+async def why(request: Request, ref: str) -> Response:
+    """Why a job is where it is."""
+    context = context_of(request)
+    row = await one_job(context, ref, caller_from(request))
+    detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
+    if detail is None:
+        raise not_found(ref)
+    snapshot = await context.on_control(lambda: context.loop.ports.store.snapshot(context.loop.clock.now_ms()))
+    return answer(await asyncio.to_thread(explanation_view, context, snapshot, detail))
+
+
+@router.post("/jobs/act", openapi_extra=documents(ActRequest, ActReply))
+async def act(request: Request) -> Response:
+    """Cancel, hold, release, requeue, suspend or resume the selected jobs."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, ActRequest)
+    rows = await selected(context, wish.select, caller)
+    try:
+        commands = act_commands(wish, [(row.job_id, row.position) for row in rows], caller)
+    except ValueError as error:
+        raise refused(Refused("bad_request", str(error))) from None
+    return answer(_act_reply(rows, await context.apply(commands)))
+
+
+@router.post("/jobs/update", openapi_extra=documents(UpdateRequest, ActReply))
+async def update(request: Request) -> Response:
+    """Change the selected jobs."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, UpdateRequest)
+    rows = await selected(context, wish.select, caller)
+    shapes = await asyncio.to_thread(context.queries.shapes, [row.job_id for row in rows])
+    try:
+        commands = update_commands(wish, [(row.job_id, row.position) for row in rows], shapes, caller, context.loop.planner.nodes)
+    except Inadmissible as error:
+        raise refused(error.reply) from None
+    except ValueError as error:
+        raise refused(Refused("bad_request", str(error))) from None
+    return answer(_act_reply(rows, await context.apply(commands)))
+
+
+async def selected(context: Context, selection: Selection, caller: Caller) -> list[JobRow]:
+    """The jobs a selection names. Ids that name nothing are an error; a filter that selects nothing is not."""
+    try:
+        rows = await asyncio.to_thread(context.queries.resolve, selection, caller)
+    except ValueError as error:
+        raise refused(Refused("bad_request", str(error))) from None
+    if selection.ids and not rows:
+        raise not_found(", ".join(selection.ids))
+    return rows
+
+
+async def one_job(context: Context, ref: str, caller: Caller) -> JobRow:
+    """The one job a reference names."""
+    rows = await selected(context, Selection(ids=[ref]), caller)
+    if len(rows) != 1:
+        raise refused(Refused("bad_request", f"{ref} names {len(rows)} jobs; name one"))
+    return rows[0]
+
+
+def not_found(ref: str) -> ApiError:
+    """The error for a job that does not exist."""
+    return ApiError(404, ErrorReply(code="not_found", message=f"there is no job {ref}", remedy="tenure ps -a lists all jobs"))
+
+
+def _act_reply(rows: list[JobRow], answers: list[Answer]) -> ActReply:
+    results = []
+    for row, given in zip(rows, answers, strict=True):
+        if isinstance(given, Applied):
+            results.append(ActResult(id=row.id, ok=True, text=given.note))
+        else:
+            results.append(ActResult(id=row.id, ok=False, code=given.code, text=given.why))
+    return ActReply(results=results)

@@ -1,0 +1,49 @@
+"""Who is at the other end of the unix socket: the kernel says, nobody else is asked.
+
+Invariant: a connection whose peer is not the daemon's own user is closed before a byte of it is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import socket
+import struct
+from functools import lru_cache
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tenure.model.commands import Caller
+
+_UCRED = struct.Struct("3i")
+
+
+class PeerProtocol(HttpToolsProtocol):
+    """HTTP on a unix socket; the ASGI scope's ``client`` becomes (``uid``, uid of the peer)."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the peer's credentials from the kernel; refuse strangers."""
+        super().connection_made(transport)
+        uid = peer_uid(transport.get_extra_info("socket"))
+        if uid != os.getuid():
+            transport.abort()
+            return
+        self.client = ("uid", uid)
+
+
+def peer_uid(sock: Any) -> int:
+    """The uid of the process that connected this unix socket."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _pid, uid, _gid = _UCRED.unpack(raw)
+    return int(uid)
+
+
+@lru_cache(maxsize=256)
+def caller_of(uid: int) -> Caller:
+    """A uid with its name; a uid without one is shown as a number."""
+    try:
+        return Caller(uid, pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return Caller(uid, str(uid))

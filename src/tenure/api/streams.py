@@ -1,0 +1,192 @@
+"""Routes that wait: for jobs to end, for events, for the next line of a log. All are woken by the bus; a log that is followed is
+also looked at four times a second, since the file system tells nobody that a job has written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
+from tenure.api.jobs import one_job, selected
+from tenure.api.schema import documents
+from tenure.model.lifecycle import ENDED_STATES
+from tenure.store.queries import LogFile
+from tenure.wire.dto import ErrorReply, EventView, Selection, WaitReply, WaitRequest
+
+router = APIRouter(prefix="/v1")
+MAX_WAIT_MS = 30_000
+PAGE = 500
+LOG_CHUNK = 256 * 1024
+LOG_LOOK_S = 0.25
+_encoder = msgspec.json.Encoder()
+
+
+@router.post("/jobs/wait", openapi_extra=documents(WaitRequest, WaitReply))
+async def wait(request: Request) -> Response:
+    """Answer when all selected jobs have ended, or when the time is over."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, WaitRequest)
+    rows = await selected(context, wish.select, caller)
+    exact = Selection(ids=[row.id for row in rows], limit=max(1, len(rows)))
+    deadline = asyncio.get_running_loop().time() + min(wish.timeout_ms, MAX_WAIT_MS) / 1000
+    listener = context.bus.listen()
+    try:
+        while True:
+            reply = await asyncio.to_thread(context.queries.jobs, exact, caller)
+            done = all(job.state in ENDED_STATES for job in reply.jobs)
+            left = deadline - asyncio.get_running_loop().time()
+            if done or left <= 0:
+                return answer(WaitReply(done=done, jobs=reply.jobs))
+            await _next_change(listener, left)
+    finally:
+        context.bus.leave(listener)
+
+
+async def _next_change(listener: asyncio.Queue[object], left_s: float) -> None:
+    """Sleep until a turn or the deadline, then gather for a moment: a busy loop turns hundreds of times a second."""
+    try:
+        async with asyncio.timeout(left_s):
+            await listener.get()
+    except TimeoutError:
+        return
+    if not listener.empty():
+        await asyncio.sleep(min(0.05, left_s))
+        while not listener.empty():
+            listener.get_nowait()
+
+
+@router.get("/events")
+async def events(request: Request, after: int = -1, limit: int = PAGE, job: str = "", follow: int = 0) -> Response:
+    """Events after a cursor as lines of JSON; ``after`` -1 begins with the present. With ``follow`` the stream goes on."""
+    context = context_of(request)
+    job_id = (await one_job(context, job, caller_from(request))).job_id if job else 0
+    start = after if after >= 0 else await asyncio.to_thread(context.queries.last_cursor)
+    lines = _event_lines(context, request, start, min(limit, 10_000), job_id, follow=bool(follow))
+    return StreamingResponse(lines, media_type="application/x-ndjson")
+
+
+async def _event_lines(
+    context: Context, request: Request, after: int, limit: int, job_id: int, *, follow: bool
+) -> AsyncIterator[bytes]:
+    listener = context.bus.listen()
+    try:
+        while True:
+            page, reset = await asyncio.to_thread(context.queries.events, after, limit, job_id)
+            if reset:
+                yield _line(EventView(cursor=after, kind="reset", at_ms=0))
+            for event in page:
+                after = max(after, event.cursor)
+                yield _line(event)
+            if not follow or await request.is_disconnected():
+                return
+            if len(page) < limit:
+                await _next_change(listener, MAX_WAIT_MS / 1000)
+    finally:
+        context.bus.leave(listener)
+
+
+def _line(event: EventView) -> bytes:
+    return _encoder.encode(event) + b"\n"
+
+
+@router.get("/jobs/{ref}/log")
+async def log(
+    request: Request,
+    ref: str,
+    attempt: int = 0,
+    task: int = 0,
+    stream: str = "out",
+    offset: int = -1,
+    tail: int = 0,
+    follow: int = 0,
+) -> Response:
+    """The bytes of a log from ``offset`` on, or its last ``tail`` lines; with ``follow`` until the task has ended."""
+    context = context_of(request)
+    row = await one_job(context, ref, caller_from(request))
+    if follow:
+        await _until_started(context, request, row.job_id, row.position)
+    found = await asyncio.to_thread(context.queries.log_file, row.job_id, row.position, attempt, task, stream)
+    if found is None:
+        raise ApiError(404, ErrorReply(code="no_log", message=f"job {ref} has not written a log", remedy=f"tenure why {ref}"))
+    start = await asyncio.to_thread(_start_offset, Path(found.path), offset, tail)
+    body = _log_bytes(context, request, found, start, follow=bool(follow))
+    return StreamingResponse(body, media_type="application/octet-stream", headers={"Tenure-Log-Offset": str(start)})
+
+
+async def _until_started(context: Context, request: Request, job_id: int, position: int) -> None:
+    """Wait until a job has a log or has ended without one."""
+    listener = context.bus.listen()
+    try:
+        while not await request.is_disconnected():
+            detail = await asyncio.to_thread(context.queries.detail, job_id, position)
+            if detail is None or detail.attempts or detail.job.state in ENDED_STATES:
+                return
+            await _next_change(listener, 5.0)
+    finally:
+        context.bus.leave(listener)
+
+
+async def _log_bytes(context: Context, request: Request, found: LogFile, offset: int, *, follow: bool) -> AsyncIterator[bytes]:
+    path = Path(found.path)
+    while True:
+        ended = not follow or await asyncio.to_thread(context.queries.task_ended, found.attempt_id, found.task)
+        while chunk := await asyncio.to_thread(_read, path, offset):
+            offset += len(chunk)
+            yield chunk.lstrip(b"\0") if offset == len(chunk) else chunk
+        if ended or await request.is_disconnected():
+            return
+        await asyncio.sleep(LOG_LOOK_S)
+
+
+def _read(path: Path, offset: int) -> bytes:
+    """The next bytes of a log; none when it is not there (yet)."""
+    try:
+        with path.open("rb") as file:
+            return os.pread(file.fileno(), LOG_CHUNK, offset)
+    except OSError:
+        return b""
+
+
+def _start_offset(path: Path, offset: int, tail: int) -> int:
+    """Where to begin: at ``offset``, or so that the last ``tail`` lines follow. What a bounded log gave up is skipped."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, min(offset, size)) if offset >= 0 else 0
+            if tail > 0:
+                start = _tail_offset(file.fileno(), size, tail)
+            return _after_hole(file.fileno(), start, size)
+    except OSError:
+        return 0
+
+
+def _after_hole(fd: int, start: int, size: int) -> int:
+    if start >= size:
+        return start
+    try:
+        return os.lseek(fd, start, os.SEEK_DATA)
+    except OSError:
+        return start
+
+
+def _tail_offset(fd: int, size: int, lines: int) -> int:
+    """The offset after which exactly the last ``lines`` lines stand."""
+    position, seen = size, 0
+    while position > 0:
+        step = min(LOG_CHUNK, position)
+        position -= step
+        block = os.pread(fd, step, position)
+        cut = len(block)
+        while (cut := block.rfind(b"\n", 0, cut)) >= 0:
+            if position + cut == size - 1:
+                continue
+            seen += 1
+            if seen == lines:
+                return position + cut + 1
+    return 0

@@ -1,0 +1,102 @@
+"""Routes about the daemon itself. Status answers even when the control loop is stuck: it asks nothing of it (T17)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from tenure.api.context import ApiError, Context, answer, body_of, context_of
+from tenure.api.schema import documents
+from tenure.control.loop import STUCK_AFTER_S
+from tenure.wire import PROTOCOL
+from tenure.wire.dto import BackupReply, BackupRequest, CheckView, DoctorReply, ErrorReply, StatusView
+
+router = APIRouter(prefix="/v1")
+_LEVELS = ("ok", "note", "warning", "problem")
+
+
+def problems_of(context: Context) -> list[str]:
+    """What is wrong with the loop, in sentences; empty when it is healthy."""
+    health = context.loop.health
+    found = []
+    stuck_s = health.stuck_for_s()
+    if stuck_s > STUCK_AFTER_S:
+        found.append(
+            f"the control loop has been in one turn for {stuck_s:.0f} s; nothing is started: see the daemon's log, then tenure down"
+        )
+    if health.stopped_why:
+        found.append(f"the control loop has ended: {health.stopped_why}")
+    return found
+
+
+@router.get("/status", openapi_extra=documents(None, StatusView))
+async def status(request: Request) -> Response:
+    """The daemon about itself."""
+    context = context_of(request)
+    problems = problems_of(context)
+    health = context.loop.health
+    pid, version, limits = await asyncio.to_thread(context.supervisor)
+    try:
+        counts = await asyncio.to_thread(context.queries.counts)
+    except Exception as error:
+        counts = {}
+        problems.append(f"the store cannot be read: {error}")
+    view = StatusView(
+        version=context.version,
+        protocol=PROTOCOL,
+        pid=context.pid,
+        home=str(context.home),
+        socket=str(context.socket),
+        store=context.queries.url,
+        started_ms=context.started_ms,
+        healthy=not problems,
+        problems=problems + ([f"the last error of the loop: {health.last_error}"] if health.last_error else []),
+        loop_age_ms=int(health.stuck_for_s() * 1000),
+        cycles=health.cycles,
+        revision=context.loop.planner.revision,
+        supervisor_pid=pid,
+        supervisor_version=version,
+        limits=limits,
+        counts=counts,
+    )
+    return answer(view)
+
+
+@router.get("/doctor", openapi_extra=documents(None, DoctorReply))
+async def doctor(request: Request, check_store: int = 0) -> Response:
+    """What is enforced, what is advisory, what is wrong, and what to do about it."""
+    context = context_of(request)
+    checks = [CheckView(name="loop", level="problem", text=text) for text in problems_of(context)]
+    checks += await asyncio.to_thread(context.diagnose, False)
+    if check_store:
+        violations = await context.on_control(context.loop.ports.store.check)
+        checks += [CheckView(name=f"store: {v.invariant}", level="problem", text=f"{v.subject}: {v.detail}") for v in violations]
+        if not violations:
+            checks.append(CheckView(name="store", level="ok", text="every invariant holds"))
+    return answer(DoctorReply(checks=sorted(checks, key=lambda check: _LEVELS.index(check.level))))
+
+
+@router.post("/backup", openapi_extra=documents(BackupRequest, BackupReply))
+async def backup(request: Request) -> Response:
+    """Write a consistent copy of the store."""
+    context = context_of(request)
+    wish = await body_of(request, BackupRequest)
+    target = Path(wish.path)
+    if not target.is_absolute() or target.exists():
+        raise ApiError(400, ErrorReply(code="bad_request", message=f"{target} exists or is not a full path", remedy="name a new file"))
+    try:
+        jobs = await asyncio.to_thread(context.queries.backup, target)
+    except OSError as error:
+        raise ApiError(507, ErrorReply(code="backup_failed", message=f"the copy could not be written: {error}")) from None
+    return answer(BackupReply(path=str(target), bytes=os.path.getsize(target), jobs=jobs))
+
+
+@router.post("/down")
+async def down(request: Request) -> Response:
+    """Stop the daemon after this answer; jobs go on."""
+    context = context_of(request)
+    asyncio.get_running_loop().call_later(0.05, context.shut_down)
+    return answer({})

@@ -1,0 +1,381 @@
+"""The composition root: builds a daemon from settings and runs it; the only module that knows every part.
+
+``python -m tenure.bootstrap daemon --home DIR [--detach]`` is what ``tenure up`` and the first command of a user start.
+Invariants: one daemon per home (a file lock that dies with the process); the daemon never owns a task (the supervisor does), so
+that its end, however violent, ends nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from tenure import config
+from tenure.client import paths
+from tenure.model.amounts import parse_bytes, parse_duration_ms, parse_milli
+from tenure.ports import StoreUnavailable
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from tenure.api.bus import Bus
+    from tenure.api.context import Context
+    from tenure.control.loop import ControlLoop
+    from tenure.control.steps import Ports
+    from tenure.executors.local.executor import LocalExecutor
+    from tenure.executors.local.settings import LocalSettings
+    from tenure.store.settings import StoreSettings
+    from tenure.store.sqlite import SqliteStore
+    from tenure.wire.dto import CheckView
+
+FOREVER_MS = 10 * 365 * 86_400_000
+
+
+class StartupError(Exception):
+    """The daemon cannot start; the message is one sentence with the way out."""
+
+
+class SystemClock:
+    """The wall clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a daemon is made of. A test replaces parts before `serve`."""
+
+    home: str
+    settings: config.Settings
+    store: SqliteStore
+    executor: LocalExecutor
+    ports: Ports
+    clock: SystemClock
+
+
+def build(home: str, settings: config.Settings) -> Parts:
+    """Open the store, reach the supervisor, choose the policy. Raises StartupError or StoreUnavailable."""
+    from tenure.control.steps import Ports
+    from tenure.executors.local.executor import LocalExecutor
+    from tenure.policies import policy_by_name
+    from tenure.store.sqlite import SqliteStore
+
+    clock = SystemClock()
+    store = SqliteStore(paths.database(home), store_settings(home, settings), now_ms=clock.now_ms())
+    executor = LocalExecutor(local_settings(home, settings))
+    holder = f"{socket.gethostname()}:{os.getpid()}:{clock.now_ms()}"
+    # The home's file lock has already decided that nobody else leads; the lease only draws a fresh epoch.
+    epoch = store.elect(holder, lease_ms=0, now_ms=clock.now_ms())
+    if epoch is None:
+        raise StartupError("another daemon holds this store; stop it first")
+    define_queues(store, settings, clock.now_ms())
+    ports = Ports(store, executor, policy_by_name(settings.plan.policy), epoch)
+    return Parts(home, settings, store, executor, ports, clock)
+
+
+def serve(parts: Parts, listening: socket.socket, ready: Callable[[], None] = lambda: None) -> int:
+    """Run the control loop and the HTTP server until told to stop; the exit code."""
+    with asyncio.Runner(loop_factory=_event_loop) as runner:
+        return runner.run(_serve(parts, listening, ready))
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], None]) -> int:
+    from tenure.api.app import create_app
+    from tenure.api.bus import Bus
+    from tenure.control.loop import ControlLoop
+
+    bus = Bus(asyncio.get_running_loop())
+    loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=_log)
+    context = _context(parts, loop, bus, listening)
+    server = _server(create_app(context))
+    context.shut_down = lambda: setattr(server, "should_exit", True)
+    runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
+    runner.start()
+    try:
+        ready()
+        await server.serve(sockets=[listening])
+    finally:
+        loop.stop()
+        await asyncio.to_thread(runner.join)
+        parts.executor.close()
+        context.queries.close()
+        parts.store.close()
+    return 1 if loop.health.stopped_why else 0
+
+
+def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:
+    """The control thread; a loop that ends by itself takes the server with it."""
+    try:
+        loop.run()
+    finally:
+        shut_down()
+
+
+def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket) -> Context:
+    from tenure.api.context import Context
+
+    return Context(
+        loop=loop,
+        queries=parts.store.queries(),
+        bus=bus,
+        home=Path(parts.home),
+        socket=Path(listening.getsockname()),
+        default_memory_bytes=parse_bytes(parts.settings.default_memory) if parts.settings.default_memory else 0,
+        started_ms=parts.clock.now_ms(),
+        diagnose=lambda _deep: diagnose(parts),
+        supervisor=parts.executor.supervisor,
+    )
+
+
+def _server(app: object) -> uvicorn.Server:
+    import uvicorn
+
+    from tenure.api.peer import PeerProtocol
+
+    settings = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=PeerProtocol,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=3600,
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        date_header=False,
+    )
+    return uvicorn.Server(settings)
+
+
+def _probe_every_s(parts: Parts) -> float:
+    """How often devices are looked at while nothing happens; never, on a machine without any."""
+    return parse_duration_ms(parts.settings.node.probe) / 1000 if parts.executor.has_devices else 0.0
+
+
+def diagnose(parts: Parts) -> list[CheckView]:
+    """The executor's findings as the wire shows them."""
+    from tenure.wire.dto import CheckView
+
+    return [CheckView(name=f.name, level=f.level, text=f.text, remedy=f.remedy) for f in parts.executor.diagnose()]
+
+
+def define_queues(store: SqliteStore, settings: config.Settings, now_ms: int) -> None:
+    """Make the queues of the settings; the others are left as they are."""
+    from tenure.model.commands import Caller, SetQueue
+
+    caller = Caller(os.getuid(), "settings")
+    commands = [
+        SetQueue(
+            f"settings:{now_ms}:{name}",
+            caller,
+            name,
+            queue.paused,
+            parse_duration_ms(queue.default_time) if queue.default_time else 0,
+            parse_duration_ms(queue.max_time) if queue.max_time else 0,
+            queue.bonus,
+        )
+        for name, queue in sorted(settings.queues.items())
+    ]
+    if commands:
+        store.apply(commands, now_ms)
+
+
+def store_settings(home: str, settings: config.Settings) -> StoreSettings:
+    """What the store must be told of the settings."""
+    from tenure.store.settings import StoreSettings
+
+    keep = settings.retention
+    return StoreSettings(
+        log_dir=paths.logs_dir(home),
+        plan=settings.plan.settings(),
+        keep_allocations_ms=parse_duration_ms(keep.allocations),
+        keep_jobs_ms=parse_duration_ms(keep.jobs),
+        keep_events_ms=parse_duration_ms(keep.events),
+    )
+
+
+def local_settings(home: str, settings: config.Settings) -> LocalSettings:
+    """What the local executor must be told of the settings."""
+    from tenure.executors.local.settings import LocalSettings, PretendGpus, PretendNode
+
+    node = settings.node
+    pretend = tuple(
+        PretendNode(
+            wished.name,
+            parse_milli(wished.cpus),
+            parse_bytes(wished.memory),
+            tuple(PretendGpus(group.count, group.model, group.memory_bytes) for group in wished.gpu_groups()),
+            wished.labels,
+        )
+        for wished in settings.pretend_nodes
+    )
+    return LocalSettings(
+        home=home,
+        name=node.name,
+        cpu_milli=parse_milli(node.cpus) if node.cpus else 0,
+        memory_bytes=parse_bytes(node.memory) if node.memory else 0,
+        reserve_memory_bytes=parse_bytes(node.reserve_memory),
+        gpus=node.gpus or "all",
+        labels=node.labels,
+        cgroups=node.cgroups,
+        log_keep_bytes=parse_bytes(node.log_keep),
+        pretend_nodes=pretend,
+    )
+
+
+def restore(home: str, copy: Path) -> int:
+    """Put a backup in the place of the store, which is kept beside it. Only while no daemon runs."""
+    from tenure.store.backup import check_copy
+
+    paths.ensure_runtime_dir(home)
+    lock = _only_one(home)
+    if lock is None:
+        raise StartupError("a daemon runs for this home; stop it first: tenure down")
+    jobs = check_copy(copy)
+    target = Path(paths.database(home))
+    with lock:
+        put_back(copy, target)
+    print(f"restored {jobs} jobs from {copy}")
+    return 0
+
+
+def put_back(copy: Path, target: Path) -> None:
+    """Replace the database by a copy in one step that a crash cannot split; the old one is kept as ``….before-restore``."""
+    fresh = target.with_suffix(".restoring")
+    shutil.copyfile(copy, fresh)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    if target.exists():
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{target}{suffix}", f"{target}.before-restore{suffix}")
+        os.replace(target, f"{target}.before-restore")
+    os.replace(fresh, target)
+
+
+# --- the process
+
+
+def daemon(home: str, *, detach: bool, alter: Callable[[Parts], Parts] = lambda parts: parts) -> int:
+    """Run the daemon of one home. Returns when it was stopped; 0 also when another one already runs. ``alter`` may replace parts."""
+    paths.ensure_runtime_dir(home)
+    lock = _only_one(home)
+    if lock is None:
+        print("a daemon already runs for this home", file=sys.stderr)
+        return 0
+    try:
+        settings = config.load(Path(paths.config_file(home)))
+    except config.ConfigError as error:
+        raise StartupError(str(error)) from None
+    if detach:
+        _detach(home)
+    # The pid in the lock file is for people; the lock itself is what counts.
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    _become_frugal()
+    listening = _listen(Path(paths.daemon_socket(home)))
+    try:
+        return serve(alter(build(home, settings)), listening)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(paths.daemon_socket(home))
+
+
+def _only_one(home: str) -> IO[str] | None:
+    """The lock that makes this the home's only daemon, None when it is taken. It is held as long as the file stays open."""
+    lock = open(os.path.join(paths.runtime_dir(home), "daemon.lock"), "a+", encoding="utf-8")  # noqa: SIM115 - held for life
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def _detach(home: str) -> None:
+    """Leave the terminal and the session of whoever started this; output goes to the daemon's log."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    path = paths.daemon_log(home)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(null)
+    os.chdir("/")
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening unix socket, mode 0600. A left-over file is removed: the lock says that nobody listens on it."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(old)
+    listening.listen(1024)
+    listening.setblocking(False)
+    return listening
+
+
+def _become_frugal() -> None:
+    """An idle daemon should cost nothing: one arena, rare collections of long-lived objects."""
+    import gc
+
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _log(line: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    print(f"{stamp} {line}", file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``python -m tenure.bootstrap``."""
+    parser = argparse.ArgumentParser(prog="tenure-daemon")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    run = verbs.add_parser("daemon")
+    run.add_argument("--home", required=True)
+    run.add_argument("--detach", action="store_true")
+    back = verbs.add_parser("restore")
+    back.add_argument("--home", required=True)
+    back.add_argument("copy", type=Path)
+    chosen = parser.parse_args(argv)
+    try:
+        if chosen.verb == "restore":
+            return restore(os.path.abspath(chosen.home), chosen.copy)
+        return daemon(os.path.abspath(chosen.home), detach=chosen.detach)
+    except (StartupError, StoreUnavailable, paths.UnsafeDirectory) as error:
+        _log(f"tenure: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

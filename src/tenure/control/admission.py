@@ -1,0 +1,191 @@
+"""From a submission on the wire to a command for the store: everything that can be judged before a transaction is judged here.
+
+What can never run is refused with the nearest thing that can. Invariant: a `SubmitJob` that leaves this module is within every limit on
+its size, so that one caller cannot fill the store with a single call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tenure.core.nearest import never_fits
+from tenure.model.amounts import MIB, Amounts, format_bytes, format_milli
+from tenure.model.commands import Caller, DependsOn, JobRequest, JobSpec, SubmitJob
+from tenure.model.job import NO_CAP
+from tenure.model.node import Node
+from tenure.model.shape import Shape
+from tenure.wire.dto import ErrorReply, SubmitRequest
+from tenure.wire.ids import parse_indices
+
+MAX_ARGV_BYTES = 1 * MIB
+MAX_ENV_BYTES = 1 * MIB
+MAX_NAME = 200
+MIN_MEMORY_BYTES = 8 * MIB
+KINDS = ("batch", "service", "lease")
+CONDITIONS = ("ok", "any", "failed")
+
+
+class Inadmissible(Exception):
+    """A submission is refused; ``reply`` says why and what to do instead."""
+
+    def __init__(self, reply: ErrorReply) -> None:
+        super().__init__(reply.message)
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What admission must know: the nodes that are declared, how a job's name is resolved, and a default for memory."""
+
+    nodes: Sequence[Node]
+    resolve: Callable[[str], int]
+    default_memory_bytes: int = 0
+    conditions: tuple[str, ...] = field(default=CONDITIONS)
+
+    def command(self, request: SubmitRequest, caller: Caller) -> SubmitJob:
+        """The command for the store. Raises Inadmissible."""
+        _check_sizes(request)
+        shape = self.shape(request)
+        ranges, cap = _array_of(request)
+        after = tuple(DependsOn(self.resolve(ref.job), self._condition(ref.condition)) for ref in request.after)
+        job = JobRequest(
+            name=request.name or _name_of(request.argv),
+            shape=shape,
+            kind=_one_of(request.kind, KINDS, "kind"),
+            project=request.project,
+            queue=request.queue,
+            priority=_within(request.priority, 1, 10, "priority"),
+            limit_ms=_within(request.limit_ms, 0, NO_CAP * 1000, "time limit"),
+            deadline_ms=request.deadline_ms,
+            not_before_ms=request.not_before_ms,
+            after=after,
+            array=ranges,
+            array_cap=cap or NO_CAP,
+            retries=_within(request.retries, 0, 1000, "retries"),
+            grace_ms=_within(request.grace_ms, 0, 3_600_000, "grace"),
+            hold=request.hold,
+            group=request.group,
+        )
+        return SubmitJob(request.key, caller, job, spec_of(request))
+
+    def shape(self, request: SubmitRequest) -> Shape:
+        """The shape that is asked for. Raises Inadmissible when it means nothing or can never run on the declared nodes."""
+        memory = request.memory_bytes or self.default_memory_bytes
+        if 0 < memory < MIN_MEMORY_BYTES:
+            raise _refusal(
+                "bad_request", f"a memory limit of {format_bytes(memory)} is below {format_bytes(MIN_MEMORY_BYTES)}", "ask for more"
+            )
+        try:
+            shape = Shape(
+                Amounts(request.cpu_milli, memory, request.storage_bytes, request.bandwidth_bps),
+                request.gpu_milli,
+                request.gpu_memory_bytes,
+                request.gpu_model,
+                request.tasks,
+                request.nodes,
+                tuple(sorted(request.labels)),
+            )
+        except ValueError as error:
+            raise _refusal("bad_request", str(error)) from None
+        self.refuse_impossible(shape)
+        return shape
+
+    def refuse_impossible(self, shape: Shape) -> None:
+        """Raise Inadmissible, naming the nearest shape that can run, when no declared node could ever hold this one."""
+        nearest = never_fits(self.nodes, shape)
+        if nearest is None:
+            return
+        lacks = ", ".join(f"{item.resource} {item.free} of {item.needed}" for item in nearest.short)
+        possible = describe_shape(nearest.shape) if nearest.shape else ""
+        raise Inadmissible(
+            ErrorReply(
+                code="never_fits",
+                message=f"no declared node can ever run this: {describe_shape(shape)}",
+                remedy=f"the nearest that can run is {possible} (on {nearest.node})" if possible else "declare a node that can hold it",
+                details={"nearest_node": nearest.node, "lacks": lacks, "nearest": possible},
+            )
+        )
+
+    def _condition(self, condition: str) -> str:
+        return _one_of(condition, self.conditions, "condition of --after")
+
+
+def spec_of(request: SubmitRequest) -> JobSpec:
+    """What the executor must know of the job."""
+    return JobSpec(
+        argv=tuple(request.argv),
+        cwd=request.cwd,
+        env=request.env,
+        stdout=request.stdout,
+        stderr=request.stderr,
+        script=request.script,
+        umask=request.umask,
+        submit_dir=request.submit_dir,
+        origin=request.origin,
+    )
+
+
+def describe_shape(shape: Shape) -> str:
+    """A shape as options people type: ``--cpus 4 --memory 8G --gpus 2``."""
+    parts = [f"--cpus {format_milli(shape.amounts.cpu_milli)}"]
+    if shape.amounts.memory_bytes:
+        parts.append(f"--memory {format_bytes(shape.amounts.memory_bytes)}")
+    if shape.gpu_milli:
+        model = f"{shape.gpu_model}:" if shape.gpu_model else ""
+        parts.append(f"--gpus {model}{format_milli(shape.gpu_milli)}")
+    if shape.gpu_memory_bytes:
+        parts.append(f"--gpu-memory {format_bytes(shape.gpu_memory_bytes)}")
+    if shape.nodes:
+        parts.append(f"--nodes {shape.nodes}")
+    if shape.tasks > 1:
+        parts.append(f"--tasks {shape.tasks}")
+    return " ".join(parts)
+
+
+def _check_sizes(request: SubmitRequest) -> None:
+    if not request.argv or not request.argv[0]:
+        raise _refusal("bad_request", "a job needs a command", "put it after --, as in: tenure submit -- python train.py")
+    if not request.key:
+        raise _refusal("bad_request", "a submission carries an idempotency key", "send any unique text as key")
+    if any("\0" in word for word in request.argv) or any("\0" in k + v or "=" in k or not k for k, v in request.env.items()):
+        raise _refusal("bad_request", "a command or variable contains what no process can be given (NUL, or = in a name)")
+    if sum(len(word) for word in request.argv) > MAX_ARGV_BYTES or len(request.script) > MAX_ARGV_BYTES:
+        raise _refusal("too_large", "the command is longer than 1M", "put it in a script file and submit that")
+    if sum(len(k) + len(v) for k, v in request.env.items()) > MAX_ENV_BYTES:
+        raise _refusal("too_large", "the environment is larger than 1M", "unset what the job does not need")
+    if len(request.name) > MAX_NAME or len(request.key) > MAX_NAME:
+        raise _refusal("too_large", f"a name or key has at most {MAX_NAME} characters", "shorten it")
+    if not request.cwd.startswith("/"):
+        raise _refusal("bad_request", f"the working directory {request.cwd!r} is not a full path")
+
+
+def _array_of(request: SubmitRequest) -> tuple[tuple[tuple[int, int, int], ...], int]:
+    if not request.array:
+        return (), 0
+    try:
+        return parse_indices(request.array)
+    except ValueError as error:
+        raise _refusal("bad_request", str(error)) from None
+
+
+def _name_of(argv: Sequence[str]) -> str:
+    """The program's file name; for an interpreter, that of the script it runs."""
+    words = [word for word in argv[:2] if not word.startswith("-")]
+    return words[-1].rsplit("/", 1)[-1][:MAX_NAME] if words else argv[0][:MAX_NAME]
+
+
+def _one_of(value: str, allowed: Sequence[str], what: str) -> str:
+    if value not in allowed:
+        raise _refusal("bad_request", f"{what} is one of {', '.join(allowed)}, not {value!r}")
+    return value
+
+
+def _within(value: int, low: int, high: int, what: str) -> int:
+    if not low <= value <= high:
+        raise _refusal("bad_request", f"{what} is between {low} and {high}, not {value}")
+    return value
+
+
+def _refusal(code: str, message: str, remedy: str = "") -> Inadmissible:
+    return Inadmissible(ErrorReply(code=code, message=message, remedy=remedy))

@@ -1,0 +1,291 @@
+"""The control loop: the one thread that writes, and the only place that waits.
+
+Clients hand in commands, the executor wakes it when it has something to report; each turn makes both true in one durable write, plans,
+commits and dispatches. Nothing is polled: an idle loop sleeps until somebody wakes it or a known time comes.
+
+Invariant: an error in a turn is counted, told and backed off; it never ends the loop (SPEC A4). A lost leadership does: a second
+writer is at work, and this one must not write another row.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tenure.control.steps import (
+    REPLANS,
+    Planner,
+    Ports,
+    commit_step,
+    dispatch_step,
+    intake_step,
+    plan_step,
+    reconcile_step,
+    signal_step,
+)
+from tenure.model.commands import Answer, Command
+from tenure.model.outcomes import JobChange, Recorded
+from tenure.ports import Clock, StaleEpoch, StoreUnavailable
+
+BACKOFF_S = 5.0
+RETAIN_EVERY_S = 3600.0
+STUCK_AFTER_S = 30.0
+INTAKE_BATCH = 512
+
+
+class Listener(Protocol):
+    """Told after each durable turn, on the control thread; must not block."""
+
+    def __call__(self, revision: int, changes: Sequence[JobChange]) -> None:
+        """``changes`` are the jobs that observations moved; other changes are found by the events up to ``revision``."""
+        ...
+
+
+@dataclass(slots=True)
+class LoopHealth:
+    """What the loop tells about itself; read by other threads, written by the loop alone.
+
+    ``busy_since`` is the monotonic time at which the present turn began, 0 while it sleeps: the watchdog's one input (T17).
+    """
+
+    cycles: int = 0
+    errors: int = 0
+    busy_since: float = 0.0
+    last_error: str = ""
+    stopped_why: str = ""
+
+    def stuck_for_s(self) -> float:
+        """Seconds that the present turn has taken; 0 while the loop sleeps."""
+        began = self.busy_since
+        return time.monotonic() - began if began else 0.0
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request from another thread: commands to apply, or a call to make on the control thread."""
+
+    answer: Future[Any]
+    commands: Sequence[Command] = ()
+    call: Callable[[], Any] | None = None
+
+
+@dataclass(slots=True)
+class ControlLoop:
+    """Runs the steps. `submit`, `call`, `wake` and `stop` may be used from any thread; everything else belongs to the loop's own."""
+
+    ports: Ports
+    clock: Clock
+    listener: Listener | None = None
+    probe_every_s: float = 0.0
+    log: Callable[[str], None] = lambda _line: None
+    health: LoopHealth = field(default_factory=LoopHealth)
+    planner: Planner = field(default_factory=Planner)
+    _inbox: deque[_Asked] = field(default_factory=deque)
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _stopping: bool = False
+    _cursor: int = 0
+    _generation: int = -1
+    _plan_at_ms: int = 0
+    _dirty: bool = True
+    _next_retain: float = 0.0
+    _next_probe: float = 0.0
+
+    # --- for other threads
+
+    def submit(self, commands: Sequence[Command]) -> Future[list[Answer]]:
+        """Have commands applied; the answers come when they are durable."""
+        return self._ask(_Asked(Future(), commands=commands))
+
+    def call(self, function: Callable[[], Any]) -> Future[Any]:
+        """Run a function on the control thread, between two turns; its result or its exception."""
+        return self._ask(_Asked(Future(), call=function))
+
+    def wake(self) -> None:
+        """Have the loop look for work."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the loop after the present turn. Tasks go on."""
+        self._stopping = True
+        self._wake.set()
+
+    def _ask(self, asked: _Asked) -> Future[Any]:
+        if self._stopping:
+            asked.answer.set_exception(StoreUnavailable("shutting_down", "the daemon is shutting down; try again in a moment"))
+            return asked.answer
+        self._inbox.append(asked)
+        self._wake.set()
+        return asked.answer
+
+    # --- the loop
+
+    def run(self) -> None:
+        """Turn until stopped. Returns when `stop` was called or the leadership is lost."""
+        self.ports.executor.subscribe(self.wake)
+        while not self._stopping:
+            self.health.busy_since = time.monotonic()
+            try:
+                self._turn()
+                self.health.cycles += 1
+            except StaleEpoch:
+                self._lose("another daemon has taken over this store")
+            except Exception as error:
+                self._back_off(error)
+            self.health.busy_since = 0.0
+            self._sleep()
+        self._refuse_rest()
+
+    def _turn(self) -> None:
+        """One turn: reconcile if the executor is new, take in, plan and commit, start, tidy."""
+        now_ms = self.clock.now_ms()
+        self._meet_executor(now_ms)
+        changes = self._take_in(now_ms)
+        if self._dirty or (self._plan_at_ms and now_ms >= self._plan_at_ms):
+            self._plan(now_ms)
+        self._tidy(now_ms)
+        if self.listener is not None:
+            self.listener(self.planner.revision, changes)
+
+    def _meet_executor(self, now_ms: int) -> None:
+        generation = self.ports.executor.generation
+        if generation == self._generation:
+            return
+        self.ports.store.define_nodes(self.ports.executor.name, self.ports.executor.nodes(), now_ms)
+        self._cursor = reconcile_step(self.ports, self._cursor, now_ms)
+        self._generation, self._dirty = generation, True
+
+    def _take_in(self, now_ms: int) -> Sequence[JobChange]:
+        asked = self._drain()
+        seen = self.ports.executor.observe(self._cursor)
+        if not asked and not seen.items:
+            return ()
+        commands = [command for one in asked for command in one.commands]
+        try:
+            intake = intake_step(self.ports, commands, seen, now_ms)
+        except Exception as error:
+            _fail(asked, error)
+            raise
+        self._dirty = True
+        self._settle(asked, intake.answers)
+        if seen.items:
+            self._cursor = seen.cursor
+            self.ports.executor.acknowledge(seen.cursor)
+        self._end_what_must_not_go_on(intake.recorded, commands, now_ms)
+        return intake.recorded.changes if intake.recorded else ()
+
+    def _end_what_must_not_go_on(self, recorded: Recorded | None, commands: Sequence[Command], now_ms: int) -> None:
+        if recorded is not None and recorded.stops:
+            self.ports.executor.signal(recorded.stops)
+        if any(type(command).__name__ in _STOPPING for command in commands):
+            signal_step(self.ports, now_ms)
+
+    def _drain(self) -> list[_Asked]:
+        """Requests with commands; calls are made here and now, in their order."""
+        asked: list[_Asked] = []
+        while self._inbox and len(asked) < INTAKE_BATCH:
+            one = self._inbox.popleft()
+            if one.call is None:
+                asked.append(one)
+                continue
+            try:
+                one.answer.set_result(one.call())
+            except Exception as error:
+                one.answer.set_exception(error)
+        if self._inbox:
+            self._wake.set()
+        return asked
+
+    def _settle(self, asked: Sequence[_Asked], answers: list[Answer]) -> None:
+        start = 0
+        for one in asked:
+            end = start + len(one.commands)
+            one.answer.set_result(answers[start:end])
+            start = end
+
+    def _plan(self, now_ms: int) -> None:
+        for _ in range(REPLANS):
+            plan = plan_step(self.ports, self.planner, now_ms)
+            self._dirty = False
+            if plan is None:
+                return
+            self._plan_at_ms = plan.next_ms
+            if plan.truncated_at is not None:
+                self._wake.set()
+                self._dirty = True
+            committed = commit_step(self.ports, plan, now_ms)
+            if committed is None:
+                return
+            dispatch_step(self.ports, committed)
+            if not any(committed.rejections):
+                return
+            self._dirty = True
+
+    def _tidy(self, now_ms: int) -> None:
+        """What is done by time: probing devices while there are any, removing what retention lets go."""
+        moment = time.monotonic()
+        if self.probe_every_s and moment >= self._next_probe:
+            self._next_probe = moment + self.probe_every_s
+            before = self.planner.revision
+            after = self.ports.store.define_nodes(self.ports.executor.name, self.ports.executor.nodes(), now_ms)
+            self._dirty = self._dirty or after != before
+        if moment >= self._next_retain:
+            self._next_retain = moment + RETAIN_EVERY_S
+            self.ports.store.retain(now_ms)
+
+    def _sleep(self) -> None:
+        if not self._stopping:
+            self._wake.wait(self._pause_s())
+        self._wake.clear()
+
+    def _pause_s(self) -> float:
+        """Until the next known time; a day when there is none, which only bounds the damage of a lost wake-up."""
+        moment = time.monotonic()
+        pauses = [86_400.0, self._next_retain - moment]
+        if self.probe_every_s:
+            pauses.append(self._next_probe - moment)
+        if self._plan_at_ms:
+            pauses.append((self._plan_at_ms - self.clock.now_ms()) / 1000)
+        return max(0.0, min(pauses))
+
+    def _back_off(self, error: Exception) -> None:
+        self.health.errors += 1
+        self.health.last_error = f"{type(error).__name__}: {error}"
+        self.log(f"a turn of the control loop failed, trying again in {BACKOFF_S:g} s: {self.health.last_error}")
+        # The board may have seen a commit that was rolled back.
+        self.planner.board = None
+        self._dirty = True
+        self._generation = -1
+        deadline = time.monotonic() + BACKOFF_S
+        self.health.busy_since = 0.0
+        while not self._stopping and time.monotonic() < deadline:
+            self._wake.clear()
+            self._wake.wait(deadline - time.monotonic())
+            self._refuse_waiting(error)
+        self._wake.set()
+
+    def _refuse_waiting(self, error: Exception) -> None:
+        """While backing off, who asks is told at once instead of being left to wait."""
+        while self._inbox:
+            self._inbox.popleft().answer.set_exception(error)
+
+    def _lose(self, why: str) -> None:
+        self.health.stopped_why = why
+        self.log(f"the control loop ends: {why}")
+        self._stopping = True
+
+    def _refuse_rest(self) -> None:
+        self._refuse_waiting(StoreUnavailable("shutting_down", "the daemon is shutting down; try again in a moment"))
+
+
+_STOPPING = frozenset({"CancelJob", "RequeueJob", "SuspendJob"})
+"""Commands after which an executor may have to be told something."""
+
+
+def _fail(asked: Sequence[_Asked], error: Exception) -> None:
+    for one in asked:
+        one.answer.set_exception(error)

@@ -1,0 +1,141 @@
+"""The use-cases as plain functions of their ports and of the time: intake, plan, commit, dispatch, reconcile, retain.
+
+Each is synchronous, waits for nothing and keeps nothing but the planner's board; the loop (and the simulator) decide when to call them.
+Invariant: whatever step a crash falls into, doing all steps again has the effect of doing them once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tenure.core.board import Board
+from tenure.model.commands import Answer, Command
+from tenure.model.node import Node
+from tenure.model.observations import Observations, Signal, SignalAction
+from tenure.model.outcomes import Committed, Recorded
+from tenure.model.plan import Plan
+from tenure.model.snapshot import Changes, Snapshot
+from tenure.policies.staged import StagedPolicy
+from tenure.ports import Executor, Store
+
+REPLANS = 3
+"""How often a cycle plans anew when a commit rejected something; after that the next event brings the next try."""
+
+
+@dataclass(slots=True)
+class Ports:
+    """What the steps work on."""
+
+    store: Store
+    executor: Executor
+    policy: StagedPolicy
+    epoch: int = 0
+
+
+@dataclass(slots=True)
+class Planner:
+    """The planner's own view: a board that follows the store's revisions. It may be dropped at any time; the store rebuilds it."""
+
+    board: Board | None = None
+    revision: int = -1
+    nodes: tuple[Node, ...] = ()
+
+    def follow(self, store: Store, now_ms: int) -> bool:
+        """Bring the board to the store's revision; whether anything that a plan depends on has changed."""
+        changes = store.changes(self.revision, now_ms) if self.board is not None else None
+        if self.board is None or changes is None:
+            self._rebuild(store.snapshot(now_ms))
+            return True
+        if changes.is_empty:
+            return False
+        self._advance(self.board, changes)
+        return True
+
+    def _rebuild(self, snapshot: Snapshot) -> None:
+        self.board, self.revision, self.nodes = Board.of(snapshot), snapshot.revision, snapshot.nodes
+
+    def _advance(self, board: Board, changes: Changes) -> None:
+        board.advance(changes)
+        self.revision = changes.revision
+        if changes.nodes is not None:
+            self.nodes = changes.nodes
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one intake did: answers to commands in order, and what the observations changed."""
+
+    answers: list[Answer] = field(default_factory=list)
+    recorded: Recorded | None = None
+
+
+def intake_step(ports: Ports, commands: Sequence[Command], seen: Observations, now_ms: int) -> Intake:
+    """Make user commands and executors' reports true in one durable write."""
+    intake = Intake()
+    with ports.store.group():
+        if seen.items:
+            intake.recorded = ports.store.record(seen.items, ports.epoch, now_ms)
+        if commands:
+            intake.answers = ports.store.apply(commands, now_ms)
+    return intake
+
+
+def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
+    """Decide on the store's present revision; None when nothing has changed since the last plan."""
+    if not planner.follow(ports.store, now_ms) or planner.board is None:
+        return None
+    return ports.policy.plan_on(planner.board, now_ms)
+
+
+def commit_step(ports: Ports, plan: Plan, now_ms: int) -> Committed | None:
+    """Make a plan true. None when it says nothing."""
+    if not plan.decisions and not plan.holds:
+        return None
+    return ports.store.commit(plan, ports.epoch, now_ms)
+
+
+def dispatch_step(ports: Ports, committed: Committed) -> int:
+    """Tell the executor to start what was committed; outside of any transaction. How many tasks."""
+    if committed.launches:
+        ports.executor.launch(committed.launches)
+    return len(committed.launches)
+
+
+def signal_step(ports: Ports, now_ms: int) -> int:
+    """Tell the executor again everything that rows call for and it has not confirmed; how many messages."""
+    due = ports.store.claim_commands(ports.epoch, now_ms)
+    if due.launches:
+        ports.executor.launch(due.launches)
+    if due.signals:
+        ports.executor.signal(due.signals)
+    return len(due.launches) + len(due.signals)
+
+
+def observe_step(ports: Ports, cursor: int, now_ms: int) -> tuple[int, Recorded | None]:
+    """Record what the executor has reported since ``cursor``; the new cursor. Only then may the executor forget it."""
+    seen = ports.executor.observe(cursor)
+    if not seen.items:
+        return seen.cursor, None
+    recorded = ports.store.record(seen.items, ports.epoch, now_ms)
+    ports.executor.acknowledge(seen.cursor)
+    return seen.cursor, recorded
+
+
+def reconcile_step(ports: Ports, cursor: int, now_ms: int) -> int:
+    """After a start or a reconnect, make rows and executor agree; the new cursor.
+
+    The order matters. Reports first, so that ends of the meantime are known. Then all that rows call for is told again: a launch
+    that the executor knows is only re-announced. Then its list is taken, and *after* it the reports once more: a task that is in neither
+    has ended in a way nobody knows. A task without a row is stopped: whoever owned it has forgotten it.
+    """
+    cursor, _ = observe_step(ports, cursor, now_ms)
+    signal_step(ports, now_ms)
+    known = {(task.attempt_id, task.task): task for task in ports.executor.discover()}
+    cursor, _ = observe_step(ports, cursor, now_ms)
+    believed = ports.store.live_tasks()
+    ports.store.missing([key for key in believed if key not in known], ports.epoch, now_ms)
+    orphans = [task for key, task in sorted(known.items()) if key not in set(believed)]
+    if orphans:
+        ports.executor.signal([Signal(t.attempt_id, t.task, ports.epoch, SignalAction.STOP, reason="orphan") for t in orphans])
+    return cursor

@@ -1,0 +1,116 @@
+"""The reservation of the head, and what may start without delaying it (EASY).
+
+When the first job in the order does not fit, the time limits of the running jobs say when it will: the *shadow time*. Its nodes and
+devices at that time are reserved; what stays free of them even then is *extra*. A later job may start now if it ends by the shadow
+time, or if it takes only extra room, judged per node and per device.
+
+A running job without a limit never frees anything. If the head depends on one, its start is unknown and delaying it cannot be
+measured: then jobs are only steered away from the head's node while there is room elsewhere, and all that fits may start
+(work-conserving). So that nothing starves, once the head has waited until its bonus is full (`PlanSettings.wait_full_ms`), its room
+is protected all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tenure.core.board import Board
+from tenure.core.feasibility import Ask, NodeRoom, count_tasks, give, is_allowed, lack_milli, shortfalls
+from tenure.core.placement import Layout, Option, arrange, deal, is_enough
+from tenure.core.rooms import FOREVER, Rooms
+from tenure.core.stages import Score
+from tenure.model.plan import Reservation
+
+Step = tuple[int, int, int]
+"""(time, node index, tasks that fit from then on)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A reservation and its consequences. ``start_ms`` is `FOREVER` when unknown. By index of the reserved nodes: ``extra`` is what
+    stays free beside the reservation at that time, ``before`` what was free when it was made. ``firm``: the room is protected."""
+
+    reservation: Reservation
+    start_ms: int
+    extra: dict[int, NodeRoom]
+    before: dict[int, NodeRoom]
+    firm: bool
+
+    def ends_before(self, now_ms: int, limit_ms: int) -> bool:
+        """Whether a job with that limit, started now, is gone by then."""
+        return 0 < limit_ms <= self.start_ms - now_ms and self.start_ms < FOREVER
+
+
+def steps(rooms: Rooms, index: int, ask: Ask, now_ms: int) -> list[Step]:
+    """How many tasks fit on a node from when on, as running jobs end; an overdue end is expected in the next millisecond."""
+    node = rooms.nodes[index]
+    if not is_allowed(ask, node):
+        return []
+    count = count_tasks(ask, node, ask.tasks)
+    found = [(now_ms, index, count)] if count else []
+    room = node.copy()
+    holdings = sorted(rooms.holdings[index].items(), key=lambda item: (item[1].ends_ms, item[0]))
+    for position, (_, holding) in enumerate(holdings):
+        give(room, holding.need, holding.devices)
+        if position + 1 < len(holdings) and holdings[position + 1][1].ends_ms == holding.ends_ms:
+            continue
+        grown = count_tasks(ask, room, ask.tasks)
+        if grown > count:
+            count = grown
+            found.append((max(holding.ends_ms, now_ms + 1), index, count))
+        if count >= ask.tasks:
+            break
+    return found
+
+
+def earliest(ask: Ask, profile: Sequence[Step]) -> tuple[int, dict[int, int]] | None:
+    """When all tasks fit together for the first time, and how many fit where by then; None for never."""
+    counts: dict[int, int] = {}
+    ordered = sorted(profile)
+    for position, (at_ms, index, count) in enumerate(ordered):
+        counts[index] = count
+        if position + 1 < len(ordered) and ordered[position + 1][0] == at_ms:
+            continue
+        if is_enough(ask, list(counts.values())):
+            return at_ms, counts
+    return None
+
+
+def reserve(board: Board, ask: Ask, job_id: int, score: Score, now_ms: int) -> Window | None:
+    """The reservation of a job that does not fit now; None when it would not fit even with every job gone."""
+    rooms = board.rooms
+    profile = [step for index in range(len(rooms.nodes)) for step in steps(rooms, index, ask, now_ms)]
+    found = earliest(ask, profile)
+    if found is None:
+        return None
+    start_ms, counts = found
+    known = start_ms < FOREVER
+    at_start = {index: rooms.until(index, start_ms) for index in counts}
+    layout = _layout(ask, rooms, at_start, counts, score, known)
+    extra = {index: at_start[index] for index, _ in layout}
+    before = {index: rooms.nodes[index].copy() for index, _ in layout}
+    placements = deal(ask, layout, extra)
+    job = board.waiting.rows[job_id]
+    firm = known or now_ms - job.submitted_ms >= board.settings.wait_full_ms
+    return Window(Reservation(job_id, start_ms if known else 0, placements), start_ms, extra, before, firm)
+
+
+def _layout(ask: Ask, rooms: Rooms, at_start: dict[int, NodeRoom], counts: dict[int, int], score: Score, known: bool) -> Layout:
+    """The best nodes at that time; when the time is unknown, the nodes that lack least now."""
+    options = []
+    for index, count in counts.items():
+        rank = score.score(ask, at_start[index]) if known else lack_milli(shortfalls(ask, rooms.nodes[index]))
+        options.append(Option(rank, index, count))
+    layout = arrange(ask, options)
+    return layout if layout is not None else []
+
+
+def common_room(first: NodeRoom, second: NodeRoom) -> NodeRoom:
+    """What is free in both rooms of the same node: the smaller of each amount, per device."""
+    both = first.copy()
+    both.free = [min(pair) for pair in zip(first.free, second.free, strict=True)]
+    for device, other in zip(both.devices, second.devices, strict=True):
+        device.free_milli = min(device.free_milli, other.free_milli)
+        device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
+    return both

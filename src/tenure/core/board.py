@@ -1,0 +1,159 @@
+"""The working state of planning: rooms and waiting jobs, kept from cycle to cycle.
+
+`Board.of` builds it from a snapshot; `advance` applies what changed since. Property: both ways give the same board, so a plan made on
+a kept board is the plan that a fresh reading of the same snapshot gives. A plan may try things on the board and rolls them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenure.core.feasibility import Ask, ask_of
+from tenure.core.rooms import CLAIMED, FOREVER, RUNNING, Holding, Rooms
+from tenure.core.waiting import Waiting
+from tenure.model.allocation import Claim
+from tenure.model.job import RunningJob
+from tenure.model.node import Node
+from tenure.model.queue import Queue
+from tenure.model.settings import PlanSettings
+from tenure.model.shape import Shape
+from tenure.model.snapshot import Changes, Snapshot
+
+
+def end_of(job: RunningJob) -> int:
+    """When a running job's resources come back: by its limit, at once when it is being stopped, `FOREVER` when nothing is known."""
+    if job.stopping:
+        return job.started_ms
+    return job.ends_by_ms or FOREVER
+
+
+class Board:
+    """Rooms, waiting jobs and running jobs at one revision. ``caches`` is for figures derived from the rooms (`Rooms.log`)."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.revision = snapshot.revision
+        self.settings: PlanSettings = snapshot.settings
+        self.shapes: dict[int, Shape] = dict(snapshot.shapes)
+        self.asks: dict[int, Ask] = {number: ask_of(shape) for number, shape in self.shapes.items()}
+        self.touched: dict[int, tuple[int, ...]] = dict(snapshot.touched)
+        self.running: dict[int, RunningJob] = {}
+        self.claims: dict[int, Claim] = {}
+        self.caches: dict[str, Any] = {}
+        self.nodes: tuple[Node, ...] = snapshot.nodes
+        self.rooms = Rooms(snapshot.nodes)
+        self.waiting = Waiting(snapshot.queues, snapshot.now_ms)
+        for job in snapshot.running:
+            self._run(job)
+        for claim in snapshot.claims:
+            self._claim(claim)
+        for pending in snapshot.pending.jobs():
+            self.waiting.put(pending, self.asks)
+
+    @staticmethod
+    def of(snapshot: Snapshot) -> Board:
+        """A board of that snapshot."""
+        return Board(snapshot)
+
+    def advance(self, changes: Changes) -> None:
+        """Apply changes since this board's revision. Raises ValueError when they are since another one."""
+        if changes.since != self.revision:
+            raise ValueError(f"the board is at revision {self.revision}, the changes are since {changes.since}; take a snapshot")
+        self.revision = changes.revision
+        for number, shape in changes.shapes.items():
+            self.shapes[number] = shape
+            self.asks[number] = ask_of(shape)
+        self.waiting.move_to(changes.now_ms, self.asks)
+        self._advance_rooms(changes)
+        self._advance_waiting(changes)
+
+    def mark(self) -> int:
+        """Begin a trial on the rooms."""
+        return self.rooms.mark()
+
+    def rollback(self, mark: int) -> None:
+        """Undo the trial."""
+        self.rooms.rollback(mark)
+
+    def _advance_rooms(self, changes: Changes) -> None:
+        for job_id in changes.running_removed:
+            self._end(job_id)
+        for job_id, job in changes.running.items():
+            self._end(job_id)
+            self._run(job)
+        if changes.claims is not None:
+            for claim in tuple(self.claims.values()):
+                self._unclaim(claim)
+            for claim in changes.claims:
+                self._claim(claim)
+        if changes.nodes is not None and changes.nodes != self.nodes:
+            self._rebuild_rooms(changes.nodes)
+
+    def _advance_waiting(self, changes: Changes) -> None:
+        if changes.queues is not None:
+            self._replace_queues(changes.queues)
+        for job_id in changes.pending_removed:
+            self.waiting.drop(job_id)
+            self.touched.pop(job_id, None)
+        for job in changes.pending.values():
+            self.waiting.put(job, self.asks)
+        self._replace_touched(changes.touched)
+
+    def _replace_touched(self, touched: Mapping[int, tuple[int, ...]]) -> None:
+        for array_id, positions in touched.items():
+            if positions:
+                self.touched[array_id] = positions
+            else:
+                self.touched.pop(array_id, None)
+
+    def _replace_queues(self, queues: tuple[Queue, ...]) -> None:
+        replaced = {queue.id: queue for queue in queues}
+        if replaced == self.waiting.queues:
+            return
+        rows = self.waiting.rows
+        self.waiting = Waiting(queues, self.waiting.now_ms)
+        for job in rows.values():
+            self.waiting.put(job, self.asks)
+
+    def _rebuild_rooms(self, nodes: tuple[Node, ...]) -> None:
+        running, claims = tuple(self.running.values()), tuple(self.claims.values())
+        self.nodes, self.rooms, self.caches = nodes, Rooms(nodes), {}
+        for job in running:
+            self._run(job)
+        for claim in claims:
+            self._claim(claim)
+
+    def _run(self, job: RunningJob) -> None:
+        self.running[job.id] = job
+        ends_ms = end_of(job)
+        rooms = self.rooms
+        for allocation in job.allocations:
+            index = rooms.index.get(allocation.node_id)
+            if index is not None:
+                holding = Holding(job.id, ends_ms, allocation.amounts.as_tuple(), allocation.devices)
+                rooms.hold(index, (RUNNING, job.id, allocation.task), holding)
+
+    def _end(self, job_id: int) -> None:
+        job = self.running.pop(job_id, None)
+        if job is None:
+            return
+        for allocation in job.allocations:
+            index = self.rooms.index.get(allocation.node_id)
+            if index is not None:
+                self.rooms.release(index, (RUNNING, job_id, allocation.task))
+
+    def _claim(self, claim: Claim) -> None:
+        self.claims[claim.id] = claim
+        need = claim.amounts.as_tuple()
+        for placement in claim.placements:
+            index = self.rooms.index.get(placement.node_id)
+            if index is not None:
+                holding = Holding(claim.job_id, claim.deadline_ms, need, placement.devices)
+                self.rooms.hold(index, (CLAIMED, claim.id, placement.task), holding)
+
+    def _unclaim(self, claim: Claim) -> None:
+        del self.claims[claim.id]
+        for placement in claim.placements:
+            index = self.rooms.index.get(placement.node_id)
+            if index is not None:
+                self.rooms.release(index, (CLAIMED, claim.id, placement.task))

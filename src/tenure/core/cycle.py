@@ -1,0 +1,274 @@
+"""One planning cycle over a board: order, place, reserve for the head, backfill, say why the rest waits.
+
+1. Let time pass: jobs become eligible.   2. Put the groups in order.   3. Start what fits, in that order.
+4. The first that does not fit gets the reservation.   5. Later jobs start if they do not delay it.   6. Roll the trial back.
+A job that does not fit never stops the others. Invariant: the plan depends on the board's content and the time alone, not on what the
+board remembers from earlier cycles; the board is left as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+import numpy as np
+
+from tenure.core.backfill import Window, common_room, reserve
+from tenure.core.board import Board
+from tenure.core.candidates import Candidates
+from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, take
+from tenure.core.holds import holds_of
+from tenure.core.placement import Layout, Option, arrange, deal
+from tenure.core.possible import Possible
+from tenure.core.rooms import FOREVER, PLANNED, Holding
+from tenure.core.scoring import NOWHERE
+from tenure.core.stages import Stages
+from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, Group
+from tenure.model.allocation import Placement
+from tenure.model.plan import Decision, Plan, Start
+from tenure.ports import Budget
+
+Turn = tuple[int, int, int, int]
+"""A job's place in the order: (minus its score, submitted, id, slot of its group). Smaller goes first."""
+
+
+def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget) -> Plan:
+    """Plan on a board as of ``now_ms``. The board is unchanged afterwards, but for the passing of time."""
+    board.waiting.move_to(now_ms, board.asks)
+    mark = board.mark()
+    try:
+        return Cycle(board, now_ms, stages, budget).run()
+    finally:
+        board.rollback(mark)
+
+
+class Cycle:
+    """The state of one cycle; used once."""
+
+    def __init__(self, board: Board, now_ms: int, stages: Stages, budget: Budget) -> None:
+        self.board = board
+        self.now_ms = now_ms
+        self.stages = stages
+        self.budget = budget
+        self.candidates = Candidates.of(board, stages.score)
+        self.possible = Possible.of(board)
+        self.starts: list[Start] = []
+        self.window: Window | None = None
+        self.done: dict[int, int] = {}
+        self.blocked: set[int] = set()
+        self.delayed: set[int] = set()
+        self._truncated: int | None = None
+        self._head: Turn | None = None
+        self._may_reserve = stages.backfill.reserve > 0
+        self._follow: list[Turn] = []
+
+    def run(self) -> Plan:
+        """The plan."""
+        looked = 0
+        for turn in self._turns():
+            if not self._consider(turn):
+                break
+            looked += self.window is not None
+            if looked >= self.board.settings.backfill_depth:
+                break
+        self._reserve_before(None)
+        return Plan(
+            base_revision=self.board.revision,
+            decisions=tuple(Decision(starts=(start,)) for start in self.starts),
+            holds=holds_of(self),
+            reservation=self.window.reservation if self.window else None,
+            truncated_at=self._truncated,
+            units=self.budget.spent,
+            next_ms=self.board.waiting.next_ms,
+        )
+
+    def _turns(self) -> Iterator[Turn]:
+        """The jobs that have a place on some node now, in order; the next one of a group once the one before has started."""
+        waiting = self.board.waiting
+        columns = waiting.columns
+        scores = self._scores()
+        open_slots = self._open_slots()
+        keys = np.lexsort((columns[FIRST_ID, open_slots], columns[FIRST_SUBMITTED, open_slots], -scores[open_slots]))
+        slots = open_slots[keys]
+        first = zip(
+            (-scores[slots]).tolist(),
+            columns[FIRST_SUBMITTED, slots].tolist(),
+            columns[FIRST_ID, slots].tolist(),
+            slots.tolist(),
+            strict=True,
+        )
+        self._head = self._first_blocked(scores)
+        turn = next(first, None)
+        while turn is not None or self._follow:
+            if turn is None or (self._follow and self._follow[0] < turn):
+                yield heappop(self._follow)
+            else:
+                yield turn
+                turn = next(first, None)
+
+    def _scores(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        columns, settings = self.board.waiting.columns, self.board.settings
+        ages = np.maximum(self.now_ms - columns[FIRST_SUBMITTED], 0)
+        order = self.stages.order
+        return order.fixed(columns, settings) + order.ageing(ages, settings)
+
+    def _open_slots(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Slots of groups whose shape has a place somewhere; the others are marked as blocked."""
+        waiting = self.board.waiting
+        open_shapes: dict[int, bool] = {}
+        slots: list[int] = []
+        for group in waiting.groups.values():
+            shape = group.key[0]
+            is_open = open_shapes.get(shape)
+            if is_open is None:
+                is_open = open_shapes[shape] = self._has_place(shape)
+                if not is_open:
+                    self.blocked.add(shape)
+            if is_open:
+                slots.append(group.slot)
+        return np.array(slots, dtype=np.int64)
+
+    def _has_place(self, shape: int) -> bool:
+        return bool(self.candidates.row(shape, self.board.asks[shape]).min(initial=NOWHERE) != NOWHERE)
+
+    def _first_blocked(self, scores: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Turn | None:
+        """The first in the order among the jobs that have no place now, but would have one with every other job gone."""
+        columns = self.board.waiting.columns
+        best: Turn | None = None
+        hopeful = {shape for shape in self.blocked if self.possible.could_hold(shape)}
+        for group in self.board.waiting.groups.values():
+            if group.key[0] in hopeful:
+                slot = group.slot
+                turn = (-int(scores[slot]), int(columns[FIRST_SUBMITTED, slot]), int(columns[FIRST_ID, slot]), slot)
+                best = turn if best is None or turn < best else best
+        return best
+
+    def _consider(self, turn: Turn) -> bool:
+        """Start the job if it may; False when the budget is used up."""
+        group = self.board.waiting.by_slot[turn[3]]
+        assert group is not None
+        if group.shape in self.blocked:
+            return True
+        self._reserve_before(turn)
+        job_id = turn[2]
+        row = self.board.waiting.rows[job_id]
+        elements = self._positions(job_id) if row.is_array else iter((-1,))
+        for position in elements:
+            if not self.budget.spend(1):
+                self._truncated = self.budget.spent
+                return False
+            placements = self._place(group, job_id)
+            if placements is None:
+                self._failed(group, turn)
+                return True
+            self.starts.append(Start(job_id, placements, position))
+        self._advance(group, turn)
+        return True
+
+    def _positions(self, job_id: int) -> Iterator[int]:
+        """The elements of an array that may start now, in order."""
+        job = self.board.waiting.rows[job_id]
+        touched = self.board.touched.get(job_id, ())
+        position = job.array_next
+        for _ in range(min(job.array_left, job.array_room)):
+            while position in touched:
+                position += 1
+            yield position
+            position += 1
+
+    def _advance(self, group: Group, turn: Turn) -> None:
+        """The group's first waiting job has started: the next one's turn comes in its place in the order."""
+        offset = self.done.get(group.slot, 0) + 1
+        self.done[group.slot] = offset
+        if offset < len(group.entries):
+            submitted_ms, job_id = group.entries[offset]
+            order, settings = self.stages.order, self.board.settings
+            younger = order.ageing_of(max(self.now_ms - submitted_ms, 0), settings)
+            older = order.ageing_of(max(self.now_ms - turn[1], 0), settings)
+            heappush(self._follow, (turn[0] + older - younger, submitted_ms, job_id, group.slot))
+
+    def _failed(self, group: Group, turn: Turn) -> None:
+        if group.shape in self.blocked and self.window is None and self._may_reserve:
+            self._reserve(turn)
+
+    def _reserve_before(self, turn: Turn | None) -> None:
+        """Reserve for the blocked job that comes before this turn in the order, if none is reserved for yet."""
+        if self.window is None and self._may_reserve and self._head is not None and (turn is None or self._head < turn):
+            self._reserve(self._head)
+
+    def _reserve(self, turn: Turn) -> None:
+        group = self.board.waiting.by_slot[turn[3]]
+        assert group is not None
+        ask = self.board.asks[group.shape]
+        self.window = reserve(self.board, ask, turn[2], self.stages.score, self.now_ms)
+        self._may_reserve = self.window is None
+
+    def _place(self, group: Group, job_id: int) -> tuple[Placement, ...] | None:
+        """Take the room for one run of the job, or mark why not."""
+        shape = group.shape
+        if self.window is not None and not self.window.ends_before(self.now_ms, group.limit_ms):
+            found = None if shape in self.delayed else self.find(shape, careful=True)
+            if found is not None:
+                return self._hold(group, job_id, found, careful=True)
+            self.delayed.add(shape)
+            if self.window.firm:
+                return None
+        found = self.find(shape, careful=False)
+        if found is None:
+            self.blocked.add(shape)
+            return None
+        return self._hold(group, job_id, found, careful=False)
+
+    def is_careful(self, limit_ms: int) -> bool:
+        """Whether a job with that limit may take only what the head's reservation leaves."""
+        return self.window is not None and self.window.firm and not self.window.ends_before(self.now_ms, limit_ms)
+
+    def find(self, shape: int, *, careful: bool) -> Layout | None:
+        """Where the tasks of a shape could go now; ``careful``: without taking what is reserved."""
+        ask = self.board.asks[shape]
+        if ask.tasks == 1:
+            index = self._find_node(shape, ask, careful=careful)
+            return None if index is None else [(index, 1)]
+        options = self.candidates.options(shape, ask)
+        if careful:
+            options = [self._careful_option(ask, option) for option in options]
+        return arrange(ask, options)
+
+    def _careful_option(self, ask: Ask, option: Option) -> Option:
+        if self.window is None or option.index not in self.window.extra:
+            return option
+        return Option(option.rank, option.index, count_tasks(ask, self._common(option.index), ask.tasks))
+
+    def _find_node(self, shape: int, ask: Ask, *, careful: bool) -> int | None:
+        scores = self.candidates.row(shape, ask)
+        barred: list[tuple[int, int]] = []
+        while True:
+            index = int(scores.argmin()) if len(scores) else -1
+            found = index >= 0 and scores[index] != NOWHERE
+            if not found or not careful or self.window is None or index not in self.window.extra or fits(ask, self._common(index)):
+                break
+            barred.append((index, int(scores[index])))
+            scores[index] = NOWHERE
+        for position, score in barred:
+            scores[position] = score
+        return index if found else None
+
+    def _common(self, index: int) -> NodeRoom:
+        """What is free on a reserved node both now and beside the reservation."""
+        assert self.window is not None
+        return common_room(self.board.rooms.nodes[index], self.window.extra[index])
+
+    def _hold(self, group: Group, job_id: int, layout: Layout, *, careful: bool) -> tuple[Placement, ...]:
+        """Let the job hold its room for the rest of the cycle."""
+        ask, rooms = self.board.asks[group.shape], self.board.rooms
+        extra = self.window.extra if careful and self.window is not None else {}
+        scratch = {i: self._common(i) if i in extra else rooms.nodes[i].copy() for i, _ in layout}
+        placements = deal(ask, layout, scratch)
+        ends_ms = self.now_ms + group.limit_ms if group.limit_ms else FOREVER
+        serial = len(self.starts)
+        for placement in placements:
+            index = rooms.index[placement.node_id]
+            rooms.hold(index, (PLANNED, serial, placement.task), Holding(job_id, ends_ms, ask.need, placement.devices))
+            if index in extra:
+                take(extra[index], ask.need, placement.devices)
+        return placements

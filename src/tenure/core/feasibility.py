@@ -1,0 +1,275 @@
+"""Whether one task fits on one node, and which devices it then takes.
+
+One definition for the planner, the commit, the explanation and the tests: what the planner believes to fit is what the commit
+accepts. A device is never summed with its neighbours: a fraction needs one device with that many thousandths and that much memory
+free, a whole GPU needs an empty one. Invariant: nothing here changes a room except `take` and `give`, which are exact inverses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tenure.model.allocation import DeviceShare
+from tenure.model.amounts import MILLI, RESOURCES
+from tenure.model.lifecycle import DeviceStatus, NodeStatus
+from tenure.model.node import Device, Node
+from tenure.model.reasons import Shortfall
+from tenure.model.shape import Shape
+
+UNBOUNDED = 2**31
+"""More tasks than anybody asks for: how many fit where nothing is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A shape made ready for judging: what one task needs, in the order of `RESOURCES`, and of devices.
+
+    ``whole`` is the number of whole devices (0 for a fraction or none), ``milli`` the fraction (0 for whole devices or none).
+    """
+
+    need: tuple[int, int, int, int]
+    whole: int
+    milli: int
+    gpu_memory_bytes: int
+    gpu_model: str
+    labels: tuple[str, ...]
+    tasks: int
+    nodes: int
+
+    @property
+    def wants_devices(self) -> bool:
+        """Whether a task takes any device."""
+        return self.whole > 0 or self.milli > 0
+
+    def memory_of(self, device_memory_bytes: int) -> int:
+        """What a fraction takes of a device of that memory (`Shape.device_share`)."""
+        return self.gpu_memory_bytes or device_memory_bytes * self.milli // MILLI
+
+    def share_of(self, device_memory_bytes: int) -> tuple[int, int]:
+        """What one task takes of each of its devices: (thousandths, bytes)."""
+        return (self.milli, self.memory_of(device_memory_bytes)) if self.milli else (MILLI, device_memory_bytes)
+
+
+def ask_of(shape: Shape) -> Ask:
+    """The shape, made ready for judging."""
+    fraction = shape.gpu_milli if shape.is_fraction else 0
+    return Ask(
+        need=shape.amounts.as_tuple(),
+        whole=0 if fraction else shape.gpu_milli // MILLI,
+        milli=fraction,
+        gpu_memory_bytes=shape.gpu_memory_bytes,
+        gpu_model=shape.gpu_model.lower(),
+        labels=shape.labels,
+        tasks=shape.tasks,
+        nodes=shape.nodes,
+    )
+
+
+@dataclass(slots=True)
+class DeviceRoom:
+    """What is free of one device. ``model`` is in lower case; ``offered`` is false while its status is not ok."""
+
+    id: int
+    group: int
+    model: str
+    memory_bytes: int
+    capacity_milli: int
+    free_milli: int
+    free_memory_bytes: int
+    offered: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody uses any of it."""
+        return self.free_milli == self.capacity_milli and self.free_memory_bytes == self.memory_bytes
+
+    def copy(self) -> DeviceRoom:
+        """An independent copy."""
+        return DeviceRoom(
+            self.id,
+            self.group,
+            self.model,
+            self.memory_bytes,
+            self.capacity_milli,
+            self.free_milli,
+            self.free_memory_bytes,
+            self.offered,
+        )
+
+
+@dataclass(slots=True)
+class NodeRoom:
+    """What is free of one node: amounts in the order of `RESOURCES` (negative after a node shrank), devices sorted by id.
+
+    ``offered`` is false unless the node is up. What others hold on a node or device that is not offered counts all the same.
+    """
+
+    id: int
+    name: str
+    labels: tuple[str, ...]
+    offered: bool
+    capacity: tuple[int, int, int, int]
+    free: list[int]
+    devices: list[DeviceRoom]
+
+    def copy(self) -> NodeRoom:
+        """An independent copy."""
+        devices = [device.copy() for device in self.devices]
+        return NodeRoom(self.id, self.name, self.labels, self.offered, self.capacity, self.free.copy(), devices)
+
+
+def device_room(device: Device) -> DeviceRoom:
+    """An empty device."""
+    return DeviceRoom(
+        device.id,
+        device.group,
+        device.model.lower(),
+        device.memory_bytes,
+        device.capacity_milli,
+        device.capacity_milli,
+        device.memory_bytes,
+        device.status == DeviceStatus.OK,
+    )
+
+
+def node_room(node: Node) -> NodeRoom:
+    """An empty node."""
+    amounts = node.capacity.as_tuple()
+    devices = sorted((device_room(device) for device in node.devices), key=lambda room: room.id)
+    return NodeRoom(node.id, node.name, node.labels, node.status == NodeStatus.UP, amounts, list(amounts), devices)
+
+
+def is_allowed(ask: Ask, node: NodeRoom) -> bool:
+    """Whether the node takes work and carries every label that is asked for; says nothing about room."""
+    return node.offered and all(label in node.labels for label in ask.labels)
+
+
+def device_fits(ask: Ask, device: DeviceRoom) -> bool:
+    """Whether one device can be (one of) those of a task: empty for a whole one, enough of both for a fraction."""
+    if not device.offered or ask.gpu_model not in device.model:
+        return False
+    if ask.milli:
+        return device.free_milli >= ask.milli and device.free_memory_bytes >= ask.memory_of(device.memory_bytes)
+    return device.capacity_milli >= MILLI and device.is_empty and device.memory_bytes >= ask.gpu_memory_bytes
+
+
+def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
+    """How many tasks fit on the node together, at most ``most``; labels and status included."""
+    if not is_allowed(ask, node):
+        return 0
+    count = most
+    for need, free in zip(ask.need, node.free, strict=True):
+        if need > free:
+            return 0
+        if need:
+            count = min(count, free // need)
+    if ask.wants_devices and count:
+        count = min(count, _count_on_devices(ask, node.devices))
+    return count
+
+
+def _count_on_devices(ask: Ask, devices: Iterable[DeviceRoom]) -> int:
+    usable = [device for device in devices if device_fits(ask, device)]
+    if ask.whole:
+        return len(usable) // ask.whole
+    return sum(_count_on_device(ask, device) for device in usable)
+
+
+def _count_on_device(ask: Ask, device: DeviceRoom) -> int:
+    memory = ask.memory_of(device.memory_bytes)
+    by_milli = device.free_milli // ask.milli
+    return min(by_milli, device.free_memory_bytes // memory) if memory else by_milli
+
+
+def fits(ask: Ask, node: NodeRoom) -> bool:
+    """Whether one task fits on the node now."""
+    return count_tasks(ask, node, 1) > 0
+
+
+def pick_devices(ask: Ask, node: NodeRoom) -> tuple[DeviceShare, ...]:
+    """The devices one task takes on a node where it fits, sorted by id; empty when it needs none.
+
+    A fraction goes to the fullest device that still holds it, so that whole ones stay whole. Whole devices come from the NVLink or
+    NUMA group that they fill best; if no group holds them all, from the fewest groups. Ties end in the id.
+    """
+    if ask.milli:
+        usable = [device for device in node.devices if device_fits(ask, device)]
+        best = min(usable, key=lambda device: (device.free_milli, device.free_memory_bytes, device.id))
+        return (DeviceShare(best.id, ask.milli, ask.memory_of(best.memory_bytes)),)
+    if ask.whole:
+        usable = [device for device in node.devices if device_fits(ask, device)]
+        chosen = usable if len(usable) == ask.whole else _pick_groups(usable, ask.whole)
+        return tuple(DeviceShare(device.id, MILLI, device.memory_bytes) for device in chosen)
+    return ()
+
+
+def _pick_groups(usable: Sequence[DeviceRoom], count: int) -> list[DeviceRoom]:
+    groups: dict[int, list[DeviceRoom]] = {}
+    for device in usable:
+        groups.setdefault(device.group, []).append(device)
+    chosen: list[DeviceRoom] = []
+    while count > len(chosen):
+        missing = count - len(chosen)
+        enough = [(len(members), group) for group, members in groups.items() if len(members) >= missing]
+        group = min(enough)[1] if enough else min((-len(members), group) for group, members in groups.items())[1]
+        chosen += groups.pop(group)[:missing]
+    return sorted(chosen, key=lambda device: device.id)
+
+
+def take(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare]) -> None:
+    """Count amounts and device shares as used. A device that the node no longer has is passed over."""
+    _move(node, need, devices, -1)
+
+
+def give(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare]) -> None:
+    """The inverse of `take`."""
+    _move(node, need, devices, 1)
+
+
+def _move(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare], sign: int) -> None:
+    free = node.free
+    free[0] += sign * need[0]
+    free[1] += sign * need[1]
+    free[2] += sign * need[2]
+    free[3] += sign * need[3]
+    for share in devices:
+        for room in node.devices:
+            if room.id == share.device_id:
+                room.free_milli += sign * share.milli
+                room.free_memory_bytes += sign * share.memory_bytes
+                break
+
+
+def shortfalls(ask: Ask, node: NodeRoom) -> tuple[Shortfall, ...]:
+    """What the node lacks for one more task, per resource; empty when one fits (labels and status left aside)."""
+    found = [
+        Shortfall(name, need, max(free, 0)) for name, need, free in zip(RESOURCES, ask.need, node.free, strict=True) if need > free
+    ]
+    if ask.wants_devices and not _count_on_devices(ask, node.devices):
+        found.append(_device_shortfall(ask, node))
+    return tuple(found)
+
+
+def _device_shortfall(ask: Ask, node: NodeRoom) -> Shortfall:
+    """Which property of the devices is missing: their number, the free part of the best one, or its memory."""
+    known = [device for device in node.devices if device.offered and ask.gpu_model in device.model]
+    if ask.milli:
+        if not known:
+            return Shortfall("gpu_devices", 1, 0)
+        best = max(device.free_milli for device in known)
+        if best < ask.milli:
+            return Shortfall("gpu_milli", ask.milli, max(best, 0))
+        ample = [device for device in known if device.free_milli >= ask.milli]
+        device = max(ample, key=lambda room: (room.free_memory_bytes - ask.memory_of(room.memory_bytes), -room.id))
+        return Shortfall("gpu_memory_bytes", ask.memory_of(device.memory_bytes), max(device.free_memory_bytes, 0))
+    large = [device for device in known if device.memory_bytes >= ask.gpu_memory_bytes]
+    if len(large) < ask.whole <= len(known):
+        sizes = sorted((device.memory_bytes for device in known), reverse=True)
+        return Shortfall("gpu_memory_bytes", ask.gpu_memory_bytes, sizes[ask.whole - 1])
+    return Shortfall("gpu_devices", ask.whole, sum(device_fits(ask, device) for device in large))
+
+
+def lack_milli(short: Iterable[Shortfall]) -> int:
+    """How far from fitting, in thousandths of what is needed, summed over resources: the measure behind *nearest*."""
+    return sum(MILLI - item.free * MILLI // item.needed if item.needed else MILLI for item in short)

@@ -1,0 +1,99 @@
+"""What could hold a shape if nobody else held anything, and what stands in the way where nothing offered could.
+
+This depends on the nodes alone, so it is worked out once per shape and set of nodes. Invariant: a shape that `could_hold` is never
+reported as impossible, however full the nodes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tenure.core.board import Board
+from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack_milli, node_room, shortfalls
+from tenure.core.placement import is_enough
+from tenure.model.lifecycle import DeviceStatus, NodeStatus
+from tenure.model.node import Node
+from tenure.model.reasons import DeviceUnavailable, NeverFits, NodeUnavailable, Shortfall
+
+Obstacle = NodeUnavailable | DeviceUnavailable | NeverFits
+
+
+def holds_empty(ask: Ask, rooms: Iterable[NodeRoom]) -> bool:
+    """Whether these rooms together could hold all tasks."""
+    return is_enough(ask, [count_tasks(ask, room, ask.tasks) for room in rooms])
+
+
+def with_all_nodes(nodes: Iterable[Node]) -> list[Node]:
+    """The same nodes, all up."""
+    return [replace(node, status=NodeStatus.UP) for node in nodes]
+
+
+def with_all_devices(nodes: Iterable[Node]) -> list[Node]:
+    """The same nodes, all their devices ok."""
+    return [replace(node, devices=tuple(replace(device, status=DeviceStatus.OK) for device in node.devices)) for node in nodes]
+
+
+def obstacle(ask: Ask, nodes: Sequence[Node]) -> Obstacle | None:
+    """Why nothing that is offered could hold it even when empty; None when something could."""
+    if holds_empty(ask, map(node_room, nodes)):
+        return None
+    everywhere = with_all_nodes(nodes)
+    if holds_empty(ask, map(node_room, everywhere)):
+        useful = [node for node, up in zip(nodes, everywhere, strict=True) if count_tasks(ask, node_room(up), 1)]
+        return NodeUnavailable(tuple(sorted(node.id for node in useful if node.status != NodeStatus.UP)))
+    repaired = with_all_devices(nodes)
+    if holds_empty(ask, map(node_room, repaired)):
+        return DeviceUnavailable(_unavailable_devices(ask, repaired, nodes))
+    if holds_empty(ask, map(node_room, with_all_nodes(repaired))):
+        return NodeUnavailable(tuple(sorted(node.id for node in nodes if node.status != NodeStatus.UP)))
+    node_id, short = nearest(ask, [node_room(node) for node in with_all_nodes(repaired)])
+    return NeverFits(node_id, short)
+
+
+def _unavailable_devices(ask: Ask, repaired: Sequence[Node], nodes: Sequence[Node]) -> tuple[int, ...]:
+    useful = {node.id for node in repaired if count_tasks(ask, node_room(node), 1)}
+    devices = [device for node in nodes if node.id in useful for device in node.devices]
+    wanted = [device for device in devices if device.status != DeviceStatus.OK and device.accepts(ask.gpu_model, 0)]
+    return tuple(sorted(device.id for device in wanted))
+
+
+def nearest(ask: Ask, rooms: Iterable[NodeRoom]) -> tuple[int, tuple[Shortfall, ...]]:
+    """The node that lacks least for one task, and what it lacks; (0, ()) when no node takes work. Labels decide before amounts."""
+    best: tuple[int, int, int] | None = None
+    found: tuple[Shortfall, ...] = ()
+    for room in rooms:
+        if not room.offered:
+            continue
+        missing = sum(label not in room.labels for label in ask.labels)
+        short = shortfalls(ask, room)
+        rank = (missing, lack_milli(short), room.id)
+        if best is None or rank < best:
+            best, found = rank, short
+    return (best[2], found) if best is not None else (0, ())
+
+
+class Possible:
+    """The obstacles of all shapes that were asked about, for the board's present nodes."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self._obstacles: dict[int, Obstacle | None] = {}
+
+    @staticmethod
+    def of(board: Board) -> Possible:
+        """Those kept with the board, or new ones."""
+        kept: Possible | None = board.caches.get("possible")
+        if kept is None:
+            kept = board.caches["possible"] = Possible(board)
+        return kept
+
+    def obstacle(self, shape: int) -> Obstacle | None:
+        """Why nothing that is offered could ever hold the shape; None when something could."""
+        if shape not in self._obstacles:
+            self._obstacles[shape] = obstacle(ask_of(self.board.shapes[shape]), self.board.nodes)
+        return self._obstacles[shape]
+
+    def could_hold(self, shape: int) -> bool:
+        """Whether what is offered could hold the shape if it were empty."""
+        return self.obstacle(shape) is None

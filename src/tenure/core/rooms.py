@@ -1,0 +1,106 @@
+"""What is free of every node and device, who holds the rest until when, and how to try something and take it back.
+
+A trial writes an undo log; `rollback` replays it backwards, which costs what the trial touched and nothing else. Every change also
+appends the node to `log`, from which each reader of derived figures (scores, times) re-derives only what was touched since it last
+looked. Invariant: free = capacity - sum of holdings, per amount and per device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tenure.core.feasibility import NodeRoom, give, node_room, take
+from tenure.model.allocation import DeviceShare
+from tenure.model.node import Node
+
+FOREVER = 2**62
+"""The end of a holding without a time limit: nothing is known, so nobody may count on it."""
+
+Key = tuple[int, int, int]
+"""What holds: (kind, id, task). See the constants below."""
+
+RUNNING = 0
+CLAIMED = 1
+PLANNED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Amounts and device shares held on one node until ``ends_ms`` (`FOREVER`: unknown) by a job."""
+
+    job_id: int
+    ends_ms: int
+    need: Sequence[int]
+    devices: tuple[DeviceShare, ...]
+
+
+class Rooms:
+    """All nodes by index (the order of their ids). Indexes stay valid until the nodes themselves change, which makes new rooms."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes: list[NodeRoom] = sorted((node_room(node) for node in nodes), key=lambda room: room.id)
+        self.index: dict[int, int] = {node.id: position for position, node in enumerate(self.nodes)}
+        self.holdings: list[dict[Key, Holding]] = [{} for _ in self.nodes]
+        self.log: list[int] = []
+        self.log_base = 0
+        self._undo: list[tuple[bool, int, Key, Holding]] = []
+        self._recording = False
+
+    @property
+    def cursor(self) -> int:
+        """The end of the log: what a reader remembers when it is up to date."""
+        return self.log_base + len(self.log)
+
+    def touched_since(self, cursor: int) -> list[int] | None:
+        """Indexes of nodes touched after ``cursor``, sorted, each once; None when the log no longer goes back so far."""
+        if cursor < self.log_base:
+            return None
+        tail = self.log[cursor - self.log_base :]
+        return sorted(set(tail)) if len(tail) > 1 else tail
+
+    def forget_log(self) -> None:
+        """Drop the log; readers that are not up to date start anew."""
+        self.log_base += len(self.log)
+        self.log.clear()
+
+    def hold(self, index: int, key: Key, holding: Holding) -> None:
+        """Let somebody hold something on a node."""
+        take(self.nodes[index], holding.need, holding.devices)
+        self.holdings[index][key] = holding
+        self._note(True, index, key, holding)
+
+    def release(self, index: int, key: Key) -> None:
+        """End a holding."""
+        holding = self.holdings[index].pop(key)
+        give(self.nodes[index], holding.need, holding.devices)
+        self._note(False, index, key, holding)
+
+    def mark(self) -> int:
+        """Begin a trial (trials nest); the answer goes to `rollback`."""
+        self._recording = True
+        return len(self._undo)
+
+    def rollback(self, mark: int) -> None:
+        """Undo everything since the mark."""
+        while len(self._undo) > mark:
+            held, index, key, holding = self._undo.pop()
+            self._recording = False
+            if held:
+                self.release(index, key)
+            else:
+                self.hold(index, key, holding)
+        self._recording = mark > 0
+
+    def _note(self, held: bool, index: int, key: Key, holding: Holding) -> None:
+        self.log.append(index)
+        if self._recording:
+            self._undo.append((held, index, key, holding))
+
+    def until(self, index: int, at_ms: int) -> NodeRoom:
+        """A copy of a node as it will be at ``at_ms`` if nothing starts and every limit is kept."""
+        room = self.nodes[index].copy()
+        for holding in self.holdings[index].values():
+            if holding.ends_ms <= at_ms:
+                give(room, holding.need, holding.devices)
+        return room

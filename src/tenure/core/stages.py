@@ -1,0 +1,65 @@
+"""The parts a staged policy is made of, as protocols: in which order jobs are considered, where a task goes, what waits for the head.
+
+Each part is small, pure and named; `tenure.core.cycle` runs them. Lower scores of a placement are better, higher scores of an order
+come first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tenure.core.feasibility import Ask, NodeRoom
+from tenure.core.waiting import Columns
+from tenure.model.settings import PlanSettings
+
+Vector = npt.NDArray[np.int64]
+
+
+class Order(Protocol):
+    """Who goes first. A job's score is a fixed part and a part that never shrinks with age; ties: older submission, then lower id."""
+
+    name: str
+
+    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
+        """The fixed part of each group's score."""
+        ...
+
+    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
+        """The part that grows with the time since submission, for each age >= 0."""
+        ...
+
+    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
+        """The same for one age."""
+        ...
+
+
+class Score(Protocol):
+    """Which node is best for a task that fits on it."""
+
+    name: str
+
+    def score(self, ask: Ask, node: NodeRoom) -> int:
+        """The waste of putting one task there, >= 0; lower is better. Called only where the task fits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What the head of the order is promised. ``reserve`` 0: nothing, every later job may go ahead of it; 1: EASY's reservation."""
+
+    name: str
+    reserve: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """One part per stage. ``reclaim`` (taking capacity back from running jobs) has no part yet."""
+
+    order: Order
+    score: Score
+    backfill: Backfill
+    reclaim: None = None

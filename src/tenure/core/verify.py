@@ -1,0 +1,137 @@
+"""The one check between a decision and its commit, over rows that the commit has locked.
+
+It judges with the functions of `tenure.core.feasibility` that the planner used, on the truth instead of on a snapshot. A decision is
+taken whole or rejected whole. Invariant: what it accepts can be written without over-committing any amount of any node or any device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, is_allowed, take
+from tenure.core.placement import is_dealt_evenly
+from tenure.model.allocation import DeviceShare, Placement
+from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
+from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Rejection, Start
+from tenure.model.shape import Shape
+
+
+def verify(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) -> Rejection | None:
+    """None when the decision may be committed as it stands, else the first cause against it. ``locked`` must hold all it touches."""
+    rejection = _check_jobs(decision, locked)
+    if rejection is not None:
+        return rejection
+    rooms = _rooms(locked)
+    wanted: list[Start | ClaimRequest] = [*decision.starts, *decision.claims]
+    for item in wanted:
+        shape = shapes.get(locked.jobs[item.job_id].shape)
+        if shape is None:
+            return Rejection("job_changed", item.job_id, "its shape is not known")
+        rejection = _check_placements(item.job_id, ask_of(shape), item.placements, rooms, locked)
+        if rejection is not None:
+            return rejection
+    return None
+
+
+def _check_jobs(decision: Decision, locked: LockedRows) -> Rejection | None:
+    positions: dict[int, list[int]] = {}
+    for start in decision.starts:
+        positions.setdefault(start.job_id, []).append(start.position)
+    for claim in decision.claims:
+        if claim.job_id not in locked.jobs:
+            return Rejection("job_changed", claim.job_id, "it is gone")
+    for job_id, wanted in positions.items():
+        job = locked.jobs.get(job_id)
+        if job is None:
+            return Rejection("job_changed", job_id, "it is gone")
+        rejection = _check_job(job, wanted)
+        if rejection is not None:
+            return rejection
+    return None
+
+
+def _check_job(job: LockedJob, positions: list[int]) -> Rejection | None:
+    """Whether a job waits, is ready, and has so many elements (a plain job: one) to start now."""
+    if job.state != JobState.PENDING or not job.ready:
+        return Rejection("job_changed", job.id, f"it is {job.state.value}" if job.state != JobState.PENDING else "it is not ready")
+    if job.is_array:
+        if min(positions) < 0 or len(set(positions)) < len(positions):
+            return Rejection("malformed", job.id, "each element of an array starts once, by its position")
+        if len(positions) > min(job.array_left, job.array_room):
+            return Rejection("job_changed", job.id, "the array has no such room left")
+    elif positions != [-1]:
+        return Rejection("malformed", job.id, "a plain job starts once and has no position")
+    return None
+
+
+def _rooms(locked: LockedRows) -> dict[int, NodeRoom]:
+    """The locked rows as rooms."""
+    rooms = {node.id: _node_room(node) for node in locked.nodes.values()}
+    for device in sorted(locked.devices.values(), key=lambda row: row.id):
+        if device.node_id in rooms:
+            rooms[device.node_id].devices.append(_device_room(device))
+    return rooms
+
+
+def _node_room(node: LockedNode) -> NodeRoom:
+    free = list((node.capacity - node.used).as_tuple())
+    return NodeRoom(node.id, str(node.id), node.labels, node.status == NodeStatus.UP, node.capacity.as_tuple(), free, [])
+
+
+def _device_room(device: LockedDevice) -> DeviceRoom:
+    return DeviceRoom(
+        id=device.id,
+        group=0,
+        model=device.model.lower(),
+        memory_bytes=device.memory_bytes,
+        capacity_milli=device.capacity_milli,
+        free_milli=device.capacity_milli - device.used_milli,
+        free_memory_bytes=device.memory_bytes - device.used_memory_bytes,
+        offered=device.status == DeviceStatus.OK,
+    )
+
+
+def _check_placements(
+    job_id: int,
+    ask: Ask,
+    placements: tuple[Placement, ...],
+    rooms: Mapping[int, NodeRoom],
+    locked: LockedRows,
+) -> Rejection | None:
+    if [placement.task for placement in placements] != list(range(ask.tasks)):
+        return Rejection("malformed", job_id, f"{ask.tasks} tasks need one placement each, sorted by task")
+    if ask.nodes and not is_dealt_evenly(ask, [placement.node_id for placement in placements]):
+        return Rejection("malformed", job_id, f"its tasks are not dealt evenly over {ask.nodes} nodes")
+    for placement in placements:
+        room = rooms.get(placement.node_id)
+        if room is None or not room.offered:
+            return Rejection("node_gone", placement.node_id, "the node takes no work now")
+        rejection = _check_placement(ask, placement, room, locked)
+        if rejection is not None:
+            return rejection
+        take(room, ask.need, placement.devices)
+    return None
+
+
+def _check_placement(ask: Ask, placement: Placement, room: NodeRoom, locked: LockedRows) -> Rejection | None:
+    if not is_allowed(ask, room):
+        return Rejection("node_gone", room.id, "the node lacks a label that is asked for")
+    if any(need > free for need, free in zip(ask.need, room.free, strict=True)):
+        return Rejection("no_room", room.id, "an amount is no longer free")
+    wanted = ask.whole or (1 if ask.milli else 0)
+    if len({share.device_id for share in placement.devices}) != wanted or len(placement.devices) != wanted:
+        return Rejection("malformed", room.id, f"a task needs {wanted} different devices")
+    return _check_devices(ask, placement.devices, room, locked)
+
+
+def _check_devices(ask: Ask, shares: Iterable[DeviceShare], room: NodeRoom, locked: LockedRows) -> Rejection | None:
+    for share in shares:
+        row = locked.devices.get(share.device_id)
+        if row is None or row.node_id != room.id:
+            return Rejection("malformed", share.device_id, "the device is not on that node")
+        if (share.milli, share.memory_bytes) != ask.share_of(row.memory_bytes):
+            return Rejection("malformed", share.device_id, "the share is not what the job asks for")
+        device = next(device for device in room.devices if device.id == share.device_id)
+        if not device_fits(ask, device):
+            return Rejection("device_taken", share.device_id, "the device is not offered or not free for it")
+    return None

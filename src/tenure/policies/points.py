@@ -1,0 +1,53 @@
+"""Order by points: a level for the priority, a bonus for waiting, a malus per GPU (SPEC B3).
+
+Points are counted in thousandths so that they stay integers. Priorities 1-3 are low, 4-6 medium, 7 high, 8-10 critical; a step inside
+a level adds `PlanSettings.step`. The waiting bonus grows linearly to its maximum and ages every job alike, so the order is computed
+anew each cycle and never frozen at submission. Invariant: with equal priority, queue and GPUs the older job is never behind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tenure.core.stages import Vector
+from tenure.core.waiting import BONUS, GPU_MILLI, PRIORITY, Columns
+from tenure.model.amounts import MILLI
+from tenure.model.settings import PlanSettings
+
+
+def level_points(priority: int, settings: PlanSettings) -> int:
+    """Points of a priority on the scale 1-10."""
+    base, first = (
+        (settings.base_low, 1)
+        if priority <= 3
+        else (settings.base_medium, 4)
+        if priority <= 6
+        else (settings.base_high, 7)
+        if priority == 7
+        else (settings.base_critical, 8)
+    )
+    return base + settings.step * (priority - first)
+
+
+class Points:
+    """B3's score."""
+
+    name = "points"
+
+    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
+        """Level, queue bonus and GPUs."""
+        table = np.array([level_points(max(priority, 1), settings) for priority in range(11)], dtype=np.int64)
+        levels = table[np.clip(columns[PRIORITY], 1, 10)]
+        points: Vector = (levels + columns[BONUS]) * MILLI - columns[GPU_MILLI] * settings.gpu_penalty
+        return points
+
+    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
+        """The waiting bonus."""
+        full = max(settings.wait_full_ms, 1)
+        bonus: Vector = np.minimum(ages_ms, full) * (settings.wait_bonus * MILLI) // full
+        return bonus
+
+    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
+        """The waiting bonus of one job."""
+        full = max(settings.wait_full_ms, 1)
+        return min(age_ms, full) * (settings.wait_bonus * MILLI) // full

@@ -1,0 +1,27 @@
+"""A policy composed of one part per stage, run by `tenure.core.cycle`."""
+
+from __future__ import annotations
+
+from tenure.core.board import Board
+from tenure.core.budget import UnitBudget
+from tenure.core.cycle import plan_on_board
+from tenure.core.stages import Stages
+from tenure.model.plan import Plan
+from tenure.model.snapshot import Snapshot
+from tenure.ports import Budget
+
+
+class StagedPolicy:
+    """Order, placement score, backfilling and (later) reclaiming, each exchangeable by itself."""
+
+    def __init__(self, name: str, stages: Stages) -> None:
+        self.name = name
+        self.stages = stages
+
+    def plan(self, snapshot: Snapshot, budget: Budget | None = None) -> Plan:
+        """Decide on a snapshot (`tenure.ports.Policy`)."""
+        return self.plan_on(Board.of(snapshot), snapshot.now_ms, budget)
+
+    def plan_on(self, board: Board, now_ms: int, budget: Budget | None = None) -> Plan:
+        """Decide on a kept board: the same plan as on a snapshot of its content at ``now_ms``. The board is left as it was."""
+        return plan_on_board(board, now_ms, self.stages, budget if budget is not None else UnitBudget())

@@ -1,0 +1,78 @@
+"""Settings are read strictly: what is not understood is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tenure import config
+from tenure.model.amounts import GIB
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_no_file_means_defaults(tmp_path: Path) -> None:
+    settings = config.load(tmp_path / "absent.toml")
+    assert settings == config.Settings()
+    config.check(settings)
+    assert settings.plan.settings().wait_full_ms == 3_600_000
+
+
+def test_everything_can_be_set(tmp_path: Path) -> None:
+    settings = config.load(
+        write(
+            tmp_path,
+            """
+            default_memory = "2G"
+            [node]
+            name = "box"
+            cpus = "3.5"
+            cgroups = "off"
+            [[pretend_nodes]]
+            name = "a"
+            gpus = "8xA100:80G, T4:16G"
+            labels = ["fast"]
+            [queues.short]
+            default_time = "10m"
+            max_time = "1h"
+            [plan]
+            wait_full = "2h"
+            """,
+        )
+    )
+    assert settings.node.name == "box"
+    groups = settings.pretend_nodes[0].gpu_groups()
+    assert [(g.count, g.model, g.memory_bytes) for g in groups] == [(8, "A100", 80 * GIB), (1, "T4", 16 * GIB)]
+    assert settings.plan.settings().wait_full_ms == 7_200_000
+    assert settings.queues["short"].max_time == "1h"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[nodes]\nname='x'", "nodes"),
+        ("[node]\ncpus = 'many'", "node.cpus"),
+        ("[node]\ncgroups = 'maybe'", "cgroups"),
+        ("[[pretend_nodes]]\nname='a'\ngpus='8 of them!'", "8 of them!"),
+        ("[[pretend_nodes]]\nname='a'\n[[pretend_nodes]]\nname='a'", "same name"),
+        ("[queues.q]\nmax_time = 'long'", "queues.q.max_time"),
+        ("[retention]\njobs = 'x'", "retention.jobs"),
+        ("default_memory = 3", "default_memory"),
+        ("not toml", "config.toml"),
+    ],
+)
+def test_a_mistake_is_refused_and_named(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(config.ConfigError, match="config.toml") as caught:
+        config.load(write(tmp_path, text))
+    assert named in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(config.ConfigError, match="cannot be read"):
+        config.load(tmp_path / "config.toml")

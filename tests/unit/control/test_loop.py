@@ -1,0 +1,258 @@
+"""The control loop against doubles of its ports: what it promises when things go wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tenure.control import loop as loop_module
+from tenure.control.loop import ControlLoop
+from tenure.control.steps import Ports
+from tenure.model.commands import Applied, Caller, CancelJob
+from tenure.model.observations import Observations, TaskEmptied
+from tenure.model.outcomes import Commands, Committed, Recorded
+from tenure.model.plan import Decision, Plan, Rejection
+from tenure.model.snapshot import Changes, Snapshot
+from tenure.ports import StaleEpoch, StoreUnavailable
+
+CALLER = Caller(0, "me")
+
+
+class Clock:
+    def now_ms(self) -> int:
+        return 1_000_000
+
+
+class StoreDouble:
+    """Counts calls; `broken` is raised by the next `apply`."""
+
+    def __init__(self) -> None:
+        self.revision = 1
+        self.calls: list[str] = []
+        self.broken: list[Exception] = []
+        self.rejections: list[Rejection | None] = []
+        self.open_groups = 0
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        self.open_groups += 1
+        try:
+            yield
+        finally:
+            self.open_groups -= 1
+
+    def apply(self, commands: Sequence[Any], now_ms: int) -> list[Any]:
+        self.calls.append("apply")
+        if self.broken:
+            raise self.broken.pop()
+        assert self.open_groups == 1
+        self.revision += 1
+        return [Applied(command.job_id) for command in commands]
+
+    def record(self, observations: Sequence[Any], epoch: int, now_ms: int) -> Recorded:
+        self.calls.append(f"record {len(observations)}")
+        self.revision += 1
+        return Recorded(self.revision)
+
+    def snapshot(self, now_ms: int) -> Snapshot:
+        return Snapshot(self.revision, now_ms)
+
+    def changes(self, since: int, now_ms: int) -> Changes:
+        return Changes(since, self.revision, now_ms)
+
+    def commit(self, plan: Plan, epoch: int, now_ms: int) -> Committed:
+        self.calls.append("commit")
+        self.revision += 1
+        return Committed(self.revision, (self.rejections.pop() if self.rejections else None,))
+
+    def claim_commands(self, epoch: int, now_ms: int) -> Commands:
+        self.calls.append("claim")
+        return Commands()
+
+    def live_tasks(self) -> list[tuple[int, int]]:
+        return []
+
+    def missing(self, keys: Sequence[tuple[int, int]], epoch: int, now_ms: int) -> Recorded:
+        return Recorded(self.revision)
+
+    def define_nodes(self, executor: str, nodes: Sequence[Any], now_ms: int) -> int:
+        self.calls.append("define")
+        return self.revision
+
+    def retain(self, now_ms: int) -> int:
+        self.calls.append("retain")
+        return 0
+
+
+class ExecutorDouble:
+    """Reports what a test puts into `reports`."""
+
+    name = "double"
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.reports: list[TaskEmptied] = []
+        self.acknowledged = 0
+        self.wake: Callable[[], None] = lambda: None
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
+
+    def nodes(self) -> list[Any]:
+        return []
+
+    def observe(self, since: int) -> Observations:
+        return Observations(len(self.reports), tuple(self.reports[since:]))
+
+    def acknowledge(self, cursor: int) -> None:
+        self.acknowledged = cursor
+
+    def discover(self) -> list[Any]:
+        return []
+
+    def launch(self, batch: Sequence[Any]) -> None:
+        raise AssertionError("nothing is committed here")
+
+    def signal(self, batch: Sequence[Any]) -> None:
+        raise AssertionError("nothing is stopped here")
+
+
+class PolicyDouble:
+    """Always one decision, so that every plan is committed."""
+
+    name = "double"
+
+    def __init__(self) -> None:
+        self.plans = 0
+
+    def plan_on(self, board: Any, now_ms: int) -> Plan:
+        self.plans += 1
+        return Plan(board.revision, (Decision(),))
+
+
+class Running:
+    """A loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.store, self.executor, self.policy = StoreDouble(), ExecutorDouble(), PolicyDouble()
+        self.lines: list[str] = []
+        ports = Ports(self.store, self.executor, self.policy, epoch=1)  # type: ignore[arg-type]
+        self.loop = ControlLoop(ports, Clock(), log=self.lines.append)
+        self.thread = threading.Thread(target=self.loop.run)
+
+    def __enter__(self) -> Running:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+def cancel(job_id: int = 7) -> CancelJob:
+    return CancelJob("key", CALLER, job_id)
+
+
+def test_commands_are_answered_in_order_and_in_one_group() -> None:
+    with Running() as running:
+        answers = running.loop.submit([cancel(1), cancel(2)]).result(10)
+        assert [given.job_id for given in answers if isinstance(given, Applied)] == [1, 2]
+        assert "claim" in running.store.calls
+
+
+def test_calls_run_on_the_control_thread_and_their_errors_come_back() -> None:
+    with Running() as running:
+        assert running.loop.call(threading.current_thread).result(10) is running.thread
+
+        def fail() -> None:
+            raise KeyError("x")
+
+        with pytest.raises(KeyError):
+            running.loop.call(fail).result(10)
+
+
+def test_reports_are_acknowledged_only_after_they_are_recorded() -> None:
+    with Running() as running:
+        running.loop.call(lambda: None).result(10)
+        running.executor.reports.append(TaskEmptied(1, 0, 1))
+        running.executor.wake()
+        deadline = time.monotonic() + 10
+        while running.executor.acknowledged == 0 and time.monotonic() < deadline:
+            running.loop.call(lambda: None).result(10)
+        assert running.executor.acknowledged == 1
+        assert "record 1" in running.store.calls
+
+
+def test_an_error_is_told_backed_off_and_never_ends_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "BACKOFF_S", 0.01)
+    with Running() as running:
+        running.store.broken.append(StoreUnavailable("gone", "the store is gone"))
+        with pytest.raises(StoreUnavailable):
+            running.loop.submit([cancel()]).result(10)
+        answers = eventually(lambda: running.loop.submit([cancel()]).result(10))
+        assert isinstance(answers[0], Applied)
+        assert running.loop.health.errors == 1
+        assert "the store is gone" in running.lines[0]
+        assert running.store.calls.count("define") == 2, "the executor is met anew after an error"
+
+
+def eventually(call: Callable[[], Any]) -> Any:
+    """The result once the loop no longer refuses; refusals while it backs off are expected."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return call()
+        except StoreUnavailable:
+            if time.monotonic() > deadline:
+                raise
+
+
+def test_a_lost_leadership_ends_the_loop_and_refuses_what_waits() -> None:
+    running = Running()
+    running.store.broken.append(StaleEpoch())
+    running.thread.start()
+    with pytest.raises(StaleEpoch):
+        running.loop.submit([cancel()]).result(10)
+    running.thread.join(10)
+    assert not running.thread.is_alive()
+    assert "taken over" in running.loop.health.stopped_why
+    with pytest.raises(StoreUnavailable, match="shutting down"):
+        running.loop.submit([cancel()]).result(10)
+
+
+def test_a_rejected_decision_is_planned_anew_at_once_but_not_for_ever() -> None:
+    with Running() as running:
+        running.loop.call(lambda: None).result(10)
+        before = running.policy.plans
+        running.store.rejections = [Rejection("no_room", 1)] * 10
+        running.loop.submit([cancel()]).result(10)
+        # Calls are made at the start of a turn: when this one is answered, the turn of the submission is over and no other has planned.
+        during = running.loop.call(lambda: running.policy.plans).result(10)
+        assert during - before == loop_module.REPLANS
+
+
+def test_a_new_generation_of_the_executor_is_met_and_reconciled() -> None:
+    with Running() as running:
+        running.loop.call(lambda: None).result(10)
+        running.executor.generation = 1
+        running.executor.wake()
+        running.loop.call(lambda: None).result(10)
+        running.loop.call(lambda: None).result(10)
+        assert running.store.calls.count("define") == 2
+
+
+def test_health_shows_a_turn_that_does_not_end() -> None:
+    with Running() as running:
+        entered, leave = threading.Event(), threading.Event()
+        stuck = running.loop.call(lambda: (entered.set(), leave.wait(10)))
+        assert entered.wait(10)
+        assert running.loop.health.stuck_for_s() > 0
+        leave.set()
+        stuck.result(10)
+    assert running.loop.health.stuck_for_s() == 0

@@ -1,0 +1,161 @@
+"""``cancel``, ``hold``, ``release``, ``requeue``, ``suspend``, ``resume``: one verb, the jobs it is meant for, one line for each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tenure.cli import console, options
+from tenure.cli.ps import counts_of
+from tenure.client.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_NOT_FOUND
+from tenure.wire.dto import ActReply, Selection
+
+_DONE = {
+    "cancel": "cancelled",
+    "hold": "held",
+    "release": "released",
+    "requeue": "queued again",
+    "suspend": "suspended",
+    "resume": "resumed",
+    "update": "changed",
+}
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="A remark that is kept with the job.")]
+
+
+def cancel(
+    jobs: options.Ids = None,
+    name: options.Name = "",
+    state: options.State = "",
+    mine: options.Mine = False,
+    queue: options.Queue = "",
+    group: options.Group = "",
+    why: Why = "",
+    yes: options.Yes = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """End jobs: waiting ones at once, running ones politely first (TERM), after their grace with everything they started (KILL).
+
+    Examples:
+
+        tenure cancel 12
+        tenure cancel last 12-15 20_3
+        tenure cancel --state pending --name 'sweep*'
+
+    A job that has ended already is left alone, which is no error. A filter that selects several asks first, unless -y.
+    Exit codes: 0, 1 when one could not be cancelled, 3 when there is no such job.
+    """
+    _act("cancel", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), why, yes, output, as_json)
+
+
+def hold(
+    jobs: options.Ids = None,
+    name: options.Name = "",
+    state: options.State = "",
+    mine: options.Mine = False,
+    queue: options.Queue = "",
+    group: options.Group = "",
+    yes: options.Yes = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Keep waiting jobs from starting, until tenure release.
+
+    Example:
+
+        tenure hold 12-15
+    """
+    _act("hold", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), "", yes, output, as_json)
+
+
+def release(
+    jobs: options.Ids = None,
+    name: options.Name = "",
+    state: options.State = "",
+    mine: options.Mine = False,
+    queue: options.Queue = "",
+    group: options.Group = "",
+    yes: options.Yes = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Let held jobs start when there is room.
+
+    Examples:
+
+        tenure release 12
+        tenure release --state held --mine
+    """
+    _act("release", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), "", yes, output, as_json)
+
+
+def requeue(
+    jobs: options.Ids = None,
+    name: options.Name = "",
+    state: options.State = "",
+    mine: options.Mine = False,
+    queue: options.Queue = "",
+    group: options.Group = "",
+    yes: options.Yes = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Run jobs again: ended ones from the start; running ones are stopped first and then wait again.
+
+    Examples:
+
+        tenure requeue 12
+        tenure requeue --state failed --group sweep-1
+    """
+    _act("requeue", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), "", yes, output, as_json)
+
+
+def suspend(jobs: options.Ids = None, yes: options.Yes = False, output: options.Form = "table", as_json: options.Json = False) -> None:
+    """Stop the processes of running jobs where they are. They keep what they hold; their time limit goes on.
+
+    Example:
+
+        tenure suspend 12
+    """
+    _act("suspend", options.chosen(jobs), "", yes, output, as_json)
+
+
+def resume(jobs: options.Ids = None, yes: options.Yes = False, output: options.Form = "table", as_json: options.Json = False) -> None:
+    """Let suspended jobs go on where they stopped.
+
+    Example:
+
+        tenure resume 12
+    """
+    _act("resume", options.chosen(jobs), "", yes, output, as_json)
+
+
+def _act(action: str, select: Selection, why: str, yes: bool, output: str, as_json: bool) -> None:
+    if options.is_filter(select) and not select.states:
+        select.states = ["ended" if action == "requeue" else "active"]
+    with options.client() as client:
+        if options.is_filter(select) and not yes and options.can_ask():
+            count = counts_of(client, select)
+            if count > 1 and not console.confirm(f"{action} {count} jobs?"):
+                raise typer.Exit(EXIT_INTERRUPTED)
+        reply = client.act(action, select, why=why)
+    print_results(action, reply, options.is_json(output, as_json))
+
+
+def print_results(action: str, reply: ActReply, as_json: bool) -> None:
+    """One line per job; ends the command with 1 when one was refused, 3 when it did not exist."""
+    if as_json:
+        console.out_json(reply)
+    else:
+        for result in reply.results:
+            if result.ok:
+                console.out(f"Job {result.id} {console.clean(result.text) or _DONE[action]}")
+            else:
+                console.note(f"tenure: job {result.id}: {console.clean(result.text) or result.code}")
+        if not reply.results:
+            console.note("tenure: no job matches")
+    refused = [result for result in reply.results if not result.ok]
+    if refused:
+        missing = all(result.code == "not_found" for result in refused)
+        raise typer.Exit(EXIT_NOT_FOUND if missing else EXIT_ERROR)

@@ -1,0 +1,75 @@
+"""The table of commands: what each is called, what it does in one line, and where it lives.
+
+``tenure --help``, completion and the reference are made from it without importing a single command. Invariant: every command is here
+once, under one heading; an alias is another word for it and does not appear in the table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One command: the function ``function`` (default: its name) in ``tenure.cli.<module>``."""
+
+    name: str
+    module: str
+    summary: str
+    aliases: tuple[str, ...] = ()
+    function: str = ""
+
+
+SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Submit",
+        (
+            Entry("submit", "submit", "Queue a command or a script; prints its id."),
+            Entry("run", "submit", "Queue a command, show its output, return its exit code."),
+            Entry("plan", "submit", "Say what would become of a submission; queue nothing."),
+            Entry("sweep", "sweep", "Queue a command once for every combination of parameters."),
+        ),
+    ),
+    (
+        "Look",
+        (
+            Entry("ps", "ps", "List jobs: what runs, what waits and why, when it will start.", ("ls",)),
+            Entry("show", "show", "Show everything about one job."),
+            Entry("why", "show", "Say why a job waits, ended or is where it is, and what would help.", ("explain",)),
+            Entry("logs", "logs", "Print a job's output, live if you like."),
+            Entry("history", "ps", "List the jobs that have ended."),
+            Entry("events", "events", "Print what happened, as it happens if you like."),
+            Entry("nodes", "nodes", "List nodes; drain one, let it work again."),
+            Entry("gpus", "nodes", "List GPUs and who holds them."),
+        ),
+    ),
+    (
+        "Act",
+        (
+            Entry("wait", "wait", "Wait for jobs to end; return their exit code."),
+            Entry("cancel", "act", "End jobs.", ("kill", "stop")),
+            Entry("hold", "act", "Keep waiting jobs from starting."),
+            Entry("release", "act", "Let held jobs start."),
+            Entry("requeue", "act", "Run jobs again.", ("restart",)),
+            Entry("suspend", "act", "Stop the processes of running jobs where they are."),
+            Entry("resume", "act", "Let suspended jobs go on."),
+            Entry("update", "update", "Change jobs: priority, time limit, queue, amounts."),
+            Entry("queue", "queue", "List queues; pause one, resume it, set its limits.", ("queues",)),
+        ),
+    ),
+    (
+        "Look after it",
+        (
+            Entry("status", "service", "Say whether the daemon is there and well."),
+            Entry("doctor", "service", "Check the installation; say what to do about what is wrong."),
+            Entry("up", "service", "Start the daemon (the first command does it by itself)."),
+            Entry("down", "service", "Stop the daemon; running jobs go on."),
+            Entry("backup", "backup", "Write a copy of all jobs and their history to a file."),
+            Entry("restore", "backup", "Put a backup in the place of the present store."),
+            Entry("completion", "completion", "Print what makes your shell complete commands and options."),
+            Entry("version", "completion", "Print the version."),
+        ),
+    ),
+)
+
+ENTRIES: dict[str, Entry] = {entry.name: entry for _, entries in SECTIONS for entry in entries}
+BY_WORD: dict[str, Entry] = {word: entry for entry in ENTRIES.values() for word in (entry.name, *entry.aliases)}

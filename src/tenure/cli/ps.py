@@ -1,0 +1,222 @@
+"""``ps`` and ``history``: jobs as lines."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tenure.cli import console, options, text
+from tenure.cli.explain import present_ms
+from tenure.cli.table import Column, render
+from tenure.model.amounts import format_milli
+from tenure.wire.dto import JobsReply, JobView, Selection
+
+if TYPE_CHECKING:
+    from tenure.client.session import Client
+
+_FIRST = {"running": 0, "suspended": 0, "starting": 1, "preempted": 2, "pending": 3, "held": 4}
+_COLUMNS = (
+    Column("ID"),
+    Column("NAME", cut=True),
+    Column("STATE"),
+    Column("QUEUE", cut=True, drop=9),
+    Column("PRIO", right=True, drop=8),
+    Column("CPUS", right=True, drop=5),
+    Column("MEM", right=True, drop=4),
+    Column("GPUS", right=True, cut=True, drop=2),
+    Column("TIME", right=True),
+    Column("LIMIT", right=True, drop=7),
+    Column("NODE", cut=True, drop=6),
+    Column("REASON", cut=True),
+    Column("ETA", right=True, drop=3),
+)
+_WIDE = (
+    Column("USER"),
+    Column("PROJECT"),
+    Column("TASKS", right=True),
+    Column("SUBMITTED"),
+    Column("STARTED"),
+    Column("COMMAND", cut=True),
+)
+_HISTORY = (
+    Column("ID"),
+    Column("NAME", cut=True),
+    Column("STATE"),
+    Column("EXIT", right=True),
+    Column("WHY", cut=True),
+    Column("STARTED", drop=2),
+    Column("TIME", right=True),
+    Column("CPU", right=True, drop=3),
+    Column("PEAK-MEM", right=True, drop=1),
+    Column("GPUS", right=True, cut=True, drop=4),
+    Column("NODE", cut=True, drop=5),
+)
+
+
+def ps(
+    jobs: options.Ids = None,
+    everything: Annotated[bool, typer.Option("-a", "--all", help="Those that have ended as well.")] = False,
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="Stay and redraw when something changes.")] = False,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="At most N jobs.")] = 1000,
+    state: options.State = "",
+    name: options.Name = "",
+    mine: options.Mine = False,
+    queue: options.Queue = "",
+    group: options.Group = "",
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """List jobs: those that run, then those that wait, with the reason and the expected start.
+
+    Examples:
+
+        tenure ps                      what runs and what waits
+        tenure ps -w                   the same, live
+        tenure ps -a -n 20             the newest 20, ended ones too
+        tenure ps --state pending --mine
+        tenure ps 12 -o json           one job for a program
+
+    TIME is how long it has run, ETA when it is expected to start. A pipe gets every column; a narrow screen gets fewer.
+    """
+    form = "json" if as_json else output
+    states = options.states_of(state) or (["all"] if everything or jobs else ["active"])
+    select = Selection(ids=list(jobs or ()), states=states, name=name, mine=mine, queue=queue, group=group, limit=limit)
+    with options.client() as client:
+        if watch and form != "json":
+            from tenure.cli.watch import watch_jobs
+
+            watch_jobs(client, select, lambda reply, width: screen(reply, form, width))
+            return
+        reply = client.jobs(select)
+    if form == "json":
+        console.out_json(reply)
+        return
+    console.out(screen(reply, form, _width()))
+    if not reply.jobs and console.is_terminal():
+        console.hint("no jobs here; tenure ps -a shows those that have ended")
+
+
+def history(
+    jobs: options.Ids = None,
+    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="Ended within the last 2h, 1d, ...")] = "",
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="At most N jobs.")] = 50,
+    state: options.State = "",
+    name: options.Name = "",
+    mine: options.Mine = False,
+    queue: options.Queue = "",
+    group: options.Group = "",
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """List the jobs that have ended, with exit code, run time, cpu time and peak memory.
+
+    Examples:
+
+        tenure history
+        tenure history --since 1d --state failed
+        tenure history --name 'sweep*' -o json
+    """
+    from tenure.client.words import span_of
+
+    states = options.states_of(state) or ["ended"]
+    since_ms = present_ms() - span_of(since) if since else 0
+    select = Selection(
+        ids=list(jobs or ()), states=states, name=name, mine=mine, queue=queue, group=group, limit=limit, since_ms=since_ms
+    )
+    with options.client() as client:
+        reply = client.jobs(select)
+    if options.is_json(output, as_json):
+        console.out_json(reply)
+    else:
+        console.out(history_table(reply.jobs, present_ms(), _width() if output != "wide" else 0))
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((120, 40)).columns if console.is_terminal() else 0
+
+
+def screen(reply: JobsReply, form: str, width: int) -> str:
+    """The listing as it is drawn; a remark below it when there are more."""
+    shown = jobs_table(reply.jobs, present_ms(), wide=form == "wide", width=width if form != "wide" else 0)
+    if reply.more:
+        total = sum(reply.counts.values())
+        shown += f"\n({len(reply.jobs)} of {total} shown; -n {total} shows all)" if total else "\n(there are more; see -n)"
+    return shown
+
+
+def order(jobs: Sequence[JobView]) -> list[JobView]:
+    """Running ones first, then starting, waiting, held, ended; by id within."""
+    return sorted(jobs, key=lambda job: (_FIRST.get(job.state, 9), job.number, job.id))
+
+
+def jobs_table(jobs: Sequence[JobView], now_ms: int, *, wide: bool = False, width: int = 0, colour: bool | None = None) -> str:
+    """The table of ``ps``."""
+    columns = _COLUMNS + _WIDE if wide else _COLUMNS
+    rows = [_row(job, now_ms) + (_wide_row(job, now_ms) if wide else ()) for job in order(jobs)]
+    return render(columns, rows, width=width, colour=console.has_colour() if colour is None else colour)
+
+
+def _row(job: JobView, now_ms: int) -> tuple[str, ...]:
+    started = bool(job.started_ms) and job.state not in text.WAITING
+    return (
+        text.full_id(job),
+        console.clean(job.name) or "-",
+        job.state,
+        job.queue,
+        str(job.priority),
+        format_milli(job.cpu_milli),
+        text.memory(job.memory_bytes),
+        text.gpus(job),
+        text.rough(text.elapsed_ms(job, now_ms)) if started else "-",
+        text.span(job.limit_ms) if job.limit_ms else "-",
+        ",".join(job.on_nodes) or "-",
+        text.reason(job) or "-",
+        _eta(job, now_ms),
+    )
+
+
+def _eta(job: JobView, now_ms: int) -> str:
+    if job.state not in text.WAITING or not job.eta_ms:
+        return "-"
+    return text.rough(max(0, job.eta_ms - now_ms))
+
+
+def _wide_row(job: JobView, now_ms: int) -> tuple[str, ...]:
+    return (
+        job.user or "-",
+        job.project,
+        str(job.tasks),
+        text.moment(job.submitted_ms, now_ms),
+        text.moment(job.started_ms, now_ms),
+        console.clean(job.command),
+    )
+
+
+def history_table(jobs: Sequence[JobView], now_ms: int, width: int = 0, colour: bool | None = None) -> str:
+    """The table of ``history``, the newest last."""
+    rows = [_history_row(job, now_ms) for job in sorted(jobs, key=lambda job: (job.ended_ms, job.number, job.id))]
+    return render(_HISTORY, rows, width=width, colour=console.has_colour() if colour is None else colour)
+
+
+def _history_row(job: JobView, now_ms: int) -> tuple[str, ...]:
+    return (
+        job.id,
+        console.clean(job.name) or "-",
+        job.state,
+        str(job.exit_code) if job.exit_code is not None else "-",
+        text.how_ended(job) if job.state != "succeeded" and not (job.exit_code and not job.why) else "-",
+        text.moment(job.started_ms, now_ms),
+        text.span(text.elapsed_ms(job, now_ms)) if job.started_ms else "-",
+        text.span(job.cpu_ms) if job.cpu_ms else "-",
+        text.memory(job.peak_memory_bytes),
+        text.gpus(job),
+        ",".join(job.on_nodes) or "-",
+    )
+
+
+def counts_of(client: Client, select: Selection) -> int:
+    """How many jobs a selection names."""
+    return sum(client.jobs(select).counts.values())

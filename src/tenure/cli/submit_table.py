@@ -1,0 +1,127 @@
+"""The options of a submission, once: for the command line, for ``#SBATCH`` headers, and for their help.
+
+``submit``, ``run``, ``plan`` and ``sweep`` take the options of this table, and a script's headers are read by it too. Invariant: an
+option means the same wherever it stands; what Slurm has and Tenure does not honour is in `REFUSED`, with the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+ASK, WHEN, WHERE, WITH = "What it asks for (per task)", "When it starts and ends", "Where and as what", "How it is run"
+
+
+class Opt(NamedTuple):
+    """One option. ``kind`` is text, flag or many; ``flags`` are spelt on the command line, ``header`` only in scripts."""
+
+    field: str
+    flags: tuple[str, ...]
+    metavar: str
+    section: str
+    help: str
+    kind: str = "text"
+    header: tuple[str, ...] = ()
+
+
+TABLE: tuple[Opt, ...] = (
+    Opt("cpus", ("--cpus", "-c", "--cpus-per-task"), "N", ASK, "Cpus: 4 or 0.5. Default 1."),
+    Opt("memory", ("--memory", "--mem"), "SIZE", ASK, "Memory, enforced: 8G, 512M; a bare number is MiB."),
+    Opt("gpus", ("--gpus", "-G", "--gpus-per-task"), "N", ASK, "GPUs: 2, a100:2, or a part of one: 0.5."),
+    Opt("gres", ("--gres",), "GRES", ASK, "Slurm's way to ask for GPUs: gpu:2, gpu:a100:2."),
+    Opt("gpu_memory", ("--gpu-memory", "--vram"), "SIZE", ASK, "Memory of each GPU: at least this, or this part of a shared one."),
+    Opt("tasks", ("--tasks", "-n", "--ntasks"), "N", ASK, "Tasks that start together or not at all. Default 1."),
+    Opt("nodes", ("--nodes", "-N"), "N", ASK, "Spread the tasks over exactly so many nodes."),
+    Opt("storage", ("--storage", "--tmp"), "SIZE", ASK, "Scratch space: 100G."),
+    Opt("constraint", ("--constraint", "-C"), "LABEL", ASK, "Only nodes with this label; several joined by &."),
+    Opt("time", ("--time", "-t"), "SPAN", WHEN, "Time limit, enforced: 90s, 2h30m, 1d, 2:00:00; a bare number is minutes."),
+    Opt("grace", ("--grace",), "SPAN", WHEN, "Time between the polite end and the hard one. Default 10s."),
+    Opt("priority", ("--priority",), "P", WHEN, "1 to 10, or low, normal, high, critical. Default 5."),
+    Opt("after", ("--after", "-d", "--dependency"), "JOB[:ok|any|failed]", WHEN, "Start after JOB; Slurm's afterok:1:2 too.", "many"),
+    Opt("begin", ("--begin", "-b"), "WHEN", WHEN, "Not before: +2h, 16:00, 2026-01-31T16:00."),
+    Opt("deadline", ("--deadline",), "WHEN", WHEN, "It should have ended by then."),
+    Opt("hold", ("--hold", "-H"), "", WHEN, "Queue it held; tenure release lets it go.", "flag"),
+    Opt("retries", ("--retries",), "N", WHEN, "Run it again up to N times when it fails."),
+    Opt("requeue", ("--requeue",), "", WHEN, "Slurm's word for --retries 1.", "flag"),
+    Opt("name", ("--name", "-J", "--job-name"), "NAME", WHERE, "A name; default: the command's."),
+    Opt("queue", ("--queue", "-p", "--partition"), "QUEUE", WHERE, "The queue. Default: default."),
+    Opt("project", ("--project", "-A", "--account"), "PROJECT", WHERE, "The project it is counted for. Default: default."),
+    Opt("array", ("--array", "-a"), "LIST", WHERE, "One job per index: 0-99, 1,5,7-20:2; 0-99%8 runs 8 at once."),
+    Opt("chdir", ("--chdir", "-D"), "DIR", WITH, "The directory it runs in. Default: this one."),
+    Opt("env", ("--env",), "K=V", WITH, "Set a variable; K alone takes it from here. May be repeated.", "many"),
+    Opt("export", ("--export",), "LIST", WITH, "Slurm's: ALL, NONE, or NAME and NAME=VALUE by commas."),
+    Opt("stdout", ("--stdout",), "FILE", WITH, "Write output there; %j is the id, %a the index.", header=("-o", "--output")),
+    Opt("stderr", ("--stderr",), "FILE", WITH, "Write errors there.", header=("-e", "--error")),
+    Opt("snapshot", ("--snapshot",), "", WITH, "Run from a copy of this directory as it is now.", "flag"),
+    Opt("wrap", ("--wrap",), "TEXT", WITH, "Run this text in a shell."),
+    Opt("comment", ("--comment",), "TEXT", WITH, "A remark, shown by tenure show."),
+)
+
+HEADER_ONLY: tuple[Opt, ...] = (
+    Opt("gpus_per_node", ("--gpus-per-node",), "N", ASK, ""),
+    Opt("tasks_per_node", ("--ntasks-per-node", "--tasks-per-node"), "N", ASK, ""),
+    Opt("memory_per_cpu", ("--mem-per-cpu",), "SIZE", ASK, ""),
+    Opt("memory_per_gpu", ("--mem-per-gpu",), "SIZE", ASK, ""),
+    Opt("cpus_per_gpu", ("--cpus-per-gpu",), "N", ASK, ""),
+    Opt("no_requeue", ("--no-requeue",), "", WHEN, "", "flag"),
+)
+
+REFUSED: dict[str, str] = {
+    "--exclusive": "ask for the cpus and GPUs the job needs",
+    "-x": "use --constraint with a label the wanted nodes have",
+    "--exclude": "use --constraint with a label the wanted nodes have",
+    "-w": "use --constraint with a label the wanted nodes have",
+    "--nodelist": "use --constraint with a label the wanted nodes have",
+    "-q": "use --priority or --queue",
+    "--qos": "use --priority or --queue",
+    "--nice": "use --priority",
+    "--mail-type": "use: tenure wait JOB; then whatever sends you a message",
+    "--mail-user": "use: tenure wait JOB; then whatever sends you a message",
+    "--signal": "use --grace: TERM comes that long before the hard end",
+    "--open-mode": "every run of a job has a file of its own",
+    "-i": "redirect in the script: < FILE",
+    "--input": "redirect in the script: < FILE",
+    "-W": "give --wait on the command line",
+    "--wait": "give --wait on the command line",
+    "--parsable": "give --parsable on the command line",
+    "--test-only": "use: tenure plan SCRIPT",
+    "-L": "there are no licences yet",
+    "--licenses": "there are no licences yet",
+    "--reservation": "there are no reservations yet",
+}
+"""Options of Slurm that Tenure does not honour, and what to do instead; any other unknown one is refused without advice."""
+
+
+def with_submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function(given, ...)`` with the options of the table in place of its first parameter, which gets those that were given."""
+
+    def called(**values: Any) -> Any:
+        given = {opt.field: values.pop(opt.field) for opt in TABLE}
+        return function({field: value for field, value in given.items() if value}, **values)
+
+    own = list(signature(function, eval_str=True).parameters.values())[1:]
+    arguments = [p for p in own if p.default is Parameter.empty]
+    options = [p for p in own if p.default is not Parameter.empty]
+    table = [Parameter(o.field, Parameter.KEYWORD_ONLY, default=_default(o), annotation=_annotation(o)) for o in TABLE]
+    parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in arguments] + table
+    parameters += [p.replace(kind=Parameter.KEYWORD_ONLY) for p in options]
+    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {p.name: p.annotation for p in parameters}
+    called.__doc__ = function.__doc__
+    called.__name__ = function.__name__
+    called.takes_command = True  # type: ignore[attr-defined]
+    return called
+
+
+def _default(opt: Opt) -> Any:
+    return {"flag": False, "many": None, "text": ""}[opt.kind]
+
+
+def _annotation(opt: Opt) -> Any:
+    kinds: dict[str, Any] = {"flag": bool, "many": list[str] | None, "text": str}
+    metavar = None if opt.kind == "flag" else opt.metavar
+    option = typer.Option(*opt.flags, metavar=metavar, help=opt.help, rich_help_panel=opt.section, show_default=False)
+    return Annotated[kinds[opt.kind], option]

@@ -1,0 +1,95 @@
+"""Tables: aligned columns for a pipe, the same fitted to the width with colour for a person. Pure.
+
+Invariant: a pipe gets every column, uncut, whatever the terminal; on a terminal a line is never wider than the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_GAP = "  "
+_LEAST = 6
+_COLOURS = {
+    "running": "32",
+    "starting": "32",
+    "up": "32",
+    "ok": "32",
+    "pending": "33",
+    "held": "33",
+    "suspended": "33",
+    "preempted": "33",
+    "draining": "33",
+    "warning": "33",
+    "failed": "31",
+    "timed_out": "31",
+    "lost": "31",
+    "problem": "31",
+    "down": "31",
+    "foreign": "31",
+    "cancelled": "2",
+    "succeeded": "2",
+}
+
+
+class Column(NamedTuple):
+    """A column. ``right`` aligns figures; ``cut`` may be shortened to fit; ``drop`` > 0 may be left out to fit, the highest first."""
+
+    title: str
+    right: bool = False
+    cut: bool = False
+    drop: int = 0
+
+
+def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: int = 0, colour: bool = False) -> str:
+    """The table as text. ``width`` 0 is a pipe."""
+    kept = list(range(len(columns)))
+    widths = [max(len(columns[i].title), *(len(row[i]) for row in rows), 0) for i in kept]
+    if width:
+        kept = _fit(columns, widths, width)
+    lines = [_line([columns[i].title for i in kept], [columns[i] for i in kept], [widths[i] for i in kept])]
+    if colour:
+        lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
+    for row in rows:
+        line = _line([row[i] for i in kept], [columns[i] for i in kept], [widths[i] for i in kept])
+        lines.append(_coloured(line, row) if colour else line)
+    return "\n".join(lines)
+
+
+def _fit(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
+    """Which columns to keep; shortens ``widths`` of those that may be cut."""
+
+    def excess(kept: list[int]) -> int:
+        return sum(widths[i] for i in kept) + len(_GAP) * (len(kept) - 1) - width
+
+    kept = list(range(len(columns)))
+    while excess(kept) > 0:
+        spare = {i: widths[i] - max(_LEAST, len(columns[i].title)) for i in kept if columns[i].cut}
+        if sum(max(0, room) for room in spare.values()) >= excess(kept):
+            break
+        droppable = [i for i in kept if columns[i].drop]
+        if not droppable:
+            break
+        kept.remove(max(droppable, key=lambda i: (columns[i].drop, i)))
+    while excess(kept) > 0:
+        widest = max((i for i in kept if columns[i].cut and widths[i] > _LEAST), key=lambda i: (widths[i], i), default=None)
+        if widest is None:
+            break
+        widths[widest] -= 1
+    return kept
+
+
+def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
+    parts = []
+    for cell, column, width in zip(cells, columns, widths, strict=True):
+        shown = cell if len(cell) <= width else cell[: max(1, width - 1)] + "…"
+        parts.append(shown.rjust(width) if column.right else shown.ljust(width))
+    return _GAP.join(parts).rstrip()
+
+
+def _coloured(line: str, row: Sequence[str]) -> str:
+    """The line with the first cell that is a state in its colour."""
+    for cell in row:
+        if cell in _COLOURS and f" {cell}" in f" {line}":
+            return line.replace(cell, f"\x1b[{_COLOURS[cell]}m{cell}\x1b[0m", 1) if line.find(cell) >= 0 else line
+    return line

@@ -22,7 +22,7 @@ from tenure.core.placement import Layout, Option, arrange, deal
 from tenure.core.possible import Possible
 from tenure.core.rooms import FOREVER, PLANNED, Holding
 from tenure.core.scoring import NOWHERE
-from tenure.core.stages import Stages
+from tenure.core.stages import Order, Stages, Vector
 from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, Group
 from tenure.model.allocation import Placement
 from tenure.model.plan import Decision, Plan, Start
@@ -40,6 +40,13 @@ def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget) -> 
         return Cycle(board, now_ms, stages, budget).run()
     finally:
         board.rollback(mark)
+
+
+def scores_of(board: Board, now_ms: int, order: Order) -> Vector:
+    """The score of the first job of each group, by slot."""
+    columns, settings = board.waiting.columns, board.settings
+    ages = np.maximum(now_ms - columns[FIRST_SUBMITTED], 0)
+    return order.fixed(columns, settings) + order.ageing(ages, settings)
 
 
 class Cycle:
@@ -86,7 +93,7 @@ class Cycle:
         """The jobs that have a place on some node now, in order; the next one of a group once the one before has started."""
         waiting = self.board.waiting
         columns = waiting.columns
-        scores = self._scores()
+        scores = scores_of(self.board, self.now_ms, self.stages.order)
         open_slots = self._open_slots()
         keys = np.lexsort((columns[FIRST_ID, open_slots], columns[FIRST_SUBMITTED, open_slots], -scores[open_slots]))
         slots = open_slots[keys]
@@ -106,13 +113,7 @@ class Cycle:
                 yield turn
                 turn = next(first, None)
 
-    def _scores(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        columns, settings = self.board.waiting.columns, self.board.settings
-        ages = np.maximum(self.now_ms - columns[FIRST_SUBMITTED], 0)
-        order = self.stages.order
-        return order.fixed(columns, settings) + order.ageing(ages, settings)
-
-    def _open_slots(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _open_slots(self) -> Vector:
         """Slots of groups whose shape has a place somewhere; the others are marked as blocked."""
         waiting = self.board.waiting
         open_shapes: dict[int, bool] = {}
@@ -131,7 +132,7 @@ class Cycle:
     def _has_place(self, shape: int) -> bool:
         return bool(self.candidates.row(shape, self.board.asks[shape]).min(initial=NOWHERE) != NOWHERE)
 
-    def _first_blocked(self, scores: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Turn | None:
+    def _first_blocked(self, scores: Vector) -> Turn | None:
         """The first in the order among the jobs that have no place now, but would have one with every other job gone."""
         columns = self.board.waiting.columns
         best: Turn | None = None
@@ -252,6 +253,13 @@ class Cycle:
         for position, score in barred:
             scores[position] = score
         return index if found else None
+
+    def rooms_for(self, limit_ms: int) -> list[NodeRoom]:
+        """What a job with that limit may use of each node at this point of the cycle."""
+        nodes = self.board.rooms.nodes
+        if not self.is_careful(limit_ms) or self.window is None:
+            return nodes
+        return [self._common(index) if index in self.window.extra else node for index, node in enumerate(nodes)]
 
     def _common(self, index: int) -> NodeRoom:
         """What is free on a reserved node both now and beside the reservation."""

@@ -6,12 +6,14 @@ on demand. The nearest fit is worked out for the oldest few holds only, so that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tenure.core.backfill import Window
-from tenure.core.feasibility import count_tasks
+from tenure.core.feasibility import Ask, NodeRoom, count_tasks, pick_devices, take
 from tenure.core.placement import is_enough
 from tenure.core.possible import nearest
+from tenure.model.job import PendingJob
 from tenure.model.plan import Hold
 from tenure.model.reasons import Capacity, NotReached, Reason, WouldDelay
 
@@ -45,12 +47,47 @@ def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reaso
         return obstacle
     if cycle.find(shape, careful=careful) is not None:
         return NotReached()
+    return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape, cycle.board.rooms.nodes) if detailed else Capacity())
+
+
+def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
+    """Every cause that lies with room, for one waiting job: an obstacle, or a delay of the head, or no room, or both of these."""
+    obstacle = cycle.possible.obstacle(job.shape)
+    if obstacle is not None:
+        return (obstacle,)
+    careful = cycle.is_careful(job.limit_ms)
+    if cycle.find(job.shape, careful=careful) is not None:
+        return ()
+    delay = _delay(cycle, job.shape) if careful else None
+    if cycle.find(job.shape, careful=False) is not None:
+        return (delay,) if delay is not None else ()
+    capacity = capacity_of(cycle, job.shape, cycle.board.rooms.nodes)
+    if cycle.window is not None and cycle.window.reservation.job_id == job.id:
+        capacity = Capacity(capacity.node_id, capacity.short, cycle.window.reservation.start_ms)
+    return (delay, capacity) if delay is not None else (capacity,)
+
+
+def capacity_of(cycle: Cycle, shape: int, rooms: Sequence[NodeRoom]) -> Capacity:
+    """No room: the nearest fit and what it lacks. Of a gang, as many tasks as fit are thought placed and the next one is judged."""
+    ask = cycle.board.asks[shape]
+    if ask.tasks > 1:
+        rooms = [_without(ask, room, count_tasks(ask, room, ask.tasks)) for room in rooms]
+    return Capacity(*nearest(ask, rooms))
+
+
+def _without(ask: Ask, room: NodeRoom, tasks: int) -> NodeRoom:
+    rest = room.copy()
+    for _ in range(tasks):
+        take(rest, ask.need, pick_devices(ask, rest))
+    return rest
+
+
+def _delay(cycle: Cycle, shape: int) -> WouldDelay | None:
+    """That it would fit, or would have fitted, but for the head's reservation."""
     window = cycle.window
-    if careful and window is not None and (cycle.find(shape, careful=False) is not None or _fitted_before(cycle, shape, window)):
-        return WouldDelay(window.reservation.job_id, window.reservation.start_ms)
-    if not detailed:
-        return Capacity()
-    return Capacity(*nearest(cycle.board.asks[shape], cycle.board.rooms.nodes))
+    if window is None or not (cycle.find(shape, careful=False) is not None or _fitted_before(cycle, shape, window)):
+        return None
+    return WouldDelay(window.reservation.job_id, window.reservation.start_ms)
 
 
 def _fitted_before(cycle: Cycle, shape: int, window: Window) -> bool:

@@ -23,6 +23,7 @@ Key = tuple[int, int, int]
 RUNNING = 0
 CLAIMED = 1
 PLANNED = 2
+FORESEEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Rooms:
         self.log: list[int] = []
         self.log_base = 0
         self._undo: list[tuple[bool, int, Key, Holding]] = []
-        self._recording = False
+        self._trials = 0
 
     @property
     def cursor(self) -> int:
@@ -66,36 +67,41 @@ class Rooms:
 
     def hold(self, index: int, key: Key, holding: Holding) -> None:
         """Let somebody hold something on a node."""
-        take(self.nodes[index], holding.need, holding.devices)
-        self.holdings[index][key] = holding
-        self._note(True, index, key, holding)
+        self._put(index, key, holding)
+        if self._trials:
+            self._undo.append((True, index, key, holding))
 
     def release(self, index: int, key: Key) -> None:
         """End a holding."""
-        holding = self.holdings[index].pop(key)
-        give(self.nodes[index], holding.need, holding.devices)
-        self._note(False, index, key, holding)
+        holding = self._drop(index, key)
+        if self._trials:
+            self._undo.append((False, index, key, holding))
 
     def mark(self) -> int:
-        """Begin a trial (trials nest); the answer goes to `rollback`."""
-        self._recording = True
+        """Begin a trial; trials nest. The answer goes to `rollback`, which ends it."""
+        self._trials += 1
         return len(self._undo)
 
     def rollback(self, mark: int) -> None:
         """Undo everything since the mark."""
         while len(self._undo) > mark:
             held, index, key, holding = self._undo.pop()
-            self._recording = False
             if held:
-                self.release(index, key)
+                self._drop(index, key)
             else:
-                self.hold(index, key, holding)
-        self._recording = mark > 0
+                self._put(index, key, holding)
+        self._trials -= 1
 
-    def _note(self, held: bool, index: int, key: Key, holding: Holding) -> None:
+    def _put(self, index: int, key: Key, holding: Holding) -> None:
+        take(self.nodes[index], holding.need, holding.devices)
+        self.holdings[index][key] = holding
         self.log.append(index)
-        if self._recording:
-            self._undo.append((held, index, key, holding))
+
+    def _drop(self, index: int, key: Key) -> Holding:
+        holding = self.holdings[index].pop(key)
+        give(self.nodes[index], holding.need, holding.devices)
+        self.log.append(index)
+        return holding
 
     def until(self, index: int, at_ms: int) -> NodeRoom:
         """A copy of a node as it will be at ``at_ms`` if nothing starts and every limit is kept."""

@@ -134,10 +134,13 @@ class Waiting:
         """When the next job becomes eligible, 0 for never."""
         return self._later[0][0] if self._later else 0
 
-    def _may_start(self, job: PendingJob) -> bool:
+    def is_paused(self, job: PendingJob) -> bool:
+        """Whether the job's queue is paused."""
         queue = self.queues.get(job.queue)
-        paused = queue is not None and queue.paused
-        return not (job.held or job.blocked or paused) and job.array_left > 0 and job.array_room > 0
+        return queue is not None and queue.paused
+
+    def _may_start(self, job: PendingJob) -> bool:
+        return not (job.held or job.blocked or self.is_paused(job)) and job.array_left > 0 and job.array_room > 0
 
     def _join(self, job: PendingJob, ask: Ask) -> None:
         key = (job.shape, job.queue, job.priority, job.limit_ms)

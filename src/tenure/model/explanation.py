@@ -42,7 +42,7 @@ class ExpectedStart:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A job that holds what is lacking on the nearest node, until ``ends_ms`` (0: unknown). ``planned``: it starts in this very plan."""
+    """A job that holds what is lacking on the nearest node, until ``ends_ms`` (0: unknown). ``planned``: it starts in this plan."""
 
     job_id: int
     node_id: int

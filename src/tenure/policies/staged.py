@@ -5,7 +5,10 @@ from __future__ import annotations
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.cycle import plan_on_board
+from tenure.core.explain import explain
+from tenure.core.forward import Timeline, first_in_order, look_ahead
 from tenure.core.stages import Stages
+from tenure.model.explanation import Explanation
 from tenure.model.plan import Plan
 from tenure.model.snapshot import Snapshot
 from tenure.ports import Budget
@@ -25,3 +28,11 @@ class StagedPolicy:
     def plan_on(self, board: Board, now_ms: int, budget: Budget | None = None) -> Plan:
         """Decide on a kept board: the same plan as on a snapshot of its content at ``now_ms``. The board is left as it was."""
         return plan_on_board(board, now_ms, self.stages, budget if budget is not None else UnitBudget())
+
+    def explain(self, snapshot: Snapshot, job_id: int) -> Explanation:
+        """Why a job waits under this policy. Raises KeyError when it does not wait."""
+        return explain(snapshot, job_id, self.stages)
+
+    def expected_starts(self, board: Board, now_ms: int, count: int) -> Timeline:
+        """When the first ``count`` waiting jobs should start, by time limits. The board is left as it was."""
+        return look_ahead(board, now_ms, self.stages, first_in_order(board, now_ms, self.stages, count))

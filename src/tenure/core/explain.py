@@ -1,0 +1,165 @@
+"""Why one job waits, worked out on demand from the same cycle that plans.
+
+All blockers, not only the first: a job may be held by a person and lack room as well. Each suggestion is proved: the job is changed
+as suggested, the cycle is run, and the suggestion stands only if the job then starts. Pure: it works on a board of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tenure.core.board import Board
+from tenure.core.budget import UnitBudget
+from tenure.core.cycle import Cycle, plan_on_board
+from tenure.core.feasibility import NodeRoom, ask_of, is_allowed
+from tenure.core.forward import look_ahead
+from tenure.core.holds import capacity_of, room_reasons
+from tenure.core.nearest import smaller
+from tenure.core.rooms import FOREVER, PLANNED
+from tenure.core.stages import Stages
+from tenure.model.amounts import MILLI, RESOURCES, Amounts
+from tenure.model.explanation import Change, ExpectedStart, Explanation, Holder, Suggestion
+from tenure.model.job import PendingJob
+from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, NotReached, QueuePaused, Reason, Shortfall
+from tenure.model.shape import Shape
+from tenure.model.snapshot import Snapshot
+
+SMALLER_NODES = 3
+"""A smaller request is sought on so many nodes, those that lack least."""
+
+
+def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
+    """Why a job waits. Raises KeyError when it does not wait."""
+    board = Board.of(snapshot)
+    job = board.waiting.rows[job_id]
+    now_ms = snapshot.now_ms
+    mark = board.mark()
+    cycle = Cycle(board, now_ms, stages, UnitBudget())
+    cycle.run()
+    if any(start.job_id == job_id for start in cycle.starts):
+        return Explanation(job_id, starts_now=True, start=ExpectedStart(now_ms, now_ms))
+    own = list(_own_reasons(board, job, now_ms))
+    room = room_reasons(cycle, job)
+    lacking = capacity_of(cycle, job.shape, cycle.rooms_for(job.limit_ms))
+    holders = _holders(board, lacking.node_id, lacking.short)
+    candidates = list(_candidates(board, cycle, job))
+    board.rollback(mark)
+    fixed = any(isinstance(reason, Held | Dependency | NotBefore | ArrayCap) for reason in own)
+    return Explanation(
+        job_id=job_id,
+        blockers=(*own, *room) or (NotReached(),),
+        node_id=lacking.node_id if lacking.short else 0,
+        short=lacking.short,
+        holders=holders,
+        start=_expected(board, snapshot, job, stages),
+        suggestions=() if fixed else tuple(_proved(board, job, candidates, now_ms, stages)),
+    )
+
+
+def _own_reasons(board: Board, job: PendingJob, now_ms: int) -> Iterator[Reason]:
+    """Causes that lie with this job alone."""
+    if job.held:
+        yield Held()
+    if job.blocked:
+        yield Dependency()
+    if job.eligible_ms > now_ms:
+        yield NotBefore(job.eligible_ms)
+    if board.waiting.is_paused(job):
+        yield QueuePaused(job.queue)
+    if job.array_room <= 0:
+        yield ArrayCap()
+
+
+def _holders(board: Board, node_id: int, short: Sequence[Shortfall]) -> tuple[Holder, ...]:
+    """Who holds what is lacking there, those that end first in front."""
+    index = board.rooms.index.get(node_id)
+    if index is None or not short:
+        return ()
+    divisible = [position for position, name in enumerate(RESOURCES) if any(item.resource == name for item in short)]
+    devices = any(item.resource.startswith("gpu_") for item in short)
+    found = []
+    for key, holding in board.rooms.holdings[index].items():
+        if any(holding.need[position] for position in divisible) or (devices and holding.devices):
+            planned = key[0] == PLANNED
+            order = (holding.ends_ms, holding.job_id, key)
+            ends_ms = holding.ends_ms if holding.ends_ms < FOREVER else 0
+            found.append((order, Holder(holding.job_id, node_id, Amounts(*holding.need), holding.devices, ends_ms, planned)))
+    return tuple(holder for _, holder in sorted(found, key=lambda item: item[0]))
+
+
+def _expected(board: Board, snapshot: Snapshot, job: PendingJob, stages: Stages) -> ExpectedStart:
+    """By limits at the latest; at the earliest when jobs end as forecast, or now."""
+    timeline = look_ahead(board, snapshot.now_ms, stages, [job.id])
+    latest_ms = timeline.starts.get(job.id)
+    if latest_ms is None:
+        return ExpectedStart(unknown=timeline.unknown[job.id])
+    earliest_ms = max(job.eligible_ms, snapshot.now_ms)
+    if snapshot.forecasts:
+        soon = look_ahead(Board.of(_as_forecast(snapshot)), snapshot.now_ms, stages, [job.id])
+        earliest_ms = min(soon.starts.get(job.id, earliest_ms), latest_ms)
+    return ExpectedStart(earliest_ms, latest_ms)
+
+
+def _as_forecast(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with running jobs that end at their forecast median instead of their limit."""
+    running = []
+    for job in snapshot.running:
+        forecast = snapshot.forecasts.get(job.id)
+        ends_ms = job.started_ms + forecast.p50_ms if forecast else 0
+        running.append(replace(job, ends_by_ms=min(ends_ms, job.ends_by_ms or ends_ms)) if ends_ms else job)
+    return replace(snapshot, running=tuple(running))
+
+
+def _candidates(board: Board, cycle: Cycle, job: PendingJob) -> Iterator[Suggestion]:
+    """Changes that might help, unproved."""
+    shape = board.shapes[job.shape]
+    window = cycle.window
+    if window is not None and window.start_ms < FOREVER:
+        limit_ms = _rounded((window.start_ms - cycle.now_ms) * 9 // 10)
+        if limit_ms > 0 and (job.limit_ms == 0 or limit_ms < job.limit_ms):
+            cost = MILLI if job.limit_ms == 0 else (job.limit_ms - limit_ms) * MILLI // job.limit_ms
+            yield Suggestion(Change.SHORTER, shape, limit_ms, job.queue, cost)
+    for queue in sorted(board.waiting.queues.values(), key=lambda queue: queue.id):
+        bounded = queue.max_limit_ms and (job.limit_ms == 0 or job.limit_ms > queue.max_limit_ms)
+        if queue.id != job.queue and not queue.paused and not bounded:
+            yield Suggestion(Change.OTHER_QUEUE, shape, job.limit_ms, queue.id, 0)
+    for smaller_shape in _smaller_shapes(shape, cycle.rooms_for(job.limit_ms)):
+        yield Suggestion(Change.SMALLER, smaller_shape, job.limit_ms, job.queue, cost_of(shape, smaller_shape))
+
+
+def _rounded(amount_ms: int) -> int:
+    """Down to a full minute, or second, where there is one: people type these."""
+    for unit_ms in (60_000, 1000):
+        if amount_ms >= unit_ms:
+            return amount_ms // unit_ms * unit_ms
+    return amount_ms
+
+
+def _smaller_shapes(shape: Shape, rooms: Sequence[NodeRoom]) -> list[Shape]:
+    """What would fit on the node that lacks least, on each of the next, and over all of them."""
+    ask = ask_of(shape)
+    found = [smaller(shape, rooms, keep_devices=True)]
+    allowed = [room for room in rooms if is_allowed(ask, room)]
+    found += [smaller(shape, [room], keep_devices=True) for room in allowed[:SMALLER_NODES]]
+    return list(dict.fromkeys(item for item in found if item is not None))
+
+
+def cost_of(shape: Shape, reduced: Shape) -> int:
+    """What is given up, in thousandths of what was asked for, summed over amounts, GPUs and tasks."""
+    before = (*shape.amounts.as_tuple(), shape.gpu_milli, shape.tasks)
+    after = (*reduced.amounts.as_tuple(), reduced.gpu_milli, reduced.tasks)
+    return sum((old - new) * MILLI // old for old, new in zip(before, after, strict=True) if old)
+
+
+def _proved(board: Board, job: PendingJob, candidates: Sequence[Suggestion], now_ms: int, stages: Stages) -> Iterator[Suggestion]:
+    """Those after which the job starts, the cheapest first."""
+    for number, suggestion in enumerate(sorted(candidates, key=lambda item: item.cost_milli)):
+        trial = -1 - number
+        board.shapes[trial], board.asks[trial] = suggestion.shape, ask_of(suggestion.shape)
+        changed = replace(job, shape=trial, limit_ms=suggestion.limit_ms, queue=suggestion.queue)
+        board.waiting.put(changed, board.asks)
+        plan = plan_on_board(board, now_ms, stages, UnitBudget())
+        if any(start.job_id == job.id for decision in plan.decisions for start in decision.starts):
+            yield suggestion
+    board.waiting.put(job, board.asks)

@@ -1,0 +1,185 @@
+"""When waiting jobs will start if nothing unforeseen happens: time limits are kept to the millisecond, nobody new arrives.
+
+The cycle that plans is run again and again on the same board, from end to end of the running jobs; nothing here decides anything by
+itself, so an expected start is what the planner would do. Jobs without a limit never end here. Pure: the board is as before
+afterwards. Bounded by a budget: what was not reached is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+
+from tenure.core.board import Board, end_of
+from tenure.core.budget import UnitBudget
+from tenure.core.cycle import plan_on_board, scores_of
+from tenure.core.possible import Possible
+from tenure.core.rooms import FORESEEN, FOREVER, RUNNING, Holding, Key
+from tenure.core.stages import Stages
+from tenure.model.explanation import UnknownStart
+from tenure.model.job import PendingJob
+from tenure.model.plan import Start
+
+ROUNDS = 1000
+"""So many points in time are looked at, at most."""
+
+HORIZON_UNITS = 200_000
+"""The usual budget of one look ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Expected starts by job id; jobs that were asked for and are not in ``starts`` are in ``unknown`` with the reason."""
+
+    starts: dict[int, int] = field(default_factory=dict)
+    unknown: dict[int, UnknownStart] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _End:
+    """Something ends: which holdings go, and to which array (0: none) a place for one more element comes back."""
+
+    at_ms: int
+    order: int
+    places: tuple[tuple[int, Key], ...] = field(compare=False)
+    array_id: int = field(compare=False, default=0)
+
+
+def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int], units: int = HORIZON_UNITS) -> Timeline:
+    """When each of these waiting jobs (an array: its first element) should start. Raises KeyError for a job that does not wait."""
+    saved = {job_id: board.waiting.rows[job_id] for job_id in wanted}
+    rows = dict(board.waiting.rows)
+    mark = board.mark()
+    try:
+        return _Ahead(board, now_ms, stages, saved).run(UnitBudget(units))
+    finally:
+        board.rollback(mark)
+        _restore(board, rows, now_ms)
+
+
+def _restore(board: Board, rows: dict[int, PendingJob], now_ms: int) -> None:
+    for job_id, row in rows.items():
+        if board.waiting.rows.get(job_id) is not row:
+            board.waiting.put(row, board.asks)
+    board.waiting.move_to(now_ms, board.asks)
+
+
+class _Ahead:
+    """One look ahead; used once."""
+
+    def __init__(self, board: Board, now_ms: int, stages: Stages, wanted: dict[int, PendingJob]) -> None:
+        self.board = board
+        self.now_ms = now_ms
+        self.stages = stages
+        self.wanted = wanted
+        self.starts: dict[int, int] = {}
+        self.serial = 0
+        self.ends = self._known_ends()
+
+    def _known_ends(self) -> list[_End]:
+        """The ends of running jobs and claims, as a heap."""
+        places: dict[tuple[int, int], list[tuple[int, Key]]] = {}
+        times: dict[tuple[int, int], int] = {}
+        for index, holdings in enumerate(self.board.rooms.holdings):
+            for key, holding in holdings.items():
+                if holding.ends_ms < FOREVER:
+                    places.setdefault(key[:2], []).append((index, key))
+                    times[key[:2]] = holding.ends_ms
+        ends = [_End(times[owner], 0, tuple(places[owner]), self._array_of(owner)) for owner in sorted(places)]
+        heapify(ends)
+        return ends
+
+    def _array_of(self, owner: tuple[int, int]) -> int:
+        job = self.board.running.get(owner[1]) if owner[0] == RUNNING else None
+        return job.array_id if job is not None and end_of(job) < FOREVER else 0
+
+    def run(self, budget: UnitBudget) -> Timeline:
+        """Go from event to event until every wanted job has started, nothing more happens or the budget is used up."""
+        at_ms, complete = self.now_ms, False
+        for _ in range(ROUNDS):
+            plan = plan_on_board(self.board, at_ms, self.stages, budget)
+            for decision in plan.decisions:
+                for start in decision.starts:
+                    self._apply(start, at_ms)
+            if plan.truncated_at is not None:
+                break
+            following = self._next(at_ms)
+            complete = following is None or all(job_id in self.starts for job_id in self.wanted)
+            if following is None or complete:
+                break
+            at_ms = following
+        unknown = {job_id: self._why(job, complete=complete) for job_id, job in self.wanted.items() if job_id not in self.starts}
+        return Timeline({job_id: at for job_id, at in self.starts.items() if job_id in self.wanted}, unknown)
+
+    def _apply(self, start: Start, at_ms: int) -> None:
+        board = self.board
+        job = board.waiting.rows[start.job_id]
+        ends_ms = at_ms + job.limit_ms if job.limit_ms else FOREVER
+        self.starts.setdefault(job.id, at_ms)
+        self.serial += 1
+        places: list[tuple[int, Key]] = []
+        for placement in start.placements:
+            index, key = board.rooms.index[placement.node_id], (FORESEEN, self.serial, placement.task)
+            board.rooms.hold(index, key, Holding(job.id, ends_ms, board.asks[job.shape].need, placement.devices))
+            places.append((index, key))
+        if ends_ms < FOREVER:
+            heappush(self.ends, _End(ends_ms, self.serial, tuple(places), job.id if job.is_array else 0))
+        self._consume(job, start.position)
+
+    def _consume(self, job: PendingJob, position: int) -> None:
+        """The job, or one element of the array, waits no more."""
+        left = job.array_left - 1
+        if not job.is_array or left <= 0:
+            self.board.waiting.drop(job.id)
+        else:
+            rest = replace(job, array_next=position + 1, array_left=left, array_room=job.array_room - 1)
+            self.board.waiting.put(rest, self.board.asks)
+
+    def _next(self, at_ms: int) -> int | None:
+        """Let the next thing happen; when, or None if nothing more will."""
+        times = [self.ends[0].at_ms] if self.ends else []
+        if self.board.waiting.next_ms:
+            times.append(self.board.waiting.next_ms)
+        if not times:
+            return None
+        next_ms = max(min(times), at_ms + 1)
+        while self.ends and self.ends[0].at_ms <= next_ms:
+            self._end(heappop(self.ends))
+        return next_ms
+
+    def _end(self, end: _End) -> None:
+        for index, key in end.places:
+            self.board.rooms.release(index, key)
+        array = self.board.waiting.rows.get(end.array_id)
+        if array is not None:
+            self.board.waiting.put(replace(array, array_room=array.array_room + 1), self.board.asks)
+
+    def _why(self, job: PendingJob, *, complete: bool) -> UnknownStart:
+        if job.held or job.blocked or self.board.waiting.is_paused(job):
+            return UnknownStart.NOT_READY
+        if not Possible.of(self.board).could_hold(job.shape):
+            return UnknownStart.NEVER
+        return UnknownStart.NO_LIMIT if complete else UnknownStart.TOO_FAR
+
+
+def first_in_order(board: Board, now_ms: int, stages: Stages, count: int) -> list[int]:
+    """The ids of the first ``count`` jobs that may start, in the order they are considered."""
+    board.waiting.move_to(now_ms, board.asks)
+    scores = scores_of(board, now_ms, stages.order)
+    turns: list[tuple[int, int, int]] = []
+    for group in board.waiting.groups.values():
+        turns += _turns(group.entries[:count], int(scores[group.slot]), now_ms, board, stages)
+    return [job_id for _, _, job_id in sorted(turns)[:count]]
+
+
+def _turns(
+    entries: Iterable[tuple[int, int]], first_score: int, now_ms: int, board: Board, stages: Stages
+) -> list[tuple[int, int, int]]:
+    found: list[tuple[int, int, int]] = []
+    base: int | None = None
+    for submitted_ms, job_id in entries:
+        bonus = stages.order.ageing_of(max(now_ms - submitted_ms, 0), board.settings)
+        base = first_score - bonus if base is None else base
+        found.append((-(base + bonus), submitted_ms, job_id))
+    return found

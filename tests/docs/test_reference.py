@@ -1,0 +1,99 @@
+"""The reference pages name everything the code has, and nothing it has not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from tenure import config
+from tenure.model.lifecycle import ENDED_STATES, JOB_TRANSITIONS, JobState
+from tenure.model.observations import EndReason
+from tenure.model.reasons import REASON_CODES, Reason
+from tenure.store.schema import metadata
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def page(name: str) -> str:
+    return (REFERENCE / f"{name}.md").read_text()
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row of a page, headings and rules left out."""
+    lines = [*text.splitlines(), ""]
+    kept = [
+        line for line, below in pairwise(lines) if line.startswith("|") and not line.startswith("|-") and not below.startswith("|-")
+    ]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in kept]
+
+
+def words(text: str) -> list[str]:
+    """What is set in code type."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def test_every_reason_is_explained_with_its_cure() -> None:
+    kinds = {kind.code: kind for kind in get_args(Reason)}
+    table = {words(row[0])[0]: row for row in rows(page("reasons"))}
+    assert sorted(table) == sorted(REASON_CODES)
+    for code, row in table.items():
+        assert row[1] == kinds[code].cure.value
+        assert set(words(row[3])) >= {field.name for field in fields(kinds[code])}
+
+
+def test_every_state_and_change_is_listed() -> None:
+    table = {words(row[0])[0]: row[2] for row in rows(page("job-states")) if len(row) == 3}
+    assert sorted(table) == sorted(JobState)
+    for state, text in table.items():
+        named = set(words(text)) | (ENDED_STATES if "every ending" in text else set())
+        assert named == JOB_TRANSITIONS[JobState(state)], state
+
+
+def test_every_end_reason_is_explained() -> None:
+    listed = {words(row[0])[0] for row in rows(page("job-states")) if len(row) == 2}
+    assert listed == {reason.value for reason in EndReason}
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"),
+    [
+        ("Top level", config.Settings),
+        ("`[node]`", config.NodeSettings),
+        ("`[queues.NAME]`", config.QueueSettings),
+        ("`[plan]`", config.PlanSection),
+        ("`[retention]`", config.RetentionSettings),
+        ("`[[pretend_nodes]]`", config.PretendNodeSettings),
+    ],
+)
+def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
+    part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
+    listed = {word for row in rows(part) for word in words(row[0])}
+    nested = {"node", "pretend_nodes", "queues", "plan", "retention"} if section is config.Settings else set()
+    assert listed == set(section.__struct_fields__) - nested
+
+
+def test_the_example_settings_are_understood(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.*?)```", page("configuration"), re.DOTALL)
+    assert example is not None
+    path = tmp_path / "config.toml"
+    path.write_text(example[1])
+    assert config.load(path).pretend_nodes[0].gpu_groups()[0].count == 8
+
+
+def test_every_table_is_described() -> None:
+    listed = {word for row in rows(page("store-schema")) for word in words(row[0])}
+    assert listed == {table.name for table in metadata.sorted_tables}
+
+
+def test_every_route_is_listed() -> None:
+    source = "".join(path.read_text() for path in sorted((ROOT / "src/tenure/api").glob("*.py")))
+    routes = {f"{verb.upper()} /v1{path}" for verb, path in re.findall(r'@router\.(get|post|put|delete)\("([^"]+)"', source)}
+    listed = {word for row in rows(page("protocol")) for word in words(row[0]) if word.startswith(("GET", "POST", "PUT", "DELETE"))}
+    assert listed == routes

@@ -20,9 +20,10 @@ from tenure.control.admission import Admission
 from tenure.control.loop import ControlLoop
 from tenure.model.commands import Answer, Caller, Command
 from tenure.store.queries import Queries
-from tenure.wire.dto import CheckView, ErrorReply
+from tenure.wire.dto import CheckView, ErrorReply, JobView
 
 T = TypeVar("T")
+MAX_EXPECTED = 200
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
@@ -60,6 +61,15 @@ class Context:
         """Run a function on the control thread."""
         result: T = await settled(self.loop.call(function))
         return result
+
+    async def add_expected_starts(self, jobs: Sequence[JobView]) -> None:
+        """Set ``eta_ms`` of the waiting jobs among these, of the first `MAX_EXPECTED` by id; the others stay unknown."""
+        waiting = [job for job in reversed(jobs) if job.state == "pending"][:MAX_EXPECTED]
+        if not waiting:
+            return
+        timeline = await self.on_control(lambda: self.loop.expected_starts([job.number for job in waiting]))
+        for job in waiting:
+            job.eta_ms = timeline.starts.get(job.number, 0)
 
     def admission(self, caller: Caller) -> Admission:
         """Admission for one caller: ``last`` is the caller's."""

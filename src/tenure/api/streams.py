@@ -12,6 +12,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from tenure.api.bus import Turn
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, selected
 from tenure.api.schema import documents
@@ -48,7 +49,7 @@ async def wait(request: Request) -> Response:
         context.bus.leave(listener)
 
 
-async def _next_change(listener: asyncio.Queue[object], left_s: float) -> None:
+async def _next_change(listener: asyncio.Queue[Turn], left_s: float) -> None:
     """Sleep until a turn or the deadline, then gather for a moment: a busy loop turns hundreds of times a second."""
     try:
         async with asyncio.timeout(left_s):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from tenure.control.steps import (
     reconcile_step,
     signal_step,
 )
+from tenure.core.forward import Timeline, look_ahead
 from tenure.model.commands import Answer, Command
 from tenure.model.outcomes import JobChange, Recorded
 from tenure.ports import Clock, StaleEpoch, StoreUnavailable
@@ -36,6 +37,7 @@ BACKOFF_S = 5.0
 RETAIN_EVERY_S = 3600.0
 STUCK_AFTER_S = 30.0
 INTAKE_BATCH = 512
+LOOK_AHEAD_UNITS = 20_000
 
 
 class Listener(Protocol):
@@ -90,7 +92,6 @@ class ControlLoop:
     _stopping: bool = False
     _cursor: int = 0
     _generation: int = -1
-    _plan_at_ms: int = 0
     _dirty: bool = True
     _next_retain: float = 0.0
     _next_probe: float = 0.0
@@ -104,6 +105,14 @@ class ControlLoop:
     def call(self, function: Callable[[], Any]) -> Future[Any]:
         """Run a function on the control thread, between two turns; its result or its exception."""
         return self._ask(_Asked(Future(), call=function))
+
+    def expected_starts(self, job_ids: Collection[int]) -> Timeline:
+        """When these waiting jobs should start. To be made through `call`: it uses the planner's board, and leaves it as it was."""
+        now_ms = self.clock.now_ms()
+        board = self.planner.follow(self.ports.store, now_ms)
+        self._dirty = self._dirty or self.planner.unplanned
+        waiting = [job_id for job_id in job_ids if job_id in board.waiting.rows]
+        return look_ahead(board, now_ms, self.ports.policy.stages, waiting, LOOK_AHEAD_UNITS)
 
     def wake(self) -> None:
         """Have the loop look for work."""
@@ -145,7 +154,7 @@ class ControlLoop:
         now_ms = self.clock.now_ms()
         self._meet_executor(now_ms)
         changes = self._take_in(now_ms)
-        if self._dirty or (self._plan_at_ms and now_ms >= self._plan_at_ms):
+        if self._dirty or 0 < self.planner.next_ms <= now_ms:
             self._plan(now_ms)
         self._tidy(now_ms)
         if self.listener is not None:
@@ -213,7 +222,6 @@ class ControlLoop:
             self._dirty = False
             if plan is None:
                 return
-            self._plan_at_ms = plan.next_ms
             if plan.truncated_at is not None:
                 self._wake.set()
                 self._dirty = True
@@ -248,8 +256,8 @@ class ControlLoop:
         pauses = [86_400.0, self._next_retain - moment]
         if self.probe_every_s:
             pauses.append(self._next_probe - moment)
-        if self._plan_at_ms:
-            pauses.append((self._plan_at_ms - self.clock.now_ms()) / 1000)
+        if self.planner.next_ms:
+            pauses.append((self.planner.next_ms - self.clock.now_ms()) / 1000)
         return max(0.0, min(pauses))
 
     def _back_off(self, error: Exception) -> None:

@@ -35,25 +35,32 @@ class Ports:
 
 @dataclass(slots=True)
 class Planner:
-    """The planner's own view: a board that follows the store's revisions. It may be dropped at any time; the store rebuilds it."""
+    """The planner's own view: a board that follows the store's revisions. It may be dropped at any time; the store rebuilds it.
+
+    ``unplanned`` says that the board holds changes that no plan has seen yet, whoever made it follow; ``next_ms`` is when a job comes
+    of age (0: never).
+    """
 
     board: Board | None = None
     revision: int = -1
     nodes: tuple[Node, ...] = ()
+    unplanned: bool = True
+    next_ms: int = 0
 
-    def follow(self, store: Store, now_ms: int) -> bool:
-        """Bring the board to the store's revision; whether anything that a plan depends on has changed."""
+    def follow(self, store: Store, now_ms: int) -> Board:
+        """Bring the board to the store's revision."""
         changes = store.changes(self.revision, now_ms) if self.board is not None else None
         if self.board is None or changes is None:
-            self._rebuild(store.snapshot(now_ms))
-            return True
-        if changes.is_empty:
-            return False
-        self._advance(self.board, changes)
-        return True
+            return self._rebuild(store.snapshot(now_ms))
+        if not changes.is_empty:
+            self._advance(self.board, changes)
+            self.unplanned = True
+        return self.board
 
-    def _rebuild(self, snapshot: Snapshot) -> None:
+    def _rebuild(self, snapshot: Snapshot) -> Board:
         self.board, self.revision, self.nodes = Board.of(snapshot), snapshot.revision, snapshot.nodes
+        self.unplanned = True
+        return self.board
 
     def _advance(self, board: Board, changes: Changes) -> None:
         board.advance(changes)
@@ -82,10 +89,14 @@ def intake_step(ports: Ports, commands: Sequence[Command], seen: Observations, n
 
 
 def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
-    """Decide on the store's present revision; None when nothing has changed since the last plan."""
-    if not planner.follow(ports.store, now_ms) or planner.board is None:
+    """Decide on the store's present revision; None when nothing has changed since the last plan and no job has come of age."""
+    board = planner.follow(ports.store, now_ms)
+    if not planner.unplanned and not (0 < planner.next_ms <= now_ms):
         return None
-    return ports.policy.plan_on(planner.board, now_ms)
+    plan = ports.policy.plan_on(board, now_ms)
+    planner.unplanned = plan.truncated_at is not None
+    planner.next_ms = plan.next_ms
+    return plan
 
 
 def commit_step(ports: Ports, plan: Plan, now_ms: int) -> Committed | None:
@@ -126,7 +137,7 @@ def reconcile_step(ports: Ports, cursor: int, now_ms: int) -> int:
     """After a start or a reconnect, make rows and executor agree; the new cursor.
 
     The order matters. Reports first, so that ends of the meantime are known. Then all that rows call for is told again: a launch
-    that the executor knows is only re-announced. Then its list is taken, and *after* it the reports once more: a task that is in neither
+    that the executor knows is only re-announced. Then its list is taken, and *after* it the reports once more: a task in neither
     has ended in a way nobody knows. A task without a row is stopped: whoever owned it has forgotten it.
     """
     cursor, _ = observe_step(ports, cursor, now_ms)

@@ -1,0 +1,95 @@
+"""What is said of a job that runs or has ended: the cause, the evidence for it in the record, and what to do next."""
+
+from __future__ import annotations
+
+import signal as signals
+
+from tenure.model.amounts import format_bytes, format_duration_ms
+from tenure.wire.dto import ExplanationView, JobDetail, JobView
+
+
+def account(detail: JobDetail) -> ExplanationView:
+    """The explanation of a job that does not wait."""
+    job = detail.job
+    summary, next_step = _cause(job)
+    return ExplanationView(id=job.id, state=job.state, summary=summary, evidence=_evidence(detail), next_step=next_step)
+
+
+def _cause(job: JobView) -> tuple[str, str]:
+    """One sentence on where the job is, and one on what to do about it."""
+    if job.state in ("starting", "running", "suspended", "preempted"):
+        return _of_live(job)
+    if job.state == "succeeded":
+        return f"it succeeded{_after(job)}", f"tenure logs {job.id}"
+    if job.state == "cancelled":
+        return job.why or "it was cancelled", f"tenure requeue {job.id} runs it again"
+    if job.state == "timed_out":
+        limit = format_duration_ms(job.limit_ms) if job.limit_ms else "its time limit"
+        return f"it was ended at its time limit of {limit}", f"run it again with more: tenure update {job.id} --time 2h, then requeue"
+    if job.state == "lost":
+        return (
+            job.why or "it ended while nobody could see how; its exit is unknown",
+            f"look at tenure logs {job.id}, then tenure requeue {job.id}",
+        )
+    return _of_failure(job)
+
+
+def _of_live(job: JobView) -> tuple[str, str]:
+    where = ", ".join(job.on_nodes) or "a node"
+    if job.stopping:
+        return f"it is being stopped on {where}", "after its grace time it is killed"
+    if job.state == "running":
+        limit = f"; its time limit is {format_duration_ms(job.limit_ms)}" if job.limit_ms else ""
+        return f"it runs on {where}{limit}", f"tenure logs -f {job.id}"
+    if job.state == "suspended":
+        return f"it is suspended on {where} and keeps what it holds", f"tenure resume {job.id}"
+    return f"it is {job.state} on {where}", f"tenure logs -f {job.id}"
+
+
+def _of_failure(job: JobView) -> tuple[str, str]:
+    if job.end_reason in ("oom", "oom_sampled"):
+        return _of_memory(job)
+    if job.signal:
+        name = signals.Signals(job.signal).name if job.signal in signals.valid_signals() else str(job.signal)
+        return f"a signal ended it ({name}){_after(job)}", f"tenure logs {job.id}"
+    if job.exit_code is not None and job.exit_code:
+        return f"its command exited with code {job.exit_code}{_after(job)}", f"tenure logs {job.id}"
+    return job.why or "it failed", f"tenure show {job.id}"
+
+
+def _of_memory(job: JobView) -> tuple[str, str]:
+    limit = format_bytes(job.memory_bytes) if job.memory_bytes else "what the machine has"
+    how = " (sampled)" if job.end_reason == "oom_sampled" else ""
+    peak = f", its peak was {format_bytes(job.peak_memory_bytes)}" if job.peak_memory_bytes else ""
+    wanted = format_bytes(max(job.memory_bytes, job.peak_memory_bytes) * 2) if job.memory_bytes else "more"
+    return (
+        f"out of memory{how}: it needed more than {limit}{peak}",
+        f"give it more: tenure update {job.id} --memory {wanted}, then tenure requeue {job.id}",
+    )
+
+
+def _after(job: JobView) -> str:
+    if not (job.started_ms and job.ended_ms):
+        return ""
+    return f" after {format_duration_ms(max(0, job.ended_ms - job.started_ms))}"
+
+
+def _evidence(detail: JobDetail) -> list[str]:
+    """What the record holds of the last attempt, task by task."""
+    lines = []
+    if detail.job.why:
+        lines.append(detail.job.why)
+    for task in detail.attempts[-1].tasks if detail.attempts else []:
+        facts = [f"task {task.task} on {task.node}: {task.end_reason or task.state}"]
+        if task.exit_code is not None:
+            facts.append(f"exit code {task.exit_code}")
+        if task.signal:
+            facts.append(f"signal {task.signal}")
+        if task.peak_memory_bytes:
+            facts.append(f"peak memory {format_bytes(task.peak_memory_bytes)}")
+        if task.cpu_ms:
+            facts.append(f"cpu time {format_duration_ms(task.cpu_ms)}")
+        if task.why and task.why != detail.job.why:
+            facts.append(task.why)
+        lines.append(", ".join(facts))
+    return lines

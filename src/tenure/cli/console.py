@@ -41,6 +41,11 @@ def out(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def flush() -> None:
+    """Let the answer so far be seen."""
+    sys.stdout.flush()
+
+
 def note(text: str) -> None:
     """Write a line about the answer."""
     sys.stdout.flush()

@@ -15,7 +15,7 @@ def logs(
     job: Annotated[str, typer.Argument(metavar="[JOB]", help="An id, an element (12_3), last or last~2. Default: last.")] = "last",
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Stay and print what is added, until the job ends.")] = False,
     tail: Annotated[int, typer.Option("-n", "--tail", min=0, metavar="N", help="Only the last N lines.")] = 0,
-    since: Annotated[int, typer.Option("--since", min=0, metavar="BYTE", help="Only what follows this many bytes.")] = 0,
+    since: Annotated[int | None, typer.Option("--since", min=0, metavar="BYTE", help="Only what follows this many bytes.")] = None,
     task: Annotated[int, typer.Option("--task", "--rank", min=0, metavar="N", help="Which task of a gang. Default 0.")] = 0,
     attempt: Annotated[int, typer.Option("--attempt", min=0, metavar="N", help="Which run, from 1. Default: the last.")] = 0,
     err: Annotated[bool, typer.Option("--err", help="The error output, when it is kept apart.")] = False,
@@ -32,7 +32,7 @@ def logs(
         tenure logs -n 20 12_3           the last 20 lines of element 3
         tenure logs --task 1 --attempt 2 12
 
-    Exit codes: 0, 3 when there is no such job or it has not started.
+    Exit codes: 0, 3 when there is no such job, 1 when it has written nothing yet.
     """
     options.chosen([job])
     with options.client() as client:

@@ -57,6 +57,13 @@ def client() -> Client:
     return connect(say=console.note)
 
 
+def is_running(home: str) -> bool:
+    """Whether a daemon answers for this home."""
+    from tenure.client.start import is_listening
+
+    return is_listening(home)
+
+
 def is_json(form: str, as_json: bool) -> bool:
     """Whether JSON was asked for, in one way or the other."""
     return as_json or form == "json"

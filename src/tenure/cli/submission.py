@@ -15,7 +15,7 @@ from tenure.cli import console
 from tenure.cli.sbatch import read_headers
 from tenure.client.environment import is_taken
 from tenure.client.errors import usage
-from tenure.client.requests import build_request
+from tenure.client.requests import build_request, default_name
 from tenure.client.session import new_key
 from tenure.client.words import after_of, bytes_of
 from tenure.wire.dto import SubmitRequest
@@ -50,8 +50,7 @@ def request_of(given: Mapping[str, Any], command: Sequence[str], *, group: str =
     script = "" if "wrap" in given else script_text(words[0])
     options = {**read_headers(script), **given} if script else dict(given)
     arguments = _arguments(options)
-    name = options.get("name") or os.path.basename(words[0] if "wrap" not in given else "wrap")
-    arguments["name"] = name
+    name = arguments.setdefault("name", os.path.basename(words[0]) if script else "wrap" if "wrap" in given else default_name(words))
     if script:
         words = [*_interpreter(script), _keep_script(script, name), *words[1:]]
     if options.get("snapshot"):

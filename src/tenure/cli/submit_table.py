@@ -96,7 +96,10 @@ REFUSED: dict[str, str] = {
 
 
 def with_submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function(given, ...)`` with the options of the table in place of its first parameter, which gets those that were given."""
+    """``function(given, ...)`` with the options of the table in place of its first parameter, which gets those that were given.
+
+    A spelling that the function uses for an option of its own is its own: ``-p`` of ``sweep`` is a parameter.
+    """
 
     def called(**values: Any) -> Any:
         given = {opt.field: values.pop(opt.field) for opt in TABLE}
@@ -105,7 +108,8 @@ def with_submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     own = list(signature(function, eval_str=True).parameters.values())[1:]
     arguments = [p for p in own if p.default is Parameter.empty]
     options = [p for p in own if p.default is not Parameter.empty]
-    table = [Parameter(o.field, Parameter.KEYWORD_ONLY, default=_default(o), annotation=_annotation(o)) for o in TABLE]
+    taken = {flag for p in options for flag in _flags(p.annotation)}
+    table = [Parameter(o.field, Parameter.KEYWORD_ONLY, default=_default(o), annotation=_annotation(o, taken)) for o in TABLE]
     parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in arguments] + table
     parameters += [p.replace(kind=Parameter.KEYWORD_ONLY) for p in options]
     called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
@@ -120,8 +124,19 @@ def _default(opt: Opt) -> Any:
     return {"flag": False, "many": None, "text": ""}[opt.kind]
 
 
-def _annotation(opt: Opt) -> Any:
+def _flags(annotation: Any) -> list[str]:
+    """How an option of a function is spelt."""
+    return [flag for info in annotation.__metadata__ for flag in (info.default, *(info.param_decls or ())) if isinstance(flag, str)]
+
+
+def _annotation(opt: Opt, taken: set[str]) -> Any:
     kinds: dict[str, Any] = {"flag": bool, "many": list[str] | None, "text": str}
     metavar = None if opt.kind == "flag" else opt.metavar
-    option = typer.Option(*opt.flags, metavar=metavar, help=opt.help, rich_help_panel=opt.section, show_default=False)
+    option = typer.Option(
+        *(flag for flag in opt.flags if flag not in taken),
+        metavar=metavar,
+        help=opt.help,
+        rich_help_panel=opt.section,
+        show_default=False,
+    )
     return Annotated[kinds[opt.kind], option]

@@ -129,8 +129,12 @@ def _refusal(head: http.Head, payload: bytes) -> TenureError:
 
 
 def path_of(path: str, **query: object) -> str:
-    """A path with the parts of a query that are not None, False, 0 or empty."""
-    parts = [f"{name}={quote(str(int(value) if isinstance(value, bool) else value))}" for name, value in query.items() if value]
+    """A path with the parts of a query that are not None, False or empty; True is 1."""
+    parts = [
+        f"{name}={quote('1' if value is True else str(value))}"
+        for name, value in query.items()
+        if value is not None and value is not False and value != ""
+    ]
     return f"{path}?{'&'.join(parts)}" if parts else path
 
 

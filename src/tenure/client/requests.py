@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from tenure.client import words
 from tenure.client.environment import capture, origin
@@ -18,6 +19,10 @@ from tenure.wire.ids import parse_indices, parse_ref
 Which = Selection | str | int | Iterable[str | int] | None
 
 _UMASK: list[int] = []
+_NAME_LENGTH = 200
+_INTERPRETERS = frozenset(
+    {"python", "pypy", "bash", "sh", "zsh", "dash", "ruby", "perl", "node", "julia", "Rscript", "torchrun", "uv", "env"}
+)
 
 
 def build_request(
@@ -70,7 +75,7 @@ def build_request(
         argv=list(command),
         cwd=here,
         key=key,
-        name=name,
+        name=name or default_name(command),
         env={**environment, **env} if env else environment,
         script=script,
         umask=_umask(),
@@ -100,6 +105,18 @@ def build_request(
         hold=hold,
         group=group,
     )
+
+
+def default_name(command: Sequence[str]) -> str:
+    """The program's file name; for an interpreter that of the script or module it runs."""
+    program = os.path.basename(command[0])
+    if program.rstrip("0123456789.") in _INTERPRETERS:
+        for before, word in pairwise(command):
+            if before == "-m" or (not word.startswith("-") and before != "-c" and ("." in word or "/" in word)):
+                return os.path.basename(word)[:_NAME_LENGTH]
+            if word == "-c":
+                break
+    return program[:_NAME_LENGTH]
 
 
 def check_array(text: str) -> None:

@@ -89,7 +89,7 @@ class Client:
         attempt: int = 0,
         task: int = 0,
         stream: str = "out",
-        offset: int = 0,
+        offset: int | None = None,
         tail: int = 0,
         follow: bool = False,
     ) -> Iterator[bytes]:
@@ -97,11 +97,11 @@ class Client:
         goes on until the task has ended, waits for one that has not started, and outlives a restart of the daemon."""
         base = f"/v1/jobs/{quote(str(job))}/log"
         query: dict[str, Any] = {"attempt": attempt, "task": task, "stream": stream, "follow": follow}
-        position = offset
+        position = offset  # None: the beginning, or where ``tail`` says
         failures = 0
         while True:
-            head, pieces, close = self._link.stream(path_of(base, **query, offset=position, tail=tail))
-            position, tail = int(head.get("tenure-log-offset") or position), 0
+            head, pieces, close = self._link.stream(path_of(base, **query, offset=position, tail=tail or None))
+            position, tail = int(head.get("tenure-log-offset") or position or 0), 0
             try:
                 for piece in pieces:
                     position += len(piece)
@@ -116,9 +116,9 @@ class Client:
             finally:
                 close()
 
-    def events(self, *, after: int = 0, limit: int = 0, job: str = "", follow: bool = False) -> Iterator[dto.EventView]:
-        """Events after the cursor ``after``, in order. With ``follow`` it goes on for ever and outlives a restart of the daemon. Kind
-        ``reset`` means that events are missing: read the present state anew."""
+    def events(self, *, after: int = 0, limit: int | None = None, job: str = "", follow: bool = False) -> Iterator[dto.EventView]:
+        """Events after the cursor ``after`` (-1: from now on), in order. With ``follow`` it goes on for ever and outlives a restart of
+        the daemon. Kind ``reset`` means that events are missing: read the present state anew."""
         decode = decoder(dto.EventView).decode
         while True:
             _, pieces, close = self._link.stream(path_of("/v1/events", after=after, limit=limit, job=job, follow=follow))
@@ -188,9 +188,9 @@ class Admin:
         """The daemon about itself."""
         return self._link.call("GET", "/v1/status", dto.StatusView)
 
-    def doctor(self) -> dto.DoctorReply:
-        """All findings."""
-        return self._link.call("GET", "/v1/doctor", dto.DoctorReply, timeout_s=120)
+    def doctor(self, *, check_store: bool = False) -> dto.DoctorReply:
+        """All findings; with ``check_store`` every invariant of the store is derived anew."""
+        return self._link.call("GET", path_of("/v1/doctor", check_store=check_store), dto.DoctorReply, timeout_s=600)
 
     def backup(self, path: str) -> dto.BackupReply:
         """Write a consistent copy of the store to ``path``, which must not exist."""

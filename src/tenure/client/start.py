@@ -68,9 +68,14 @@ def _silent(_text: str) -> None:
 
 def restart(client: Client, home: str, pid: int) -> None:
     """Replace the daemon ``pid`` by one of this version."""
-    client.admin.down()
-    _until(lambda: not is_listening(home) and not _is_alive(pid), f"the old daemon (pid {pid}) does not stop")
+    stop(client, home, pid)
     ensure_daemon(home)
+
+
+def stop(client: Client, home: str, pid: int) -> None:
+    """Stop the daemon ``pid`` and return when it has gone. Jobs go on."""
+    client.admin.down()
+    _until(lambda: not _is_alive(pid) and not is_listening(home), f"the daemon (pid {pid}) does not stop")
 
 
 def is_listening(home: str) -> bool:

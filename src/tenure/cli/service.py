@@ -1,0 +1,155 @@
+"""``status``, ``doctor``, ``up``, ``down``: the daemon itself. None of these but ``up`` and ``doctor`` starts one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tenure.cli import console, options
+from tenure.cli.explain import present_ms
+from tenure.cli.text import rough
+from tenure.client import paths
+from tenure.client.errors import EXIT_ERROR, DaemonUnreachable
+from tenure.wire.dto import DoctorReply, StatusView
+
+if TYPE_CHECKING:
+    from tenure.client.session import Client
+
+_MARKS = {"ok": "ok", "note": "note", "warning": "WARNING", "problem": "PROBLEM"}
+
+
+def status(output: options.Form = "table", as_json: options.Json = False) -> None:
+    """Say whether the daemon is there and well. It is not started by this.
+
+    Examples:
+
+        tenure status
+        tenure status -o json        pid, socket, store, version for a program
+
+    Exit codes: 0 healthy, 1 not there, or its loop is stuck.
+    """
+    with _client_of_running() as client:
+        view = client.admin.status()
+    if options.is_json(output, as_json):
+        console.out_json(view)
+    else:
+        console.out(status_text(view, present_ms()))
+    raise typer.Exit(0 if view.healthy else EXIT_ERROR)
+
+
+def _client_of_running() -> Client:
+    """A client of a daemon that is there already."""
+    from tenure.client.session import Client
+
+    home = paths.home()
+    if not options.is_running(home):
+        raise DaemonUnreachable("not_running", f"no daemon runs for {home}", "the first tenure submit starts it, or: tenure up")
+    return Client(paths.daemon_socket(home), timeout_s=5)
+
+
+def status_text(view: StatusView, now_ms: int) -> str:
+    """The daemon about itself, as text."""
+    counts = ", ".join(f"{count} {state}" for state, count in view.counts.items() if count) or "none"
+    facts = [
+        ("jobs", counts),
+        ("home", view.home),
+        ("store", view.store),
+        ("socket", view.socket),
+        ("supervisor", f"pid {view.supervisor_pid}, version {view.supervisor_version}" if view.supervisor_pid else "not running"),
+        ("limits", "; ".join(f"{name}: {how}" for name, how in view.limits.items())),
+    ]
+    well = "is well" if view.healthy else "IS NOT WELL"
+    since = rough(max(0, now_ms - view.started_ms))
+    lines = [f"The daemon (pid {view.pid}, version {view.version}, up {since}) {well}."]
+    lines += [f"  {problem}" for problem in view.problems]
+    return "\n".join(lines + [f"  {name:<11}{value}" for name, value in facts if value])
+
+
+def doctor(
+    check_store: Annotated[bool, typer.Option("--check-store", help="Derive every invariant of the store anew.")] = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Check the installation: what is enforced and what is advice, what was found on this machine, what is wrong and what to do.
+
+    Examples:
+
+        tenure doctor
+        tenure doctor --check-store --json
+
+    Exit codes: 0, 1 when there is a problem.
+    """
+    with options.client() as client:
+        reply = client.admin.doctor(check_store=check_store)
+    if options.is_json(output, as_json):
+        console.out_json(reply)
+    else:
+        console.out(doctor_text(reply))
+    raise typer.Exit(EXIT_ERROR if any(check.level == "problem" for check in reply.checks) else 0)
+
+
+def doctor_text(reply: DoctorReply) -> str:
+    """The findings, each with its remedy below it."""
+    lines = []
+    for check in reply.checks:
+        lines.append(f"{_MARKS.get(check.level, check.level):<8} {check.name}: {console.clean(check.text)}")
+        if check.remedy:
+            lines.append(f"{'':<8} -> {console.clean(check.remedy)}")
+    problems = sum(check.level == "problem" for check in reply.checks)
+    lines.append(f"{problems} problem{'s' if problems != 1 else ''}." if problems else "No problems.")
+    return "\n".join(lines)
+
+
+def up(
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay in this terminal and log here.")] = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Start the daemon of your home (TENURE_HOME, else your data directory). The first command that needs it does so by itself.
+
+    Examples:
+
+        tenure up
+        tenure up --foreground          for a service manager, or to watch it
+    """
+    home = paths.home()
+    if foreground:
+        paths.ensure_runtime_dir(home)
+        os.execv(sys.executable, [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home])
+    was_running = options.is_running(home)
+    with options.client() as client:
+        view = client.admin.status()
+    if options.is_json(output, as_json):
+        console.out_json(view)
+    else:
+        console.out(f"The daemon {'was already running' if was_running else 'is up'} (pid {view.pid}, home {view.home})")
+
+
+def down(output: options.Form = "table", as_json: options.Json = False) -> None:
+    """Stop the daemon. Running jobs go on, within their limits; the next command starts it again and finds them.
+
+    Examples:
+
+        tenure down
+        tenure cancel --state active -y; tenure down        end everything
+    """
+    from tenure.client.start import stop
+
+    home = paths.home()
+    stopped = options.is_running(home)
+    active = 0
+    if stopped:
+        with _client_of_running() as client:
+            view = client.admin.status()
+            active = sum(view.counts.get(state, 0) for state in ("running", "starting", "suspended"))
+            stop(client, home, view.pid)
+    if options.is_json(output, as_json):
+        console.out_json({"stopped": stopped, "running_jobs": active})
+    elif not stopped:
+        console.out("No daemon runs.")
+    else:
+        going_on = f"; {active} running job{'s' if active != 1 else ''} go{'es' if active == 1 else ''} on" if active else ""
+        console.out(f"The daemon is down{going_on}.")

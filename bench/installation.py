@@ -1,0 +1,103 @@
+"""A throw-away Tenure for a benchmark: its own home, settings and daemon, driven through the client alone, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from types import TracebackType
+
+from tenure.client import connect
+from tenure.client.session import Client
+from tenure.wire.dto import Selection
+
+PATIENCE_S = 900.0
+
+
+class Installation:
+    """A running daemon and a connection to it. ``cgroups`` is auto or off."""
+
+    def __init__(self, cgroups: str = "auto", warm_up: int = 20) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tenure-bench-")
+        self.home = os.path.join(self._folder.name, "h")
+        os.mkdir(self.home, 0o700)
+        with open(os.path.join(self.home, "config.toml"), "w") as file:
+            file.write(f'[node]\ncgroups = "{cgroups}"\n')
+        self.client: Client = connect(self.home)
+        self._pids = self.pids()
+        if warm_up:
+            self.client.submit(["/bin/true"], array=f"0-{warm_up - 1}")
+            self.until_idle()
+
+    def pids(self) -> list[int]:
+        """The daemon and its supervisor."""
+        status = self.client.admin.status()
+        return [pid for pid in (status.pid, status.supervisor_pid) if pid]
+
+    def until_idle(self) -> None:
+        """Return when no job is active. Raises TimeoutError, or RuntimeError when a job did not succeed."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            active = self.client.jobs(Selection(states=["active"], limit=1)).jobs
+            if not active:
+                break
+            self.client.wait(active[0].id, timeout_s=30)
+        else:
+            raise TimeoutError("jobs are still active")
+        counts = self.client.jobs(Selection(states=["all"], limit=1)).counts
+        if set(counts) - {"succeeded"}:
+            raise RuntimeError(f"not all jobs succeeded: {counts}")
+
+    def __enter__(self) -> Installation:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with contextlib.suppress(Exception):
+            self.client.act("cancel", Selection(states=["active"]))
+            self._pids = self.pids()
+            self.client.admin.down()
+        self.client.close()
+        for pid in self._pids:
+            _end(pid)
+        shutil.rmtree(self._folder.name, ignore_errors=True)
+        self._folder.cleanup()
+
+
+def _end(pid: int, patience_s: float = 10.0) -> None:
+    """End a process and return when it is gone."""
+    deadline = time.monotonic() + patience_s
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        while _lives(pid):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                return
+            time.sleep(0.02)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional set size in MB: shared pages count in part, so that sums over processes are honest."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        kilobytes = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    return kilobytes / 1000
+
+
+def cpu_s(pid: int) -> float:
+    """Cpu seconds of all threads of a process so far, to the nanosecond where the kernel counts them."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+            total += int(file.read().split()[0])
+    return total / 1e9

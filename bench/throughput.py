@@ -1,0 +1,137 @@
+"""No-op commands to completion: how many a second, and what one costs in cpu of the whole machine.
+
+From the first submission until the last job has ended and its end is durable. Every Tenure case has a fresh home and daemon, whose
+start and short warm-up are not counted. ``2 slots`` means cpus=1 on a machine with two, ``16 slots`` cpus=0.125.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import meter
+from bench.installation import Installation
+from bench.peers import floor
+from bench.peers.huey import Huey
+from bench.peers.procrastinate import Procrastinate
+from bench.peers.tsp import TaskSpooler
+from tenure.client.requests import build_request
+from tenure.client.session import new_key
+
+NO_OP = ["/bin/true"]
+BATCH = 500
+Case = tuple[meter.Series, Callable[[meter.Span], None]]
+
+
+class Peer(Protocol):
+    """Another queue: opened once, driven in every round."""
+
+    name: str
+
+    def run(self, count: int) -> None:
+        """So many no-ops to completion."""
+
+    def submit(self, command: list[str]) -> object:
+        """Queue one command."""
+
+    def close(self) -> None:
+        """End everything it started."""
+
+
+def as_array(tenure: Installation, count: int, options: dict[str, Any]) -> None:
+    """One array."""
+    tenure.client.submit(NO_OP, array=f"0-{count - 1}", **options)
+
+
+def as_singles(tenure: Installation, count: int, options: dict[str, Any]) -> None:
+    """One submission per job over one connection, each durable before the next is sent."""
+    for _ in range(count):
+        tenure.client.submit(NO_OP, **options)
+
+
+def as_batches(tenure: Installation, count: int, options: dict[str, Any]) -> None:
+    """Single jobs, so many in one call."""
+    for first in range(0, count, BATCH):
+        tenure.client.submit_many([build_request(NO_OP, key=new_key(), **options) for _ in range(min(BATCH, count - first))])
+
+
+def tenure_case(how: Callable[[Installation, int, dict[str, Any]], None], count: int, cgroups: str, slots: int) -> Case:
+    """A case of Tenure's own. With cgroups a job has a cpu and a memory limit that the kernel enforces."""
+    options: dict[str, Any] = {"cpus": 2 / slots, "memory": "64M"} if cgroups == "auto" else {"cpus": 2 / slots}
+    limits = "cpu and memory groups" if cgroups == "auto" else "no groups"
+
+    def run(span: meter.Span) -> None:
+        with Installation(cgroups) as tenure, span:
+            how(tenure, count, options)
+            span.submitted()
+            tenure.until_idle()
+
+    return meter.Series(f"tenure {how.__name__.removeprefix('as_')}, {limits}, {slots} slots", count), run
+
+
+def tenure_cases(counts: list[int]) -> Iterator[Case]:
+    """Every combination worth knowing."""
+    for count in counts:
+        for cgroups in ("off", "auto"):
+            yield tenure_case(as_array, count, cgroups, 2)
+            yield tenure_case(as_singles, count, cgroups, 2)
+        yield tenure_case(as_batches, count, "off", 2)
+        yield tenure_case(as_array, count, "off", 16)
+
+
+def peer_case(peer: Peer, count: int) -> Case:
+    """A case of another queue, with a short warm-up of its own."""
+
+    def run(span: meter.Span) -> None:
+        peer.run(20)
+        with span:
+            peer.run(count)
+
+    return meter.Series(peer.name, count), run
+
+
+def floor_case(count: int) -> Case:
+    """The limit."""
+
+    def run(span: meter.Span) -> None:
+        with span:
+            floor.xargs(count)
+
+    return meter.Series("xargs -P2, the limit", count), run
+
+
+@contextmanager
+def peers(folder: Path) -> Iterator[list[Peer]]:
+    """Those that are installed, each in its own folder; all ended afterwards."""
+    opened: list[Peer] = []
+    try:
+        for kind in (TaskSpooler, Huey, Procrastinate):
+            place = folder / kind.__name__.lower()
+            place.mkdir()
+            try:
+                opened.append(kind(place))
+            except (ImportError, OSError) as error:
+                meter.note(f"{kind.name}: left out: {error}")
+        yield opened
+    finally:
+        for peer in reversed(opened):
+            with closing(peer):
+                pass
+
+
+def main() -> None:
+    """Measure and print."""
+    given = meter.arguments(__doc__)
+    counts = [50] if given.quick else [1000, 10_000]
+    with tempfile.TemporaryDirectory(prefix="tenure-peers-") as folder, peers(Path(folder)) as others:
+        cases = [*tenure_cases(counts), *(peer_case(peer, count) for peer in others for count in counts), *map(floor_case, counts)]
+        chosen = [case for case in cases if given.only in case[0].name]
+        meter.interleave(chosen, 1 if given.quick else 3)
+    meter.report([series.summary() for series, _ in chosen if series.spans], given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -111,14 +111,37 @@ def _start(home: str) -> None:
         began = log.tell()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home, start_new_session=True)
     deadline = time.monotonic() + START_PATIENCE_S
-    while not is_listening(home):
-        if process.poll() not in (None, 0):
-            raise _not_started(home, began, f"it ended with status {process.returncode}")
+    while not _answers(home):
+        if process.poll() not in (None, 0) or (process.returncode == 0 and not _is_locked(home)):
+            raise _not_started(home, began, "it ended at once")
         if time.monotonic() > deadline:
             raise _not_started(home, began, f"it did not answer in {START_PATIENCE_S:g} s")
         time.sleep(_LOOK_EVERY_S)
-    if process.poll() is None:
-        process.returncode = 0  # it lives on as the daemon; this process never waits for it
+    process.wait()  # it has left the daemon behind by now
+
+
+def _answers(home: str) -> bool:
+    """Whether the daemon answers a question; it listens already while it opens its store, and may yet fail."""
+    try:
+        http.Connection(paths.daemon_socket(home), 1.0).exchange(http.request("GET", "/v1/status"), START_PATIENCE_S)
+    except http.Broken:
+        return False
+    return True
+
+
+def _is_locked(home: str) -> bool:
+    """Whether some daemon holds the lock of this home: it is held from before it detaches until it ends."""
+    try:
+        fd = os.open(os.path.join(paths.runtime_dir(home), "daemon.lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _not_started(home: str, began: int, why: str) -> DaemonUnreachable:

@@ -207,9 +207,9 @@ def store_settings(home: str, settings: config.Settings) -> StoreSettings:
     return StoreSettings(
         log_dir=paths.logs_dir(home),
         plan=settings.plan.settings(),
-        keep_allocations_ms=parse_duration_ms(keep.allocations),
-        keep_jobs_ms=parse_duration_ms(keep.jobs),
+        keep_released_ms=parse_duration_ms(keep.allocations),
         keep_events_ms=parse_duration_ms(keep.events),
+        keep_samples_ms=parse_duration_ms(keep.samples),
     )
 
 

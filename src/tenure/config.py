@@ -87,12 +87,11 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How long the past is kept: details of released allocations, ended jobs (0: for ever) and events."""
+    """How long the past is kept: rows of released allocations, events, and utilisation samples. Jobs and their logs are kept."""
 
     allocations: str = "7d"
-    jobs: str = "0s"
-    events: str = "30d"
-    logs: str = "0s"
+    events: str = "7d"
+    samples: str = "30d"
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -61,7 +61,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("[[pretend_nodes]]\nname='a'\ngpus='8 of them!'", "8 of them!"),
         ("[[pretend_nodes]]\nname='a'\n[[pretend_nodes]]\nname='a'", "same name"),
         ("[queues.q]\nmax_time = 'long'", "queues.q.max_time"),
-        ("[retention]\njobs = 'x'", "retention.jobs"),
+        ("[retention]\nevents = 'x'", "retention.events"),
         ("default_memory = 3", "default_memory"),
         ("not toml", "config.toml"),
     ],

@@ -1,0 +1,131 @@
+"""Being connected to the supervisor, whatever becomes of it: started when there is none, replaced when it dies.
+
+Invariant: after every (re)connection the subscriber is given what the supervisor runs and everything it has not been told to forget,
+before anything new is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tenure.executors.local.connection import SupervisorError, ensure_supervisor, socket_path
+from tenure.executors.local.link import Link
+from tenure.executors.local.settings import LocalSettings
+from tenure.executors.local.waker import Waker
+
+Listed = list[Mapping[str, Any]]
+
+
+class Session:
+    """One supervisor after the other. ``generation`` counts them; ``problem`` says why there is none at the moment.
+
+    ``lose`` is called when a connection broke, with what came over it still in ``link``; ``begin`` when there is a new one.
+    """
+
+    def __init__(
+        self, settings: LocalSettings, wake: Callable[[], None], begin: Callable[[Link, Listed], None], lose: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._begin = begin
+        self._lose = lose
+        self._waker = Waker(wake)
+        self.link: Link | None = None
+        self.acknowledged = 0
+        self.generation = 0
+        self.problem = ""
+
+    def open(self) -> None:
+        """Connect for the first time. Raises SupervisorError or OSError when that cannot be done."""
+        try:
+            self._connect()
+        except BaseException:
+            self._waker.stop()
+            raise
+
+    def send(self, line: bytes) -> bool:
+        """Whether it went out. If not, the supervisor was lost, and the caller must believe that nothing arrived."""
+        if self.link is None:
+            return False
+        try:
+            self.link.send(line)
+        except OSError as error:
+            self._reconnect(error)
+            return False
+        return True
+
+    def pump(self) -> None:
+        """Take in what has come; connect if need be."""
+        try:
+            if self.link is None:
+                self._connect()
+            else:
+                self.link.pump()
+                self._waker.rearm()
+        except (OSError, SupervisorError) as error:
+            self._reconnect(error)
+
+    def catch_up(self) -> None:
+        """Take in everything that has happened by now."""
+        try:
+            if self.link is not None:
+                self.link.catch_up()
+        except (OSError, SupervisorError) as error:
+            self._reconnect(error)
+
+    def ask(self, op: str) -> dict[str, Any]:
+        """An occasional question; empty when it is not answered."""
+        try:
+            return self.link.ask(op) if self.link is not None else {}
+        except (OSError, SupervisorError):
+            return {}
+
+    def acknowledge(self, seq: int) -> None:
+        """The supervisor may forget its records up to there."""
+        if seq > self.acknowledged:
+            self.acknowledged = seq
+            self.send(b'{"op":"ack","seq":%d}\n' % seq)
+
+    def close(self) -> None:
+        """Hang up; the supervisor and its tasks go on."""
+        self._waker.stop()
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+
+    def _reconnect(self, error: Exception) -> None:
+        self.problem = f"the supervisor was lost: {error}"
+        if self.link is not None:
+            self._lose()
+            self._waker.unwatch()
+            self.link.close()
+            self.link = None
+        try:
+            self._connect()
+        except (OSError, SupervisorError) as failure:
+            self.problem = f"the supervisor cannot be reached: {failure}"
+            self._waker.lost()
+
+    def _connect(self) -> None:
+        settings = self._settings
+        options = (
+            "--cgroups",
+            settings.cgroups,
+            "--device-locks",
+            settings.device_locks,
+            "--log-keep-bytes",
+            str(settings.log_keep_bytes),
+        )
+        ensure_supervisor(settings.home, *options).close()
+        link = Link(socket_path(settings.home))
+        try:
+            link.ask("observe", since=max(self.acknowledged, int(link.hello.get("acked", 0))))
+            listed = link.ask("list")["tasks"]
+            link.catch_up()
+        except BaseException:
+            link.close()
+            raise
+        self.link, self.problem = link, ""
+        self.generation += 1
+        self._begin(link, listed)
+        self._waker.watch(link.fileno())

@@ -1,0 +1,66 @@
+"""What the local executor must be told: where its state is, what of this machine it may offer, and pretend nodes.
+
+Plain values, so that tests and other front ends build them without a file; zeros and empty texts mean "find out". Invariant: settings
+say what is wished, `inventory` says what there is; nothing here looks at the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenure.model.amounts import MIB
+
+DEVICE_LOCKS = "/tmp/tenure-devices"
+"""Where the lock files of devices are: one flock per device, shared between all users of the machine on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class PretendGpus:
+    """So many GPUs that do not exist."""
+
+    count: int
+    model: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PretendNode:
+    """A node for trying things out. Its tasks really run, on this machine; its amounts are only counted."""
+
+    name: str
+    cpu_milli: int = 1000
+    memory_bytes: int = 1024 * MIB
+    gpus: tuple[PretendGpus, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """How one machine is offered.
+
+    ``name`` empty is the host's name; ``cpu_milli`` and ``memory_bytes`` 0 are what the machine (and our control group) has;
+    ``reserve_memory_bytes`` is kept back for other programs. ``gpus`` names the devices that may be offered (``all``, ``none``, or
+    UUIDs and indices separated by commas). ``cgroups`` is auto or off.
+
+    A device counts as used by somebody else when a compute process of somebody else is on it, or when more than
+    ``foreign_memory_bytes`` plus ``foreign_memory_percent`` of its memory is in use although no task of ours is on it: drivers and
+    displays take some hundred MiB. ``ignored_processes`` names programs that never count. ``probe_age_ms`` is how old a look at the
+    devices may be before a start; ``release_ms`` how long a device may stay occupied after its task before it is quarantined.
+    """
+
+    home: str
+    name: str = ""
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+    reserve_memory_bytes: int = 0
+    gpus: str = "all"
+    labels: tuple[str, ...] = ()
+    cgroups: str = "auto"
+    log_keep_bytes: int = 256 * MIB
+    pretend_nodes: tuple[PretendNode, ...] = ()
+    foreign_memory_bytes: int = 600 * MIB
+    foreign_memory_percent: int = 4
+    ignored_processes: tuple[str, ...] = ("nvidia-cuda-mps-server", "nvidia-persistenced")
+    probe_age_ms: int = 500
+    release_ms: int = 30_000
+    device_locks: str = DEVICE_LOCKS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from bench import meter
 from bench.installation import Installation
 from bench.peers import floor
 from bench.stamps import Stamps
-from bench.throughput import peers
+from bench.throughput import PEERS, Peer, opened
+
+FLOOR = "posix_spawn, the limit"
 
 
 def tenure_rows(stamps: Stamps, samples: int, only: str) -> list[dict[str, Any]]:
@@ -26,16 +29,25 @@ def tenure_rows(stamps: Stamps, samples: int, only: str) -> list[dict[str, Any]]
     return rows
 
 
+def peer_row(stamps: Stamps, kind: type[Peer], samples: int) -> list[dict[str, Any]]:
+    """Another queue, if it is installed."""
+    try:
+        with opened(kind) as peer:
+            return [meter.latency_summary(kind.name, stamps.latencies_ms(peer.submit, samples))]
+    except (ImportError, OSError) as error:
+        meter.note(f"{kind.name}: left out: {error}")
+        return []
+
+
 def main() -> None:
     """Measure and print."""
     given = meter.arguments(__doc__)
     samples = 20 if given.quick else 200
-    with tempfile.TemporaryDirectory(prefix="tenure-peers-") as folder, peers(Path(folder)) as others:
-        stamps = Stamps(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="tenure-stamps-") as folder, closing(Stamps(Path(folder))) as stamps:
         rows = tenure_rows(stamps, samples, given.only)
-        cases = [("posix_spawn, the limit", floor.spawn), *((peer.name, peer.submit) for peer in others)]
-        rows += [meter.latency_summary(name, stamps.latencies_ms(submit, samples)) for name, submit in cases if given.only in name]
-        stamps.close()
+        rows += [row for kind in PEERS if given.only in kind.name for row in peer_row(stamps, kind, samples)]
+        if given.only in FLOOR:
+            rows.append(meter.latency_summary(FLOOR, stamps.latencies_ms(floor.spawn, samples)))
     meter.report(rows, given.json)
 
 

@@ -41,6 +41,9 @@ class Peer(Protocol):
         """End everything it started."""
 
 
+PEERS: tuple[type[Peer], ...] = (TaskSpooler, Huey, Procrastinate)
+
+
 def as_array(tenure: Installation, count: int, options: dict[str, Any]) -> None:
     """One array."""
     tenure.client.submit(NO_OP, array=f"0-{count - 1}", **options)
@@ -82,15 +85,23 @@ def tenure_cases(counts: list[int]) -> Iterator[Case]:
         yield tenure_case(as_array, count, "off", 16)
 
 
-def peer_case(peer: Peer, count: int) -> Case:
+@contextmanager
+def opened(kind: Callable[[Path], Peer]) -> Iterator[Peer]:
+    """One peer in a folder of its own, for as long as it is measured: an idle one that polls would cost the others cpu."""
+    with tempfile.TemporaryDirectory(prefix="tenure-peer-", ignore_cleanup_errors=True) as folder, closing(kind(Path(folder))) as peer:
+        yield peer
+
+
+def peer_case(kind: type[Peer], count: int) -> Case:
     """A case of another queue, with a short warm-up of its own."""
 
     def run(span: meter.Span) -> None:
-        peer.run(20)
-        with span:
-            peer.run(count)
+        with opened(kind) as peer:
+            peer.run(20)
+            with span:
+                peer.run(count)
 
-    return meter.Series(peer.name, count), run
+    return meter.Series(kind.name, count), run
 
 
 def floor_case(count: int) -> Case:
@@ -103,33 +114,13 @@ def floor_case(count: int) -> Case:
     return meter.Series("xargs -P2, the limit", count), run
 
 
-@contextmanager
-def peers(folder: Path) -> Iterator[list[Peer]]:
-    """Those that are installed, each in its own folder; all ended afterwards."""
-    opened: list[Peer] = []
-    try:
-        for kind in (TaskSpooler, Huey, Procrastinate):
-            place = folder / kind.__name__.lower()
-            place.mkdir()
-            try:
-                opened.append(kind(place))
-            except (ImportError, OSError) as error:
-                meter.note(f"{kind.name}: left out: {error}")
-        yield opened
-    finally:
-        for peer in reversed(opened):
-            with closing(peer):
-                pass
-
-
 def main() -> None:
     """Measure and print."""
     given = meter.arguments(__doc__)
     counts = [50] if given.quick else [1000, 10_000]
-    with tempfile.TemporaryDirectory(prefix="tenure-peers-") as folder, peers(Path(folder)) as others:
-        cases = [*tenure_cases(counts), *(peer_case(peer, count) for peer in others for count in counts), *map(floor_case, counts)]
-        chosen = [case for case in cases if given.only in case[0].name]
-        meter.interleave(chosen, 1 if given.quick else 3)
+    cases = [*tenure_cases(counts), *(peer_case(kind, count) for kind in PEERS for count in counts), *map(floor_case, counts)]
+    chosen = [case for case in cases if given.only in case[0].name]
+    meter.interleave(chosen, 1 if given.quick else 3)
     meter.report([series.summary() for series, _ in chosen if series.spans], given.json)
 
 

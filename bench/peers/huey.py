@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib import import_module, reload
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,7 @@ class Huey:
 
     def __init__(self, folder: Path) -> None:
         os.environ["HUEY_FILE"] = str(folder / "huey.db")
-        from bench.peers import huey_app
-
-        self._app = huey_app
+        self._app = reload(import_module("bench.peers.huey_app"))  # anew, for it reads where its file is
         consumer = Path(sys.executable).with_name("huey_consumer")
         self._consumer = subprocess.Popen(
             [consumer, "bench.peers.huey_app.queue", "-w", "2", "-k", "thread", "-d", POLL_S, "-m", "0.05", "-b", "1", "-q"],

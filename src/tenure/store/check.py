@@ -1,0 +1,230 @@
+"""Every invariant of the store, derived again from rows. An empty answer is what ``doctor --check-store`` and the tests want to see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import case, func, select
+
+from tenure.model.amounts import RESOURCES
+from tenure.model.lifecycle import ENDED_STATES, LIVE_STATES
+from tenure.model.outcomes import Violation
+from tenure.store import deps
+from tenure.store.arrays import END_COLUMNS, ENDS
+from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, job, meta, node_capacity
+from tenure.store.sql import Link, Statement, const
+
+CAPACITY = Statement(select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.used))
+HELD = Statement(
+    select(allocation.c.node_id, *(func.sum(allocation.c[name]) for name in RESOURCES))
+    .where(allocation.c.released_at_ms.is_(None))
+    .group_by(allocation.c.node_id)
+)
+DEVICES = Statement(select(device.c.id, device.c.used_milli, device.c.used_memory))
+SHARED = Statement(
+    select(allocation_device.c.device_id, func.sum(allocation_device.c.milli), func.sum(allocation_device.c.memory_bytes))
+    .where(allocation_device.c.released_at_ms.is_(None))
+    .group_by(allocation_device.c.device_id)
+)
+SHARE_STATES = Statement(
+    select(
+        allocation.c.attempt_id,
+        allocation.c.task,
+        allocation.c.state,
+        allocation.c.released_at_ms,
+        allocation.c.devices,
+        func.count(allocation_device.c.device_id),
+        func.sum(case((allocation_device.c.released_at_ms.is_(None), const(1)), else_=const(0))),
+    )
+    .select_from(
+        allocation.outerjoin(
+            allocation_device,
+            (allocation_device.c.attempt_id == allocation.c.attempt_id) & (allocation_device.c.task == allocation.c.task),
+        )
+    )
+    .group_by(allocation.c.attempt_id, allocation.c.task, allocation.c.state, allocation.c.released_at_ms, allocation.c.devices)
+)
+EVENTS = Statement(select(func.count(), func.min(event.c.cursor), func.max(event.c.cursor)).select_from(event))
+META = Statement(select(meta.c.job_seq, meta.c.attempt_seq, meta.c.allocation_seq, meta.c.event_seq, meta.c.event_floor))
+GREATEST = Statement(
+    select(
+        select(func.coalesce(func.max(job.c.id), const(0))).scalar_subquery(),
+        select(func.coalesce(func.max(attempt.c.id), const(0))).scalar_subquery(),
+        select(func.coalesce(func.max(allocation.c.id), const(0))).scalar_subquery(),
+    )
+)
+JOBS = Statement(
+    select(
+        job.c.id,
+        job.c.state,
+        job.c.attempt_id,
+        job.c.ended_ms,
+        job.c.array_id,
+        job.c.array_position,
+        job.c.array_size,
+        job.c.blocked,
+        job.c.dependents,
+    ).order_by(job.c.id)
+)
+ATTEMPTS = Statement(
+    select(
+        attempt.c.id,
+        attempt.c.job_id,
+        attempt.c.tasks,
+        attempt.c.ended_ms,
+        func.count(allocation.c.task),
+        func.sum(case((allocation.c.released_at_ms.is_(None), const(1)), else_=const(0))),
+        func.sum(case((allocation.c.ended_ms.is_(None), const(1)), else_=const(0))),
+    )
+    .join(allocation, allocation.c.attempt_id == attempt.c.id)
+    .group_by(attempt.c.id, attempt.c.job_id, attempt.c.tasks, attempt.c.ended_ms)
+    .order_by(attempt.c.id)
+)
+TEMPLATES = Statement(
+    select(
+        job.c.id,
+        job.c.state,
+        job.c.ended_ms,
+        job.c.array_size,
+        job.c.array_next,
+        job.c.array_left,
+        job.c.array_dropped,
+        job.c.array_live,
+        *(job.c[name] for name in END_COLUMNS),
+    )
+    .where(job.c.array_size > const(0))
+    .order_by(job.c.id)
+)
+DEPENDENCIES = Statement(
+    select(dependency.c.job_id, dependency.c.on_job, dependency.c.condition, dependency.c.satisfied).order_by(
+        dependency.c.job_id, dependency.c.on_job
+    )
+)
+
+_LIVE = frozenset(state.value for state in LIVE_STATES)
+_ENDED = frozenset(state.value for state in ENDED_STATES)
+Found = Iterator[Violation]
+
+
+def check(link: Link) -> list[Violation]:
+    """Every invariant that does not hold."""
+    parts: tuple[Callable[[Link], Found], ...] = (
+        _check_use,
+        _check_devices,
+        _check_shares,
+        _check_counters,
+        _check_jobs,
+        _check_arrays,
+        _check_dependencies,
+    )
+    return [violation for part in parts for violation in part(link)]
+
+
+def _check_use(link: Link) -> Found:
+    held = {(row[0], name): amount for row in link.rows(HELD) for name, amount in zip(RESOURCES, row[1:], strict=True)}
+    for node_id, resource, used in link.rows(CAPACITY):
+        expected = held.pop((node_id, resource), 0)
+        if used != expected:
+            yield Violation("use_is_the_sum_of_rows", f"node {node_id} {resource}", f"{used} is written, rows hold {expected}")
+    for (node_id, resource), amount in sorted(held.items()):
+        if amount:
+            yield Violation(
+                "use_is_the_sum_of_rows", f"node {node_id} {resource}", f"rows hold {amount} of what the node does not have"
+            )
+
+
+def _check_devices(link: Link) -> Found:
+    held = {row[0]: (row[1], row[2]) for row in link.rows(SHARED)}
+    for number, milli, memory in link.rows(DEVICES):
+        if (milli, memory) != held.get(number, (0, 0)):
+            yield Violation(
+                "device_use_is_the_sum_of_rows", f"device {number}", f"{(milli, memory)} is written, rows hold {held.get(number)}"
+            )
+
+
+def _check_shares(link: Link) -> Found:
+    for attempt_id, task, state, released, devices, shares, held in link.rows(SHARE_STATES):
+        subject = f"attempt {attempt_id} task {task}"
+        if (state == "released") != (released is not None):
+            yield Violation("released_has_a_time", subject, f"state {state}, released at {released}")
+        if devices != shares or (shares and held != (0 if released is not None else shares)):
+            yield Violation("devices_follow_their_allocation", subject, f"{devices} devices, {shares} rows, {held} held, state {state}")
+
+
+def _check_counters(link: Link) -> Found:
+    jobs, attempts, allocations, events, floor = link.row(META) or (0, 0, 0, 0, 0)
+    count, first, last = link.row(EVENTS) or (0, None, None)
+    if count and (first != floor + 1 or last != events or count != last - first + 1):
+        yield Violation("cursors_are_dense", "event", f"{count} events from {first} to {last}; floor {floor}, last {events}")
+    if not count and events != floor:
+        yield Violation("cursors_are_dense", "event", f"no events; floor {floor}, last {events}")
+    greatest = link.row(GREATEST) or (0, 0, 0)
+    for name, counter, found in zip(("job", "attempt", "allocation"), (jobs, attempts, allocations), greatest, strict=True):
+        if found > counter:
+            yield Violation("ids_come_from_counters", name, f"the counter is {counter}, a row has {found}")
+
+
+def _check_jobs(link: Link) -> Found:
+    attempts = {row[0]: row[1:] for row in link.rows(ATTEMPTS)}
+    holding = {(row[0], number) for number, row in attempts.items() if row[4]}
+    named = set()
+    for number, state, attempt_id, ended_ms, _, _, array_size, _, _ in link.rows(JOBS):
+        if (state in _ENDED) != (ended_ms is not None):
+            yield Violation("ended_has_a_time", f"job {number}", f"state {state}, ended at {ended_ms}")
+        if attempt_id:
+            named.add((number, attempt_id))
+        if not array_size and state in _LIVE and (attempt_id not in attempts or attempts[attempt_id][2] is not None):
+            yield Violation("live_job_has_an_attempt", f"job {number}", f"state {state}, attempt {attempt_id}")
+        if state not in _LIVE and attempt_id in attempts and attempts[attempt_id][2] is None:
+            yield Violation("live_attempt_has_a_live_job", f"job {number}", f"state {state}, attempt {attempt_id} has not ended")
+    for job_id, attempt_id in sorted(holding ^ named):
+        yield Violation("job_names_what_it_holds", f"job {job_id}", f"attempt {attempt_id} is held or named, not both")
+    for number, (_, tasks, ended_ms, rows, _, alive) in attempts.items():
+        if rows != tasks:
+            yield Violation("gang_is_whole", f"attempt {number}", f"{tasks} tasks, {rows} rows")
+        if (ended_ms is not None) != (alive == 0):
+            yield Violation("attempt_ends_with_its_tasks", f"attempt {number}", f"ended at {ended_ms}, {alive} tasks have not")
+
+
+def _check_arrays(link: Link) -> Found:
+    elements: dict[int, list[tuple[int, str]]] = {}
+    for _, state, _, _, array_id, position, _, _, _ in link.rows(JOBS):
+        if array_id is not None:
+            elements.setdefault(array_id, []).append((position, state))
+    for number, state, ended_ms, size, following, left, dropped, live, *ends in link.rows(TEMPLATES):
+        rows = elements.get(number, [])
+        subject = f"array {number}"
+        if left + dropped + len(rows) != size or (left and dropped):
+            yield Violation("elements_add_up", subject, f"{left} left, {dropped} dropped, {len(rows)} rows of {size}")
+        positions = {position for position, _ in rows}
+        if left and (following in positions or not positions.issuperset(range(following))):
+            yield Violation("next_is_the_first_free", subject, f"next {following}, rows at {sorted(positions)[:20]}")
+        if live != sum(state in _LIVE for _, state in rows):
+            yield Violation("live_elements_are_counted", subject, f"{live} counted")
+        counts = [sum(one == name for _, one in rows) for name in ENDS]
+        counts[ENDS["cancelled"]] += dropped
+        if counts != ends:
+            yield Violation("ended_elements_are_counted", subject, f"{ends} counted, rows say {counts}")
+        if (sum(ends) == size) != (ended_ms is not None) or (left > 0) != (state in ("held", "pending")):
+            yield Violation("array_ends_with_its_elements", subject, f"{sum(ends)} of {size} ended, {left} left, state {state}")
+
+
+def _check_dependencies(link: Link) -> Found:
+    states = {row[0]: row[1] for row in link.rows(JOBS)}
+    blocked: dict[int, int] = {}
+    dependents: dict[int, int] = {}
+    waits: dict[int, list[int]] = {}
+    for job_id, on_job, condition, satisfied in link.rows(DEPENDENCIES):
+        dependents[on_job] = dependents.get(on_job, 0) + 1
+        if satisfied:
+            continue
+        blocked[job_id] = blocked.get(job_id, 0) + 1
+        waits.setdefault(job_id, []).append(on_job)
+        if states[job_id] in ("held", "pending") and deps.verdict(condition, states[on_job]) is not None:
+            yield Violation("ends_are_passed_on", f"job {job_id}", f"job {on_job} is {states[on_job]}, condition {condition}")
+    for number, _, _, _, _, _, _, blocked_by, named_by in link.rows(JOBS):
+        if blocked_by != blocked.get(number, 0) or named_by != dependents.get(number, 0):
+            yield Violation("dependencies_are_counted", f"job {number}", f"blocked {blocked_by}, dependents {named_by}")
+    for number in sorted(waits):
+        if any(on_job >= number for on_job in waits[number]) and deps.find_cycle(link, number, waits[number]):
+            yield Violation("nobody_waits_for_himself", f"job {number}", "its dependencies form a cycle")

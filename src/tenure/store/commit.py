@@ -1,0 +1,227 @@
+"""Making a plan true: lock, verify, write; a decision is committed whole or leaves no trace.
+
+The rows of all decisions are read once under the writer's lock, each decision is verified against them (and against what the ones
+before it took), then everything is written set by set. Use is changed by guarded updates whose row counts are compared: should
+verification ever be wrong, nothing is over-committed: the batch is taken back and its decisions are tried one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import msgspec
+from sqlalchemy import select
+
+from tenure.model.amounts import RESOURCES, Amounts
+from tenure.model.lifecycle import DeviceStatus, JobState
+from tenure.model.observations import Launch
+from tenure.model.plan import Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
+from tenure.store.nodes import status_of
+from tenure.store.rows import JobRow, read_jobs
+from tenure.store.schema import device, node, node_capacity
+from tenure.store.sql import InList, Link
+from tenure.store.staging import Overcommitted, Staged
+from tenure.store.tx import Transaction
+
+LOCK_NODES = InList(
+    lambda keys: (
+        select(
+            node.c.id,
+            node.c.present,
+            node.c.wanted,
+            node.c.labels,
+            node_capacity.c.resource,
+            node_capacity.c.capacity,
+            node_capacity.c.used,
+        )
+        .join(node_capacity, node_capacity.c.node_id == node.c.id)
+        .where(node.c.id.in_(keys))
+        .order_by(node_capacity.c.node_id, node_capacity.c.resource)
+        .with_for_update()
+    )
+)
+LOCK_DEVICES = InList(
+    lambda keys: (
+        select(
+            device.c.id,
+            device.c.node_id,
+            device.c.status,
+            device.c.model,
+            device.c.capacity_milli,
+            device.c.memory_bytes,
+            device.c.used_milli,
+            device.c.used_memory,
+        )
+        .where(device.c.id.in_(keys))
+        .order_by(device.c.id)
+        .with_for_update()
+    )
+)
+_SLOT = {name: position for position, name in enumerate(RESOURCES)}
+
+
+def commit(tx: Transaction, plan: Plan) -> tuple[tuple[Rejection | None, ...], list[Launch]]:
+    """Verify and write the decisions of a plan; one entry per decision, and the launches that follow."""
+    if not plan.decisions:
+        return (), []
+    mark = tx.mark()
+    batch = Batch(tx, plan.decisions)
+    rejections = [batch.judge(decision) for decision in plan.decisions]
+    if batch.staged.is_empty:
+        return tuple(rejections), []
+    with tx.savepoint() as point:
+        try:
+            batch.staged.write(tx)
+            return tuple(rejections), batch.staged.launches
+        except Overcommitted:
+            point.rollback()
+    tx.rewind(mark)
+    return _one_by_one(tx, plan.decisions)
+
+
+def _one_by_one(tx: Transaction, decisions: Sequence[Decision]) -> tuple[tuple[Rejection | None, ...], list[Launch]]:
+    """The slow way, after a batch did not fit: each decision in a savepoint of its own."""
+    rejections: list[Rejection | None] = []
+    launches: list[Launch] = []
+    for decision in decisions:
+        mark = tx.mark()
+        batch = Batch(tx, [decision])
+        rejection = batch.judge(decision)
+        if rejection is None:
+            with tx.savepoint() as point:
+                try:
+                    batch.staged.write(tx)
+                    launches += batch.staged.launches
+                except Overcommitted as error:
+                    point.rollback()
+                    tx.rewind(mark)
+                    rejection = Rejection("no_room", error.subject, "the guard of the store found no room")
+        rejections.append(rejection)
+    return tuple(rejections), launches
+
+
+class Batch:
+    """The locked rows of several decisions, and what the accepted ones among them will write."""
+
+    def __init__(self, tx: Transaction, decisions: Sequence[Decision]) -> None:
+        self._tx = tx
+        starts = [start for decision in decisions for start in decision.starts]
+        jobs = {start.job_id for start in starts}
+        for decision in decisions:
+            jobs.update(evict.job_id for evict in decision.evicts)
+            jobs.update(claim.job_id for claim in decision.claims)
+        rows = read_jobs(tx.link, sorted(jobs))
+        templates = sorted({row.array_id for row in rows.values() if row.array_id} - rows.keys())
+        rows.update(read_jobs(tx.link, templates))
+        wanted = [*starts, *(claim for decision in decisions for claim in decision.claims)]
+        placements = [placement for item in wanted for placement in item.placements]
+        nodes = _lock_nodes(tx.link, sorted({placement.node_id for placement in placements}))
+        devices = _lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
+        self.staged = Staged(tx, rows)
+        self._locked = LockedRows(nodes, devices, {number: self._lock_job(row) for number, row in rows.items()})
+        self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
+
+    def _lock_job(self, row: JobRow) -> LockedJob:
+        return LockedJob(
+            row.id,
+            JobState(row.state),
+            row.shape_id,
+            row.state == "pending" and not row.blocked and row.eligible_ms <= self._tx.now_ms and row.waits,
+            row.is_array,
+            row.array_left if row.is_array else 1,
+            self.staged.room(row),
+        )
+
+    def judge(self, decision: Decision) -> Rejection | None:
+        """Verify a decision against the locked rows; when it holds, stage it and count it as taken for those after it."""
+        from tenure.core.verify import verify
+
+        rejection = verify(decision, self._touched(decision), self._shapes) or self._judge_rows(decision)
+        if rejection is not None:
+            return rejection
+        for start in decision.starts:
+            row = self.staged.start(start, self._shapes[self._locked.jobs[start.job_id].shape])
+            self._take(start, row)
+        for evict in decision.evicts:
+            self.staged.evict(evict)
+        for claim in decision.claims:
+            self.staged.claim(claim)
+        return None
+
+    def _touched(self, decision: Decision) -> LockedRows:
+        """The locked rows that one decision touches: verifying must not cost more because others are in the batch."""
+        items = [*decision.starts, *decision.claims]
+        placements = [placement for item in items for placement in item.placements]
+        nodes, devices = self._locked.nodes, self._locked.devices
+        return LockedRows(
+            {item.node_id: nodes[item.node_id] for item in placements if item.node_id in nodes},
+            {share.device_id: devices[share.device_id] for item in placements for share in item.devices if share.device_id in devices},
+            self._locked.jobs,
+        )
+
+    def _judge_rows(self, decision: Decision) -> Rejection | None:
+        """What only the store can see: positions of an array that are rows already, rooms of arrays, attempts that are gone."""
+        if decision.resizes:
+            return Rejection("malformed", decision.resizes[0].job_id, "no executor of this store resizes an attempt")
+        seen: set[tuple[int, int]] = set()
+        rooms: dict[int, int] = {}
+        for start in decision.starts:
+            row = self.staged.rows.get(start.job_id)
+            if row is None or not self._locked.jobs[start.job_id].ready:
+                return Rejection("job_changed", start.job_id, "it does not wait any more")
+            if (start.job_id, start.position) in seen or not self.staged.is_free(row, start.position):
+                return Rejection("job_changed", start.job_id, f"position {start.position} has started already")
+            seen.add((start.job_id, start.position))
+            array = row.id if row.is_array else row.array_id
+            if array is not None:
+                rooms[array] = rooms.get(array, 0) + 1
+                if rooms[array] > self.staged.room(row):
+                    return Rejection("job_changed", start.job_id, "its array runs as many elements as its cap allows")
+        for evict in decision.evicts:
+            victim = self.staged.rows.get(evict.job_id)
+            if victim is None or victim.attempt_id != evict.attempt_id or victim.state not in ("starting", "running", "suspended"):
+                return Rejection("job_changed", evict.job_id, "that attempt does not run any more")
+        return None
+
+    def _take(self, start: Start, shape_of: JobRow) -> None:
+        """Count a staged start in the locked rows."""
+        nodes, devices, jobs = self._locked.nodes, self._locked.devices, self._locked.jobs
+        amounts = self._shapes[shape_of.shape_id].amounts
+        for placement in start.placements:
+            held = nodes[placement.node_id]
+            nodes[held.id] = LockedNode(held.id, held.status, held.capacity, held.used + amounts, held.labels)
+            for share in placement.devices:
+                card = devices[share.device_id]
+                devices[card.id] = replace(
+                    card, used_milli=card.used_milli + share.milli, used_memory_bytes=card.used_memory_bytes + share.memory_bytes
+                )
+        job = jobs[start.job_id]
+        left = job.array_left - 1
+        state = job.state if job.is_array else JobState.STARTING
+        jobs[job.id] = LockedJob(job.id, state, job.shape, job.is_array and left > 0, job.is_array, left, self.staged.room(shape_of))
+
+
+def _lock_nodes(link: Link, ids: list[int]) -> dict[int, LockedNode]:
+    found: dict[int, tuple[list[int], list[int], int, str, str]] = {}
+    for number, present, wanted, labels, resource, capacity, used in link.rows_in(LOCK_NODES, ids):
+        entry = found.get(number)
+        if entry is None:
+            entry = found[number] = ([0] * len(RESOURCES), [0] * len(RESOURCES), present, wanted, labels)
+        slot = _SLOT[resource]
+        entry[0][slot] = capacity
+        entry[1][slot] = used
+    return {
+        number: LockedNode(number, status_of(present, wanted), Amounts(*capacity), Amounts(*used), _labels(labels))
+        for number, (capacity, used, present, wanted, labels) in found.items()
+    }
+
+
+@lru_cache(maxsize=1024)
+def _labels(text: str) -> tuple[str, ...]:
+    return tuple(msgspec.json.decode(text))
+
+
+def _lock_devices(link: Link, ids: list[int]) -> dict[int, LockedDevice]:
+    return {row[0]: LockedDevice(row[0], row[1], DeviceStatus(row[2]), *row[3:]) for row in link.rows_in(LOCK_DEVICES, ids)}

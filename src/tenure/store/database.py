@@ -1,0 +1,41 @@
+"""What the store needs of a database product; the rest of the store does not know which one it is."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from tenure.store.sql import Link
+
+
+class Database(Protocol):
+    """One writer's connection and the borders of its transactions. Failures are raised as `StoreUnavailable`."""
+
+    @property
+    def link(self) -> Link:
+        """The writer's connection, opened when it is not."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a transaction that will write; waits a bounded time for another writer."""
+        ...
+
+    def begin_read(self) -> None:
+        """Begin a consistent read."""
+        ...
+
+    def commit(self) -> None:
+        """End the transaction; what it wrote is durable when this returns."""
+        ...
+
+    def rollback(self) -> None:
+        """End the transaction without a trace; never raises."""
+        ...
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Raise the product's errors as `StoreUnavailable`."""
+        ...
+
+    def close(self) -> None:
+        """Give back every connection."""
+        ...

@@ -1,0 +1,49 @@
+"""Opening the store at a path: create it when it is new, migrate it when it is old, refuse it when it is newer or not ours."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from tenure.store.create import create, refuse_newer
+from tenure.store.schema import SCHEMA_VERSION, meta
+from tenure.store.settings import StoreSettings
+from tenure.store.sql import Statement, const
+from tenure.store.sqlite import SqliteDatabase
+from tenure.store.store import SqlStore
+
+READ_VERSION = Statement(select(meta.c.schema_version).where(meta.c.id == const(1)))
+
+
+def open_sqlite(path: str, settings: StoreSettings | None = None) -> SqlStore:
+    """The store in a database file, made when there is none.
+
+    Raises `StoreUnavailable`: ``network_file_system``, ``foreign_database``, ``corrupt``, ``unreadable``, ``newer_database``,
+    ``disk_full``, ``locked``.
+    """
+    settings = settings or StoreSettings()
+    database = SqliteDatabase(path, settings.busy_timeout_ms)
+    try:
+        _prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database, settings)
+
+
+def _prepare(database: SqliteDatabase) -> None:
+    database.begin()
+    try:
+        with database.translated():
+            link = database.link
+            link.cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+            if link.cursor.fetchone()[0] == 0:
+                create(link)
+            else:
+                found = (link.row(READ_VERSION) or (0,))[0]
+                refuse_newer(found)
+                if found < SCHEMA_VERSION:
+                    raise NotImplementedError(found)
+    except BaseException:
+        database.rollback()
+        raise
+    database.commit()

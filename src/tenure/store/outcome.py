@@ -1,0 +1,156 @@
+"""What the end of an attempt means for its job: a pure function of what its tasks reported and of what was asked of it.
+
+The decisive task is the first (by time, then number) that did not end cleanly and was not merely stopped because of another. Retries
+are for failed and lost runs; a launch that the job itself spoilt is not repeated, one that a node spoilt is, a few times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tenure.model.lifecycle import JobState
+from tenure.model.observations import EndReason
+from tenure.store.rows import JobRow
+from tenure.store.settings import StoreSettings
+
+JOB_FAULT = "job_fault"
+NODE_FAULT = "node_fault"
+GANG = "gang"
+
+
+@dataclass(slots=True)
+class TaskRow:
+    """One task of an attempt, as its row said and as observations changed it. ``changed`` marks it for writing."""
+
+    attempt_id: int
+    task: int
+    node_id: int
+    amounts: tuple[int, int, int, int]
+    devices: int
+    state: str
+    fence: int
+    released_at_ms: int | None
+    pid: int
+    exit_code: int | None
+    signal: int
+    reason: str
+    why: str
+    started_ms: int | None
+    ended_ms: int | None
+    cpu_ms: int
+    peak_memory_bytes: int
+    changed: bool = False
+    freed: bool = False
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it ended by itself with exit code 0."""
+        return self.reason == EndReason.EXIT.value and self.exit_code == 0 and self.signal == 0
+
+
+@dataclass(slots=True)
+class AttemptRow:
+    """One attempt with its tasks in order."""
+
+    id: int
+    job_id: int
+    number: int
+    started_ms: int | None
+    ended_ms: int | None
+    stop_reason: str
+    stop_why: str
+    signal: str
+    tasks: list[TaskRow]
+    changed: bool = False
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What becomes of the job. ``outcome`` is the attempt's; ``state`` the job's next; ``eligible_ms`` the earliest new start."""
+
+    state: JobState
+    outcome: str
+    end_reason: str
+    why: str
+    exit_code: int | None = None
+    signal: int = 0
+    eligible_ms: int = 0
+    retried: int = 0
+    node_faults: int = 0
+
+
+def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int) -> Result:
+    """The result of an attempt whose tasks have all ended."""
+    if len(attempt.tasks) == 1:
+        first: TaskRow | None = None if attempt.tasks[0].is_clean else attempt.tasks[0]
+    else:
+        first = decisive(attempt.tasks)
+    asked = attempt.stop_reason
+    if asked == "requeued":
+        return _again(job, first, "requeued", attempt.stop_why, 0, 0, 0)
+    if first is None:
+        return Result(JobState.SUCCEEDED, "succeeded", EndReason.EXIT.value, "", 0, 0)
+    if first.reason == EndReason.STOPPED.value or (asked == "cancelled" and first.reason in (EndReason.UNKNOWN.value, NODE_FAULT)):
+        return _stopped(job, attempt, first)
+    if asked == "preempted" and first.reason in (EndReason.UNKNOWN.value, NODE_FAULT):
+        return _again(job, first, "preempted", attempt.stop_why, job.eligible_ms, job.retried, 0)
+    if first.reason == NODE_FAULT:
+        return _node_fault(job, first, settings, now_ms)
+    result = _ended(first)
+    may_repeat = result.state in (JobState.FAILED, JobState.LOST) and first.reason != JOB_FAULT and asked != "cancelled"
+    if may_repeat and job.retried < job.retries:
+        eligible = now_ms + back_off_ms(settings, job.retried)
+        return _again(job, first, result.outcome, result.why, eligible, job.retried + 1, 0)
+    return result
+
+
+def decisive(tasks: Sequence[TaskRow]) -> TaskRow | None:
+    """The task whose end decides for a gang; None when all ended cleanly."""
+    unclean = [task for task in tasks if not task.is_clean]
+    own = [task for task in unclean if not (task.reason == EndReason.STOPPED.value and task.why == GANG)]
+    return min(own or unclean, key=lambda task: (task.ended_ms or 0, task.task), default=None)
+
+
+def back_off_ms(settings: StoreSettings, times: int) -> int:
+    """How long to wait before trying again for the ``times`` + 1st time."""
+    return min(settings.retry_most_ms, settings.retry_first_ms << min(times, 30))
+
+
+def _ended(task: TaskRow) -> Result:
+    """The plain meaning of a task's end."""
+    reason, code, signal = task.reason, task.exit_code, task.signal
+    if reason == EndReason.TIMEOUT.value:
+        return Result(JobState.TIMED_OUT, "timed_out", reason, task.why or "it reached its time limit", code, signal)
+    if reason in (EndReason.OOM.value, EndReason.OOM_SAMPLED.value):
+        return Result(JobState.FAILED, "failed", reason, task.why or "it used more memory than it asked for", code, signal)
+    if reason == EndReason.UNKNOWN.value:
+        return Result(JobState.LOST, "lost", reason, task.why or "nobody could collect its exit", code, signal)
+    if reason == JOB_FAULT:
+        return Result(JobState.FAILED, "failed", reason, task.why, code, signal)
+    why = task.why or (f"it was killed by signal {signal}" if signal else f"it ended with exit code {code}")
+    return Result(JobState.FAILED, "failed", reason, why, code, signal)
+
+
+def _stopped(job: JobRow, attempt: AttemptRow, task: TaskRow) -> Result:
+    asked = attempt.stop_reason or task.why
+    if asked == "preempted":
+        return _again(job, task, "preempted", attempt.stop_why, job.eligible_ms, job.retried, 0)
+    if asked == "cancelled":
+        return Result(JobState.CANCELLED, "cancelled", "stopped", attempt.stop_why, task.exit_code, task.signal)
+    why = f"its executor stopped it ({asked})" if asked else "its executor stopped it"
+    return Result(JobState.FAILED, "failed", "stopped", why, task.exit_code, task.signal)
+
+
+def _node_fault(job: JobRow, task: TaskRow, settings: StoreSettings, now_ms: int) -> Result:
+    faults = job.node_faults + 1
+    if faults >= settings.max_node_faults:
+        return Result(JobState.FAILED, "failed", NODE_FAULT, f"nodes refused to start it {faults} times in a row: {task.why}")
+    return _again(job, task, NODE_FAULT, task.why, now_ms + back_off_ms(settings, faults - 1), job.retried, faults)
+
+
+def _again(job: JobRow, task: TaskRow | None, outcome: str, why: str, eligible_ms: int, retried: int, faults: int) -> Result:
+    """The job waits again; what the attempt left is kept in its rows."""
+    code, signal = (None, 0) if task is None else (task.exit_code, task.signal)
+    return Result(JobState.PENDING, outcome, "", why, code, signal, eligible_ms, retried, faults)

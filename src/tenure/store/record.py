@@ -1,0 +1,373 @@
+"""What executors report, made rows by the lifecycle tables.
+
+A report is believed only if its task exists, is at the stage the report is about, and carries a fence that is not older than the
+task's: repeated and stale reports are counted and ignored, so executors may report as often as they like. An attempt ends when all
+its tasks have. Its end gives back what it held in the same transaction where there is evidence that nothing is left of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from tenure.model.amounts import RESOURCES
+from tenure.model.lifecycle import AllocationState
+from tenure.model.observations import EndReason, LaunchRejected, Observation, Signal, SignalAction, TaskEmptied, TaskEnded, TaskStarted
+from tenure.model.outcomes import JobChange
+from tenure.store.ending import Endings
+from tenure.store.outcome import GANG, JOB_FAULT, NODE_FAULT, AttemptRow, TaskRow, judge
+from tenure.store.rows import JobRow, read_jobs
+from tenure.store.schema import allocation, allocation_device, attempt, job
+from tenure.store.sql import InList, Link, Statement, const, param
+from tenure.store.statements import CLEAR_ATTEMPT, GIVE_CAPACITY, GIVE_DEVICE
+from tenure.store.tx import Transaction
+
+_TASK_COLUMNS = (
+    "attempt_id",
+    "task",
+    "node_id",
+    "cpu_milli",
+    "memory_bytes",
+    "storage_bytes",
+    "bandwidth_bps",
+    "devices",
+    "state",
+    "fence",
+    "released_at_ms",
+    "pid",
+    "exit_code",
+    "signal",
+    "reason",
+    "why",
+    "started_ms",
+    "ended_ms",
+    "cpu_ms",
+    "peak_memory_bytes",
+)
+TASKS = InList(
+    lambda keys: (
+        select(
+            attempt.c.id,
+            attempt.c.job_id,
+            attempt.c.number,
+            attempt.c.started_ms,
+            attempt.c.ended_ms,
+            attempt.c.stop_reason,
+            attempt.c.stop_why,
+            attempt.c.signal,
+            *(allocation.c[name] for name in _TASK_COLUMNS),
+        )
+        .join(allocation, allocation.c.attempt_id == attempt.c.id)
+        .where(attempt.c.id.in_(keys))
+        .order_by(attempt.c.id, allocation.c.task)
+    )
+)
+WRITE_TASK = Statement(
+    allocation.update()
+    .ordered_values(
+        (allocation.c.state, param("state")),
+        (allocation.c.released_at_ms, param("released")),
+        (allocation.c.pid, param("pid")),
+        (allocation.c.exit_code, param("exit_code")),
+        (allocation.c.signal, param("signal")),
+        (allocation.c.reason, param("reason")),
+        (allocation.c.why, param("why")),
+        (allocation.c.started_ms, param("started")),
+        (allocation.c.ended_ms, param("ended")),
+        (allocation.c.cpu_ms, param("cpu")),
+        (allocation.c.peak_memory_bytes, param("peak")),
+    )
+    .where(allocation.c.attempt_id == param("attempt"), allocation.c.task == param("task")),
+    "state",
+    "released",
+    "pid",
+    "exit_code",
+    "signal",
+    "reason",
+    "why",
+    "started",
+    "ended",
+    "cpu",
+    "peak",
+    "attempt",
+    "task",
+)
+WRITE_ATTEMPT = Statement(
+    attempt.update()
+    .ordered_values(
+        (attempt.c.started_ms, param("started")),
+        (attempt.c.ended_ms, param("ended")),
+        (attempt.c.outcome, param("outcome")),
+        (attempt.c.stop_reason, param("reason")),
+        (attempt.c.signal, param("signal")),
+    )
+    .where(attempt.c.id == param("id")),
+    "started",
+    "ended",
+    "outcome",
+    "reason",
+    "signal",
+    "id",
+)
+RUN_JOB = Statement(
+    job.update()
+    .ordered_values((job.c.state, const("running")), (job.c.started_ms, param("started")), (job.c.node_faults, const(0)))
+    .where(job.c.id == param("id"), job.c.state == const("starting")),
+    "started",
+    "id",
+)
+SHARES = InList(
+    lambda keys: (
+        select(
+            allocation_device.c.attempt_id,
+            allocation_device.c.task,
+            allocation_device.c.device_id,
+            allocation_device.c.milli,
+            allocation_device.c.memory_bytes,
+        )
+        .where(allocation_device.c.attempt_id.in_(keys), allocation_device.c.released_at_ms.is_(None))
+        .order_by(allocation_device.c.device_id, allocation_device.c.attempt_id, allocation_device.c.task)
+    )
+)
+RELEASE_SHARE = Statement(
+    allocation_device.update()
+    .values(released_at_ms=param("released"))
+    .where(
+        allocation_device.c.attempt_id == param("attempt"),
+        allocation_device.c.task == param("task"),
+        allocation_device.c.device_id == param("device"),
+    ),
+    "released",
+    "attempt",
+    "task",
+    "device",
+)
+
+_LAUNCHING = AllocationState.LAUNCHING.value
+_ACTIVE = AllocationState.ACTIVE.value
+_RELEASING = AllocationState.RELEASING.value
+_RELEASED = AllocationState.RELEASED.value
+
+
+def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
+    """These attempts with all their tasks, by id."""
+    found: dict[int, AttemptRow] = {}
+    for row in link.rows_in(TASKS, ids):
+        entry = found.get(row[0])
+        if entry is None:
+            entry = found[row[0]] = AttemptRow(*row[:8], [])
+        entry.tasks.append(TaskRow(row[8], row[9], row[10], row[11:15], *row[15:]))
+    return found
+
+
+class Recording:
+    """The observations of one call, applied to rows in memory and then written."""
+
+    def __init__(self, tx: Transaction, observations: Sequence[Observation]) -> None:
+        self._tx = tx
+        self._endings = Endings(tx)
+        self._attempts = read_attempts(tx.link, sorted({item.attempt_id for item in observations}))
+        self._jobs = read_jobs(tx.link, sorted({entry.job_id for entry in self._attempts.values()}))
+        self._running: list[tuple[int, int]] = []
+        self._freed: list[TaskRow] = []
+        self.changes: list[JobChange] = []
+        self.stops: list[Signal] = []
+        self.ignored = 0
+        self._observations = observations
+
+    def run(self) -> None:
+        """Apply and write everything."""
+        for item in self._observations:
+            if not self._apply(item):
+                self.ignored += 1
+        touched = [entry for entry in self._attempts.values() if entry.changed or any(task.changed for task in entry.tasks)]
+        if not touched:
+            return
+        for entry in touched:
+            if entry.ended_ms is not None:
+                continue
+            if all(task.ended_ms is not None for task in entry.tasks):
+                self._conclude(entry)
+            else:
+                self._note_running(entry)
+        self._write(touched)
+        self._give_back()
+        self._endings.write()
+        self.changes += self._endings.changes
+        self.stops = [stop for stop in self.stops if self._goes_on(stop)]
+
+    def _apply(self, item: Observation) -> bool:
+        entry = self._attempts.get(item.attempt_id)
+        task = next((task for task in entry.tasks if task.task == item.task), None) if entry else None
+        if entry is None or task is None or item.fence < task.fence:
+            return False
+        if isinstance(item, TaskEnded):
+            return self._ended(entry, task, item)
+        if isinstance(item, TaskStarted):
+            return self._started(entry, task, item)
+        if isinstance(item, TaskEmptied):
+            return self._emptied(task)
+        return self._rejected(entry, task, item)
+
+    def _goes_on(self, stop: Signal) -> bool:
+        """Whether the task that a stop is for had not ended by the end of this call."""
+        return any(task.task == stop.task and task.ended_ms is None for task in self._attempts[stop.attempt_id].tasks)
+
+    def _started(self, entry: AttemptRow, task: TaskRow, item: TaskStarted) -> bool:
+        if task.state != _LAUNCHING:
+            return False
+        task.state, task.pid, task.started_ms, task.changed = _ACTIVE, item.pid, item.at_ms, True
+        if entry.started_ms is None or item.at_ms < entry.started_ms:
+            entry.started_ms = item.at_ms
+        entry.changed = True
+        return True
+
+    def _ended(self, entry: AttemptRow, task: TaskRow, item: TaskEnded) -> bool:
+        if task.ended_ms is not None:
+            return False
+        task.reason = item.reason.value
+        task.exit_code, task.signal = item.exit_code, item.signal
+        task.cpu_ms, task.peak_memory_bytes = item.cpu_ms, item.peak_memory_bytes
+        task.why = (item.stop_reason or item.why) if item.reason is EndReason.STOPPED else item.why
+        task.ended_ms = item.ended_at_ms or self._tx.now_ms
+        if task.started_ms is None and item.started_at_ms:
+            task.started_ms = item.started_at_ms
+        if task.started_ms is not None and (entry.started_ms is None or task.started_ms < entry.started_ms):
+            entry.started_ms = task.started_ms
+        self._finish_task(entry, task, empty=item.empty)
+        return True
+
+    def _rejected(self, entry: AttemptRow, task: TaskRow, item: LaunchRejected) -> bool:
+        if task.state != _LAUNCHING:
+            return False
+        task.reason = JOB_FAULT if item.job_fault else NODE_FAULT
+        task.why = item.why
+        task.ended_ms = self._tx.now_ms
+        self._finish_task(entry, task, empty=True)
+        return True
+
+    def _emptied(self, task: TaskRow) -> bool:
+        if task.state != _RELEASING:
+            return False
+        self._release(task)
+        return True
+
+    def _finish_task(self, entry: AttemptRow, task: TaskRow, *, empty: bool) -> None:
+        entry.changed = task.changed = True
+        task.state = _RELEASING
+        if empty:
+            self._release(task)
+        if len(entry.tasks) > 1 and not task.is_clean:
+            self._stop_others(entry)
+
+    def _release(self, task: TaskRow) -> None:
+        task.state, task.released_at_ms, task.changed = _RELEASED, self._tx.now_ms, True
+        self._freed.append(task)
+
+    def _stop_others(self, entry: AttemptRow) -> None:
+        """The first failing task of a gang ends the rest of it."""
+        if entry.stop_reason:
+            return
+        entry.stop_reason, entry.signal = GANG, "stop"
+        grace_ms = self._jobs[entry.job_id].grace_ms
+        for task in entry.tasks:
+            if task.ended_ms is None:
+                self.stops.append(Signal(entry.id, task.task, self._tx.leader_epoch, SignalAction.STOP, grace_ms, GANG))
+
+    def _conclude(self, entry: AttemptRow) -> None:
+        tx = self._tx
+        row = self._jobs[entry.job_id]
+        result = judge(row, entry, tx.settings, tx.now_ms)
+        entry.outcome = result.outcome
+        tasks = entry.tasks
+        entry.ended_ms = max(task.ended_ms or 0 for task in tasks)
+        held = any(task.state != _RELEASED for task in tasks)
+        self._endings.settle(
+            row,
+            result,
+            entry.id if held else 0,
+            entry.started_ms or 0,
+            entry.ended_ms,
+            sum(task.cpu_ms for task in tasks),
+            max(task.peak_memory_bytes for task in tasks),
+        )
+
+    def _note_running(self, entry: AttemptRow) -> None:
+        """The first task of an attempt runs: so does the job."""
+        row: JobRow = self._jobs[entry.job_id]
+        if row.state == "starting" and row.attempt_id == entry.id and entry.started_ms is not None:
+            self._running.append((entry.started_ms, row.id))
+            self._tx.emit("job.running", row.id, row.project_id)
+            self.changes.append(JobChange(row.id, "running", row.array_id or 0))
+
+    def _write(self, touched: list[AttemptRow]) -> None:
+        link = self._tx.link
+        link.write_many(RUN_JOB, self._running)
+        link.write_many(
+            WRITE_TASK,
+            [
+                (
+                    task.state,
+                    task.released_at_ms,
+                    task.pid,
+                    task.exit_code,
+                    task.signal,
+                    task.reason,
+                    task.why,
+                    task.started_ms,
+                    task.ended_ms,
+                    task.cpu_ms,
+                    task.peak_memory_bytes,
+                    task.attempt_id,
+                    task.task,
+                )
+                for entry in touched
+                for task in entry.tasks
+                if task.changed
+            ],
+        )
+        link.write_many(
+            WRITE_ATTEMPT,
+            [
+                (entry.started_ms, entry.ended_ms, entry.outcome, entry.stop_reason, entry.signal, entry.id)
+                for entry in touched
+                if entry.changed
+            ],
+        )
+
+    def _give_back(self) -> None:
+        """Give back what freed tasks held, and tell where a job's last allocation went after its end."""
+        tx = self._tx
+        amounts: dict[tuple[int, str], int] = {}
+        for task in self._freed:
+            for resource, amount in zip(RESOURCES, task.amounts, strict=True):
+                if amount:
+                    key = (task.node_id, resource)
+                    amounts[key] = amounts.get(key, 0) + amount
+        tx.link.write_many(GIVE_CAPACITY, [(n, n, n, node_id, resource) for (node_id, resource), n in sorted(amounts.items())])
+        with_devices = {(task.attempt_id, task.task) for task in self._freed if task.devices}
+        if with_devices:
+            self._give_devices(with_devices)
+        for attempt_id in sorted({task.attempt_id for task in self._freed}):
+            self._note_released(self._attempts[attempt_id])
+
+    def _give_devices(self, tasks: set[tuple[int, int]]) -> None:
+        tx = self._tx
+        given: dict[int, tuple[int, int]] = {}
+        gone = []
+        for attempt_id, task, device_id, milli, memory in tx.link.rows_in(SHARES, sorted({attempt_id for attempt_id, _ in tasks})):
+            if (attempt_id, task) in tasks:
+                old = given.get(device_id, (0, 0))
+                given[device_id] = (old[0] + milli, old[1] + memory)
+                gone.append((tx.now_ms, attempt_id, task, device_id))
+        tx.link.write_many(RELEASE_SHARE, gone)
+        tx.link.write_many(GIVE_DEVICE, [(milli, memory, memory, memory, number) for number, (milli, memory) in sorted(given.items())])
+
+    def _note_released(self, entry: AttemptRow) -> None:
+        row = self._jobs[entry.job_id]
+        if entry.outcome and row.attempt_id == entry.id:
+            return  # it ended in this very call: its end says so already
+        if all(task.state == _RELEASED for task in entry.tasks):
+            self._tx.link.write(CLEAR_ATTEMPT, row.id, entry.id)
+        self._tx.emit("job.released", row.id, row.project_id)

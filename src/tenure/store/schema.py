@@ -1,0 +1,384 @@
+"""The tables: SQLAlchemy Core, no ORM, nothing that only one database knows.
+
+Why one file: a statement, a migration and the invariant check must mean the same column by the same name. Invariants that the
+database itself holds: use never exceeds what is declared plus the excess recorded when a machine shrank (``over``), one live row per
+(attempt, task), one row per array position. "Not released" is ``released_at_ms IS NULL``, "not ended" is ``ended_ms IS NULL``: they
+render alike everywhere and carry information. States are stored by their names in `tenure.model.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+SCHEMA_VERSION = 1
+"""Raised by every migration; a database with a greater one belongs to a newer Tenure."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[int]:
+    """A key taken from a counter in `meta` or from an interning cache, never from the database's own sequence."""
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
+
+
+def _int(name: str, default: int | None = 0, **options: object) -> Column[int]:
+    """An integer that is never null and has a default in the database."""
+    server = None if default is None else text(str(default))
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), nullable=False, server_default=server, **options)  # type: ignore[arg-type]
+
+
+def _maybe(name: str, **options: object) -> Column[int]:
+    """An integer, or null where nothing is known yet."""
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), nullable=True, **options)  # type: ignore[arg-type]
+
+
+def _str(name: str, default: str | None = "", **options: object) -> Column[str]:
+    """Text that is never null."""
+    server = None if default is None else text(f"'{default}'")
+    return Column(name, Text, nullable=False, server_default=server, **options)  # type: ignore[arg-type]
+
+
+meta = Table(
+    "meta",
+    metadata,
+    _id(),
+    _int("schema_version", None),
+    _str("installation", None),
+    _int("job_seq"),
+    _int("attempt_seq"),
+    _int("allocation_seq"),
+    _int("event_seq"),
+    _int("event_floor"),
+    _str("leader"),
+    _int("leader_epoch"),
+    _int("leader_expires_ms"),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+user = Table("user_account", metadata, _id(), _int("uid", None, unique=True), _str("name", None))
+project = Table("project", metadata, _id(), _str("name", None, unique=True), _int("weight_milli", 1000))
+
+queue = Table(
+    "queue",
+    metadata,
+    _id(),
+    _str("name", None, unique=True),
+    _int("paused"),
+    _int("default_limit_ms"),
+    _int("max_limit_ms"),
+    _int("bonus"),
+)
+
+shape = Table(
+    "shape",
+    metadata,
+    _id(),
+    _int("cpu_milli"),
+    _int("memory_bytes"),
+    _int("storage_bytes"),
+    _int("bandwidth_bps"),
+    _int("gpu_milli"),
+    _int("gpu_memory_bytes"),
+    _str("gpu_model"),
+    _int("tasks", 1),
+    _int("nodes"),
+    _str("labels", "[]"),
+    _str("digest", None, unique=True),
+)
+
+# What jobs of a sweep have in common (environment, script, origin) is kept once; a spec is what differs, and names its context.
+job_context = Table("job_context", metadata, _id(), _str("digest", None, unique=True), Column("body", LargeBinary, nullable=False))
+job_spec = Table(
+    "job_spec",
+    metadata,
+    _id(),
+    _str("digest", None, unique=True),
+    Column("context_id", ForeignKey("job_context.id"), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    _id(),
+    _maybe("array_id"),
+    _int("array_index", -1),
+    _int("array_position", -1),
+    _str("name"),
+    _str("kind", "batch"),
+    _str("state", None),
+    Column("spec_id", ForeignKey("job_spec.id"), nullable=False),
+    Column("shape_id", ForeignKey("shape.id"), nullable=False),
+    Column("queue_id", ForeignKey("queue.id"), nullable=False),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("user_id", ForeignKey("user_account.id"), nullable=False),
+    _int("uid", None),
+    _str("group_name"),
+    _int("priority", 5),
+    _int("submitted_ms"),
+    _int("eligible_ms"),
+    _int("limit_ms"),
+    _int("deadline_ms"),
+    _int("grace_ms", 10_000),
+    _int("retries"),
+    _int("retried"),
+    _int("node_faults"),
+    _int("blocked"),
+    _int("dependents"),
+    _int("attempts"),
+    _int("attempt_id"),
+    _int("started_ms"),
+    _maybe("ended_ms"),
+    _maybe("exit_code"),
+    _int("signal"),
+    _str("end_reason"),
+    _str("why"),
+    _int("cpu_ms"),
+    _int("peak_memory_bytes"),
+    _str("array_ranges"),
+    _int("array_size"),
+    _int("array_next"),
+    _int("array_left"),
+    _int("array_dropped"),
+    _int("array_cap"),
+    _int("array_live"),
+    _int("array_succeeded"),
+    _int("array_failed"),
+    _int("array_cancelled"),
+    _int("array_timed_out"),
+    _int("array_lost"),
+    _maybe("lease_expires_at_ms"),
+    _str("lease_token"),
+    CheckConstraint("array_left >= 0 AND array_live >= 0 AND blocked >= 0", name="counts"),
+)
+
+WAITING = text("state IN ('held', 'pending')")
+Index("ix_job_waiting", job.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
+Index(
+    "ix_job_listing",
+    job.c.state,
+    job.c.id,
+    job.c.user_id,
+    sqlite_where=job.c.array_id.is_(None),
+    postgresql_where=job.c.array_id.is_(None),
+)
+Index(
+    "uq_job_element",
+    job.c.array_id,
+    job.c.array_position,
+    unique=True,
+    sqlite_where=job.c.array_id.is_not(None),
+    postgresql_where=job.c.array_id.is_not(None),
+)
+
+dependency = Table(
+    "dependency",
+    metadata,
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    Column("on_job", ForeignKey("job.id"), nullable=False, index=True),
+    _str("condition", None),
+    _int("satisfied"),
+    PrimaryKeyConstraint("job_id", "on_job"),
+    sqlite_with_rowid=False,
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _id(),
+    Column("job_id", ForeignKey("job.id"), nullable=False, index=True),
+    _int("number", None),
+    _int("fence", None),
+    _int("tasks", 1),
+    _int("limit_ms"),
+    _int("committed_ms", None),
+    _maybe("started_ms"),
+    _maybe("ended_ms"),
+    _str("outcome"),
+    _str("stop_reason"),
+    _str("stop_why"),
+    _int("stop_at_ms"),
+    _str("signal"),
+)
+SIGNALLED = text("signal != '' AND ended_ms IS NULL")
+Index("ix_attempt_signalled", attempt.c.id, sqlite_where=SIGNALLED, postgresql_where=SIGNALLED)
+
+node = Table(
+    "node",
+    metadata,
+    _id(),
+    _str("name", None, unique=True),
+    _str("executor", None),
+    _int("present", 1),
+    _str("wanted", "up"),
+    _str("drain_reason"),
+    _str("labels", "[]"),
+    _int("pretend"),
+)
+
+_CAPACITY = "{u} >= 0 AND {o} >= 0 AND {u} <= {c} + {o}"
+
+node_capacity = Table(
+    "node_capacity",
+    metadata,
+    Column("node_id", ForeignKey("node.id"), nullable=False),
+    _str("resource", None),
+    _int("capacity", None),
+    _int("used"),
+    # What rows held beyond the capacity at the moment it shrank: it only ever goes down, so the check stays honest.
+    _int("over"),
+    PrimaryKeyConstraint("node_id", "resource"),
+    CheckConstraint(_CAPACITY.format(u="used", c="capacity", o="over"), name="bounded"),
+    sqlite_with_rowid=False,
+)
+
+device = Table(
+    "device",
+    metadata,
+    _id(),
+    Column("node_id", ForeignKey("node.id"), nullable=False, index=True),
+    _int("device_index", None),
+    _str("uuid", None, unique=True),
+    _str("model"),
+    _int("memory_bytes"),
+    _int("group_number"),
+    _str("status", "ok"),
+    _str("why"),
+    _int("pretend"),
+    _int("capacity_milli", 1000),
+    _int("used_milli"),
+    _int("used_memory"),
+    _int("over_memory"),
+    CheckConstraint("used_milli >= 0 AND used_milli <= capacity_milli", name="milli_bounded"),
+    CheckConstraint(_CAPACITY.format(u="used_memory", c="memory_bytes", o="over_memory"), name="memory_bounded"),
+)
+
+allocation = Table(
+    "allocation",
+    metadata,
+    Column("attempt_id", ForeignKey("attempt.id"), nullable=False),
+    _int("task", None),
+    _int("id", None),
+    _int("job_id", None),
+    Column("node_id", ForeignKey("node.id"), nullable=False),
+    _int("cpu_milli"),
+    _int("memory_bytes"),
+    _int("storage_bytes"),
+    _int("bandwidth_bps"),
+    _int("devices"),
+    _str("state", None),
+    _int("fence", None),
+    _maybe("released_at_ms"),
+    _int("pid"),
+    _maybe("exit_code"),
+    _int("signal"),
+    _str("reason"),
+    _str("why"),
+    _maybe("started_ms"),
+    _maybe("ended_ms"),
+    _int("cpu_ms"),
+    _int("peak_memory_bytes"),
+    _str("stdout"),
+    _str("stderr"),
+    PrimaryKeyConstraint("attempt_id", "task"),
+    sqlite_with_rowid=False,
+)
+_UNRELEASED = allocation.c.released_at_ms.is_(None)
+Index("ix_allocation_live", allocation.c.node_id, sqlite_where=_UNRELEASED, postgresql_where=_UNRELEASED)
+
+allocation_device = Table(
+    "allocation_device",
+    metadata,
+    _int("attempt_id", None),
+    _int("task", None),
+    Column("device_id", ForeignKey("device.id"), nullable=False),
+    _int("milli", None),
+    _int("memory_bytes", None),
+    _maybe("released_at_ms"),
+    PrimaryKeyConstraint("attempt_id", "task", "device_id"),
+    sqlite_with_rowid=False,
+)
+_DEVICE_HELD = allocation_device.c.released_at_ms.is_(None)
+Index("ix_allocation_device_live", allocation_device.c.device_id, sqlite_where=_DEVICE_HELD, postgresql_where=_DEVICE_HELD)
+
+claim = Table(
+    "claim",
+    metadata,
+    _id(),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    _str("placements", None),
+    _int("deadline_ms", None),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    _int("shape_id", None),
+    _int("queue_id", None),
+    _str("code", None),
+    _str("reason", None),
+    _int("first_job"),
+    _int("since_ms"),
+    PrimaryKeyConstraint("shape_id", "queue_id", "code"),
+    sqlite_with_rowid=False,
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _int("uid", None),
+    _str("key", None),
+    _str("content", None),
+    _int("job_id"),
+    _int("revision"),
+    _str("note"),
+    _int("at_ms", None, index=True),
+    PrimaryKeyConstraint("uid", "key"),
+    sqlite_with_rowid=False,
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("cursor", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    _str("kind", None),
+    _int("job_id", index=True),
+    _int("project_id"),
+    _int("at_ms", None),
+    _int("version", 1),
+    _str("data", "{}"),
+)
+
+usage_sample = Table(
+    "usage_sample",
+    metadata,
+    _int("at_ms", None),
+    _int("node_id", None),
+    _int("cpu_milli"),
+    _int("memory_bytes"),
+    _int("gpu_milli"),
+    _int("jobs"),
+    PrimaryKeyConstraint("at_ms", "node_id"),
+    sqlite_with_rowid=False,
+)

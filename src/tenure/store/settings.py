@@ -1,0 +1,36 @@
+"""Numbers and places the store depends on; each is a setting with this default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenure.model.amounts import MIB
+from tenure.model.settings import PlanSettings
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """``log_dir`` is where task logs go. Released allocations are kept ``keep_released_ms``, events ``keep_events_ms`` but at most
+    ``max_events``, idempotency keys ``keep_keys_ms``, utilisation samples ``keep_samples_ms``; one `retain` removes at most
+    ``retain_batch`` rows of each. A failed run waits ``retry_first_ms``, doubled each time up to ``retry_most_ms``; a launch that nodes
+    refuse ``max_node_faults`` times in a row fails the job. ``ballast_bytes`` of disk are kept for recording exits when it is full.
+    ``busy_timeout_ms`` bounds the wait for another process that writes.
+    """
+
+    log_dir: str = "logs"
+    keep_released_ms: int = 7 * DAY_MS
+    keep_events_ms: int = 7 * DAY_MS
+    max_events: int = 1_000_000
+    keep_keys_ms: int = DAY_MS
+    keep_samples_ms: int = 30 * DAY_MS
+    retain_batch: int = 2_000
+    retry_first_ms: int = 1_000
+    retry_most_ms: int = 60_000
+    max_node_faults: int = 3
+    ballast_bytes: int = 16 * MIB
+    busy_timeout_ms: int = 30_000
+    changes_limit: int = 50_000
+    seed: int = 0
+    plan: PlanSettings = PlanSettings()

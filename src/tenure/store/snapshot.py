@@ -1,0 +1,207 @@
+"""Reading everything a plan may depend on: whole, or only what events since a revision name.
+
+Both use the same functions for jobs that wait, for what holds resources and for claims, so they cannot disagree (a property test
+advances a board by changes and rebuilds it from a snapshot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from tenure.model.allocation import Allocation, Claim, DeviceShare, Placement
+from tenure.model.amounts import Amounts
+from tenure.model.job import JobTable, PendingJob, RunningJob
+from tenure.model.lifecycle import AllocationState
+from tenure.model.snapshot import Changes, Snapshot
+from tenure.store import arrays
+from tenure.store.intern import Names
+from tenure.store.nodes import read_nodes
+from tenure.store.rows import JOBS_WAITING, JobRow, pending_of, read_jobs
+from tenure.store.schema import allocation, allocation_device, attempt, claim, event, job
+from tenure.store.settings import StoreSettings
+from tenure.store.sql import InList, Link, Rows, Statement, const, param
+from tenure.store.tx import READ_REVISION
+
+_HELD_COLUMNS = (
+    allocation.c.attempt_id,
+    allocation.c.task,
+    allocation.c.id,
+    allocation.c.node_id,
+    allocation.c.cpu_milli,
+    allocation.c.memory_bytes,
+    allocation.c.storage_bytes,
+    allocation.c.bandwidth_bps,
+    allocation.c.state,
+    allocation.c.devices,
+    attempt.c.started_ms,
+    attempt.c.committed_ms,
+    attempt.c.limit_ms,
+    attempt.c.stop_reason,
+    attempt.c.ended_ms,
+    job.c.id,
+    job.c.shape_id,
+    job.c.queue_id,
+    job.c.project_id,
+    job.c.user_id,
+    job.c.priority,
+    job.c.array_id,
+)
+
+
+def _held() -> Any:
+    return (
+        select(*_HELD_COLUMNS)
+        .select_from(allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(job, job.c.id == attempt.c.job_id))
+        .where(allocation.c.released_at_ms.is_(None))
+    )
+
+
+HELD_ALL = Statement(_held().order_by(allocation.c.attempt_id, allocation.c.task))
+HELD_BY_ATTEMPT = InList(
+    lambda keys: _held().where(allocation.c.attempt_id.in_(keys)).order_by(allocation.c.attempt_id, allocation.c.task)
+)
+_SHARES = (
+    allocation_device.c.attempt_id,
+    allocation_device.c.task,
+    allocation_device.c.device_id,
+    allocation_device.c.milli,
+    allocation_device.c.memory_bytes,
+)
+SHARES_ALL = Statement(
+    select(*_SHARES)
+    .where(allocation_device.c.released_at_ms.is_(None))
+    .order_by(allocation_device.c.attempt_id, allocation_device.c.task, allocation_device.c.device_id)
+)
+SHARES_BY_ATTEMPT = InList(
+    lambda keys: (
+        select(*_SHARES)
+        .where(allocation_device.c.released_at_ms.is_(None), allocation_device.c.attempt_id.in_(keys))
+        .order_by(allocation_device.c.attempt_id, allocation_device.c.task, allocation_device.c.device_id)
+    )
+)
+CLAIMS = Statement(
+    select(claim.c.id, claim.c.job_id, claim.c.placements, claim.c.deadline_ms, job.c.shape_id)
+    .join(job, job.c.id == claim.c.job_id)
+    .where(claim.c.deadline_ms > param("now"), job.c.attempt_id == const(0), job.c.ended_ms.is_(None))
+    .order_by(claim.c.id),
+    "now",
+)
+TOUCHED_SINCE = Statement(select(event.c.job_id, event.c.kind).where(event.c.cursor > param("since")).order_by(event.c.cursor), "since")
+
+
+def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int) -> Snapshot:
+    """Everything a plan may depend on; the caller keeps the read consistent."""
+    revision, _ = link.row(READ_REVISION) or (0, 0)
+    rows = [JobRow._make(row) for row in link.rows(JOBS_WAITING)]
+    templates = {row.id: row for row in rows if row.is_array}
+    templates.update(read_jobs(link, sorted({row.array_id for row in rows if row.array_id} - templates.keys())))
+    held = _running(link.rows(HELD_ALL), link.rows(SHARES_ALL))
+    return Snapshot(
+        revision=revision,
+        now_ms=now_ms,
+        seed=settings.seed,
+        nodes=read_nodes(link),
+        shapes=names.all_shapes(link),
+        pending=JobTable.of(_pending(row, templates) for row in rows if row.waits),
+        running=tuple(held[number] for number in sorted(held)),
+        claims=_claims(link, names, now_ms),
+        queues=tuple(names.queues(link).values()),
+        settings=settings.plan,
+        touched=arrays.touched_of(link, (row for row in rows if row.is_array and row.waits)),
+    )
+
+
+def read_changes(link: Link, names: Names, settings: StoreSettings, since: int, now_ms: int) -> Changes | None:
+    """What events after ``since`` name, read afresh; None when they are no longer kept or are too many."""
+    revision, floor = link.row(READ_REVISION) or (0, 0)
+    if since < floor or since > revision or revision - since > settings.changes_limit:
+        return None
+    if since == revision:
+        return Changes(since, revision, now_ms)
+    touched: set[int] = set()
+    kinds: set[str] = set()
+    for job_id, kind in link.rows(TOUCHED_SINCE, since):
+        kinds.add(kind)
+        if job_id:
+            touched.add(job_id)
+    rows = read_jobs(link, sorted(touched))
+    templates = {row.id: row for row in rows.values() if row.is_array}
+    templates.update(read_jobs(link, sorted({row.array_id for row in rows.values() if row.array_id} - templates.keys())))
+    rows.update(templates)
+    waiting = [row for row in rows.values() if row.waits]
+    attempts = sorted(row.attempt_id for row in rows.values() if row.attempt_id)
+    shared = link.rows_in(SHARES_BY_ATTEMPT, attempts) if _uses_devices(names, link, rows, attempts) else []
+    running = _running(link.rows_in(HELD_BY_ATTEMPT, attempts), shared)
+    return Changes(
+        since,
+        revision,
+        now_ms,
+        pending={row.id: _pending(row, templates) for row in waiting},
+        pending_removed=tuple(sorted(number for number, row in rows.items() if not row.waits)),
+        running=running,
+        running_removed=tuple(sorted(rows.keys() - running.keys())),
+        nodes=read_nodes(link) if "node.changed" in kinds else None,
+        queues=tuple(names.queues(link).values()) if "queue.changed" in kinds else None,
+        claims=_claims(link, names, now_ms) if "claim.changed" in kinds else None,
+        shapes={row.shape_id: names.shape(link, row.shape_id) for row in waiting},
+        touched=arrays.touched_of(link, (row for row in waiting if row.is_array)),
+    )
+
+
+def _uses_devices(names: Names, link: Link, rows: dict[int, JobRow], attempts: Sequence[int]) -> bool:
+    return bool(attempts) and any(names.shape(link, row.shape_id).gpu_milli for row in rows.values() if row.attempt_id)
+
+
+def _pending(row: JobRow, templates: dict[int, JobRow]) -> PendingJob:
+    return pending_of(row, templates[row.array_id].room if row.array_id else row.room)
+
+
+def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:
+    """Allocations that are not released, as jobs by id."""
+    devices: dict[tuple[int, int], list[DeviceShare]] = {}
+    for attempt_id, task, device_id, milli, memory in shares:
+        devices.setdefault((attempt_id, task), []).append(DeviceShare(device_id, milli, memory))
+    grouped: dict[int, tuple[tuple[Any, ...], list[Allocation]]] = {}
+    for row in held:
+        attempt_id, task, number, node_id, cpu, memory, storage, bandwidth, state, _ = row[:10]
+        parts = tuple(devices.get((attempt_id, task), ())) if devices else ()
+        item = Allocation(
+            number, attempt_id, row[15], task, node_id, Amounts(cpu, memory, storage, bandwidth), parts, AllocationState(state)
+        )
+        if attempt_id in grouped:
+            grouped[attempt_id][1].append(item)
+        else:
+            grouped[attempt_id] = (row, [item])
+    return {row[15]: _running_job(row, tuple(items)) for row, items in grouped.values()}
+
+
+def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> RunningJob:
+    attempt_id, started, committed, limit, stop, ended = row[0], *row[10:15]
+    start = committed if started is None else started
+    number, shape, queue, project, user, priority, array_id = row[15:]
+    return RunningJob(
+        number,
+        attempt_id,
+        shape,
+        queue,
+        project,
+        user,
+        priority,
+        start,
+        start + limit if limit else 0,
+        allocations,
+        array_id or 0,
+        stopping=1 if stop or ended is not None else 0,
+    )
+
+
+def _claims(link: Link, names: Names, now_ms: int) -> tuple[Claim, ...]:
+    found = []
+    for number, job_id, text, deadline_ms, shape_id in link.rows(CLAIMS, now_ms):
+        placements = tuple(msgspec.json.decode(text, type=list[Placement]))
+        found.append(Claim(number, job_id, placements, names.shape(link, shape_id).amounts, deadline_ms))
+    return tuple(found)

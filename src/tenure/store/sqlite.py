@@ -1,0 +1,210 @@
+"""SQLite: one writer connection, read-only connections for everybody else, and refusal of whatever could lose data.
+
+Durability: WAL with synchronous=FULL, so a commit that returned is on disk. Writers begin with BEGIN IMMEDIATE, so a transaction
+never discovers half-way that it must wait. A network file system is refused because its locks are not to be trusted. A database that
+cannot be read is reported in one sentence and never removed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+
+from tenure.ports import StoreUnavailable
+from tenure.store.sql import Link
+
+APPLICATION_ID: Final = 0x7E4E5253
+"""Marks a file as ours, so that a foreign database is recognised before anything is read or written."""
+
+_MMAP = 0
+_STATEMENTS = 512
+_NETWORK: Final = {
+    0x6969: "NFS",
+    0x517B: "SMB",
+    0xFE534D42: "SMB2",
+    0xFF534D42: "CIFS",
+    0x564C: "NCP",
+    0x5346414F: "AFS",
+    0x6B414653: "AFS",
+    0x00C36400: "Ceph",
+    0x0BD00BD0: "Lustre",
+    0x01021997: "9P",
+    0x47504653: "GPFS",
+    0x19830326: "BeeGFS",
+}
+
+
+class SqliteDatabase:
+    """A database file. `link` is the writer's connection; `reader` opens another one that can only read."""
+
+    def __init__(self, path: str, busy_timeout_ms: int) -> None:
+        self.path = path
+        self.dialect = sqlite_dialect()  # type: ignore[no-untyped-call]
+        self._busy_timeout_ms = busy_timeout_ms
+        self._connection: sqlite3.Connection | None = None
+        self._link: Link | None = None
+
+    @property
+    def link(self) -> Link:
+        """The writer's connection, opened again after an error."""
+        if self._link is None:
+            self._connection = self._open()
+            self._link = Link(self._connection.cursor(), self.dialect)
+        return self._link
+
+    def begin(self) -> None:
+        """Begin a write transaction; waits for another process's to end, at most the busy timeout."""
+        with self.translated():
+            self.link.cursor.execute("BEGIN IMMEDIATE")
+
+    def begin_read(self) -> None:
+        """Begin a consistent read on the writer's connection."""
+        with self.translated():
+            self.link.cursor.execute("BEGIN")
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        with self.translated():
+            self.link.cursor.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction; when even that fails the connection is dropped, which undoes it too."""
+        try:
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.rollback()
+        except sqlite3.Error:
+            self.drop()
+
+    def drop(self) -> None:
+        """Close the writer's connection; the next use opens it again."""
+        connection, self._connection, self._link = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def reader(self) -> tuple[sqlite3.Connection, Link]:
+        """A new connection that can only read."""
+        with self.translated():
+            connection = sqlite3.connect(
+                f"file:{_quoted(self.path)}?mode=ro",
+                uri=True,
+                timeout=self._busy_timeout_ms / 1000,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=_STATEMENTS,
+            )
+            connection.execute("PRAGMA query_only=ON")
+            return connection, Link(connection.cursor(), self.dialect)
+
+    def close(self) -> None:
+        """Give the writer's connection back; the write-ahead log is merged by the last one to close."""
+        self.drop()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Errors of the database as `StoreUnavailable` with a stable code."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.unavailable(error) from error
+
+    def unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
+        """One sentence for an error of the database, and whether the connection must be opened again."""
+        code, why = _explain(error, self.path)
+        if code != "locked":
+            self.drop()
+        return StoreUnavailable(code, why)
+
+    def _open(self) -> sqlite3.Connection:
+        refuse_network(self.path)
+        with self.translated():
+            connection = sqlite3.connect(
+                self.path,
+                timeout=self._busy_timeout_ms / 1000,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=_STATEMENTS,
+            )
+            try:
+                _recognise(connection, self.path)
+                for pragma in (
+                    "journal_mode=WAL",
+                    "synchronous=FULL",
+                    "foreign_keys=ON",
+                    "temp_store=MEMORY",
+                    "wal_autocheckpoint=2000",
+                ):
+                    connection.execute(f"PRAGMA {pragma}")
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+
+def refuse_network(path: str) -> None:
+    """Raise `StoreUnavailable` when the file lies (or would lie) on a network file system."""
+    kind = _NETWORK.get(_file_system(os.path.dirname(os.path.abspath(path))))
+    if kind is not None:
+        raise StoreUnavailable(
+            "network_file_system",
+            f"{path} is on a network file system ({kind}), whose locks cannot be trusted; set TENURE_HOME to a local directory",
+        )
+
+
+def _file_system(directory: str) -> int:
+    """The kernel's number for the file system of a directory."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = (ctypes.c_long * 32)()
+    if libc.statfs(directory.encode(), ctypes.byref(buffer)) != 0:
+        return 0
+    return int(buffer[0]) & 0xFFFFFFFF
+
+
+def _recognise(connection: sqlite3.Connection, path: str) -> None:
+    """Mark an empty file as ours; refuse one that belongs to another program."""
+    mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    if mark == APPLICATION_ID:
+        return
+    if mark != 0 or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreUnavailable("foreign_database", f"{path} is a database of another program; set TENURE_HOME to another directory")
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(os.path.abspath(path))
+
+
+def _explain(error: sqlite3.Error, path: str) -> tuple[str, str]:
+    name: str = getattr(error, "sqlite_errorname", "") or ""
+    table: tuple[tuple[str, str, str], ...] = (
+        ("SQLITE_FULL", "disk_full", f"the disk that holds {path} is full; free some space, and work goes on by itself"),
+        ("SQLITE_BUSY", "locked", f"another process keeps {path} locked; see tenure doctor for who it is"),
+        ("SQLITE_LOCKED", "locked", f"another process keeps {path} locked; see tenure doctor for who it is"),
+        ("SQLITE_CORRUPT", "corrupt", f"{path} is damaged; keep it, and bring back a backup with tenure restore"),
+        ("SQLITE_NOTADB", "corrupt", f"{path} is not a database or is damaged; keep it, and bring back a backup with tenure restore"),
+        ("SQLITE_CANTOPEN", "unreadable", f"{path} cannot be opened; check that it and its directory belong to you"),
+        ("SQLITE_READONLY", "unreadable", f"{path} cannot be written; check that it and its directory belong to you"),
+        ("SQLITE_PERM", "unreadable", f"{path} cannot be opened; check that it and its directory belong to you"),
+        ("SQLITE_AUTH", "unreadable", f"{path} cannot be opened; check that it and its directory belong to you"),
+        ("SQLITE_IOERR", "io_error", f"the disk that holds {path} reports an error ({name}); see the kernel's log"),
+    )
+    for prefix, code, why in table:
+        if name.startswith(prefix):
+            return code, why
+    raise error
+
+
+def run_script(connection: Any, statements: list[str]) -> None:
+    """Run statements in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in statements:
+        connection.execute(statement)
+    connection.execute("COMMIT")

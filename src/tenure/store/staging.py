@@ -1,0 +1,246 @@
+"""What accepted decisions will write, collected so that it goes to the database set by set.
+
+Ids are taken while staging, rows are written by `Staged.write`: capacity first (guarded, counted), then elements, attempts,
+allocations, devices, jobs, templates, events. If a guard touches fewer rows than it should, `Overcommitted` is raised and the caller
+takes the savepoint back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tenure.model.allocation import Placement
+from tenure.model.amounts import RESOURCES
+from tenure.model.lifecycle import AllocationState, JobState
+from tenure.model.observations import Launch
+from tenure.model.plan import ClaimRequest, Evict, Start
+from tenure.model.shape import Shape
+from tenure.store import arrays
+from tenure.store.launches import launch_of, log_paths
+from tenure.store.rows import JobRow
+from tenure.store.schema import allocation, allocation_device, attempt, claim, job
+from tenure.store.sql import Statement, const, insert, param
+from tenure.store.statements import TAKE_CAPACITY, TAKE_DEVICE
+from tenure.store.tx import Transaction, to_json
+
+INSERT_ATTEMPT = insert(attempt, "id", "job_id", "number", "fence", "tasks", "limit_ms", "committed_ms")
+INSERT_ALLOCATION = insert(
+    allocation,
+    "attempt_id",
+    "task",
+    "id",
+    "job_id",
+    "node_id",
+    "cpu_milli",
+    "memory_bytes",
+    "storage_bytes",
+    "bandwidth_bps",
+    "devices",
+    "state",
+    "fence",
+    "stdout",
+    "stderr",
+)
+INSERT_SHARE = insert(allocation_device, "attempt_id", "task", "device_id", "milli", "memory_bytes")
+START_JOB = Statement(
+    job.update()
+    .ordered_values(
+        (job.c.state, const("starting")),
+        (job.c.attempts, job.c.attempts + const(1)),
+        (job.c.attempt_id, param("attempt")),
+    )
+    .where(job.c.id == param("id"), job.c.state == const("pending"), job.c.attempt_id == const(0)),
+    "attempt",
+    "id",
+)
+STOP_ATTEMPT = Statement(
+    attempt.update()
+    .ordered_values(
+        (attempt.c.stop_reason, param("reason")),
+        (attempt.c.stop_why, param("why")),
+        (attempt.c.stop_at_ms, param("at")),
+        (attempt.c.signal, const("stop")),
+    )
+    .where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None)),
+    "reason",
+    "why",
+    "at",
+    "id",
+)
+INSERT_CLAIM = insert(claim, "id", "job_id", "placements", "deadline_ms")
+
+
+class Overcommitted(Exception):
+    """A guarded update found less room, or another state, than verification had seen. ``subject`` is the node, device or job."""
+
+    def __init__(self, subject: int) -> None:
+        super().__init__(subject)
+        self.subject = subject
+
+
+class _Template:
+    """An array whose elements are being started: what will be written of it."""
+
+    __slots__ = ("live", "row", "taken", "touched")
+
+    def __init__(self, row: JobRow, touched: tuple[int, ...]) -> None:
+        self.row = row
+        self.touched = touched
+        self.taken: list[int] = []
+        self.live = 0
+
+
+class Staged:
+    """The rows to be written for accepted decisions. ``rows`` are the locked jobs, templates included."""
+
+    def __init__(self, tx: Transaction, rows: Mapping[int, JobRow]) -> None:
+        self._tx = tx
+        self.rows = rows
+        self.launches: list[Launch] = []
+        self._capacity: dict[tuple[int, str], int] = {}
+        self._devices: dict[int, tuple[int, int]] = {}
+        self._templates: dict[int, _Template] = {}
+        self._elements: list[tuple[object, ...]] = []
+        self._attempts: list[tuple[object, ...]] = []
+        self._allocations: list[tuple[object, ...]] = []
+        self._shares: list[tuple[object, ...]] = []
+        self._jobs: list[tuple[int, int]] = []
+        self._stops: list[tuple[str, str, int, int]] = []
+        self._claims: list[tuple[int, int, str, int]] = []
+        self._events: list[tuple[str, int, int, str]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was staged."""
+        return not self._attempts and not self._stops and not self._claims
+
+    def room(self, row: JobRow) -> int:
+        """How many more elements of the array that a job is (or belongs to) may start; plenty for a plain job."""
+        array = row.id if row.is_array else row.array_id
+        if array is None:
+            return row.room
+        staged = self._templates.get(array)
+        return max(0, self.rows[array].room - (staged.live if staged else 0))
+
+    def is_free(self, row: JobRow, position: int) -> bool:
+        """Whether a start may name this position: -1 for what is not an array, else one that is not a row yet."""
+        if not row.is_array:
+            return position == -1
+        template = self._template(row)
+        return row.array_next <= position < row.array_size and position not in template.touched and position not in template.taken
+
+    def _template(self, row: JobRow) -> _Template:
+        found = self._templates.get(row.id)
+        if found is None:
+            found = self._templates[row.id] = _Template(row, arrays.touched_of(self._tx.link, [row]).get(row.id, ()))
+        return found
+
+    def start(self, start: Start, shape: Shape) -> JobRow:
+        """Stage one start; the row of the job that starts (an array's element: as it will be inserted)."""
+        tx = self._tx
+        row = self.rows[start.job_id]
+        attempt_id = tx.next_attempt()
+        number = row.attempts + 1
+        if row.is_array:
+            template = self._template(row)
+            template.taken.append(start.position)
+            template.live += 1
+            job_id = tx.next_job()
+            index = arrays.index_at(row.array_ranges, start.position)
+            self._elements.append(arrays.element_values(row, job_id, start.position, JobState.STARTING.value, attempt_id))
+            row = row._replace(id=job_id, array_id=row.id, array_index=index, array_position=start.position, array_size=0)
+            number = 1
+        else:
+            if row.array_id:
+                self._template(self.rows[row.array_id]).live += 1
+            self._jobs.append((attempt_id, row.id))
+        self._attempts.append((attempt_id, row.id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms))
+        peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
+        for placement, node in zip(start.placements, peers, strict=True):
+            self._place(row, shape, attempt_id, number, placement, node, peers)
+        self._events.append(
+            ("job.starting", row.id, row.project_id, f'{{"attempt":{attempt_id},"nodes":{to_json(sorted(set(peers)))}}}')
+        )
+        return row
+
+    def _place(
+        self, row: JobRow, shape: Shape, attempt_id: int, number: int, placement: Placement, node: str, peers: tuple[str, ...]
+    ) -> None:
+        tx = self._tx
+        amounts = shape.amounts.as_tuple()
+        for resource, amount in zip(RESOURCES, amounts, strict=True):
+            if amount:
+                key = (placement.node_id, resource)
+                self._capacity[key] = self._capacity.get(key, 0) + amount
+        for share in placement.devices:
+            milli, memory = self._devices.get(share.device_id, (0, 0))
+            self._devices[share.device_id] = (milli + share.milli, memory + share.memory_bytes)
+            self._shares.append((attempt_id, placement.task, share.device_id, share.milli, share.memory_bytes))
+        spec = tx.names.spec(tx.link, row.spec_id)
+        paths = log_paths(tx.settings.log_dir, row, spec, number, placement.task, shape.tasks)
+        self._allocations.append(
+            (
+                attempt_id,
+                placement.task,
+                tx.next_allocation(),
+                row.id,
+                placement.node_id,
+                *amounts,
+                len(placement.devices),
+                AllocationState.LAUNCHING.value,
+                tx.leader_epoch,
+                *paths,
+            )
+        )
+        self.launches.append(
+            launch_of(tx, row, shape, attempt_id, number, placement.task, node, peers, placement.devices, row.limit_ms, paths)
+        )
+
+    def evict(self, evict: Evict) -> None:
+        """Stage the stop of an attempt in favour of another job."""
+        row = self.rows[evict.job_id]
+        why = evict.why or f"it makes room for job {evict.beneficiary}"
+        self._stops.append(("preempted", why, self._tx.now_ms, evict.attempt_id))
+        self._events.append(
+            ("job.stopping", row.id, row.project_id, to_json({"reason": "preempted", "for": evict.beneficiary, "why": why}))
+        )
+
+    def claim(self, claim: ClaimRequest) -> None:
+        """Stage a promise of capacity."""
+        self._claims.append((self._tx.next_allocation(), claim.job_id, to_json(claim.placements), claim.deadline_ms))
+        self._events.append(("claim.changed", claim.job_id, 0, "{}"))
+
+    def write(self, tx: Transaction) -> None:
+        """Write everything. Raises `Overcommitted` when a guard did not touch every row it should."""
+        self._write_use(tx)
+        link = tx.link
+        link.write_many(arrays.INSERT_ELEMENT, self._elements)
+        link.write_many(INSERT_ATTEMPT, self._attempts)
+        link.write_many(INSERT_ALLOCATION, self._allocations)
+        link.write_many(INSERT_SHARE, self._shares)
+        if link.write_many(START_JOB, self._jobs) != len(self._jobs):
+            raise Overcommitted(self._jobs[0][1])
+        if link.write_many(STOP_ATTEMPT, self._stops) != len(self._stops):
+            raise Overcommitted(self._stops[0][3])
+        link.write_many(INSERT_CLAIM, self._claims)
+        for template in self._templates.values():
+            if template.live:
+                link.write(arrays.WRITE_TEMPLATE, *_template_values(template, tx.now_ms))
+        for kind, job_id, project_id, data in self._events:
+            tx.emit(kind, job_id, project_id, data)
+
+    def _write_use(self, tx: Transaction) -> None:
+        taken = [(amount, node_id, resource, amount) for (node_id, resource), amount in sorted(self._capacity.items())]
+        if taken and tx.link.write_many(TAKE_CAPACITY, taken) != len(taken):
+            raise Overcommitted(taken[0][1])
+        shares = [(milli, memory, number, milli, memory) for number, (milli, memory) in sorted(self._devices.items())]
+        if shares and tx.link.write_many(TAKE_DEVICE, shares) != len(shares):
+            raise Overcommitted(shares[0][2])
+
+
+def _template_values(template: _Template, now_ms: int) -> tuple[object, ...]:
+    row = template.row
+    left = row.array_left - len(template.taken)
+    following = arrays.next_after(row, template.taken, template.touched)
+    state = JobState.RUNNING.value if left == 0 else row.state
+    return (state, row.started_ms or now_ms, row.ended_ms, following, left, row.array_dropped, template.live, 0, 0, 0, 0, 0, row.id)

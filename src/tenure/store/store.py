@@ -1,0 +1,212 @@
+"""The store over one database: transactions, groups, and the calls of the port, each delegated to the module of its concept.
+
+All calls belong to one thread at a time (a lock makes a mistake wait instead of corrupt). Outside a group every writing call is a
+transaction of its own, durable when it returns. Inside one they share a transaction: if any of them raises, none took effect.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tenure.model.commands import Answer, Command
+from tenure.model.observations import NodeFound, Observation
+from tenure.model.outcomes import Commands, Committed, Event, Recorded, Violation
+from tenure.model.plan import Plan
+from tenure.model.snapshot import Changes, Snapshot
+from tenure.store import alive, leader
+from tenure.store.apply import apply
+from tenure.store.commit import commit
+from tenure.store.database import Database
+from tenure.store.holds import KnownHolds
+from tenure.store.intern import Names
+from tenure.store.nodes import define_nodes
+from tenure.store.record import Recording
+from tenure.store.settings import StoreSettings
+from tenure.store.snapshot import read_changes, read_snapshot
+from tenure.store.sql import Link
+from tenure.store.stream import read_events
+from tenure.store.tx import Transaction
+
+
+class SqlStore:
+    """The `Store` port over a `Database`. The methods' contracts stand at the port."""
+
+    def __init__(self, database: Database, settings: StoreSettings) -> None:
+        self.database = database
+        self.settings = settings
+        self._names = Names()
+        self._holds = KnownHolds()
+        self._lock = threading.RLock()
+        self._tx: Transaction | None = None
+        self._grouped = False
+        self._doomed: BaseException | None = None
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """See the port. Groups do not nest: an inner one belongs to the outer."""
+        with self._lock:
+            if self._grouped:
+                yield
+                return
+            self._grouped = True
+            try:
+                yield
+                if self._doomed is not None:
+                    raise self._doomed
+                self._finish()
+            except BaseException:
+                self._undo()
+                raise
+            finally:
+                self._grouped = False
+                self._doomed = None
+
+    @contextmanager
+    def _write(self, now_ms: int) -> Iterator[Transaction]:
+        """The running transaction, or a new one that ends with the call."""
+        with self._lock:
+            try:
+                if self._doomed is not None:
+                    raise self._doomed
+                tx = self._tx or self._begin(now_ms)
+                tx.now_ms = now_ms
+                with self.database.translated():
+                    yield tx
+                if not self._grouped:
+                    self._finish()
+            except BaseException as error:
+                if self._grouped:
+                    self._doomed = error
+                else:
+                    self._undo()
+                raise
+
+    def _begin(self, now_ms: int) -> Transaction:
+        self.database.begin()
+        with self.database.translated():
+            self._tx = Transaction(self.database.link, self._names, self.settings, now_ms)
+        return self._tx
+
+    def _finish(self) -> None:
+        tx = self._tx
+        if tx is None:
+            return
+        with self.database.translated():
+            tx.write_counters()
+        self.database.commit()
+        self._tx = None
+
+    def _undo(self) -> None:
+        self._tx = None
+        self._names.forget()
+        self._holds.forget()
+        self.database.rollback()
+
+    @contextmanager
+    def _read(self) -> Iterator[Link]:
+        """A consistent read; inside a group it sees what the group has written so far."""
+        with self._lock:
+            if self._tx is not None:
+                with self.database.translated():
+                    self._tx.write_counters()
+                    yield self._tx.link
+                return
+            self.database.begin_read()
+            try:
+                with self.database.translated():
+                    yield self.database.link
+            finally:
+                self.database.rollback()
+
+    def apply(self, commands: Sequence[Command], now_ms: int) -> list[Answer]:
+        """See the port."""
+        if not commands:
+            return []
+        with self._write(now_ms) as tx:
+            return apply(tx, commands)
+
+    def snapshot(self, now_ms: int) -> Snapshot:
+        """See the port."""
+        with self._read() as link:
+            return read_snapshot(link, self._names, self.settings, now_ms)
+
+    def changes(self, since: int, now_ms: int) -> Changes | None:
+        """See the port."""
+        with self._read() as link:
+            return read_changes(link, self._names, self.settings, since, now_ms)
+
+    def commit(self, plan: Plan, epoch: int, now_ms: int) -> Committed:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            tx.require_epoch(epoch)
+            rejections, launches = commit(tx, plan)
+            self._holds.write(tx, plan)
+            return Committed(tx.event_seq, rejections, tuple(launches))
+
+    def record(self, observations: Sequence[Observation], epoch: int, now_ms: int) -> Recorded:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            tx.require_epoch(epoch)
+            return self._record(tx, observations)
+
+    def missing(self, keys: Sequence[tuple[int, int]], epoch: int, now_ms: int) -> Recorded:
+        """See the port. A task whose launch nobody confirmed is not missing: `claim_commands` sends it again."""
+        with self._write(now_ms) as tx:
+            tx.require_epoch(epoch)
+            observations, ignored = alive.ends_of_missing(tx, keys)
+            recorded = self._record(tx, observations)
+            return Recorded(recorded.revision, recorded.changes, recorded.stops, recorded.ignored + ignored)
+
+    @staticmethod
+    def _record(tx: Transaction, observations: Sequence[Observation]) -> Recorded:
+        recording = Recording(tx, observations)
+        recording.run()
+        return Recorded(tx.event_seq, tuple(recording.changes), tuple(recording.stops), recording.ignored)
+
+    def claim_commands(self, epoch: int, now_ms: int) -> Commands:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            tx.require_epoch(epoch)
+            return alive.claim_commands(tx)
+
+    def live_tasks(self) -> list[tuple[int, int]]:
+        """See the port."""
+        with self._read() as link:
+            return alive.live_tasks(link)
+
+    def define_nodes(self, executor: str, nodes: Sequence[NodeFound], now_ms: int) -> int:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            define_nodes(tx, executor, nodes)
+            return tx.event_seq
+
+    def elect(self, holder: str, lease_ms: int, now_ms: int) -> int | None:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            return leader.elect(tx, holder, lease_ms)
+
+    def events(self, after: int, limit: int, job_id: int = 0) -> tuple[list[Event], bool]:
+        """See the port."""
+        with self._read() as link:
+            return read_events(link, after, limit, job_id)
+
+    def retain(self, now_ms: int) -> int:
+        """See the port."""
+        from tenure.store.retention import retain
+
+        with self._write(now_ms) as tx:
+            return retain(tx)
+
+    def check(self) -> list[Violation]:
+        """See the port."""
+        from tenure.store.check import check
+
+        with self._read() as link:
+            return check(link)
+
+    def close(self) -> None:
+        """See the port."""
+        with self._lock:
+            self.database.close()

@@ -1,0 +1,49 @@
+"""The event stream, read by cursor."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from tenure.model.outcomes import Event
+from tenure.store.schema import event, meta, project
+from tenure.store.sql import Link, Statement, const, param
+
+_COLUMNS = (
+    event.c.cursor,
+    event.c.kind,
+    event.c.job_id,
+    func.coalesce(project.c.name, const("")),
+    event.c.at_ms,
+    event.c.data,
+    event.c.version,
+)
+_FROM = event.outerjoin(project, project.c.id == event.c.project_id)
+EVENTS = Statement(
+    select(*_COLUMNS)
+    .select_from(_FROM)
+    .where(event.c.cursor > param("after"))
+    .order_by(event.c.cursor)
+    .limit(param("limit"))
+    .offset(const(0)),
+    "after",
+    "limit",
+)
+EVENTS_OF_JOB = Statement(
+    select(*_COLUMNS)
+    .select_from(_FROM)
+    .where(event.c.job_id == param("job"), event.c.cursor > param("after"))
+    .order_by(event.c.cursor)
+    .limit(param("limit"))
+    .offset(const(0)),
+    "job",
+    "after",
+    "limit",
+)
+READ_FLOOR = Statement(select(meta.c.event_floor).where(meta.c.id == const(1)))
+
+
+def read_events(link: Link, after: int, limit: int, job_id: int = 0) -> tuple[list[Event], bool]:
+    """Events with a greater cursor, and whether ``after`` is older than what is retained."""
+    floor = (link.row(READ_FLOOR) or (0,))[0]
+    rows = link.rows(EVENTS_OF_JOB, job_id, after, limit) if job_id else link.rows(EVENTS, after, limit)
+    return [Event(*row) for row in rows], after < floor

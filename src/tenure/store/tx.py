@@ -1,0 +1,154 @@
+"""One write transaction: counters read under the writer's lock, events collected, everything written at the end.
+
+Why: an event's cursor must be dense and in commit order, so it is taken while the lock is held and from the row that every writer
+locks first. Invariant: ``event_seq`` after `write_counters` is the cursor of the last event in the table, and is the store's revision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from tenure.ports import StaleEpoch
+from tenure.store.intern import Names
+from tenure.store.schema import event, meta
+from tenure.store.settings import StoreSettings
+from tenure.store.sql import Link, Row, Statement, const, insert, param
+
+_COUNTERS = select(
+    meta.c.job_seq,
+    meta.c.attempt_seq,
+    meta.c.allocation_seq,
+    meta.c.event_seq,
+    meta.c.event_floor,
+    meta.c.leader_epoch,
+).where(meta.c.id == const(1))
+LOCK_META = Statement(_COUNTERS.with_for_update())
+READ_REVISION = Statement(select(meta.c.event_seq, meta.c.event_floor).where(meta.c.id == const(1)))
+WRITE_META = Statement(
+    meta.update()
+    .ordered_values(
+        (meta.c.job_seq, param("job")),
+        (meta.c.attempt_seq, param("attempt")),
+        (meta.c.allocation_seq, param("allocation")),
+        (meta.c.event_seq, param("event")),
+    )
+    .where(meta.c.id == const(1)),
+    "job",
+    "attempt",
+    "allocation",
+    "event",
+)
+INSERT_EVENT = insert(event, "cursor", "kind", "job_id", "project_id", "at_ms", "data")
+
+_encode = msgspec.json.Encoder().encode
+
+
+def to_json(value: Any) -> str:
+    """JSON text of plain data."""
+    return _encode(value).decode()
+
+
+class Point:
+    """A savepoint: what was written after it can be taken back without ending the transaction."""
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def __enter__(self) -> Point:
+        self._link.cursor.execute("SAVEPOINT tenure_point")
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if failure[0] is None:
+            self._link.cursor.execute("RELEASE SAVEPOINT tenure_point")
+
+    def rollback(self) -> None:
+        """Take back what was written since."""
+        self._link.cursor.execute("ROLLBACK TO SAVEPOINT tenure_point")
+
+
+class Transaction:
+    """What the parts of the store write through. ``now_ms`` is the time of the call being carried out."""
+
+    __slots__ = (
+        "_events",
+        "_read",
+        "allocation_seq",
+        "attempt_seq",
+        "event_floor",
+        "event_seq",
+        "job_seq",
+        "leader_epoch",
+        "link",
+        "names",
+        "now_ms",
+        "settings",
+    )
+
+    def __init__(self, link: Link, names: Names, settings: StoreSettings, now_ms: int) -> None:
+        row: Row | None = link.row(LOCK_META)
+        if row is None:
+            raise RuntimeError("the store has no meta row; restore a backup")
+        self.link = link
+        self.names = names
+        self.settings = settings
+        self.now_ms = now_ms
+        self._read = row[:4]
+        self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, self.event_floor, self.leader_epoch = row
+        self._events: list[tuple[int, str, int, int, int, str]] = []
+
+    def require_epoch(self, epoch: int) -> None:
+        """Raise `StaleEpoch` unless ``epoch`` is the present leader's."""
+        if epoch != self.leader_epoch:
+            raise StaleEpoch(f"epoch {epoch} is not the leader's, which is {self.leader_epoch}")
+
+    def emit(self, kind: str, job_id: int = 0, project_id: int = 0, data: str = "{}") -> int:
+        """Add an event; its cursor."""
+        self.event_seq += 1
+        self._events.append((self.event_seq, kind, job_id, project_id, self.now_ms, data))
+        return self.event_seq
+
+    def next_job(self) -> int:
+        """A new job id."""
+        self.job_seq += 1
+        return self.job_seq
+
+    def next_attempt(self) -> int:
+        """A new attempt id."""
+        self.attempt_seq += 1
+        return self.attempt_seq
+
+    def next_allocation(self) -> int:
+        """A new allocation id."""
+        self.allocation_seq += 1
+        return self.allocation_seq
+
+    def savepoint(self) -> Point:
+        """A point to which what follows can be taken back."""
+        return Point(self.link)
+
+    def mark(self) -> tuple[int, int, int, int, int]:
+        """Where the counters stand, for `rewind`."""
+        return (self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, len(self._events))
+
+    def rewind(self, mark: tuple[int, int, int, int, int]) -> None:
+        """Set the counters back and forget the events since; the rows are taken back by a savepoint."""
+        self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, kept = mark
+        del self._events[kept:]
+
+    def write_counters(self) -> bool:
+        """Write the events collected so far and the counters, so that a read inside the transaction sees them; whether they moved."""
+        if self._events:
+            self.link.write_many(INSERT_EVENT, self._events)
+            self._events = []
+        now = (self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq)
+        if now == self._read:
+            return False
+        self.link.write(WRITE_META, *now)
+        self._read = now
+        return True

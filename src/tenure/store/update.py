@@ -1,0 +1,92 @@
+"""Changing a job after its submission: everything of a waiting one, little of a running one, nothing of an ended one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenure.model.commands import Answer, Applied, Refused, UpdateJob
+from tenure.model.lifecycle import ENDED_STATES
+from tenure.store import arrays
+from tenure.store.rows import JobRow, read_jobs
+from tenure.store.schema import attempt, job
+from tenure.store.sql import Statement, param
+from tenure.store.tx import Transaction, to_json
+from tenure.wire.ids import format_id
+
+_CHANGEABLE = ("name", "shape_id", "queue_id", "priority", "limit_ms", "deadline_ms", "retries", "array_cap")
+WRITE_JOB = Statement(
+    job.update().ordered_values(*((job.c[name], param(name)) for name in _CHANGEABLE)).where(job.c.id == param("id")),
+    *_CHANGEABLE,
+    "id",
+)
+LIMIT_ATTEMPT = Statement(
+    attempt.update().values(limit_ms=param("limit")).where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None)), "limit", "id"
+)
+_ENDED = frozenset(state.value for state in ENDED_STATES)
+_WHILE_RUNNING = frozenset({"name", "priority", "limit_ms"})
+
+
+def update(tx: Transaction, command: UpdateJob, row: JobRow) -> Answer:
+    """Change a job, or an array with all of its elements that have not ended."""
+    name = format_id(row.id, row.array_id or 0, row.array_index)
+    wanted = _wanted(tx, command)
+    if isinstance(wanted, Refused):
+        return wanted
+    if not wanted:
+        return Applied(row.id, tx.event_seq, note="nothing changes")
+    if row.state in _ENDED:
+        return Refused("ended", f"job {name} has ended; requeue runs it again")
+    if "array_cap" in wanted and not row.is_array:
+        return Refused("not_an_array", f"job {name} is not an array; it has no cap")
+    rows = [row]
+    if row.is_array:
+        ids = [number for (number,) in tx.link.rows(arrays.OPEN_ELEMENTS, row.id)]
+        found = read_jobs(tx.link, ids)
+        rows += [found[number] for number in ids]
+    refused = [_refusal(one, wanted) for one in rows]
+    if all(refused):
+        return refused[0] or Applied(row.id)
+    for one, refusal in zip(rows, refused, strict=True):
+        if refusal is None:
+            _write(tx, one, wanted)
+    return Applied(row.id, tx.event_seq, note="" if not any(refused) else "elements that run keep what they have")
+
+
+def _wanted(tx: Transaction, command: UpdateJob) -> dict[str, Any] | Refused:
+    """The columns to change, or why they cannot be."""
+    wanted: dict[str, Any] = {
+        key: getattr(command, key)
+        for key in ("name", "priority", "limit_ms", "deadline_ms", "array_cap", "retries")
+        if getattr(command, key) is not None
+    }
+    if "priority" in wanted and not 1 <= wanted["priority"] <= 10:
+        return Refused("malformed", f"priority {wanted['priority']} is not on the scale; write 1 (low) to 10 (critical)")
+    if min((wanted.get(key, 0) for key in ("limit_ms", "deadline_ms", "retries")), default=0) < 0 or wanted.get("array_cap", 1) < 1:
+        return Refused("malformed", "a limit, a deadline and a count of retries are not negative, and a cap is at least 1")
+    queues = tx.names.queues(tx.link)
+    if command.queue is not None:
+        found = queues.get(command.queue)
+        if found is None:
+            return Refused("not_found", f"there is no queue {command.queue!r}; see tenure queue")
+        wanted["queue_id"] = found.id
+    if command.shape is not None:
+        wanted["shape_id"] = tx.names.shape_id(tx.link, command.shape)
+    return wanted
+
+
+def _refusal(row: JobRow, wanted: dict[str, Any]) -> Refused | None:
+    waits = row.state in ("held", "pending")
+    late = sorted(wanted.keys() - _WHILE_RUNNING - ({"array_cap"} if row.is_array else set()))
+    if waits or not late:
+        return None
+    name = format_id(row.id, row.array_id or 0, row.array_index)
+    return Refused("not_waiting", f"job {name} is {row.state}; only its name, priority and time limit can change now")
+
+
+def _write(tx: Transaction, row: JobRow, wanted: dict[str, Any]) -> None:
+    changes = {key: value for key, value in wanted.items() if key != "array_cap" or row.is_array}
+    values = [changes.get(key, getattr(row, key)) for key in _CHANGEABLE]
+    tx.link.write(WRITE_JOB, *values, row.id)
+    if row.attempt_id and "limit_ms" in changes:
+        tx.link.write(LIMIT_ATTEMPT, changes["limit_ms"], row.attempt_id)
+    tx.emit("job.updated", row.id, row.project_id, to_json({"changed": sorted(changes)}))

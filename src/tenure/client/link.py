@@ -119,6 +119,11 @@ class Link:
         raise DaemonUnreachable("unreachable", f"no daemon answers on {self.socket_path}: {error}", "run: tenure up") from error
 
 
+def lost(error: http.Broken) -> DaemonUnreachable:
+    """The error for a stream that was cut and cannot be resumed."""
+    return DaemonUnreachable("unreachable", f"the connection to the daemon was lost: {error}", "run it again")
+
+
 def _refusal(head: http.Head, payload: bytes) -> TenureError:
     try:
         error = decoder(dto.ErrorReply).decode(payload)

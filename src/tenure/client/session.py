@@ -17,11 +17,12 @@ import msgspec
 
 from tenure.client import http
 from tenure.client.errors import TenureError, error_of
-from tenure.client.link import Link, decoder, path_of, quote
+from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.requests import Which, build_request, selection
 from tenure.wire import dto
 
 WAIT_SLICE_MS = 30_000
+_CUTS = 3
 
 
 class _Many(msgspec.Struct):
@@ -107,10 +108,10 @@ class Client:
                     position += len(piece)
                     failures = 0
                     yield piece
-            except http.Broken:
+            except http.Broken as error:
                 failures += 1
-                if failures > 3:
-                    raise
+                if failures > _CUTS:
+                    raise lost(error) from error
             else:
                 return
             finally:
@@ -120,16 +121,19 @@ class Client:
         """Events after the cursor ``after`` (-1: from now on), in order. With ``follow`` it goes on for ever and outlives a restart of
         the daemon. Kind ``reset`` means that events are missing: read the present state anew."""
         decode = decoder(dto.EventView).decode
+        failures = 0
         while True:
             _, pieces, close = self._link.stream(path_of("/v1/events", after=after, limit=limit, job=job, follow=follow))
             try:
                 for line in _lines(pieces):
                     event = decode(line)
                     after = event.cursor
+                    failures = 0
                     yield event
-            except http.Broken:
-                if not follow:
-                    raise
+            except http.Broken as error:
+                failures += 1
+                if not follow or failures > _CUTS:
+                    raise lost(error) from error
             else:
                 return
             finally:

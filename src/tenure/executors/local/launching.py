@@ -64,7 +64,7 @@ class Composer:
         self._limits = limits
         self._unlocked = unlocked
         self._templates: dict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = {}  # oldest first, as the supervisor drops them
-        self._recent: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
+        self._seen: dict[int, tuple[dict[str, str], frozenset[tuple[str, str]]]] = {}
         self._names = 0
 
     def messages(self, batch: Sequence[Launch], next_id: Callable[[], int]) -> Iterator[tuple[int, Message]]:
@@ -94,7 +94,7 @@ class Composer:
     def forget(self) -> None:
         """The other side knows no templates (any more)."""
         self._templates.clear()
-        self._recent.clear()
+        self._seen.clear()
 
     def _message(self, number: int, templates: list[bytes], tasks: list[bytes], members: list[Launch]) -> tuple[int, Message]:
         line = b'{"op":"launch","id":%d,"fence":%d,"templates":{%s},"tasks":[%s]}\n' % (
@@ -106,9 +106,13 @@ class Composer:
         return number, Message(line, members)
 
     def _key(self, launch: Launch) -> tuple[Any, ...]:
-        """What a template depends on. Comparing environments is dear, so it is done once per spec object."""
+        """What a template depends on."""
         spec = launch.spec
-        rest = (
+        return (
+            self._contents(spec.env),
+            spec.cwd,
+            spec.umask,
+            spec.submit_dir,
             launch.node,
             launch.name,
             launch.amounts,
@@ -120,15 +124,17 @@ class Composer:
             launch.grace_ms,
             launch.peers,
         )
-        recent = (id(spec), rest)
-        known = self._recent.get(recent)
+
+    def _contents(self, env: dict[str, str]) -> frozenset[tuple[str, str]]:
+        """An environment as a key. Dear, so done once per dict; those of one submitter are mostly the same one."""
+        known = self._seen.get(id(env))
         if known is not None:
             return known[1]
-        key = (frozenset(spec.env.items()), spec.cwd, spec.umask, spec.submit_dir, rest)
-        if len(self._recent) >= TEMPLATES_KEPT * 4:
-            self._recent.clear()
-        self._recent[recent] = (spec, key)  # the spec is kept alive, so that its id stays its own
-        return key
+        if len(self._seen) >= TEMPLATES_KEPT:
+            self._seen.clear()
+        contents = frozenset(env.items())
+        self._seen[id(env)] = (env, contents)  # kept alive, so that no other dict gets its id
+        return contents
 
     def _interned(self, key: tuple[Any, ...], launch: Launch) -> tuple[tuple[str, tuple[str, ...]], bytes]:
         while len(self._templates) >= TEMPLATES_KEPT:

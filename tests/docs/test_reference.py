@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from tenure import config
+from tenure.executors.local.launching import OWN_NAMES
 from tenure.model.lifecycle import ENDED_STATES, JOB_TRANSITIONS, JobState
 from tenure.model.observations import EndReason
 from tenure.model.reasons import REASON_CODES, Reason
@@ -97,3 +98,17 @@ def test_every_route_is_listed() -> None:
     routes = {f"{verb.upper()} /v1{path}" for verb, path in re.findall(r'@router\.(get|post|put|delete)\("([^"]+)"', source)}
     listed = {word for row in rows(page("protocol")) for word in words(row[0]) if word.startswith(("GET", "POST", "PUT", "DELETE"))}
     assert listed == routes
+
+
+def test_every_variable_of_a_job_is_listed() -> None:
+    listed = set(words(page("environment-variables")))
+    assert not set(OWN_NAMES) - listed
+
+
+def test_every_error_code_is_listed() -> None:
+    folders = [ROOT / "src/tenure" / folder for folder in ("api", "control", "store")]
+    source = "".join(path.read_text() for folder in folders for path in sorted(folder.rglob("*.py")))
+    raised = set(re.findall(r'(?:Refused\(|_refusal\(|StoreUnavailable\(|ErrorReply\(\s*code=)\s*"([a-z_]+)"', source))
+    listed = {word for row in rows(page("protocol")) for word in words(row[0])}
+    assert raised
+    assert not raised - listed

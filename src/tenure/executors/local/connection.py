@@ -10,6 +10,7 @@ import json
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,8 @@ class Connection:
         try:
             self._socket.settimeout(timeout_s)
             self._socket.connect(path)
+            self._socket.settimeout(None)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(timeout_s) + 1, 0))
             self.hello = self.request({"op": "hello", "protocol": list(PROTOCOL)}, timeout_s)
         except BaseException:
             self._socket.close()

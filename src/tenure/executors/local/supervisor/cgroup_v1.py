@@ -10,6 +10,7 @@ Invariant: groups live under the supervisor's own current group of each hierarch
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from .groups import HOT_GROUPS, Files, Group, Unavailable
 
@@ -48,6 +49,12 @@ class V1:
 
     def leave(self) -> None:
         os.write(self._home, b"0")
+
+    def close(self) -> None:
+        for base in (self.memory_base, self.cpu_base):
+            if base is not None:
+                with suppress(OSError):
+                    os.rmdir(base)
 
 
 class GroupV1:
@@ -155,6 +162,14 @@ def detect(own: dict[str, str], tag: str) -> V1:
     if bases["memory"] is None and bases["cpu"] is None:
         raise Unavailable("; ".join(why))
     return V1(bases["memory"], bases["cpu"])
+
+
+def freezer(own: dict[str, str], tag: str) -> str | None:
+    """Our folder in the freezer hierarchy, if there is one that we may use."""
+    try:
+        return _tried(own["freezer"], tag)
+    except (KeyError, OSError):
+        return None
 
 
 def _tried(directory: str, tag: str) -> str:

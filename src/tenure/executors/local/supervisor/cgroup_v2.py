@@ -40,6 +40,9 @@ class V2:
     def leave(self) -> None:
         os.write(self._home, b"0")
 
+    def close(self) -> None:
+        """The supervisor stands in the subtree itself, so it stays."""
+
 
 class GroupV2:
     """One task's group. See `groups.Group`."""

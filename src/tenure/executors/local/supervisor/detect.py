@@ -15,11 +15,12 @@ from .groups import Kind, Pool, Unavailable
 class Setup:
     """What the machine lets us enforce; `pool` is None without groups."""
 
-    def __init__(self, kind: Kind | None, why: str) -> None:
+    def __init__(self, kind: Kind | None, why: str, freezer: str | None = None) -> None:
         self.pool = None if kind is None else Pool(kind)
         self.mode = "off" if kind is None else kind.mode
         self.memory = "enforced" if kind is not None and kind.memory else "sampled"
         self.cpu = "enforced" if kind is not None and kind.cpu else "advisory"
+        self.freezer = freezer  #: our folder in a version 1 freezer
         self.why = why
 
     def described(self) -> dict[str, str]:
@@ -35,7 +36,7 @@ def setup(mode: str, tag: str) -> Setup:
     reasons = []
     try:
         if v1:
-            return Setup(cgroup_v1.detect(v1, tag), "")
+            return Setup(cgroup_v1.detect(v1, tag), "", cgroup_v1.freezer(v1, tag))
     except Unavailable as error:
         reasons.append(f"version 1: {error}")
     try:
@@ -47,7 +48,7 @@ def setup(mode: str, tag: str) -> Setup:
 
 
 def own_directories(proc: str = "/proc/self") -> tuple[dict[str, str], str | None]:
-    """Our own directory per version 1 controller (memory and cpu only), and the one in version 2."""
+    """Our own directory per version 1 controller (memory, cpu, freezer), and the one in version 2."""
     try:
         with open(f"{proc}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             memberships = [line.rstrip("\n").split(":", 2) for line in file]
@@ -63,7 +64,7 @@ def own_directories(proc: str = "/proc/self") -> tuple[dict[str, str], str | Non
             if kind == "cgroup2" and not controllers:
                 v2 = v2 or _below(root, point, path)
             elif kind == "cgroup" and controllers and names & options:
-                for name in ("cpu", "memory"):
+                for name in ("cpu", "memory", "freezer"):
                     if name in names:
                         v1.setdefault(name, _below(root, point, path))
     return v1, v2

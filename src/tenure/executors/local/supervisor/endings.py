@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from resource import RUSAGE_SELF, getrusage, struct_rusage
-from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+from signal import SIGKILL, SIGTERM
 
 from . import clock, records
 from .devices import DeviceLocks
 from .groups import Pool
 from .journal import Journal
+from .pauses import Pauses
 from .records import End
 from .task import Key, Task
 from .timers import KILL, LIMIT, WATCH, Timers
@@ -28,10 +29,11 @@ LONGEST_WATCH_MS = 5_000
 class Endings:
     """Ends tasks and records it."""
 
-    def __init__(self, tree: Tree, journal: Journal, timers: Timers, pool: Pool | None, devices: DeviceLocks) -> None:
+    def __init__(self, tree: Tree, journal: Journal, timers: Timers, pauses: Pauses, pool: Pool | None, devices: DeviceLocks) -> None:
         self._tree = tree
         self._journal = journal
         self._timers = timers
+        self._pauses = pauses
         self._pool = pool
         self._devices = devices
         self._ended: deque[tuple[int, Key]] = deque()
@@ -115,9 +117,9 @@ class Endings:
         now = clock.boot_ms()
         if not task.ending and not task.draining:
             task.ending, task.stop_reason = reason, stop_reason
-        self._note(task, "ending", reason=task.ending, stop_reason=task.stop_reason, kill_at_ms=now + grace_ms)
+        self._journal.note(task, "ending", reason=task.ending, stop_reason=task.stop_reason, kill_at_ms=now + grace_ms)
         if task.frozen:
-            self.resume(task)
+            self._pauses.resume(task)
         if grace_ms:
             self._tree.send(task, SIGTERM)
             self._kill_at(task, now + grace_ms)
@@ -164,33 +166,6 @@ class Endings:
         self.remember(seq, task.key)
         self.forget(task)
 
-    def suspend(self, task: Task) -> None:
-        """Stop every process of it; the time limit stands still meanwhile."""
-        if task.frozen or task.draining:
-            return
-        task.frozen = True
-        if task.deadline_boot_ms:
-            task.remaining_ms = max(task.deadline_boot_ms - clock.boot_ms(), 1)
-            task.deadline_boot_ms = 0
-        self._note(task, "suspended", remaining_ms=task.remaining_ms)
-        self._tree.send_until_stable(task, SIGSTOP)
-
-    def resume(self, task: Task) -> None:
-        """Let it go on."""
-        if not task.frozen:
-            return
-        task.frozen = False
-        if task.remaining_ms:
-            self.limit(task, clock.boot_ms() + task.remaining_ms)
-            task.remaining_ms = 0
-        self._note(task, "resumed", deadline_boot_ms=task.deadline_boot_ms)
-        self._tree.send(task, SIGCONT)
-
-    def limit(self, task: Task, deadline_boot_ms: int) -> None:
-        """It must end by then."""
-        task.deadline_boot_ms = deadline_boot_ms
-        self._timers.add(deadline_boot_ms, LIMIT, task)
-
     def forget(self, task: Task) -> None:
         """Nothing is left: its group and devices are free."""
         task.gone = True
@@ -198,6 +173,8 @@ class Endings:
         self._tree.forget(task)
         if task.devices:
             self._devices.release(task.devices)
+        if task.paused:
+            self._pauses.forget(task)
         if task.group is not None and self._pool is not None:
             self._pool.release(task.group)
             task.group = None
@@ -208,12 +185,6 @@ class Endings:
     def _kill_at(self, task: Task, at_ms: int) -> None:
         task.kill_set = True
         self._timers.add(at_ms, KILL, task)
-
-    def _note(self, task: Task, kind: str, **fields: object) -> None:
-        seq = self._journal.next_seq()
-        line = records.note(seq, kind, attempt=task.attempt, task=task.task, **fields)
-        self._journal.add(line, public=False)
-        task.lines.append((seq, line))
 
     def _end_of(self, task: Task, status: int | None, usage: struct_rusage | None) -> End:
         end = End()

@@ -41,6 +41,9 @@ class Kind(Protocol):
     def leave(self) -> None:
         """Step back to where the supervisor lives."""
 
+    def close(self) -> None:
+        """Remove what was made for all groups, as far as it is empty."""
+
 
 class Group(Protocol):
     """One task's group."""
@@ -200,3 +203,4 @@ class Pool:
         """Remove the groups that nobody uses."""
         while self._free:
             self._free.popleft().remove()
+        self.kind.close()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import records
+from .task import Task
 
 RESERVE_BYTES = 256 << 10
 COMPACT_BYTES = 1 << 20
@@ -35,7 +36,7 @@ class Journal:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self.path = os.path.join(directory, "journal.jsonl")
         self._reserve = os.path.join(directory, "reserve")
-        self._reserved = False
+        self.reserved = False  #: room for ends is kept; without it no task may start
         self._write = write
         self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.size = os.fstat(self._fd).st_size
@@ -60,13 +61,19 @@ class Journal:
         if public:
             self._public.append(line)
 
+    def note(self, task: Task, kind: str, **fields: object) -> None:
+        """Queue a private record about a task."""
+        line = records.note(self.next_seq(), kind, attempt=task.attempt, task=task.task, **fields)
+        self._pending.append(line)
+        task.lines.append((self.seq, line))
+
     def intend(self, lines: bytes) -> None:
         """Write intents now, and whatever was queued before them; they never touch the reserve.
 
         :raises DiskFull: there is no room; nothing of them is in the journal.
         """
         self.flush()
-        if self.blocked or not (self.has_reserve or self._make_reserve()):
+        if self.blocked or not (self.reserved or self._make_reserve()):
             raise DiskFull
         try:
             self._append(lines)
@@ -165,11 +172,6 @@ class Journal:
             self.bad_lines += 1
             self._rest = b"\n"
 
-    @property
-    def has_reserve(self) -> bool:
-        """Whether room for ends is kept; without it no task may start."""
-        return self._reserved
-
     def close(self) -> None:
         """Write what is queued and let go of the file."""
         self.flush()
@@ -220,9 +222,9 @@ class Journal:
             raise
 
     def _put_from_reserve(self) -> None:
-        if self._reserved:
+        if self.reserved:
             os.unlink(self._reserve)
-            self._reserved = False
+            self.reserved = False
         data, self._rest = self._rest, b""
         try:
             self._put(data)
@@ -238,19 +240,19 @@ class Journal:
             self._marks.append((self.seq, self.size))
 
     def _make_reserve(self) -> bool:
-        self._reserved = False
+        self.reserved = False
         try:
             fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 os.posix_fallocate(fd, 0, RESERVE_BYTES)
             finally:
                 os.close(fd)
-            self._reserved = True
+            self.reserved = True
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
             os.unlink(self._reserve)
-        return self._reserved
+        return self.reserved
 
 
 def _all(write: Callable[[int, bytes], int], fd: int, data: bytes) -> None:

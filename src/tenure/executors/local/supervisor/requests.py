@@ -108,9 +108,9 @@ class Requests:
         elif item.action == "kill":
             endings.end(task, "stopped", item.reason, 0)
         elif item.action == "suspend":
-            endings.suspend(task)
+            self._resident.pauses.suspend(task)
         elif item.action == "resume":
-            endings.resume(task)
+            self._resident.pauses.resume(task)
         else:
             self._resident.tree.send(task, item.number)
 

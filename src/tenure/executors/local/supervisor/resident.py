@@ -17,6 +17,7 @@ from .endings import Endings
 from .journal import Journal
 from .kernel import Alarm
 from .loop import Loop
+from .pauses import Pauses
 from .protocol import Refused
 from .requests import Requests
 from .server import Client, Listener
@@ -43,16 +44,17 @@ class Resident:
         self.locks = locks
         self.home_tag = home_tag
         self._alarm = Alarm()
-        self._timers = Timers(self._alarm)
+        self.timers = Timers(self._alarm)
         self._logs = keep
         self._next_logs = 0
         self._ticking_at = 0  #: when the next tick is due; 0: none
         self._listener: Listener | None = None
         self._wakeup: tuple[int, int] | None = None
         kind = setup.pool.kind if setup.pool is not None else None
-        self.endings = Endings(self.tree, journal, self._timers, setup.pool, locks)
+        self.pauses = Pauses(self.tree, journal, self.timers, setup.freezer)
+        self.endings = Endings(self.tree, journal, self.timers, self.pauses, setup.pool, locks)
         spawner = Spawner(home, home_tag, kind)
-        self.starts = Starts(self.tree, journal, spawner, self.endings, setup.pool, locks, self._round)
+        self.starts = Starts(self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self._round)
 
     def listen(self, path: str) -> None:
         """Serve clients at that path."""
@@ -123,11 +125,11 @@ class Resident:
             "launched": self.starts.launched,
             "exits": self.endings.exits,
             "cpu_ms": round((times.user + times.system) * 1000),
-            "timers": len(self._timers),
+            "timers": len(self.timers),
             "journal_bytes": self.journal.size,
             "journal_bad_lines": self.journal.bad_lines,
             "journal_blocked": self.journal.blocked,
-            "reserve": self.journal.has_reserve,
+            "reserve": self.journal.reserved,
             "unacknowledged": len(self.endings.unacknowledged),
             "strays_unclaimed": self.tree.unclaimed,
             "log_bound": {None: "not needed yet", True: "works", False: "not possible on this file system"}[self._logs.supported],
@@ -161,7 +163,7 @@ class Resident:
         if self.journal.blocked:
             every = min(every, FULL_DISK_RETRY_MS)
         self._ticking_at = clock.boot_ms() + every
-        self._timers.add(self._ticking_at, TICK, None)
+        self.timers.add(self._ticking_at, TICK, None)
 
     def _tick(self) -> None:
         self._ticking_at = 0
@@ -176,7 +178,7 @@ class Resident:
 
     def _rang(self, _mask: int) -> None:
         self._alarm.clear()
-        for what, task in self._timers.due(clock.boot_ms()):
+        for what, task in self.timers.due(clock.boot_ms()):
             if task is None:
                 self._tick()
             elif not task.gone:
@@ -210,6 +212,7 @@ class Resident:
             self._listener.close()
         self.loop.close()
         self.journal.close()
+        self.pauses.close()
         if self.setup.pool is not None:
             self.setup.pool.close()
 

@@ -15,6 +15,7 @@ from . import clock, proc, records
 from .records import End
 from .resident import Resident
 from .task import Key, Task
+from .timers import LIMIT
 from .tree import tagged
 
 Record = dict[str, Any]
@@ -185,12 +186,13 @@ def _restore_limits(resident: Resident, task: Task, notes: list[Record]) -> None
         task.deadline_boot_ms = task.started_boot_ms + task.time_limit_ms
     for note in notes:
         if note["kind"] == "suspended":
-            task.frozen, task.remaining_ms, task.deadline_boot_ms = True, _integer(note, "remaining_ms"), 0
+            task.frozen, task.paused, task.deadline_boot_ms = True, True, 0
+            task.remaining_ms = _integer(note, "remaining_ms")
         elif note["kind"] == "resumed":
             task.frozen, task.remaining_ms = False, 0
             task.deadline_boot_ms = _integer(note, "deadline_boot_ms")
     if task.deadline_boot_ms:
-        endings.limit(task, task.deadline_boot_ms)
+        resident.timers.add(task.deadline_boot_ms, LIMIT, task)
     wishes = [note for note in notes if note["kind"] == "ending"]
     if wishes:
         kill_at_ms = min(_integer(note, "kill_at_ms") for note in wishes)

@@ -17,6 +17,7 @@ from .journal import DiskFull, Journal
 from .protocol import Launch
 from .spawn import Rejected, Spawner
 from .task import Key, Task
+from .timers import LIMIT, Timers
 from .tree import Tree
 
 CHUNK = 32
@@ -30,6 +31,7 @@ class Starts:
         tree: Tree,
         journal: Journal,
         spawner: Spawner,
+        timers: Timers,
         endings: Endings,
         pool: Pool | None,
         devices: DeviceLocks,
@@ -38,6 +40,7 @@ class Starts:
         self._tree = tree
         self._journal = journal
         self._spawner = spawner
+        self._timers = timers
         self._endings = endings
         self._pool = pool
         self._devices = devices
@@ -127,7 +130,8 @@ class Starts:
         task.lines.append((seq, line))
         self._journal.add(line)
         if task.time_limit_ms:
-            self._endings.limit(task, task.started_boot_ms + task.time_limit_ms)
+            task.deadline_boot_ms = task.started_boot_ms + task.time_limit_ms
+            self._timers.add(task.deadline_boot_ms, LIMIT, task)
 
     def _end_unconfined(self, task: Task, error: OSError) -> None:
         if error.errno == errno.EBUSY:  # already larger than its limit

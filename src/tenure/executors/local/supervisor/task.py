@@ -38,6 +38,7 @@ class Task:
         "log_files",
         "memory_bytes",
         "oom_before",
+        "paused",
         "peak_bytes",
         "pid",
         "pidfd",
@@ -84,6 +85,7 @@ class Task:
         self.draining = False
         self.gone = False
         self.frozen = False
+        self.paused = False  #: it was frozen at some time
         self.adopted = False  #: it was started by an earlier supervisor, so it is not our child
         self.pidfd = -1
         self.timers = 0

@@ -30,6 +30,7 @@ class Tree:
         self._sessions: dict[int, Task] = {}
         self._strays: dict[int, Task | None] = {}
         self._unclaimed: dict[int, int] = {}  #: strays of nobody known, and how often that was found
+        self._retry = False
         self._own = proc.OwnChildren()
         self._home_tag = home_tag
         self._me = os.getpid()
@@ -62,14 +63,16 @@ class Tree:
     def refresh(self) -> bool:
         """Find strays that appeared; whether there are new ones."""
         data = self._own.read()
-        if data.count(b" ") == len(self.mains) + len(self._strays) and not self._unclaimed:
+        if data.count(b" ") == len(self.mains) + len(self._strays) and not self._retry:
             return False
         new = [pid for pid in map(int, data.split()) if pid not in self.mains and pid not in self._strays]
         for pid in new:
             self._claim(pid)
-        for pid, tries in list(self._unclaimed.items()):
-            if tries < _TRIES and pid not in new:
-                self._claim(pid)
+        if self._retry:  # whoever was in the middle of an exec showed no tag
+            for pid, tries in list(self._unclaimed.items()):
+                if tries < _TRIES and pid not in new:
+                    self._claim(pid)
+        self._retry = any(tries < _TRIES for tries in self._unclaimed.values())
         return bool(new)
 
     def members(self, task: Task) -> list[int]:

@@ -59,6 +59,7 @@ class Devices:
         self._lock = threading.RLock()
         self._found: dict[str, DeviceFound] = {}
         self._looked_at: dict[str, float] = {}
+        self._looked_at_all = 0.0
         self._quarantine: dict[str, str] = {}
         self._culprits: dict[str, tuple[int, ...]] = {}
         self.driver = ""
@@ -72,15 +73,16 @@ class Devices:
         """
         with self._lock:
             wanted = None if uuids is None else list(uuids)
-            if wanted is not None and max_age_ms and self._fresh(wanted, max_age_ms):
-                return {uuid: self._found[uuid] for uuid in wanted if uuid in self._found}
+            if max_age_ms and self._fresh(wanted, max_age_ms):
+                return self._known(wanted)
             reading = self._read(wanted)
+            if wanted is None:
+                self._looked_at_all = time.monotonic()
             locked = locked_devices(self._settings.device_locks, [gpu.uuid for gpu in reading.gpus])
             for gpu in reading.gpus:
                 if self._offered(gpu):
                     self._note(gpu, self._judged(gpu, gpu.uuid in locked))
-            known = sorted(self._found.values(), key=lambda found: (found.index, found.uuid))
-            return {found.uuid: found for found in known if wanted is None or found.uuid in wanted}
+            return self._known(wanted)
 
     def leftovers(self, uuids: Sequence[str]) -> dict[str, str]:
         """What ended tasks of ours still have on these devices, by uuid; a clean one is left out, and its quarantine lifted."""
@@ -111,9 +113,14 @@ class Devices:
         self.driver, self.problem = reading.driver, reading.problem
         return reading
 
-    def _fresh(self, uuids: list[str], max_age_ms: int) -> bool:
+    def _known(self, uuids: list[str] | None) -> dict[str, DeviceFound]:
+        known = sorted(self._found.values(), key=lambda found: (found.index, found.uuid))
+        return {found.uuid: found for found in known if uuids is None or found.uuid in uuids}
+
+    def _fresh(self, uuids: list[str] | None, max_age_ms: int) -> bool:
         oldest = time.monotonic() - max_age_ms / 1000
-        return all(self._looked_at.get(uuid, 0.0) >= oldest for uuid in uuids)
+        looks = [self._looked_at_all] if uuids is None else [self._looked_at.get(uuid, 0.0) for uuid in uuids]
+        return all(look >= oldest for look in looks)
 
     def _offered(self, gpu: Gpu) -> bool:
         wish = self._settings.gpus.strip()

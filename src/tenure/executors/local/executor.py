@@ -17,6 +17,8 @@ from typing import Any
 import msgspec
 
 from tenure.executors.local.devices import Devices
+from tenure.executors.local.diagnose import Facts, Finding, diagnose
+from tenure.executors.local.diagnose import strays as leftover_processes
 from tenure.executors.local.inventory import Inventory
 from tenure.executors.local.launching import Composer
 from tenure.executors.local.link import Link, Reply
@@ -87,7 +89,7 @@ class LocalExecutor:
 
     def capabilities(self) -> Capabilities:
         """What the supervisor enforces here. GPUs are advisory: nothing hinders a process that looks for others."""
-        groups = self.hello().get("cgroups", {})
+        groups = self._hello().get("cgroups", {})
         enforces = {name: str(groups.get(name, "advisory")) for name in ("cpu", "memory")}
         return Capabilities(suspend=True, checkpoint=False, enforces={**enforces, "time": "enforced", "gpu": "advisory"})
 
@@ -155,15 +157,29 @@ class LocalExecutor:
         self._session.close()
         self._devices.close()
 
-    def hello(self) -> dict[str, Any]:
-        """What the supervisor said of itself; empty while there is none."""
+    @property
+    def has_devices(self) -> bool:
+        """Whether there are real GPUs to look after."""
+        return bool(self._devices.probe(max_age_ms=self._settings.probe_age_ms))
+
+    def supervisor(self) -> tuple[int, str, dict[str, str]]:
+        """The supervisor's pid (0: none), its version, and what it enforces."""
+        hello = self._hello()
+        return int(hello.get("pid", 0)), str(hello.get("version", "")), self.capabilities().enforces
+
+    def diagnose(self) -> list[Finding]:
+        """What there is to say of this machine; looks at everything afresh."""
+        with self._lock:
+            stats = self._session.ask("stats")
+            hello, problem = self._hello(), self._session.problem
+            live = [(task.attempt_id, task.task) for task in self._tasks.live()]
+        devices = tuple(self._devices.probe().values())
+        strays = leftover_processes(self._tasks.tag, live)
+        return diagnose(Facts(self._settings, hello, stats, problem, devices, self._devices.driver, self._devices.problem, strays))
+
+    def _hello(self) -> dict[str, Any]:
         link = self._session.link
         return dict(link.hello) if link is not None else {}
-
-    def supervisor_stats(self) -> dict[str, Any]:
-        """The supervisor's own figures, for `diagnose`; empty while there is none."""
-        with self._lock:
-            return self._session.ask("stats")
 
     def _awaken(self) -> None:
         self._wake()
@@ -181,6 +197,7 @@ class LocalExecutor:
         self._sent.clear()
         self._tasks.restart(listed, link.records)
         self._take_in()
+        self._wake()
 
     def _is_told_again(self, launch: Launch) -> bool:
         known = self._tasks.get((launch.attempt_id, launch.task))

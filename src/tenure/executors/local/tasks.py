@@ -38,7 +38,7 @@ class Tasks:
     def __init__(self, home: str) -> None:
         os.makedirs(home, mode=0o700, exist_ok=True)
         identity = os.stat(home)
-        self._tag = f"{identity.st_dev:x}.{identity.st_ino:x}"
+        self.tag = f"{identity.st_dev:x}.{identity.st_ino:x}"
         self._known: dict[Key, Known] = {}
         self._users: dict[str, tuple[Key, ...]] = {}  # values are replaced, never changed: others read them
         self._sessions: dict[int, Key] = {}
@@ -120,7 +120,7 @@ class Tasks:
         value = (proc.tag(pid) or b"").decode("ascii", "replace")
         home, _, rest = value.partition("/")
         attempt, _, task = rest.partition("/")
-        if home == self._tag and attempt.isdigit() and task.isdigit():
+        if home == self.tag and attempt.isdigit() and task.isdigit():
             return (int(attempt), int(task))
         found = proc.stat(pid)
         return self._sessions.get(found.session) if found is not None else None

@@ -7,13 +7,14 @@ a kept board is the plan that a fresh reading of the same snapshot gives. A plan
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tenure.core.feasibility import Ask, ask_of
-from tenure.core.rooms import CLAIMED, FOREVER, RUNNING, Holding, Rooms
-from tenure.core.waiting import Waiting
+from tenure.core.feasibility import Ask, NodeRoom, ask_of
+from tenure.core.rooms import CLAIMED, FOREVER, RUNNING, Holding, Key, Rooms
+from tenure.core.waiting import GroupKey, Waiting
 from tenure.model.allocation import Claim
-from tenure.model.job import RunningJob
+from tenure.model.job import PendingJob, RunningJob
 from tenure.model.node import Node
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
@@ -26,6 +27,19 @@ def end_of(job: RunningJob) -> int:
     if job.stopping:
         return job.started_ms
     return job.ends_by_ms or FOREVER
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A board's content, to compare: see `Board.content`."""
+
+    revision: int
+    nodes: tuple[tuple[NodeRoom, dict[Key, Holding]], ...]
+    rows: dict[int, PendingJob]
+    ready: dict[GroupKey, tuple[tuple[int, int], ...]]
+    later: tuple[tuple[int, int], ...]
+    queues: dict[int, Queue]
+    touched: dict[int, tuple[int, ...]]
 
 
 class Board:
@@ -74,6 +88,19 @@ class Board:
     def rollback(self, mark: int) -> None:
         """Undo the trial."""
         self.rooms.rollback(mark)
+
+    def content(self) -> Content:
+        """Everything a plan can depend on, as plain values: two boards with the same content give the same plans."""
+        rooms = self.rooms
+        return Content(
+            revision=self.revision,
+            nodes=tuple((node.copy(), dict(holdings)) for node, holdings in zip(rooms.nodes, rooms.holdings, strict=True)),
+            rows=dict(self.waiting.rows),
+            ready={key: tuple(group.entries) for key, group in self.waiting.groups.items()},
+            later=self.waiting.later,
+            queues=dict(self.waiting.queues),
+            touched=dict(self.touched),
+        )
 
     def _advance_rooms(self, changes: Changes) -> None:
         for job_id in changes.running_removed:

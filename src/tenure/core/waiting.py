@@ -134,6 +134,11 @@ class Waiting:
         """When the next job becomes eligible, 0 for never."""
         return self._later[0][0] if self._later else 0
 
+    @property
+    def later(self) -> tuple[tuple[int, int], ...]:
+        """(when, id) of the jobs that become eligible later, sorted."""
+        return tuple(self._later)
+
     def is_paused(self, job: PendingJob) -> bool:
         """Whether the job's queue is paused."""
         queue = self.queues.get(job.queue)

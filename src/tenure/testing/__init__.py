@@ -1,1 +1,1 @@
-"""See the module docstrings; this package imports nothing on its own."""
+"""Public test material: builders, the scenario language, a naive planner as oracle, hypothesis strategies, contract suites."""

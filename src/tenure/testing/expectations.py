@@ -1,0 +1,190 @@
+"""Running a scenario: plan it, and say which expectations were not met, in the scenario language.
+
+Starts are complete: a start that no line names is a failure. Holds, reservations and times are checked where a line names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from tenure.model.amounts import RESOURCES
+from tenure.model.explanation import Explanation
+from tenure.model.plan import Plan, Start
+from tenure.model.reasons import Reason
+from tenure.model.snapshot import Snapshot
+from tenure.policies import policy_by_name
+from tenure.testing.scenario import Line, Scenario, parse, time_ms
+
+
+class Run:
+    """One planned scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.policy = policy_by_name(scenario.policy)
+        self.names = {job_id: name for name, job_id in scenario.cluster.jobs.items()}
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """What was planned on."""
+        return self.scenario.cluster.snapshot()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the policy decided."""
+        return self.policy.plan(self.snapshot)
+
+    @cached_property
+    def starts(self) -> tuple[Start, ...]:
+        """What starts, in order."""
+        return tuple(start for decision in self.plan.decisions for start in decision.starts)
+
+    def explain(self, name: str) -> Explanation:
+        """Why a job waits."""
+        return self.policy.explain(self.snapshot, self.scenario.cluster.jobs[name])
+
+    def failures(self) -> list[str]:
+        """Each expectation that was not met, with what was found instead; empty when all were."""
+        failed = []
+        for line in self.scenario.expectations:
+            failed += [f"line {line.number}: {message}" for message in _CHECKS[line.verb](self, line)]
+        return failed + list(self._unexpected())
+
+    def _unexpected(self) -> Iterator[str]:
+        expected = {line.name for line in self.scenario.expectations if line.verb == "start"}
+        for name in dict.fromkeys(self.names[start.job_id] for start in self.starts):
+            if name not in expected:
+                yield f"nothing says that {name} starts, but: {self.describe(name)}"
+
+    def describe(self, name: str) -> str:
+        """What the plan does with a job, as lines of the language."""
+        lines = []
+        for start in (start for start in self.starts if self.names[start.job_id] == name):
+            devices = ",".join(str(index) for index in self.devices(start))
+            element = f" element={start.position}" if start.position >= 0 else ""
+            lines.append(f"start {name} on={','.join(self.nodes(start))}{f' devices={devices}' if devices else ''}{element}")
+        if lines:
+            return "; ".join(lines)
+        explanation = self.explain(name)
+        return "; ".join(f"hold {name} because={self.cause(reason)}" for reason in explanation.blockers)
+
+    def nodes(self, start: Start) -> list[str]:
+        """The names of the nodes of its tasks, each once, in order."""
+        names = {node.id: node.name for node in self.snapshot.nodes}
+        return list(dict.fromkeys(names[place.node_id] for place in start.placements))
+
+    def devices(self, start: Start) -> list[int]:
+        """The indexes of the devices of its tasks, in order."""
+        index = {device.id: device.index for node in self.snapshot.nodes for device in node.devices}
+        return [index[share.device_id] for place in start.placements for share in place.devices]
+
+    def cause(self, reason: Reason) -> str:
+        """A reason as ``because=`` writes it, with its time if it has one."""
+        head = getattr(reason, "head", None)
+        until_ms = getattr(reason, "until_ms", 0)
+        name = f":{self.names[head]}" if head is not None else ""
+        return f"{reason.code}{name}" + (f" until={self.seconds(until_ms)}" if until_ms else "")
+
+    def seconds(self, at_ms: int) -> str:
+        """A time as the language writes it: seconds after now."""
+        return f"{(at_ms - self.snapshot.now_ms) / 1000:g}"
+
+    def time(self, text: str) -> int:
+        """The inverse: milliseconds since the epoch."""
+        return self.snapshot.now_ms + time_ms(text)
+
+
+def _check_start(run: Run, line: Line) -> Iterator[str]:
+    found = [start for start in run.starts if run.names[start.job_id] == line.name]
+    if "element" in line.pairs:
+        found = [start for start in found if start.position == int(line.pairs["element"])]
+    if not found:
+        yield f"{line.name} does not start: {run.describe(line.name)}"
+        return
+    if "count" in line.pairs and len(found) != int(line.pairs["count"]):
+        yield f"{len(found)} elements of {line.name} start"
+    on = line.pairs.get("on")
+    if on is not None and ",".join(run.nodes(found[0])) != on:
+        yield f"it is {run.describe(line.name)}"
+    devices = line.pairs.get("devices")
+    if devices is not None and ",".join(map(str, run.devices(found[0]))) != devices:
+        yield f"it is {run.describe(line.name)}"
+
+
+def _check_hold(run: Run, line: Line) -> Iterator[str]:
+    if any(run.names[start.job_id] == line.name for start in run.starts):
+        yield f"it is not held: {run.describe(line.name)}"
+        return
+    explanation = run.explain(line.name)
+    first = explanation.blockers[0]
+    code, _, argument = line.pairs.get("because", first.code).partition(":")
+    if first.code != code or (argument and run.names.get(getattr(first, "head", 0)) != argument):
+        yield f"the first cause is another: {run.describe(line.name)}"
+    if "until" in line.pairs and getattr(first, "until_ms", getattr(first, "at_ms", 0)) != run.time(line.pairs["until"]):
+        yield f"the time is another: {run.describe(line.name)}"
+    node = next((node.name for node in run.snapshot.nodes if node.id == explanation.node_id), "none")
+    if line.pairs.get("node", node) != node:
+        yield f"the nearest node is {node}"
+    short = ",".join(f"{_short_name(item.resource)}:{item.free}/{item.needed}" for item in explanation.short)
+    if line.pairs.get("lacks", short) != short:
+        yield f"it lacks {short or 'nothing'}"
+
+
+def _short_name(resource: str) -> str:
+    """Resources as ``lacks=`` names them: without their unit."""
+    return resource.rsplit("_", 1)[0] if resource in RESOURCES else resource
+
+
+def _check_reserve(run: Run, line: Line) -> Iterator[str]:
+    reservation = run.plan.reservation
+    if reservation is None or run.names[reservation.job_id] != line.name:
+        yield f"the reservation is for {run.names[reservation.job_id] if reservation else 'nobody'}"
+        return
+    at = run.seconds(reservation.start_ms) if reservation.start_ms else "unknown"
+    if line.pairs.get("at", at) != at:
+        yield f"it is reserved at={at}"
+    on = ",".join(run.nodes(Start(reservation.job_id, reservation.placements)))
+    if line.pairs.get("on", on) != on:
+        yield f"it is reserved on={on}"
+
+
+def _check_eta(run: Run, line: Line) -> Iterator[str]:
+    start = run.explain(line.name).start
+    found = f"unknown:{start.unknown.value}" if start.unknown else run.seconds(start.latest_ms)
+    if line.pairs.get("at") != found:
+        yield f"its expected start is at={found}"
+
+
+def _check_next(run: Run, line: Line) -> Iterator[str]:
+    found = run.seconds(run.plan.next_ms) if run.plan.next_ms else "never"
+    if line.pairs.get("at") != found:
+        yield f"the next plan is due at={found}"
+
+
+def _check_nothing(run: Run, _line: Line) -> Iterator[str]:
+    for start in run.starts:
+        yield f"something starts: {run.describe(run.names[start.job_id])}"
+
+
+_CHECKS = {
+    "start": _check_start,
+    "hold": _check_hold,
+    "reserve": _check_reserve,
+    "eta": _check_eta,
+    "next": _check_next,
+    "nothing": _check_nothing,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a text: empty ``failures`` is a pass."""
+
+    failures: tuple[str, ...]
+
+
+def check(text: str) -> Verdict:
+    """Parse and run a scenario. Raises ScenarioError for a text that is none."""
+    return Verdict(tuple(Run(parse(text)).failures()))

@@ -1,0 +1,54 @@
+"""The rows a commit would lock, derived from a snapshot: what `tenure.core.verify` is given in tests without a store."""
+
+from __future__ import annotations
+
+from tenure.model.amounts import Amounts
+from tenure.model.lifecycle import JobState
+from tenure.model.plan import LockedDevice, LockedJob, LockedNode, LockedRows
+from tenure.model.snapshot import Snapshot
+
+
+def locked_rows(snapshot: Snapshot) -> LockedRows:
+    """All nodes, devices and waiting jobs of a snapshot as locked rows."""
+    used = {node.id: Amounts() for node in snapshot.nodes}
+    device_used: dict[int, tuple[int, int]] = {}
+    for held in (held for job in snapshot.running for held in job.allocations):
+        used[held.node_id] += held.amounts
+        for share in held.devices:
+            milli, memory = device_used.get(share.device_id, (0, 0))
+            device_used[share.device_id] = (milli + share.milli, memory + share.memory_bytes)
+    return LockedRows(
+        nodes={node.id: LockedNode(node.id, node.status, node.capacity, used[node.id], node.labels) for node in snapshot.nodes},
+        devices={
+            device.id: LockedDevice(
+                device.id,
+                device.node_id,
+                device.status,
+                device.model,
+                device.capacity_milli,
+                device.memory_bytes,
+                *device_used.get(device.id, (0, 0)),
+            )
+            for node in snapshot.nodes
+            for device in node.devices
+        },
+        jobs=dict(_jobs(snapshot)),
+    )
+
+
+def _jobs(snapshot: Snapshot) -> list[tuple[int, LockedJob]]:
+    return [
+        (
+            job.id,
+            LockedJob(
+                job.id,
+                JobState.HELD if job.held else JobState.PENDING,
+                job.shape,
+                ready=not (job.held or job.blocked) and job.eligible_ms <= snapshot.now_ms,
+                is_array=bool(job.is_array),
+                array_left=job.array_left,
+                array_room=job.array_room,
+            ),
+        )
+        for job in snapshot.pending.jobs()
+    ]

@@ -1,0 +1,238 @@
+"""A scheduler as simple as it can be, to compare the real one with.
+
+No board, no groups, no rows of scores, no trials: it sorts all jobs, tries each in turn on rooms it adds up anew, and copies what it
+wants to change. It is quadratic and obviously right; property tests demand that the real planner gives the same plan. It shares with
+it only the judgement of one task on one node, the score of a placement and the split of a gang, which have tests of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack_milli, node_room, shortfalls, take
+from tenure.core.placement import Layout, Option, arrange, deal
+from tenure.core.possible import nearest, obstacle
+from tenure.core.rooms import FOREVER
+from tenure.core.stages import Stages
+from tenure.model.allocation import DeviceShare, Placement
+from tenure.model.amounts import MILLI
+from tenure.model.job import PendingJob
+from tenure.model.plan import Decision, Hold, Plan, Reservation, Start
+from tenure.model.reasons import Capacity, Reason, WouldDelay
+from tenure.model.snapshot import Snapshot
+from tenure.policies.points import level_points
+
+
+@dataclass(slots=True)
+class _Use:
+    """Something held on a node until some time."""
+
+    node_id: int
+    ends_ms: int
+    need: tuple[int, int, int, int]
+    devices: tuple[DeviceShare, ...]
+
+
+@dataclass(slots=True)
+class _Reserved:
+    """The head's reservation: when, and what stays free of its nodes then; ``firm`` if it is protected."""
+
+    reservation: Reservation
+    start_ms: int
+    extra: dict[int, NodeRoom]
+    before: dict[int, NodeRoom]
+    firm: bool
+
+
+def naive_plan(snapshot: Snapshot, stages: Stages) -> Plan:
+    """The plan of a snapshot. Its units are not counted: compare decisions, holds, reservation and next time."""
+    return _Naive(snapshot, stages).run()
+
+
+@dataclass(slots=True)
+class _Naive:
+    snapshot: Snapshot
+    stages: Stages
+    uses: list[_Use] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    reserved: _Reserved | None = None
+    waiting: list[PendingJob] = field(default_factory=list)
+
+    def run(self) -> Plan:
+        self.uses = list(self._uses())
+        for job in sorted(filter(self._is_ready, self.snapshot.pending.jobs()), key=self._turn):
+            self._consider(job)
+        later = [job.eligible_ms for job in self.snapshot.pending.jobs() if self._may_start(job) and job.eligible_ms > self.now_ms]
+        return Plan(
+            base_revision=self.snapshot.revision,
+            decisions=tuple(Decision(starts=(start,)) for start in self.starts),
+            holds=tuple(self._holds()),
+            reservation=self.reserved.reservation if self.reserved else None,
+            next_ms=min(later, default=0),
+        )
+
+    @property
+    def now_ms(self) -> int:
+        return self.snapshot.now_ms
+
+    def _uses(self) -> Iterator[_Use]:
+        for job in self.snapshot.running:
+            ends_ms = job.started_ms if job.stopping else job.ends_by_ms or FOREVER
+            for held in job.allocations:
+                yield _Use(held.node_id, ends_ms, held.amounts.as_tuple(), held.devices)
+        for claim in self.snapshot.claims:
+            for place in claim.placements:
+                yield _Use(place.node_id, claim.deadline_ms, claim.amounts.as_tuple(), place.devices)
+
+    def _may_start(self, job: PendingJob) -> bool:
+        paused = any(queue.paused for queue in self.snapshot.queues if queue.id == job.queue)
+        return not job.held and not job.blocked and not paused and job.array_left > 0 and job.array_room > 0
+
+    def _is_ready(self, job: PendingJob) -> bool:
+        return self._may_start(job) and job.eligible_ms <= self.now_ms
+
+    def _turn(self, job: PendingJob) -> tuple[int, int, int]:
+        """B3's score in plain words, or submission order."""
+        settings, shape = self.snapshot.settings, self.snapshot.shapes[job.shape]
+        if self.stages.order.name == "fifo":
+            return (0, job.submitted_ms, job.id)
+        bonus = sum(queue.bonus for queue in self.snapshot.queues if queue.id == job.queue)
+        points = (level_points(job.priority, settings) + bonus) * MILLI - shape.gpu_milli * shape.tasks * settings.gpu_penalty
+        age_ms = min(max(self.now_ms - job.submitted_ms, 0), settings.wait_full_ms)
+        points += age_ms * settings.wait_bonus * MILLI // max(settings.wait_full_ms, 1)
+        return (-points, job.submitted_ms, job.id)
+
+    def _rooms(self, at_ms: int) -> dict[int, NodeRoom]:
+        """Every node as it is at that time: what ends by then is gone."""
+        rooms = {node.id: node_room(node) for node in self.snapshot.nodes}
+        for use in self.uses:
+            if use.node_id in rooms and (use.ends_ms > at_ms or at_ms <= self.now_ms):
+                take(rooms[use.node_id], use.need, use.devices)
+        return rooms
+
+    def _consider(self, job: PendingJob) -> None:
+        position = job.array_next
+        for _ in range(min(job.array_left, job.array_room)):
+            while position in self.snapshot.touched.get(job.id, ()):
+                position += 1
+            placements = self._place(job)
+            if placements is None:
+                self.waiting.append(job)
+                self._reserve(job)
+                return
+            self.starts.append(Start(job.id, placements, position if job.is_array else -1))
+            position += 1
+
+    def _place(self, job: PendingJob) -> tuple[Placement, ...] | None:
+        ask = ask_of(self.snapshot.shapes[job.shape])
+        if self.reserved is not None and not self._is_short(job):
+            layout = self._layout(ask, careful=True)
+            if layout is not None:
+                placements = self._take(job, ask, layout, careful=True)
+                for place in placements:
+                    if place.node_id in self.reserved.extra:
+                        take(self.reserved.extra[place.node_id], ask.need, place.devices)
+                return placements
+            if self.reserved.firm:
+                return None
+        layout = self._layout(ask, careful=False)
+        return None if layout is None else self._take(job, ask, layout, careful=False)
+
+    def _is_short(self, job: PendingJob) -> bool:
+        """Whether the job is gone when the reservation begins."""
+        reserved = self.reserved
+        return reserved is not None and reserved.start_ms < FOREVER and 0 < job.limit_ms <= reserved.start_ms - self.now_ms
+
+    def _usable(self, *, careful: bool) -> dict[int, NodeRoom]:
+        """The rooms now; ``careful``: on reserved nodes only what is free beside the reservation as well."""
+        rooms = self._rooms(self.now_ms)
+        if careful and self.reserved is not None:
+            for node_id, extra in self.reserved.extra.items():
+                room = rooms[node_id]
+                room.free = [min(pair) for pair in zip(room.free, extra.free, strict=True)]
+                for device, other in zip(room.devices, extra.devices, strict=True):
+                    device.free_milli = min(device.free_milli, other.free_milli)
+                    device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
+        return rooms
+
+    def _layout(self, ask: Ask, *, careful: bool) -> Layout | None:
+        """(node id, tasks) of the best arrangement; ranked by the score on the node as it is now."""
+        now = self._rooms(self.now_ms)
+        usable = self._usable(careful=careful)
+        options = [
+            Option(self.stages.score.score(ask, now[node_id]), node_id, count)
+            for node_id in sorted(usable)
+            if (count := count_tasks(ask, usable[node_id], ask.tasks))
+        ]
+        return arrange(ask, options)
+
+    def _take(self, job: PendingJob, ask: Ask, layout: Layout, *, careful: bool) -> tuple[Placement, ...]:
+        placements = deal(ask, layout, self._usable(careful=careful))
+        ends_ms = self.now_ms + job.limit_ms if job.limit_ms else FOREVER
+        self.uses += [_Use(place.node_id, ends_ms, ask.need, place.devices) for place in placements]
+        return placements
+
+    def _reserve(self, job: PendingJob) -> None:
+        """Reserve for the first job that does not fit now and could with all others gone: at the first end after which it fits."""
+        ask = ask_of(self.snapshot.shapes[job.shape])
+        impossible = obstacle(ask, self.snapshot.nodes) is not None
+        if self.reserved is not None or not self.stages.backfill.reserve or impossible:
+            return
+        times = sorted({max(use.ends_ms, self.now_ms + 1) for use in self.uses})
+        for at_ms in times:
+            rooms = self._rooms(at_ms)
+            options = [
+                Option(self._rank(ask, node_id, rooms, at_ms), node_id, count)
+                for node_id in sorted(rooms)
+                if (count := count_tasks(ask, rooms[node_id], ask.tasks))
+            ]
+            layout = arrange(ask, options)
+            if layout is not None:
+                self._keep(job, ask, layout, at_ms, rooms)
+                return
+
+    def _rank(self, ask: Ask, node_id: int, rooms: dict[int, NodeRoom], at_ms: int) -> int:
+        if at_ms < FOREVER:
+            return self.stages.score.score(ask, rooms[node_id])
+        return lack_milli(shortfalls(ask, self._rooms(self.now_ms)[node_id]))
+
+    def _keep(self, job: PendingJob, ask: Ask, layout: Layout, at_ms: int, rooms: dict[int, NodeRoom]) -> None:
+        now = self._rooms(self.now_ms)
+        before = {node_id: now[node_id] for node_id, _ in layout}
+        extra = {node_id: rooms[node_id] for node_id, _ in layout}
+        placements = deal(ask, layout, extra)
+        known = at_ms < FOREVER
+        firm = known or self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms
+        self.reserved = _Reserved(Reservation(job.id, at_ms if known else 0, placements), at_ms, extra, before, firm)
+
+    def _holds(self) -> Iterator[Hold]:
+        """One per shape, queue and cause, by the lowest job."""
+        found: dict[tuple[int, int, str], Hold] = {}
+        reserved = self.reserved
+        for job in sorted(self.waiting, key=lambda job: job.id):
+            reason = self._reason(job)
+            if isinstance(reason, Capacity) and reserved is not None:
+                head = self.snapshot.job(reserved.reservation.job_id)
+                if head is not None and (head.shape, head.queue) == (job.shape, job.queue):
+                    reason = Capacity(reason.node_id, reason.short, reserved.reservation.start_ms)
+            found.setdefault((job.shape, job.queue, reason.code), Hold(job.shape, job.queue, reason, job.id))
+        yield from found.values()
+
+    def _reason(self, job: PendingJob) -> Reason:
+        ask = ask_of(self.snapshot.shapes[job.shape])
+        impossible = obstacle(ask, self.snapshot.nodes)
+        if impossible is not None:
+            return impossible
+        reserved = self.reserved
+        if reserved is not None and reserved.firm and not self._is_short(job):
+            counts = [Option(0, i, count_tasks(ask, room, ask.tasks)) for i, room in reserved.before.items()]
+            if self._layout(ask, careful=False) is not None or arrange(ask, counts) is not None:
+                return WouldDelay(reserved.reservation.job_id, reserved.reservation.start_ms)
+        rooms = self._rooms(self.now_ms)
+        if ask.tasks > 1:
+            for room in rooms.values():
+                count = count_tasks(ask, room, ask.tasks)
+                if count:
+                    deal(ask, [(room.id, count)], {room.id: room})
+        return Capacity(*nearest(ask, [rooms[node_id] for node_id in sorted(rooms)]))

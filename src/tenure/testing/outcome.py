@@ -1,0 +1,90 @@
+"""What becomes of a snapshot when a plan is committed, or when time passes: the store's part, over plain values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tenure.model.allocation import Allocation
+from tenure.model.job import JobTable, PendingJob, RunningJob
+from tenure.model.plan import Plan, Start
+from tenure.model.snapshot import Changes, Snapshot
+
+ELEMENT_IDS = 1_000_000
+"""Elements of arrays become jobs with ids from here on: above those of any test's own jobs."""
+
+
+def committed(snapshot: Snapshot, plan: Plan) -> tuple[Snapshot, Changes]:
+    """The snapshot after the plan was committed at its own time, and the difference."""
+    rows = {job.id: job for job in snapshot.pending.jobs()}
+    running: dict[int, RunningJob] = {}
+    changed: dict[int, PendingJob] = {}
+    removed: list[int] = []
+    next_id = max([ELEMENT_IDS, *(job.id for job in snapshot.running)]) + 1
+    for start in (start for decision in plan.decisions for start in decision.starts):
+        job = rows[start.job_id]
+        job_id = next_id if job.is_array else job.id
+        next_id += job.is_array
+        running[job_id] = _run(snapshot, job, job_id, start)
+        if job.is_array and job.array_left > 1:
+            rest = replace(job, array_next=start.position + 1, array_left=job.array_left - 1, array_room=job.array_room - 1)
+            rows[job.id] = changed[job.id] = rest
+        else:
+            changed.pop(job.id, None)
+            removed.append(job.id)
+    changes = Changes(
+        since=snapshot.revision,
+        revision=snapshot.revision + 1,
+        now_ms=snapshot.now_ms,
+        pending=changed,
+        pending_removed=tuple(removed),
+        running=running,
+    )
+    return applied(snapshot, changes), changes
+
+
+def _run(snapshot: Snapshot, job: PendingJob, job_id: int, start: Start) -> RunningJob:
+    amounts = snapshot.shapes[job.shape].amounts
+    allocations = tuple(
+        Allocation(job_id * 1000 + place.task, job_id, job_id, place.task, place.node_id, amounts, place.devices)
+        for place in start.placements
+    )
+    return RunningJob(
+        id=job_id,
+        attempt_id=job_id,
+        shape=job.shape,
+        queue=job.queue,
+        project=job.project,
+        user=job.user,
+        priority=job.priority,
+        started_ms=snapshot.now_ms,
+        ends_by_ms=snapshot.now_ms + job.limit_ms if job.limit_ms else 0,
+        allocations=allocations,
+        array_id=job.id if job.is_array else 0,
+    )
+
+
+def applied(snapshot: Snapshot, changes: Changes) -> Snapshot:
+    """The snapshot at the changes' revision."""
+    running = {job.id: job for job in snapshot.running if job.id not in changes.running_removed} | dict(changes.running)
+    touched = {array_id: positions for array_id, positions in {**snapshot.touched, **changes.touched}.items() if positions}
+    return replace(
+        snapshot,
+        revision=changes.revision,
+        now_ms=changes.now_ms,
+        nodes=snapshot.nodes if changes.nodes is None else changes.nodes,
+        shapes={**snapshot.shapes, **changes.shapes},
+        pending=JobTable.of({**{job.id: job for job in _kept(snapshot, changes)}, **changes.pending}.values()),
+        running=tuple(running[job_id] for job_id in sorted(running)),
+        claims=snapshot.claims if changes.claims is None else changes.claims,
+        queues=snapshot.queues if changes.queues is None else changes.queues,
+        touched={array_id: positions for array_id, positions in touched.items() if array_id not in changes.pending_removed},
+    )
+
+
+def _kept(snapshot: Snapshot, changes: Changes) -> list[PendingJob]:
+    return [job for job in snapshot.pending.jobs() if job.id not in changes.pending_removed]
+
+
+def ended(snapshot: Snapshot, job_ids: tuple[int, ...], now_ms: int) -> Changes:
+    """The difference when these running jobs have ended and released all they held."""
+    return Changes(since=snapshot.revision, revision=snapshot.revision + 1, now_ms=now_ms, running_removed=job_ids)

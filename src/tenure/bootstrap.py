@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tenure.executors.local.executor import LocalExecutor
     from tenure.executors.local.settings import LocalSettings
     from tenure.store.settings import StoreSettings
-    from tenure.store.sqlite import SqliteStore
+    from tenure.store.store import SqlStore
     from tenure.wire.dto import CheckView
 
 FOREVER_MS = 10 * 365 * 86_400_000
@@ -61,7 +61,7 @@ class Parts:
 
     home: str
     settings: config.Settings
-    store: SqliteStore
+    store: SqlStore
     executor: LocalExecutor
     ports: Ports
     clock: SystemClock
@@ -72,10 +72,10 @@ def build(home: str, settings: config.Settings) -> Parts:
     from tenure.control.steps import Ports
     from tenure.executors.local.executor import LocalExecutor
     from tenure.policies import policy_by_name
-    from tenure.store.sqlite import SqliteStore
+    from tenure.store.opening import open_sqlite
 
     clock = SystemClock()
-    store = SqliteStore(paths.database(home), store_settings(home, settings), now_ms=clock.now_ms())
+    store = open_sqlite(paths.database(home), store_settings(home, settings))
     executor = LocalExecutor(local_settings(home, settings))
     holder = f"{socket.gethostname()}:{os.getpid()}:{clock.now_ms()}"
     # The home's file lock has already decided that nobody else leads; the lease only draws a fresh epoch.
@@ -178,7 +178,7 @@ def diagnose(parts: Parts) -> list[CheckView]:
     return [CheckView(name=f.name, level=f.level, text=f.text, remedy=f.remedy) for f in parts.executor.diagnose()]
 
 
-def define_queues(store: SqliteStore, settings: config.Settings, now_ms: int) -> None:
+def define_queues(store: SqlStore, settings: config.Settings, now_ms: int) -> None:
     """Make the queues of the settings; the others are left as they are."""
     from tenure.model.commands import Caller, SetQueue
 

@@ -60,6 +60,9 @@ class Store(Protocol):
     rows are the only truth of use; an event's cursor is dense and in commit order; the revision is the cursor of the last event.
     """
 
+    single_writer: bool
+    """Nobody else writes to it: a plan made inside an open transaction delays nobody, and saves a write to disk per turn."""
+
     def group(self) -> AbstractContextManager[None]:
         """Make the calls inside one transaction and one write to disk. If one of them raises, none took effect."""
         ...

@@ -19,24 +19,27 @@ from typing import Any, Protocol
 
 from tenure.control.steps import (
     REPLANS,
+    Intake,
     Planner,
     Ports,
     commit_step,
-    dispatch_step,
     intake_step,
     plan_step,
     reconcile_step,
     signal_step,
 )
 from tenure.core.forward import Timeline, look_ahead
-from tenure.model.commands import Answer, Command
-from tenure.model.outcomes import JobChange, Recorded
+from tenure.model.commands import Answer, CancelJob, Command, RequeueJob, SuspendJob
+from tenure.model.observations import Launch, Observations
+from tenure.model.outcomes import JobChange
 from tenure.ports import Clock, StaleEpoch, StoreUnavailable
 
 BACKOFF_S = 5.0
 RETAIN_EVERY_S = 3600.0
 STUCK_AFTER_S = 30.0
 INTAKE_BATCH = 512
+STOPPING = (CancelJob, RequeueJob, SuspendJob)
+"""Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000
 
 
@@ -77,6 +80,27 @@ class _Asked:
 
 
 @dataclass(slots=True)
+class _Turn:
+    """What one turn takes in and what follows from it."""
+
+    now_ms: int
+    asked: list[_Asked]
+    seen: Observations
+    intake: Intake = field(default_factory=Intake)
+    launches: list[Launch] = field(default_factory=list)
+
+    @property
+    def commands(self) -> list[Command]:
+        """The commands of everybody who asked, in order."""
+        return [command for one in self.asked for command in one.commands]
+
+    @property
+    def changes(self) -> Sequence[JobChange]:
+        """The jobs that reports have moved."""
+        return self.intake.recorded.changes if self.intake.recorded else ()
+
+
+@dataclass(slots=True)
 class ControlLoop:
     """Runs the steps. `submit`, `call`, `wake` and `stop` may be used from any thread; everything else belongs to the loop's own."""
 
@@ -93,6 +117,7 @@ class ControlLoop:
     _cursor: int = 0
     _generation: int = -1
     _dirty: bool = True
+    _apart: bool = False
     _next_retain: float = 0.0
     _next_probe: float = 0.0
 
@@ -150,15 +175,40 @@ class ControlLoop:
         self._refuse_rest()
 
     def _turn(self) -> None:
-        """One turn: reconcile if the executor is new, take in, plan and commit, start, tidy."""
+        """One turn: reconcile if the executor is new, take in, plan and commit, tell everybody, tidy."""
         now_ms = self.clock.now_ms()
         self._meet_executor(now_ms)
-        changes = self._take_in(now_ms)
-        if self._dirty or 0 < self.planner.next_ms <= now_ms:
-            self._plan(now_ms)
+        turn = _Turn(now_ms, self._drain(), self.ports.executor.observe(self._cursor))
+        try:
+            self._write(turn)
+        except Exception as error:
+            for one in turn.asked:
+                if not one.answer.done():
+                    one.answer.set_exception(error)
+            raise
+        self._tell_executor(turn)
         self._tidy(now_ms)
         if self.listener is not None:
-            self.listener(self.planner.revision, changes)
+            self.listener(self.planner.revision, turn.changes)
+
+    def _write(self, turn: _Turn) -> None:
+        """Make the turn durable: in one write where nobody else writes, else with the plan in a write of its own.
+
+        After an error they are apart as well, so that a plan that fails does not take submissions and exits with it.
+        """
+        group = self.ports.store.group
+        if self.ports.store.single_writer and not self._apart:
+            with group():
+                self._take_in(turn)
+                self._plan(turn)
+            self._answer(turn)
+        else:
+            with group():
+                self._take_in(turn)
+            self._answer(turn)
+            with group():
+                self._plan(turn)
+        self._apart = False
 
     def _meet_executor(self, now_ms: int) -> None:
         generation = self.ports.executor.generation
@@ -168,30 +218,31 @@ class ControlLoop:
         self._cursor = reconcile_step(self.ports, self._cursor, now_ms)
         self._generation, self._dirty = generation, True
 
-    def _take_in(self, now_ms: int) -> Sequence[JobChange]:
-        asked = self._drain()
-        seen = self.ports.executor.observe(self._cursor)
-        if not asked and not seen.items:
-            return ()
-        commands = [command for one in asked for command in one.commands]
-        try:
-            intake = intake_step(self.ports, commands, seen, now_ms)
-        except Exception as error:
-            _fail(asked, error)
-            raise
-        self._dirty = True
-        self._settle(asked, intake.answers)
-        if seen.items:
-            self._cursor = seen.cursor
-            self.ports.executor.acknowledge(seen.cursor)
-        self._end_what_must_not_go_on(intake.recorded, commands, now_ms)
-        return intake.recorded.changes if intake.recorded else ()
+    def _take_in(self, turn: _Turn) -> None:
+        if turn.asked or turn.seen.items:
+            turn.intake = intake_step(self.ports, turn.commands, turn.seen, turn.now_ms)
+            self._dirty = True
 
-    def _end_what_must_not_go_on(self, recorded: Recorded | None, commands: Sequence[Command], now_ms: int) -> None:
+    def _answer(self, turn: _Turn) -> None:
+        """What was taken in is durable: tell those who asked, and let the executor forget what it reported."""
+        start = 0
+        for one in turn.asked:
+            end = start + len(one.commands)
+            one.answer.set_result(turn.intake.answers[start:end])
+            start = end
+        if turn.seen.items:
+            self._cursor = turn.seen.cursor
+            self.ports.executor.acknowledge(turn.seen.cursor)
+
+    def _tell_executor(self, turn: _Turn) -> None:
+        """What must be ended or started now; a crash before this is mended by `reconcile_step`."""
+        recorded = turn.intake.recorded
         if recorded is not None and recorded.stops:
             self.ports.executor.signal(recorded.stops)
-        if any(type(command).__name__ in _STOPPING for command in commands):
-            signal_step(self.ports, now_ms)
+        if any(isinstance(command, STOPPING) for command in turn.commands):
+            signal_step(self.ports, turn.now_ms)
+        if turn.launches:
+            self.ports.executor.launch(turn.launches)
 
     def _drain(self) -> list[_Asked]:
         """Requests with commands; calls are made here and now, in their order."""
@@ -209,29 +260,22 @@ class ControlLoop:
             self._wake.set()
         return asked
 
-    def _settle(self, asked: Sequence[_Asked], answers: list[Answer]) -> None:
-        start = 0
-        for one in asked:
-            end = start + len(one.commands)
-            one.answer.set_result(answers[start:end])
-            start = end
-
-    def _plan(self, now_ms: int) -> None:
+    def _plan(self, turn: _Turn) -> None:
         for _ in range(REPLANS):
-            plan = plan_step(self.ports, self.planner, now_ms)
+            if not self._dirty and not 0 < self.planner.next_ms <= turn.now_ms:
+                return
+            plan = plan_step(self.ports, self.planner, turn.now_ms)
             self._dirty = False
             if plan is None:
                 return
+            committed = commit_step(self.ports, plan, turn.now_ms)
+            if committed is not None:
+                turn.launches.extend(committed.launches)
+                self._dirty = any(committed.rejections)
             if plan.truncated_at is not None:
                 self._wake.set()
                 self._dirty = True
-            committed = commit_step(self.ports, plan, now_ms)
-            if committed is None:
                 return
-            dispatch_step(self.ports, committed)
-            if not any(committed.rejections):
-                return
-            self._dirty = True
 
     def _tidy(self, now_ms: int) -> None:
         """What is done by time: probing devices while there are any, removing what retention lets go."""
@@ -266,7 +310,7 @@ class ControlLoop:
         self.log(f"a turn of the control loop failed, trying again in {BACKOFF_S:g} s: {self.health.last_error}")
         # The board may have seen a commit that was rolled back.
         self.planner.board = None
-        self._dirty = True
+        self._dirty = self._apart = True
         self._generation = -1
         deadline = time.monotonic() + BACKOFF_S
         self.health.busy_since = 0.0
@@ -288,12 +332,3 @@ class ControlLoop:
 
     def _refuse_rest(self) -> None:
         self._refuse_waiting(StoreUnavailable("shutting_down", "the daemon is shutting down; try again in a moment"))
-
-
-_STOPPING = frozenset({"CancelJob", "RequeueJob", "SuspendJob"})
-"""Commands after which an executor may have to be told something."""
-
-
-def _fail(asked: Sequence[_Asked], error: Exception) -> None:
-    for one in asked:
-        one.answer.set_exception(error)

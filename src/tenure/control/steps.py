@@ -78,13 +78,12 @@ class Intake:
 
 
 def intake_step(ports: Ports, commands: Sequence[Command], seen: Observations, now_ms: int) -> Intake:
-    """Make user commands and executors' reports true in one durable write."""
+    """Make user commands and executors' reports true; to be called inside a group of the store."""
     intake = Intake()
-    with ports.store.group():
-        if seen.items:
-            intake.recorded = ports.store.record(seen.items, ports.epoch, now_ms)
-        if commands:
-            intake.answers = ports.store.apply(commands, now_ms)
+    if seen.items:
+        intake.recorded = ports.store.record(seen.items, ports.epoch, now_ms)
+    if commands:
+        intake.answers = ports.store.apply(commands, now_ms)
     return intake
 
 
@@ -104,13 +103,6 @@ def commit_step(ports: Ports, plan: Plan, now_ms: int) -> Committed | None:
     if not plan.decisions and not plan.holds:
         return None
     return ports.store.commit(plan, ports.epoch, now_ms)
-
-
-def dispatch_step(ports: Ports, committed: Committed) -> int:
-    """Tell the executor to start what was committed; outside of any transaction. How many tasks."""
-    if committed.launches:
-        ports.executor.launch(committed.launches)
-    return len(committed.launches)
 
 
 def signal_step(ports: Ports, now_ms: int) -> int:

@@ -31,6 +31,8 @@ class Clock:
 class StoreDouble:
     """Counts calls; `broken` is raised by the next `apply`."""
 
+    single_writer = True
+
     def __init__(self) -> None:
         self.revision = 1
         self.calls: list[str] = []

@@ -42,8 +42,8 @@ bench: $(READY)  ## Every benchmark beside its peers; figures go to bench/README
 	for name in throughput latency idle cli plan; do $(BIN)/python -m bench.$$name --json || exit 1; done
 
 docs: $(READY)  ## The documentation as a web site in site/
-	$(BIN)/pip install --quiet mkdocs-material
-	$(BIN)/mkdocs build --strict
+	$(BIN)/pip install --quiet 'mkdocs<2' 'mkdocs-material<10'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 example: $(READY)  ## Train a digits classifier through Tenure
 	$(BIN)/tenure run --name digits -- $(BIN)/python examples/digits.py

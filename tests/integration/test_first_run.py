@@ -25,7 +25,9 @@ def test_submit_starts_everything_and_the_result_is_there(living: Installation) 
 
 
 def test_a_job_runs_where_and_as_it_was_submitted(living: Installation) -> None:
-    job = living.cli("submit", "--parsable", "--env", "COLOUR=blue", "--", "sh", "-c", "pwd; echo $COLOUR; umask; echo $0 $#", "a", "b").stdout.strip()
+    job = living.cli(
+        "submit", "--parsable", "--env", "COLOUR=blue", "--", "sh", "-c", "pwd; echo $COLOUR; umask; echo $0 $#", "a", "b"
+    ).stdout.strip()
     living.cli("wait", job)
     lines = living.cli("logs", job).stdout.splitlines()
     assert lines[0] == str(living.work)

@@ -60,7 +60,9 @@ class Installation:
 
     # --- the command line
 
-    def cli(self, *words: str, ok: bool | None = True, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *words: str, ok: bool | None = True, cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``tenure WORDS``; ``ok`` True asserts exit code 0, False another one, None neither."""
         done = subprocess.run(
             [sys.executable, "-m", "tenure.cli", *words],
@@ -72,7 +74,9 @@ class Installation:
             check=False,
         )
         if ok is not None:
-            assert (done.returncode == 0) is ok, f"tenure {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.daemon_log()}"
+            assert (done.returncode == 0) is ok, (
+                f"tenure {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.daemon_log()}"
+            )
         return done
 
     def json(self, *words: str) -> Any:
@@ -120,25 +124,14 @@ class Installation:
         return ""
 
     def tear_down(self) -> None:
-        """End daemon, tasks and supervisor, by pid."""
-        for pid in self._locked_by("daemon.lock"):
-            kill(pid)
-        with contextlib.suppress(OSError):
-            for pid in self._locked_by("supervisor.lock"):
-                for child in _descendants(pid):
+        """End daemon, supervisor and tasks, by pid."""
+        for part in ("tenure.bootstrap", "tests.chaos.crashing", "supervisor"):
+            for pid in _processes_of(str(self.home), part):
+                for child in _descendants(pid) if part == "supervisor" else ():
                     kill(child)
                 kill(pid)
         for pid in _tagged(str(self.home)):
             kill(pid)
-
-    def _locked_by(self, name: str) -> list[int]:
-        """The pid a lock file names, if that process is one of this home."""
-        try:
-            pid = int((Path(paths.runtime_dir(str(self.home))) / name).read_text().split()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError, IndexError):
-            return []
-        return [pid] if str(self.home).encode() in command else []
 
 
 def kill(pid: int) -> None:
@@ -146,6 +139,18 @@ def kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid), f"the end of process {pid}")
+
+
+def _processes_of(home: str, part: str) -> list[int]:
+    """Processes with both words in their command line: the parts of one installation."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes()
+                if home.encode() in command and part.encode() in command:
+                    found.append(int(entry.name))
+    return found
 
 
 def _descendants(pid: int) -> list[int]:

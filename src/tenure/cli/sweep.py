@@ -35,7 +35,8 @@ def sweep(
 ) -> None:
     """Queue a command once for every combination of parameters.
 
-    {NAME} in the command becomes a value; {{ and }} are braces. Options are those of tenure submit, but -p is a parameter here and not a queue.
+    {NAME} in the command becomes a value; {{ and }} are braces. Options are those of tenure submit, but -p is a parameter here and
+    not a queue.
 
     Examples:
 

@@ -69,7 +69,7 @@ class Connection:
         self._socket.settimeout(timeout_s)
         try:
             self._socket.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError) as error:
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
             self._socket.close()
             raise Refused(f"nobody listens on {path}") from error
         except OSError as error:

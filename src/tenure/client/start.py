@@ -123,7 +123,8 @@ def _start(home: str) -> None:
 def _answers(home: str) -> bool:
     """Whether the daemon answers a question; it listens already while it opens its store, and may yet fail."""
     try:
-        http.Connection(paths.daemon_socket(home), 1.0).exchange(http.request("GET", "/v1/status"), START_PATIENCE_S)
+        with contextlib.closing(http.Connection(paths.daemon_socket(home), 1.0)) as connection:
+            connection.exchange(http.request("GET", "/v1/status"), START_PATIENCE_S)
     except http.Broken:
         return False
     return True

@@ -18,7 +18,9 @@ from tenure.wire.ids import parse_ref
 PRIORITIES = {"low": 2, "normal": 5, "medium": 5, "high": 7, "critical": 9}
 CONDITIONS = ("ok", "any", "failed")
 _SLURM_CONDITIONS = {"afterok": "ok", "afterany": "any", "afternotok": "failed"}
-_COUNT = re.compile(r"\d+(\.\d+)?m?")
+_N = r"(\d+(?:\.\d+)?m?)"
+_MODEL = r"([a-z0-9][\w. -]*)"
+_GPUS = re.compile(rf"(?:gpu:)?(?:{_MODEL}:{_N}|{_N}|{_MODEL})", re.IGNORECASE)
 _NOW = re.compile(r"(?:now)?\+(.+)")
 _SLURM_SPAN = re.compile(r"(\d+)\s*(second|minute|hour|day|week)s?")
 _UNIT_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
@@ -33,16 +35,14 @@ class Gpus(NamedTuple):
 
 def gpus_of(text: str | float) -> Gpus:
     """``2``, ``0.5``, ``a100:2``, ``a100``, and Slurm's ``gpu:2`` and ``gpu:a100:2``."""
-    parts = str(text).strip().split(":")
-    if len(parts) > 1 and parts[0].lower() == "gpu":
-        parts = parts[1:]
-    model = "" if _COUNT.fullmatch(parts[0]) else parts.pop(0)
-    if len(parts) > 1 or (parts and not _COUNT.fullmatch(parts[0])) or model.strip(".-_ ") != model:
+    match = _GPUS.fullmatch(str(text).strip())
+    if match is None:
         raise usage(f"{text!r} does not say how many GPUs", "write --gpus 2, --gpus a100:2 or --gpus 0.5")
-    milli = milli_of(parts[0]) if parts else MILLI
+    model, count = match[1] or match[4] or "", match[2] or match[3]
+    milli = milli_of(count) if count else MILLI
     if milli > MILLI and milli % MILLI:
         raise usage(f"{text!r} GPUs cannot be given", "ask for a whole number of GPUs, or for one fraction of one, such as 0.5")
-    return Gpus(milli, model if milli else "")
+    return Gpus(milli, model if milli and model.lower() != "gpu" else "")
 
 
 def milli_of(value: str | float) -> int:

@@ -148,7 +148,7 @@ class FakeExecutor:
         self.step()
 
     def signal(self, batch: Sequence[Signal]) -> None:
-        """Carry out signals in order; a task that is gone is reported again."""
+        """Carry out signals in order; a task that is gone is reported again, one that was never here as ended in an unknown way."""
         if self._severed:
             return
         now_ms = self._clock.now_ms()
@@ -159,7 +159,10 @@ class FakeExecutor:
             self._fence = signal.fence
             key = (signal.attempt_id, signal.task)
             task = self._tasks.get(key)
-            if task is None or task.ended:
+            if key not in self._known:
+                why = "this executor does not know the task"
+                self._report(TaskEnded(*key, signal.fence, EndReason.UNKNOWN, None, why=why))
+            elif task is None or task.ended:
                 self._repeat(key)
             elif signal.action is SignalAction.STOP:
                 self._stop(task, signal, now_ms)

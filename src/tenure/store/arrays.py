@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import select
@@ -69,6 +70,7 @@ INSERT_ELEMENT = insert(
     "retries",
     "attempts",
     "attempt_id",
+    "last_attempt_id",
     "ended_ms",
     "why",
 )
@@ -91,6 +93,22 @@ WRITE_TEMPLATE = Statement(
     "next",
     "left",
     "dropped",
+    "live",
+    *END_COLUMNS,
+    "id",
+)
+#: Without the state: setting it, even to what it is, would rewrite its index entries.
+COUNT_TEMPLATE = Statement(
+    job.update()
+    .ordered_values(
+        (job.c.array_next, param("next")),
+        (job.c.array_left, param("left")),
+        (job.c.array_live, job.c.array_live + param("live")),
+        *((job.c[name], job.c[name] + param(name)) for name in END_COLUMNS),
+    )
+    .where(job.c.id == param("id")),
+    "next",
+    "left",
     "live",
     *END_COLUMNS,
     "id",
@@ -170,9 +188,32 @@ def element_values(
         template.retries,
         1 if attempt_id else 0,
         attempt_id,
+        attempt_id,
         ended_ms,
         why,
     )
+
+
+class Standing(NamedTuple):
+    """Where an array stands: the columns that are set, not counted."""
+
+    state: str
+    started_ms: int
+    ended_ms: int | None
+    next: int
+    left: int
+    dropped: int
+
+
+NO_ENDS = (0, 0, 0, 0, 0)
+
+
+def write_template(tx: Transaction, row: JobRow, now: Standing, live: int = 0, ends: Sequence[int] = NO_ENDS) -> None:
+    """Write a template: ``row`` is what it said, ``live`` and ``ends`` are by how much its counters move."""
+    if (now.state, now.started_ms, now.ended_ms, now.dropped) == (row.state, row.started_ms, row.ended_ms, row.array_dropped):
+        tx.link.write(COUNT_TEMPLATE, now.next, now.left, live, *ends, row.id)
+    else:
+        tx.link.write(WRITE_TEMPLATE, *now, live, *ends, row.id)
 
 
 def materialise(tx: Transaction, template: JobRow, position: int, state: str) -> JobRow:
@@ -184,6 +225,5 @@ def materialise(tx: Transaction, template: JobRow, position: int, state: str) ->
     left = template.array_left - 1
     following = next_after(template, [position], touched)
     rest = JobState.RUNNING.value if left == 0 else template.state
-    values = (rest, template.started_ms, None, following, left, template.array_dropped, 0, 0, 0, 0, 0, 0, template.id)
-    link.write(WRITE_TEMPLATE, *values)
+    write_template(tx, template, Standing(rest, template.started_ms, None, following, left, template.array_dropped))
     return read_jobs(link, [job_id])[job_id]

@@ -150,7 +150,7 @@ class Endings:
             self._note_end(row, state, data)
         else:
             data["outcome"] = result.outcome
-            self._tx.emit("job.requeued", row.id, row.project_id, to_json(data))
+            self._tx.emit("job.requeued", row.id, row.project_id, to_json(data), row.array_id)
             self.changes.append(JobChange(row.id, state, row.array_id or 0))
 
     def _known(self, row: JobRow) -> _Open:
@@ -158,7 +158,7 @@ class Endings:
         return self.template(row.id)
 
     def _note_end(self, row: JobRow, state: str, data: dict[str, object]) -> None:
-        self._tx.emit("job.ended", row.id, row.project_id, to_json(data))
+        self._tx.emit("job.ended", row.id, row.project_id, to_json(data), row.array_id)
         self.changes.append(JobChange(row.id, state, row.array_id or 0))
         if row.dependents:
             self._ended.append((row, state))
@@ -184,18 +184,8 @@ class Endings:
             if sum(counts) == row.array_size:
                 state = _array_state(counts)
                 ended_ms = tx.now_ms
-        tx.link.write(
-            arrays.WRITE_TEMPLATE,
-            state,
-            row.started_ms,
-            ended_ms,
-            change.next,
-            change.left,
-            change.dropped,
-            change.live,
-            *change.ends,
-            row.id,
-        )
+        standing = arrays.Standing(state, row.started_ms, ended_ms, change.next, change.left, change.dropped)
+        arrays.write_template(tx, row, standing, change.live, change.ends)
         if ended_ms is not None and row.ended_ms is None:
             self._note_end(row, state, {"state": state})
 

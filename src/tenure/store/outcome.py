@@ -61,6 +61,7 @@ class AttemptRow:
     stop_reason: str
     stop_why: str
     signal: str
+    array_id: int | None
     tasks: list[TaskRow]
     changed: bool = False
     outcome: str = ""

@@ -56,8 +56,10 @@ TASKS = InList(
             attempt.c.stop_reason,
             attempt.c.stop_why,
             attempt.c.signal,
+            job.c.array_id,
             *(allocation.c[name] for name in _TASK_COLUMNS),
         )
+        .join(job, job.c.id == attempt.c.job_id)
         .join(allocation, allocation.c.attempt_id == attempt.c.id)
         .where(attempt.c.id.in_(keys))
         .order_by(attempt.c.id, allocation.c.task)
@@ -156,8 +158,8 @@ def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
     for row in link.rows_in(TASKS, ids):
         entry = found.get(row[0])
         if entry is None:
-            entry = found[row[0]] = AttemptRow(*row[:8], [])
-        entry.tasks.append(TaskRow(row[8], row[9], row[10], row[11:15], *row[15:]))
+            entry = found[row[0]] = AttemptRow(*row[:9], [])
+        entry.tasks.append(TaskRow(row[9], row[10], row[11], row[12:16], *row[16:]))
     return found
 
 
@@ -168,7 +170,10 @@ class Recording:
         self._tx = tx
         self._endings = Endings(tx)
         self._attempts = read_attempts(tx.link, sorted({item.attempt_id for item in observations}))
-        self._jobs = read_jobs(tx.link, sorted({entry.job_id for entry in self._attempts.values()}))
+        arrays = {entry.array_id for entry in self._attempts.values() if entry.array_id}
+        self._jobs = read_jobs(tx.link, sorted({entry.job_id for entry in self._attempts.values()} | arrays))
+        for number in sorted(arrays):
+            self._endings.know(self._jobs[number])
         self._running: list[tuple[int, int]] = []
         self._freed: list[TaskRow] = []
         self.changes: list[JobChange] = []
@@ -298,7 +303,7 @@ class Recording:
         row: JobRow = self._jobs[entry.job_id]
         if row.state == "starting" and row.attempt_id == entry.id and entry.started_ms is not None:
             self._running.append((entry.started_ms, row.id))
-            self._tx.emit("job.running", row.id, row.project_id)
+            self._tx.emit("job.running", row.id, row.project_id, array_id=row.array_id)
             self.changes.append(JobChange(row.id, "running", row.array_id or 0))
 
     def _write(self, touched: list[AttemptRow]) -> None:
@@ -370,4 +375,4 @@ class Recording:
             return  # it ended in this very call: its end says so already
         if all(task.state == _RELEASED for task in entry.tasks):
             self._tx.link.write(CLEAR_ATTEMPT, row.id, entry.id)
-        self._tx.emit("job.released", row.id, row.project_id)
+        self._tx.emit("job.released", row.id, row.project_id, array_id=row.array_id)

@@ -106,4 +106,4 @@ def _write(tx: Transaction, template: JobRow, following: int, left: int, dropped
     state = "pending" if left else "running"
     if left and template.state == "held":
         state = "held"
-    tx.link.write(arrays.WRITE_TEMPLATE, state, template.started_ms, None, following, left, dropped, 0, *ends, template.id)
+    arrays.write_template(tx, template, arrays.Standing(state, template.started_ms, None, following, left, dropped), 0, ends)

@@ -47,6 +47,7 @@ class JobRow(NamedTuple):
     dependents: int
     attempts: int
     attempt_id: int
+    last_attempt_id: int
     started_ms: int
     ended_ms: int | None
     array_ranges: str

@@ -148,6 +148,7 @@ job = Table(
     _int("dependents"),
     _int("attempts"),
     _int("attempt_id"),
+    _int("last_attempt_id"),
     _int("started_ms"),
     _maybe("ended_ms"),
     _maybe("exit_code"),
@@ -207,7 +208,9 @@ attempt = Table(
     "attempt",
     metadata,
     _id(),
-    Column("job_id", ForeignKey("job.id"), nullable=False, index=True),
+    Column("job_id", ForeignKey("job.id"), nullable=False),
+    # The attempts of a job are a chain from ``job.last_attempt_id``: most have one, and an index would cost every start a page.
+    _int("previous_id"),
     _int("number", None),
     _int("fence", None),
     _int("tasks", 1),
@@ -305,7 +308,7 @@ allocation = Table(
     sqlite_with_rowid=False,
 )
 _UNRELEASED = allocation.c.released_at_ms.is_(None)
-Index("ix_allocation_live", allocation.c.node_id, sqlite_where=_UNRELEASED, postgresql_where=_UNRELEASED)
+Index("ix_allocation_live", allocation.c.attempt_id, allocation.c.task, sqlite_where=_UNRELEASED, postgresql_where=_UNRELEASED)
 
 allocation_device = Table(
     "allocation_device",

@@ -6,7 +6,7 @@ advances a board by changes and rebuilds it from a snapshot).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from tenure.store.rows import JOBS_WAITING, JobRow, pending_of, read_jobs
 from tenure.store.schema import allocation, allocation_device, attempt, claim, event, job
 from tenure.store.settings import StoreSettings
 from tenure.store.sql import InList, Link, Rows, Statement, const, param
-from tenure.store.tx import READ_REVISION
+from tenure.store.tx import READ_REVISION, Touch
 
 _HELD_COLUMNS = (
     allocation.c.attempt_id,
@@ -61,9 +61,7 @@ def _held() -> Any:
 
 
 HELD_ALL = Statement(_held().order_by(allocation.c.attempt_id, allocation.c.task))
-HELD_BY_ATTEMPT = InList(
-    lambda keys: _held().where(allocation.c.attempt_id.in_(keys)).order_by(allocation.c.attempt_id, allocation.c.task)
-)
+HELD_BY_ATTEMPT = InList(lambda keys: _held().where(attempt.c.id.in_(keys)).order_by(attempt.c.id, allocation.c.task))
 _SHARES = (
     allocation_device.c.attempt_id,
     allocation_device.c.task,
@@ -115,19 +113,21 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
     )
 
 
-def read_changes(link: Link, names: Names, settings: StoreSettings, since: int, now_ms: int) -> Changes | None:
-    """What events after ``since`` name, read afresh; None when they are no longer kept or are too many."""
-    revision, floor = link.row(READ_REVISION) or (0, 0)
-    if since < floor or since > revision or revision - since > settings.changes_limit:
-        return None
-    if since == revision:
-        return Changes(since, revision, now_ms)
+def read_touches(link: Link, since: int) -> list[Touch]:
+    """The events after ``since`` from their table."""
+    return [(kind, job_id, None) for job_id, kind in link.rows(TOUCHED_SINCE, since)]
+
+
+def read_changes(link: Link, names: Names, touches: Iterable[Touch], since: int, revision: int, now_ms: int) -> Changes:
+    """The rows that the events between two revisions name, read afresh."""
     touched: set[int] = set()
     kinds: set[str] = set()
-    for job_id, kind in link.rows(TOUCHED_SINCE, since):
+    for kind, job_id, array_id in touches:
         kinds.add(kind)
         if job_id:
             touched.add(job_id)
+        if array_id:
+            touched.add(array_id)
     rows = read_jobs(link, sorted(touched))
     templates = {row.id: row for row in rows.values() if row.is_array}
     templates.update(read_jobs(link, sorted({row.array_id for row in rows.values() if row.array_id} - templates.keys())))

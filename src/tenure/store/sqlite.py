@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -39,6 +38,22 @@ _NETWORK: Final = {
 }
 
 
+class _Translator:
+    """Raises the errors of a database as `StoreUnavailable`; one object serves all uses, because it keeps no state."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise self._database.unavailable(error) from error
+
+
 class SqliteDatabase:
     """A database file. `link` is the writer's connection; `reader` opens another one that can only read."""
 
@@ -48,6 +63,7 @@ class SqliteDatabase:
         self._busy_timeout_ms = busy_timeout_ms
         self._connection: sqlite3.Connection | None = None
         self._link: Link | None = None
+        self._translator = _Translator(self)
 
     @property
     def link(self) -> Link:
@@ -104,13 +120,9 @@ class SqliteDatabase:
         """Give the writer's connection back; the write-ahead log is merged by the last one to close."""
         self.drop()
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self) -> AbstractContextManager[None]:
         """Errors of the database as `StoreUnavailable` with a stable code."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self.unavailable(error) from error
+        return self._translator
 
     def unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
         """One sentence for an error of the database, and whether the connection must be opened again."""

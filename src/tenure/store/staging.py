@@ -23,7 +23,7 @@ from tenure.store.sql import Statement, const, insert, param
 from tenure.store.statements import TAKE_CAPACITY, TAKE_DEVICE
 from tenure.store.tx import Transaction, to_json
 
-INSERT_ATTEMPT = insert(attempt, "id", "job_id", "number", "fence", "tasks", "limit_ms", "committed_ms")
+INSERT_ATTEMPT = insert(attempt, "id", "job_id", "previous_id", "number", "fence", "tasks", "limit_ms", "committed_ms")
 INSERT_ALLOCATION = insert(
     allocation,
     "attempt_id",
@@ -48,9 +48,11 @@ START_JOB = Statement(
         (job.c.state, const("starting")),
         (job.c.attempts, job.c.attempts + const(1)),
         (job.c.attempt_id, param("attempt")),
+        (job.c.last_attempt_id, param("last")),
     )
     .where(job.c.id == param("id"), job.c.state == const("pending"), job.c.attempt_id == const(0)),
     "attempt",
+    "last",
     "id",
 )
 STOP_ATTEMPT = Statement(
@@ -104,10 +106,10 @@ class Staged:
         self._attempts: list[tuple[object, ...]] = []
         self._allocations: list[tuple[object, ...]] = []
         self._shares: list[tuple[object, ...]] = []
-        self._jobs: list[tuple[int, int]] = []
+        self._jobs: list[tuple[int, int, int]] = []
         self._stops: list[tuple[str, str, int, int]] = []
         self._claims: list[tuple[int, int, str, int]] = []
-        self._events: list[tuple[str, int, int, str]] = []
+        self._events: list[tuple[str, int, int, str, int | None]] = []
 
     @property
     def is_empty(self) -> bool:
@@ -153,14 +155,13 @@ class Staged:
         else:
             if row.array_id:
                 self._template(self.rows[row.array_id]).live += 1
-            self._jobs.append((attempt_id, row.id))
-        self._attempts.append((attempt_id, row.id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms))
+            self._jobs.append((attempt_id, attempt_id, row.id))
+        self._attempts.append((attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms))
         peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
         for placement, node in zip(start.placements, peers, strict=True):
             self._place(row, shape, attempt_id, number, placement, node, peers)
-        self._events.append(
-            ("job.starting", row.id, row.project_id, f'{{"attempt":{attempt_id},"nodes":{to_json(sorted(set(peers)))}}}')
-        )
+        data = f'{{"attempt":{attempt_id},"nodes":{to_json(sorted(set(peers)))}}}'
+        self._events.append(("job.starting", row.id, row.project_id, data, row.array_id))
         return row
 
     def _place(
@@ -201,14 +202,13 @@ class Staged:
         row = self.rows[evict.job_id]
         why = evict.why or f"it makes room for job {evict.beneficiary}"
         self._stops.append(("preempted", why, self._tx.now_ms, evict.attempt_id))
-        self._events.append(
-            ("job.stopping", row.id, row.project_id, to_json({"reason": "preempted", "for": evict.beneficiary, "why": why}))
-        )
+        data = to_json({"reason": "preempted", "for": evict.beneficiary, "why": why})
+        self._events.append(("job.stopping", row.id, row.project_id, data, row.array_id))
 
     def claim(self, claim: ClaimRequest) -> None:
         """Stage a promise of capacity."""
         self._claims.append((self._tx.next_allocation(), claim.job_id, to_json(claim.placements), claim.deadline_ms))
-        self._events.append(("claim.changed", claim.job_id, 0, "{}"))
+        self._events.append(("claim.changed", claim.job_id, 0, "{}", None))
 
     def write(self, tx: Transaction) -> None:
         """Write everything. Raises `Overcommitted` when a guard did not touch every row it should."""
@@ -219,15 +219,15 @@ class Staged:
         link.write_many(INSERT_ALLOCATION, self._allocations)
         link.write_many(INSERT_SHARE, self._shares)
         if link.write_many(START_JOB, self._jobs) != len(self._jobs):
-            raise Overcommitted(self._jobs[0][1])
+            raise Overcommitted(self._jobs[0][2])
         if link.write_many(STOP_ATTEMPT, self._stops) != len(self._stops):
             raise Overcommitted(self._stops[0][3])
         link.write_many(INSERT_CLAIM, self._claims)
         for template in self._templates.values():
             if template.live:
-                link.write(arrays.WRITE_TEMPLATE, *_template_values(template, tx.now_ms))
-        for kind, job_id, project_id, data in self._events:
-            tx.emit(kind, job_id, project_id, data)
+                _write_template(tx, template)
+        for item in self._events:
+            tx.emit(*item)
 
     def _write_use(self, tx: Transaction) -> None:
         taken = [(amount, node_id, resource, amount) for (node_id, resource), amount in sorted(self._capacity.items())]
@@ -238,9 +238,10 @@ class Staged:
             raise Overcommitted(shares[0][2])
 
 
-def _template_values(template: _Template, now_ms: int) -> tuple[object, ...]:
+def _write_template(tx: Transaction, template: _Template) -> None:
     row = template.row
     left = row.array_left - len(template.taken)
     following = arrays.next_after(row, template.taken, template.touched)
     state = JobState.RUNNING.value if left == 0 else row.state
-    return (state, row.started_ms or now_ms, row.ended_ms, following, left, row.array_dropped, template.live, 0, 0, 0, 0, 0, row.id)
+    standing = arrays.Standing(state, row.started_ms or tx.now_ms, row.ended_ms, following, left, row.array_dropped)
+    arrays.write_template(tx, row, standing, template.live)

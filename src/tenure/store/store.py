@@ -22,22 +22,26 @@ from tenure.store.database import Database
 from tenure.store.holds import KnownHolds
 from tenure.store.intern import Names
 from tenure.store.nodes import define_nodes
+from tenure.store.recent import Recent
 from tenure.store.record import Recording
 from tenure.store.settings import StoreSettings
-from tenure.store.snapshot import read_changes, read_snapshot
+from tenure.store.snapshot import read_changes, read_snapshot, read_touches
 from tenure.store.sql import Link
 from tenure.store.stream import read_events
-from tenure.store.tx import Transaction
+from tenure.store.tx import READ_REVISION, Transaction
 
 
 class SqlStore:
     """The `Store` port over a `Database`. The methods' contracts stand at the port."""
+
+    single_writer = True
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
         self.database = database
         self.settings = settings
         self._names = Names()
         self._holds = KnownHolds()
+        self._recent = Recent()
         self._lock = threading.RLock()
         self._tx: Transaction | None = None
         self._grouped = False
@@ -97,6 +101,7 @@ class SqlStore:
             tx.write_counters()
         self.database.commit()
         self._tx = None
+        self._recent.add(tx.touched, tx.event_seq)
 
     def _undo(self) -> None:
         self._tx = None
@@ -134,8 +139,25 @@ class SqlStore:
 
     def changes(self, since: int, now_ms: int) -> Changes | None:
         """See the port."""
-        with self._read() as link:
-            return read_changes(link, self._names, self.settings, since, now_ms)
+        with self._lock:
+            if self._tx is not None:
+                with self.database.translated():
+                    return self._changes(self._tx.link, since, self._tx.event_seq, self._tx.event_floor, now_ms)
+            with self._read() as link:
+                revision, floor = link.row(READ_REVISION) or (0, 0)
+                return self._changes(link, since, revision, floor, now_ms)
+
+    def _changes(self, link: Link, since: int, revision: int, floor: int, now_ms: int) -> Changes | None:
+        if since < floor or since > revision or revision - since > self.settings.changes_limit:
+            return None
+        if since == revision:
+            return Changes(since, revision, now_ms)
+        touches = self._recent.since(since, revision, self._tx.touched if self._tx else [])
+        if touches is None:
+            if self._tx is not None:
+                self._tx.write_counters()
+            touches = read_touches(link, since)
+        return read_changes(link, self._names, touches, since, revision, now_ms)
 
     def commit(self, plan: Plan, epoch: int, now_ms: int) -> Committed:
         """See the port."""

@@ -51,6 +51,10 @@ def to_json(value: Any) -> str:
     return _encode(value).decode()
 
 
+Touch = tuple[str, int, int | None]
+"""What an event says that planning needs: its kind, its job, and the array whose template changed too."""
+
+
 class Point:
     """A savepoint: what was written after it can be taken back without ending the transaction."""
 
@@ -88,6 +92,7 @@ class Transaction:
         "names",
         "now_ms",
         "settings",
+        "touched",
     )
 
     def __init__(self, link: Link, names: Names, settings: StoreSettings, now_ms: int) -> None:
@@ -101,15 +106,17 @@ class Transaction:
         self._read = row[:4]
         self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, self.event_floor, self.leader_epoch = row
         self._events: list[tuple[int, str, int, int, int, str]] = []
+        self.touched: list[Touch] = []
 
     def require_epoch(self, epoch: int) -> None:
         """Raise `StaleEpoch` unless ``epoch`` is the present leader's."""
         if epoch != self.leader_epoch:
             raise StaleEpoch(f"epoch {epoch} is not the leader's, which is {self.leader_epoch}")
 
-    def emit(self, kind: str, job_id: int = 0, project_id: int = 0, data: str = "{}") -> int:
-        """Add an event; its cursor."""
+    def emit(self, kind: str, job_id: int = 0, project_id: int = 0, data: str = "{}", array_id: int | None = None) -> int:
+        """Add an event; its cursor. ``array_id`` names the array whose template changed with the job, where that is known."""
         self.event_seq += 1
+        self.touched.append((kind, job_id, array_id))
         self._events.append((self.event_seq, kind, job_id, project_id, self.now_ms, data))
         return self.event_seq
 
@@ -138,8 +145,11 @@ class Transaction:
 
     def rewind(self, mark: tuple[int, int, int, int, int]) -> None:
         """Set the counters back and forget the events since; the rows are taken back by a savepoint."""
+        back = self.event_seq - mark[3]
         self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, kept = mark
         del self._events[kept:]
+        if back:
+            del self.touched[-back:]
 
     def write_counters(self) -> bool:
         """Write the events collected so far and the counters, so that a read inside the transaction sees them; whether they moved."""

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.integration.supervisor import trees
-from tests.integration.supervisor.node import GRACE_MS, Node, alive, pid_in, state, until
+from tests.integration.supervisor.node import GRACE_MS, Node, alive, pid_in, require_cgroups, state, until
 
 
 def test_time_limit_asks_first(any_node: Node) -> None:
@@ -183,8 +183,7 @@ if os.fork() == 0:
 os.wait()
 while not os.path.exists({str(tmp_path / "bare")!r}): time.sleep(0.01)
 """
-    if node.line.hello["cgroups"]["mode"] == "off":
-        return  # without groups nothing ties it to its task; it is counted as unclaimed instead
+    require_cgroups(node)  # without them nothing ties it to its task; it is counted as unclaimed instead
     node.launch(1, sys.executable, "-S", "-c", source)
     node.wait("emptied", 1)
     assert not alive(pid_in(tmp_path / "bare"))

@@ -108,12 +108,12 @@ def test_logs_keep_their_newest_bytes(tmp_path: Path) -> None:
     node = Node(tmp_path, "--log-keep-bytes", str(MIB))
     try:
         node.start()
-        log = node.script(
-            1, "import sys, time\nfor i in range(200000): print(f'line {i:060}')\nsys.stdout.flush()\ntime.sleep(60)"
-        )
+        log = node.script(1, "import sys, time\nfor i in range(200000): print(f'line {i:060}')\nsys.stdout.flush()\ntime.sleep(60)")
         size = 200000 * 66
         until(lambda: log.exists() and log.stat().st_size == size, "the log")
-        until(lambda: log.stat().st_blocks * 512 < 2 * MIB or node.ask("stats")["log_bound"].startswith("not possible"), "the bound", 15)
+        until(
+            lambda: log.stat().st_blocks * 512 < 2 * MIB or node.ask("stats")["log_bound"].startswith("not possible"), "the bound", 15
+        )
         stats = node.ask("stats")
         assert log.stat().st_size == size, "offsets stay"
         assert log.read_bytes()[-MIB:].endswith(b"line %060d\n" % 199999)

@@ -11,7 +11,6 @@ never changed; a torn or foreign line costs that line and nothing else.
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -151,11 +150,7 @@ class Journal:
         end = chunk.rfind(b"\n") + 1
         if not end:
             return b"", offset + (len(chunk) if len(chunk) < length else 0)
-        lines = [
-            line
-            for line in chunk[:end].splitlines(keepends=True)
-            if records.kind_of(line) in records.PUBLIC and records.seq_of(line) > since
-        ]
+        lines = [line for line in chunk[:end].splitlines(keepends=True) if records.told(line, since)]
         return b"".join(lines), offset + end
 
     def replay(self) -> Iterator[dict[str, Any]]:
@@ -165,9 +160,12 @@ class Journal:
             offset += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                if (record := self._parsed(line)) is not None:
+                record = records.parsed(line)
+                if record is not None:
                     self.seq = max(self.seq, record["seq"])
                     yield record
+                elif line:
+                    self.bad_lines += 1
         if rest:  # torn by the end of an earlier supervisor
             self.bad_lines += 1
             self._rest = b"\n"
@@ -176,18 +174,6 @@ class Journal:
         """Write what is queued and let go of the file."""
         self.flush()
         os.close(self._fd)
-
-    def _parsed(self, line: bytes) -> dict[str, Any] | None:
-        if not line:
-            return None
-        try:
-            record = json.loads(line)
-            if type(record["seq"]) is int and type(record["kind"]) is str:
-                return dict(record)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-        self.bad_lines += 1
-        return None
 
     def _droppable(self) -> int:
         """Offset below which every record is acknowledged."""

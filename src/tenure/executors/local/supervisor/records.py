@@ -107,10 +107,21 @@ def _texts(values: tuple[str, ...]) -> str:
     return f"[{','.join(map(quote, values))}]" if values else "[]"
 
 
-def key_of(line: bytes) -> tuple[int, int] | None:
-    """(attempt, task) of a line, or None where it has none."""
+def key_of(record: dict[str, Any]) -> tuple[int, int] | None:
+    """(attempt, task) of a record, or None where it has none."""
+    attempt, task = record.get("attempt"), record.get("task")
+    return (attempt, task) if type(attempt) is int and type(task) is int else None
+
+
+def told(line: bytes, since: int) -> bool:
+    """Whether a line read from the file is to be told to an observer who knows everything up to `since`."""
+    return kind_of(line) in PUBLIC and seq_of(line) > since and (record := parsed(line)) is not None and key_of(record) is not None
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """A line as a record, or None: torn, or not one of ours."""
     try:
         record = json.loads(line)
-        return record["attempt"], record["task"]
-    except (ValueError, KeyError, TypeError):
+        return dict(record) if type(record["seq"]) is int and type(record["kind"]) is str else None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -102,7 +102,7 @@ class Resident:
         offset = 0
         while offset < self.journal.size:
             lines, offset = self.journal.public_lines(offset, 0)
-            told += [line for line in lines.splitlines(keepends=True) if records.key_of(line) in wanted]
+            told += [line for line in lines.splitlines(keepends=True) if records.key_of(records.parsed(line) or {}) in wanted]
         return b"".join(told)
 
     def adopted(self, task: Task) -> None:

@@ -44,7 +44,9 @@ class Past:
         elif kind == "ack":
             self.acked = max(self.acked, _integer(record, "upto"))
         self.fence = max(self.fence, _integer(record, "fence"))
-        key = (_integer(record, "attempt"), _integer(record, "task"))
+        key = records.key_of(record)
+        if key is None or (kind == "started" and _integer(record, "pid") <= 1):
+            return
         if kind in ("intent", "started"):
             (self.intents if kind == "intent" else self.started)[key] = record
             self.boot_of[key] = self.boot_id

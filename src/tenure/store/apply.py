@@ -29,8 +29,8 @@ KNOWN_KEYS = InList(
 INSERT_KEY = insert(idempotency, "uid", "key", "content", "job_id", "revision", "note", "at_ms")
 
 
-def apply(tx: Transaction, commands: Sequence[Command]) -> list[Answer]:
-    """One answer per command, in order."""
+def apply(tx: Transaction, commands: Sequence[Command], *, is_full: bool = False) -> list[Answer]:
+    """One answer per command, in order. On a disk that is full nothing new is taken in."""
     known = _known(tx, commands)
     fresh: list[tuple[object, ...]] = []
     collected = Submissions()
@@ -39,7 +39,12 @@ def apply(tx: Transaction, commands: Sequence[Command]) -> list[Answer]:
         key = (command.caller.uid, command.key)
         content = content_of(command)
         seen = known.get(key)
-        answer = _replay(seen, content) if seen else _carry_out(tx, command, collected)
+        if seen:
+            answer = _replay(seen, content)
+        elif is_full and isinstance(command, SubmitJob):
+            answer = Refused("disk_full", "the disk is full, so nothing new is queued; free some space and submit again")
+        else:
+            answer = _carry_out(tx, command, collected)
         answers.append(answer)
         if seen is None and isinstance(answer, Applied) and command.key:
             known[key] = (content, answer.job_id, answer.revision, answer.note)

@@ -36,6 +36,10 @@ class Database(Protocol):
         """Raise the product's errors as `StoreUnavailable`."""
         ...
 
+    def has_room(self) -> bool:
+        """Whether there is room for more than what must be written; after a full disk this is where room is looked for again."""
+        ...
+
     def close(self) -> None:
         """Give back every connection."""
         ...

@@ -21,12 +21,13 @@ def open_sqlite(path: str, settings: StoreSettings | None = None) -> SqlStore:
     ``disk_full``, ``locked``.
     """
     settings = settings or StoreSettings()
-    database = SqliteDatabase(path, settings.busy_timeout_ms)
+    database = SqliteDatabase(path, settings.busy_timeout_ms, settings.ballast_bytes)
     try:
         _prepare(database)
     except BaseException:
         database.close()
         raise
+    database.hold_ballast()
     return SqlStore(database, settings)
 
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from tenure.ports import StoreUnavailable
+from tenure.store.ballast import Ballast
 from tenure.store.sql import Link
 
 APPLICATION_ID: Final = 0x7E4E5253
 """Marks a file as ours, so that a foreign database is recognised before anything is read or written."""
 
-_MMAP = 0
 _STATEMENTS = 512
 _NETWORK: Final = {
     0x6969: "NFS",
@@ -41,29 +42,31 @@ _NETWORK: Final = {
 class _Translator:
     """Raises the errors of a database as `StoreUnavailable`; one object serves all uses, because it keeps no state."""
 
-    __slots__ = ("_database",)
+    __slots__ = ("_unavailable",)
 
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
+    def __init__(self, unavailable: Callable[[sqlite3.Error], StoreUnavailable]) -> None:
+        self._unavailable = unavailable
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, sqlite3.Error):
-            raise self._database.unavailable(error) from error
+            raise self._unavailable(error) from error
 
 
 class SqliteDatabase:
     """A database file. `link` is the writer's connection; `reader` opens another one that can only read."""
 
-    def __init__(self, path: str, busy_timeout_ms: int) -> None:
+    def __init__(self, path: str, busy_timeout_ms: int, ballast_bytes: int = 0) -> None:
         self.path = path
+        self._ballast = Ballast(f"{path}.ballast", ballast_bytes)
         self.dialect = sqlite_dialect()  # type: ignore[no-untyped-call]
         self._busy_timeout_ms = busy_timeout_ms
         self._connection: sqlite3.Connection | None = None
         self._link: Link | None = None
-        self._translator = _Translator(self)
+        self._translator = _Translator(self._unavailable)
+        self._read_translator = _Translator(lambda error: StoreUnavailable(*_explain(error, self.path)))
 
     @property
     def link(self) -> Link:
@@ -104,7 +107,7 @@ class SqliteDatabase:
 
     def reader(self) -> tuple[sqlite3.Connection, Link]:
         """A new connection that can only read."""
-        with self.translated():
+        with self.translated_read():
             connection = sqlite3.connect(
                 f"file:{_quoted(self.path)}?mode=ro",
                 uri=True,
@@ -116,6 +119,14 @@ class SqliteDatabase:
             connection.execute("PRAGMA query_only=ON")
             return connection, Link(connection.cursor(), self.dialect)
 
+    def has_room(self) -> bool:
+        """False from the moment the disk was full until there is room for the ballast again."""
+        return not self._ballast.is_given_up or self._ballast.take()
+
+    def hold_ballast(self) -> None:
+        """Keep room for the moment the disk is full, if there is any to keep."""
+        self._ballast.take()
+
     def close(self) -> None:
         """Give the writer's connection back; the write-ahead log is merged by the last one to close."""
         self.drop()
@@ -124,9 +135,15 @@ class SqliteDatabase:
         """Errors of the database as `StoreUnavailable` with a stable code."""
         return self._translator
 
-    def unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
-        """One sentence for an error of the database, and whether the connection must be opened again."""
+    def translated_read(self) -> AbstractContextManager[None]:
+        """The same for a reader's connection: the writer's is left alone."""
+        return self._read_translator
+
+    def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
+        """One sentence for an error on the writer's connection, which is opened again unless another process merely held it up."""
         code, why = _explain(error, self.path)
+        if code == "disk_full":
+            self._ballast.give_up()
         if code != "locked":
             self.drop()
         return StoreUnavailable(code, why)
@@ -212,11 +229,3 @@ def _explain(error: sqlite3.Error, path: str) -> tuple[str, str]:
         if name.startswith(prefix):
             return code, why
     raise error
-
-
-def run_script(connection: Any, statements: list[str]) -> None:
-    """Run statements in one transaction."""
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in statements:
-        connection.execute(statement)
-    connection.execute("COMMIT")

@@ -130,7 +130,7 @@ class SqlStore:
         if not commands:
             return []
         with self._write(now_ms) as tx:
-            return apply(tx, commands)
+            return apply(tx, commands, is_full=not self.database.has_room())
 
     def snapshot(self, now_ms: int) -> Snapshot:
         """See the port."""
@@ -219,7 +219,9 @@ class SqlStore:
         from tenure.store.retention import retain
 
         with self._write(now_ms) as tx:
-            return retain(tx)
+            gone = retain(tx)
+        self.database.has_room()
+        return gone
 
     def check(self) -> list[Violation]:
         """See the port."""

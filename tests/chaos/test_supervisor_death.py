@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,21 +165,22 @@ def test_an_intent_without_start_is_adopted_or_unknown(node: Node) -> None:
 
 def test_another_process_with_the_same_pid_is_not_adopted(node: Node) -> None:
     node.launch(1, "sleep", "60")
-    pid = node.wait("started", 1)["pid"]
+    start = node.wait("started", 1)
     node.kill9()
-    with subprocess.Popen(["sleep", "60"]) as stranger:
-        lines = []
-        for line in journal_of(node).read_text().splitlines():
-            record = json.loads(line)
-            if record["kind"] == "started":
-                record["pid"] = stranger.pid
-            lines.append(json.dumps(record, separators=(",", ":")))
-        journal_of(node).write_text("\n".join(lines) + "\n")
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    until(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) > (start["start_ticks"] + 2) * tick_s, "a later tick of the kernel")
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        lines = [json.loads(line) for line in journal_of(node).read_text().splitlines()]
+        told = [{**line, "pid": stranger.pid} if line["kind"] == "started" else line for line in lines]
+        journal_of(node).write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in told))
         node.start()
         assert node.wait("exited", 1)["reason"] == "unknown"
         assert alive(stranger.pid)
+        until(lambda: not alive(start["pid"]), "the task itself, found by its tag and ended as a leftover")
+    finally:
         stranger.kill()
-    until(lambda: not alive(pid), "the task itself, found by its tag and ended as a leftover")
+        stranger.wait()
 
 
 def test_tasks_of_an_earlier_boot_are_gone(node: Node) -> None:

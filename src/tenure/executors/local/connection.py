@@ -156,7 +156,7 @@ def _start(home: str, path: str, options: tuple[str, ...], timeout_s: float) -> 
     try:
         root = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
         code = f"import sys; sys.path.insert(0, {root!r}); from tenure.executors.local.supervisor.__main__ import main"
-        command = [sys.executable, "-I", "-S", "-c", code + "; sys.exit(main(sys.argv[1:]))"]
+        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", code + "; sys.exit(main(sys.argv[1:]))"]
         command += ["--home", home, "--socket", path, "--detach", "--ready-fd", str(write), *options]
         environment = {name: value for name, value in os.environ.items() if name != "TENURE_TASK_TAG"}
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=(write,), cwd="/") as starter:

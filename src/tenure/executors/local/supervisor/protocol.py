@@ -110,9 +110,10 @@ def launches(message: Message, templates: dict[str, Template]) -> list[Launch]:
     for raw in tasks:
         if not isinstance(raw, dict):
             raise Refused("bad_request", "every entry of tasks is a JSON object")
-        template = templates.get(raw.get("template", ""))
+        name = raw.get("template")
+        template = templates.get(name) if isinstance(name, str) else None
         if template is None:
-            raise Refused("unknown_template", f"template {raw.get('template')!r} is not known on this connection; send it again")
+            raise Refused("unknown_template", f"template {name!r:.80} is not known on this connection; send it again")
         result.append(Launch(raw, template))
     while len(templates) > TEMPLATES_KEPT:
         del templates[next(iter(templates))]
@@ -165,8 +166,8 @@ def environment(raw: object) -> dict[bytes, bytes]:
     """
     result = {}
     for name, value in _mapping(raw, "env").items():
-        if not isinstance(value, str) or not name or "=" in name or "\0" in name or "\0" in value:
-            raise Refused("bad_request", f"environment variable {name!r} must be text without NUL, its name without '='")
+        if not _text(value) or not _text(name) or not name or "=" in name:
+            raise Refused("bad_request", f"environment variable {name!r:.80} must be text without NUL, its name without '='")
         result[name.encode("utf-8", "surrogateescape")] = value.encode("utf-8", "surrogateescape")
     return result
 
@@ -177,14 +178,27 @@ def _integer(value: object, name: str) -> int:
     return value
 
 
+def _text(value: object) -> bool:
+    """Whether the kernel can take it: text without NUL that has a UTF-8 form (undecodable bytes as surrogate escapes)."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _words(value: object) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(word, str) and "\0" not in word for word in value):
+    if not isinstance(value, list) or not all(map(_text, value)):
         raise Refused("bad_request", f"expected a list of texts without NUL, not {value!r:.80}")
     return value
 
 
 def _path(value: object, name: str) -> str:
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+    if not isinstance(value, str) or not value.startswith("/") or not _text(value):
         raise Refused("bad_request", f"{name} must be an absolute path, not {value!r:.80}")
     return value
 

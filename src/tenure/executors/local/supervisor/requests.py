@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,10 @@ class Requests:
             reply = operation(client, message)
         except Refused as refused:
             reply = {"reply": "error", "code": refused.code, "why": refused.why}
-        except RecursionError:
-            reply = {"reply": "error", "code": "bad_request", "why": "the request is nested too deeply"}
+        except Exception:  # a defect of ours must not cost the exit codes of everything that runs
+            traceback.print_exc()
+            why = "the supervisor failed on this request; its log has the details"
+            reply = {"reply": "error", "code": "internal", "why": why}
         if reply is not None and (len(reply) > 1 or "id" in message):
             self._answer(client, message, reply)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tenure.store.store import SqlStore
     from tenure.wire.dto import CheckView
 
-FOREVER_MS = 10 * 365 * 86_400_000
+FIRST_TURN_S = 10.0
 
 
 class StartupError(Exception):
@@ -112,6 +112,8 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
     runner.start()
     try:
+        # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
+        await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
         ready()
         await server.serve(sockets=[listening])
     finally:

@@ -3,8 +3,6 @@ the decision was made on, or from the record of the job's end."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tenure.api.context import Context
@@ -16,12 +14,12 @@ from tenure.model.commands import SubmitJob
 from tenure.model.explanation import Change, Explanation, Holder, Suggestion, UnknownStart
 from tenure.model.job import NO_CAP, PendingJob
 from tenure.model.lifecycle import WAITING_STATES
-from tenure.model.reasons import Reason, Shortfall, reason_to_dict
+from tenure.model.reasons import Reason, reason_to_dict
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.wire.dto import ExplanationView, HolderView, JobDetail, PlanReply, ReasonView, SuggestionView
 from tenure.wire.ids import range_size
-from tenure.wire.text import reason_text
+from tenure.wire.text import clock_text, lack_text, reason_text
 
 _UNKNOWN = {
     UnknownStart.NO_LIMIT: "unknown: it depends on a running job that has no time limit",
@@ -135,30 +133,13 @@ def reason_view(reason: Reason, names: Names) -> ReasonView:
     return ReasonView(code=code, cure=cure, text=reason_text(reason, names.nodes, names.job), payload=payload)
 
 
-def lack_text(short: Shortfall) -> str:
-    """What a node lacks, in words: ``2 cpus (3 needed, 1 free)``."""
-    unit, show = _UNITS[short.resource]
-    return f"{show(short.needed - short.free)} {unit} ({show(short.needed)} needed, {show(max(0, short.free))} free)"
-
-
-_UNITS: dict[str, tuple[str, Callable[[int], str]]] = {
-    "cpu_milli": ("cpus", format_milli),
-    "memory_bytes": ("of memory", format_bytes),
-    "storage_bytes": ("of storage", format_bytes),
-    "bandwidth_bps": ("bit/s", str),
-    "gpu_devices": ("GPUs", str),
-    "gpu_milli": ("of a GPU", format_milli),
-    "gpu_memory_bytes": ("of GPU memory", format_bytes),
-}
-
-
 def _holder_view(holder: Holder, names: Names) -> HolderView:
     held = [f"{format_milli(holder.amounts.cpu_milli)} cpus"] if holder.amounts.cpu_milli else []
     if holder.amounts.memory_bytes:
         held.append(f"{format_bytes(holder.amounts.memory_bytes)} of memory")
     if holder.devices:
         held.append(f"{format_milli(sum(share.milli for share in holder.devices))} GPUs")
-    when = f" until {_clock(holder.ends_ms)} at the latest" if holder.ends_ms else ", with no time limit"
+    when = f" until {clock_text(holder.ends_ms)} at the latest" if holder.ends_ms else ", with no time limit"
     verb = "will hold" if holder.planned else "holds"
     node = names.nodes.get(holder.node_id, "")
     text = f"job {names.job(holder.job_id)} {verb} {', '.join(held) or 'nothing that is counted'} on {node}{when}"
@@ -170,8 +151,8 @@ def _eta_text(found: Explanation, now_ms: int) -> str:
     if found.starts_now:
         return "now"
     if start.latest_ms:
-        earliest = f"between {_clock(start.earliest_ms)} and " if 0 < start.earliest_ms < start.latest_ms else "by "
-        return f"{earliest}{_clock(start.latest_ms)} (in at most {format_duration_ms(max(0, start.latest_ms - now_ms))})"
+        earliest = f"between {clock_text(start.earliest_ms)} and " if 0 < start.earliest_ms < start.latest_ms else "by "
+        return f"{earliest}{clock_text(start.latest_ms)} (in at most {format_duration_ms(max(0, start.latest_ms - now_ms))})"
     return _UNKNOWN[start.unknown] if start.unknown else "unknown"
 
 
@@ -200,11 +181,3 @@ def _pairs(options: str) -> list[tuple[str, str]]:
 def _time_option(limit_ms: int) -> str:
     """A limit as ``--time`` takes it, rounded down to seconds."""
     return f"{max(1, limit_ms // 1000)}s"
-
-
-def _clock(at_ms: int) -> str:
-    """A moment in local time; with its day when that is not today."""
-    moment = time.localtime(at_ms / 1000)
-    today = time.localtime()
-    pattern = "%H:%M:%S" if moment[:3] == today[:3] else "%a %d %b %H:%M"
-    return time.strftime(pattern, moment)

@@ -102,7 +102,10 @@ class _Turn:
 
 @dataclass(slots=True)
 class ControlLoop:
-    """Runs the steps. `submit`, `call`, `wake` and `stop` may be used from any thread; everything else belongs to the loop's own."""
+    """Runs the steps. `submit`, `call`, `wake` and `stop` may be used from any thread; everything else belongs to the loop's own.
+
+    ``met`` is set after the first whole turn: the executor's nodes are known, and what it reported meanwhile is recorded.
+    """
 
     ports: Ports
     clock: Clock
@@ -110,6 +113,7 @@ class ControlLoop:
     probe_every_s: float = 0.0
     log: Callable[[str], None] = lambda _line: None
     health: LoopHealth = field(default_factory=LoopHealth)
+    met: threading.Event = field(default_factory=threading.Event)
     planner: Planner = field(default_factory=Planner)
     _inbox: deque[_Asked] = field(default_factory=deque)
     _wake: threading.Event = field(default_factory=threading.Event)
@@ -166,6 +170,7 @@ class ControlLoop:
             try:
                 self._turn()
                 self.health.cycles += 1
+                self.met.set()
             except StaleEpoch:
                 self._lose("another daemon has taken over this store")
             except Exception as error:

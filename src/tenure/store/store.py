@@ -22,6 +22,7 @@ from tenure.store.database import Database
 from tenure.store.holds import KnownHolds
 from tenure.store.intern import Names
 from tenure.store.nodes import define_nodes
+from tenure.store.queries import Queries
 from tenure.store.recent import Recent
 from tenure.store.record import Recording
 from tenure.store.settings import StoreSettings
@@ -229,6 +230,10 @@ class SqlStore:
 
         with self._read() as link:
             return check(link)
+
+    def queries(self) -> Queries:
+        """Reads for people, on connections of their own."""
+        return Queries(self.database)
 
     def close(self) -> None:
         """See the port."""

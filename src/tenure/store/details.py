@@ -1,0 +1,146 @@
+"""Everything about one job: its request, its attempts task by task, its events. Secrets are redacted here, at the source."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from tenure.model.commands import JobSpec
+from tenure.store.arrays import index_at
+from tenure.store.intern import Names
+from tenure.store.listing import records
+from tenure.store.reader import ask
+from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, job, node
+from tenure.store.sql import Link
+from tenure.store.views import ids_of, job_views
+from tenure.wire.dto import AfterRef, AttemptView, EventView, JobDetail, TaskView
+from tenure.wire.ids import format_id
+
+MAX_EVENTS = 200
+MAX_ATTEMPTS = 50
+REDACTED = "********"
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|COOKIE|_PAT$", re.IGNORECASE)
+_NOT_SECRET = {"KEYBOARD", "SSH_AUTH_SOCK"}
+
+
+def redact(env: dict[str, str]) -> dict[str, str]:
+    """An environment in which the values of names that look like secrets are hidden."""
+    return {name: REDACTED if value and name not in _NOT_SECRET and _SECRET.search(name) else value for name, value in env.items()}
+
+
+def detail(link: Link, names: Names, job_id: int, position: int, now_ms: int) -> JobDetail | None:
+    """One job, or one element of an array that is no row yet (``position`` >= 0); None when there is no such job."""
+    found = records(link, job.c.id == job_id, 1)
+    if not found:
+        return None
+    record = found[0]
+    spec = names.spec(link, record["spec_id"])
+    view = job_views(link, names, [record], now_ms)[0]
+    made = JobDetail(
+        job=view,
+        argv=list(spec.argv),
+        script=spec.script,
+        cwd=spec.cwd,
+        submit_dir=spec.submit_dir,
+        env=redact(dict(spec.env)),
+        origin=dict(spec.origin),
+        after=_after(link, job_id),
+        attempts=_attempts(link, record),
+        events=_events(link, job_id),
+    )
+    if position >= 0:
+        view.id = format_id(0, job_id, index_at(record["array_ranges"], position))
+        view.array = None
+    return made
+
+
+def spec_of(link: Link, names: Names, spec_id: int) -> JobSpec:
+    """The spec of a job with its secrets hidden."""
+    spec = names.spec(link, spec_id)
+    return replace(spec, env=redact(dict(spec.env)))
+
+
+def _after(link: Link, job_id: int) -> list[AfterRef]:
+    clause = select(dependency.c.on_job, dependency.c.condition).where(dependency.c.job_id == job_id).order_by(dependency.c.on_job)
+    rows = ask(link, clause)
+    shown = ids_of(link, [row[0] for row in rows])
+    return [AfterRef(job=shown.get(on_job, str(on_job)), condition=condition) for on_job, condition in rows]
+
+
+def attempt_chain(link: Link, last_id: int, limit: int = MAX_ATTEMPTS) -> list[tuple[Any, ...]]:
+    """The attempts of a job from its last one backwards: (id, previous, number, started, ended, outcome)."""
+    chain: list[tuple[Any, ...]] = []
+    columns = (attempt.c.id, attempt.c.previous_id, attempt.c.number, attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome)
+    while last_id and len(chain) < limit:
+        rows = ask(link, select(*columns).where(attempt.c.id == last_id))
+        if not rows:
+            break
+        chain.append(rows[0])
+        last_id = rows[0][1]
+    return chain
+
+
+def _attempts(link: Link, record: dict[str, Any]) -> list[AttemptView]:
+    views = []
+    for number, _previous, count, started, ended, outcome in reversed(attempt_chain(link, record["last_attempt_id"])):
+        tasks = _tasks(link, number)
+        views.append(
+            AttemptView(number=count, attempt=number, started_ms=started or 0, ended_ms=ended or 0, outcome=outcome, tasks=tasks)
+        )
+    return views
+
+
+def _tasks(link: Link, attempt_id: int) -> list[TaskView]:
+    devices = _devices(link, attempt_id)
+    columns = [allocation.c[name] for name in ("task", "state", "pid", "exit_code", "signal", "reason", "why")]
+    columns += [allocation.c[name] for name in ("started_ms", "ended_ms", "cpu_ms", "peak_memory_bytes", "stdout", "stderr")]
+    joined = allocation.join(node, node.c.id == allocation.c.node_id)
+    clause = select(*columns, node.c.name, node.c.pretend).select_from(joined).where(allocation.c.attempt_id == attempt_id)
+    views = []
+    for row in ask(link, clause.order_by(allocation.c.task)):
+        task, state, pid, exit_code, signal, reason, why, started, ended, cpu_ms, peak, stdout, stderr, name, pretend = row
+        held = devices.get(task, [])
+        views.append(
+            TaskView(
+                task=task,
+                node=name,
+                state=state,
+                devices=[uuid for uuid, _ in held],
+                device_indices=[index for _, index in held],
+                pretend=bool(pretend),
+                pid=pid,
+                exit_code=exit_code,
+                signal=signal,
+                end_reason=reason,
+                why=why,
+                started_ms=started or 0,
+                ended_ms=ended or 0,
+                cpu_ms=cpu_ms,
+                peak_memory_bytes=peak,
+                log=stdout,
+                stderr=stderr,
+            )
+        )
+    return views
+
+
+def _devices(link: Link, attempt_id: int) -> dict[int, list[tuple[str, int]]]:
+    joined = allocation_device.join(device, device.c.id == allocation_device.c.device_id)
+    clause = select(allocation_device.c.task, device.c.uuid, device.c.device_index).select_from(joined)
+    found: dict[int, list[tuple[str, int]]] = {}
+    for task, uuid, index in ask(link, clause.where(allocation_device.c.attempt_id == attempt_id).order_by(device.c.device_index)):
+        found.setdefault(task, []).append((uuid, index))
+    return found
+
+
+def _events(link: Link, job_id: int) -> list[EventView]:
+    columns = (event.c.cursor, event.c.kind, event.c.at_ms, event.c.version, event.c.data)
+    clause = select(*columns).where(event.c.job_id == job_id).order_by(event.c.cursor.desc()).limit(MAX_EVENTS)
+    return [
+        EventView(cursor=cursor, kind=kind, at_ms=at_ms, version=version, data=msgspec.json.decode(data))
+        for cursor, kind, at_ms, version, data in reversed(ask(link, clause))
+    ]

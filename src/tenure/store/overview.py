@@ -1,0 +1,112 @@
+"""Nodes, devices and queues with what is held of them: derived from rows that are not released, never from a counter of its own."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import func, select
+
+from tenure.store.nodes import status_of
+from tenure.store.reader import ask
+from tenure.store.schema import allocation, allocation_device, device, job, node, node_capacity, queue
+from tenure.store.sql import Link
+from tenure.store.views import ids_of
+from tenure.wire.dto import DeviceView, NodesReply, NodeView, QueuesReply, QueueView
+
+
+def nodes_view(link: Link) -> NodesReply:
+    """All nodes and devices, by name and index."""
+    amounts: dict[tuple[int, str], tuple[int, int]] = {}
+    clause = select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.capacity, node_capacity.c.used)
+    for node_id, resource, capacity, used in ask(link, clause):
+        amounts[node_id, resource] = (capacity, used)
+    live = select(allocation.c.node_id, func.count(func.distinct(allocation.c.job_id))).where(allocation.c.released_at_ms.is_(None))
+    jobs = {number: count for number, count in ask(link, live.group_by(allocation.c.node_id))}
+    devices = _devices(link)
+    names = ("id", "name", "executor", "present", "wanted", "drain_reason", "labels", "pretend")
+    views = []
+    for row in ask(link, select(*(node.c[name] for name in names)).order_by(node.c.name)):
+        node_id, name, executor, present, wanted, drain_reason, labels, pretend = row
+        cpu, memory = amounts.get((node_id, "cpu_milli"), (0, 0)), amounts.get((node_id, "memory_bytes"), (0, 0))
+        own = [view for view in devices if view.node == name]
+        views.append(
+            NodeView(
+                name=name,
+                status=status_of(present, wanted).value,
+                executor=executor,
+                pretend=bool(pretend),
+                drain_reason=drain_reason,
+                labels=msgspec.json.decode(labels),
+                cpu_milli=cpu[0],
+                memory_bytes=memory[0],
+                used_cpu_milli=cpu[1],
+                used_memory_bytes=memory[1],
+                devices=len(own),
+                devices_used_milli=sum(view.used_milli for view in own),
+                jobs=jobs.get(node_id, 0),
+            )
+        )
+    return NodesReply(nodes=views, devices=devices)
+
+
+def _devices(link: Link) -> list[DeviceView]:
+    holders = _holders(link)
+    names = ("id", "device_index", "uuid", "model", "memory_bytes", "status", "why", "pretend", "used_milli", "used_memory")
+    clause = select(*(device.c[name] for name in names), node.c.name).select_from(device.join(node, node.c.id == device.c.node_id))
+    return [
+        DeviceView(
+            node=node_name,
+            index=index,
+            uuid=uuid,
+            model=model,
+            memory_bytes=memory_bytes,
+            status=status,
+            why=why,
+            pretend=bool(pretend),
+            used_milli=used_milli,
+            used_memory_bytes=used_memory,
+            jobs=holders.get(device_id, []),
+        )
+        for device_id, index, uuid, model, memory_bytes, status, why, pretend, used_milli, used_memory, node_name in ask(
+            link, clause.order_by(node.c.name, device.c.device_index)
+        )
+    ]
+
+
+def _holders(link: Link) -> dict[int, list[str]]:
+    """Who holds which device: ids as people type them."""
+    both = (allocation.c.attempt_id == allocation_device.c.attempt_id) & (allocation.c.task == allocation_device.c.task)
+    clause = select(allocation_device.c.device_id, allocation.c.job_id).select_from(allocation_device.join(allocation, both))
+    rows = ask(link, clause.where(allocation_device.c.released_at_ms.is_(None)).order_by(allocation.c.job_id))
+    shown = ids_of(link, [row[1] for row in rows])
+    found: dict[int, list[str]] = {}
+    for device_id, job_id in rows:
+        found.setdefault(device_id, []).append(shown.get(job_id, str(job_id)))
+    return found
+
+
+def queues_view(link: Link) -> QueuesReply:
+    """All queues, by name, with how many jobs wait and run in each."""
+    counts: dict[tuple[int, str], int] = {}
+    clause = select(job.c.queue_id, job.c.state, func.count()).where(job.c.ended_ms.is_(None), job.c.array_size == 0)
+    for queue_id, state, count in ask(link, clause.group_by(job.c.queue_id, job.c.state)):
+        counts[queue_id, state] = count
+    rest = select(job.c.queue_id, func.sum(job.c.array_left)).where(job.c.array_size > 0, job.c.ended_ms.is_(None))
+    for queue_id, count in ask(link, rest.group_by(job.c.queue_id)):
+        counts[queue_id, "pending"] = counts.get((queue_id, "pending"), 0) + int(count or 0)
+    names = ("id", "name", "paused", "default_limit_ms", "max_limit_ms", "bonus")
+    return QueuesReply(
+        queues=[
+            QueueView(
+                name=name,
+                paused=bool(paused),
+                default_limit_ms=default_limit_ms,
+                max_limit_ms=max_limit_ms,
+                bonus=bonus,
+                pending=counts.get((number, "pending"), 0) + counts.get((number, "held"), 0),
+                running=counts.get((number, "running"), 0) + counts.get((number, "starting"), 0),
+            )
+            for number, name, paused, default_limit_ms, max_limit_ms, bonus in ask(
+                link, select(*(queue.c[name] for name in names)).order_by(queue.c.name)
+            )
+        ]
+    )

@@ -1,0 +1,193 @@
+"""Reads for people: what the wire shows, asked of read-only connections, from any thread.
+
+They grow freely; nothing here decides or writes. Invariant: one call is one consistent read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, select
+
+from tenure.model.commands import Caller
+from tenure.model.lifecycle import ENDED_STATES
+from tenure.model.shape import Shape
+from tenure.store import details, overview
+from tenure.store.intern import Names
+from tenure.store.listing import JobRow, condition_of, counts_by_state, records, resolve
+from tenure.store.reader import Reader, ask
+from tenure.store.schema import allocation, attempt, job, meta
+from tenure.store.sqlite import SqliteDatabase
+from tenure.store.stream import read_events
+from tenure.store.views import ids_of, job_views
+from tenure.wire.dto import EventView, JobDetail, JobsReply, NodesReply, QueuesReply, Selection
+
+__all__ = ["JobRow", "LogFile", "Queries"]
+MAX_LISTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """Where a task writes, and whose it is."""
+
+    path: str
+    attempt_id: int
+    task: int
+
+
+class Queries:
+    """Every method is one consistent read. Raises StoreUnavailable when the store cannot be read."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self.url = f"sqlite:///{database.path}"
+        self._reader = Reader(database)
+        self._own = threading.local()
+
+    @property
+    def _names(self) -> Names:
+        """Interned values, cached per thread: they never change once written."""
+        names = getattr(self._own, "names", None)
+        if names is None:
+            names = self._own.names = Names()
+        return names
+
+    def jobs(self, selection: Selection, caller: Caller) -> JobsReply:
+        """A page of jobs, the newest first; arrays are one line unless elements are named."""
+        limit = max(1, min(selection.limit, MAX_LISTED))
+        with self._reader.read() as link:
+            condition = condition_of(selection, caller)
+            if selection.ids:
+                rows = resolve(link, selection, caller)[:limit]
+                views = []
+                plain = [row.job_id for row in rows if row.position < 0]
+                for start in range(0, len(plain), 500):
+                    views += job_views(link, self._names, records(link, job.c.id.in_(plain[start : start + 500])), _now_ms())
+                for row in rows:
+                    found = details.detail(link, self._names, row.job_id, row.position, _now_ms()) if row.position >= 0 else None
+                    views += [found.job] if found else []
+                counts: dict[str, int] = {}
+                more = 0
+            else:
+                page = records(link, condition & job.c.array_id.is_(None), limit + 1)
+                more = page[limit - 1]["id"] if len(page) > limit else 0
+                views = job_views(link, self._names, page[:limit], _now_ms())
+                counts = counts_by_state(link, condition)
+            revision = int(ask(link, select(meta.c.event_seq))[0][0])
+        return JobsReply(jobs=views, more=more, counts=counts, revision=revision)
+
+    def resolve(self, selection: Selection, caller: Caller) -> list[JobRow]:
+        """The jobs a selection names, by id. Raises ValueError for a word that names nothing."""
+        with self._reader.read() as link:
+            return resolve(link, selection, caller)
+
+    def detail(self, job_id: int, position: int = -1) -> JobDetail | None:
+        """Everything about one job; None when there is none."""
+        with self._reader.read() as link:
+            return details.detail(link, self._names, job_id, position, _now_ms())
+
+    def shapes(self, job_ids: Sequence[int]) -> dict[int, Shape]:
+        """What these jobs ask for, by id."""
+        with self._reader.read() as link:
+            pairs = [pair for start in range(0, len(job_ids), 500) for pair in ask(link, _shape_ids(job_ids[start : start + 500]))]
+            return {job_id: self._names.shape(link, shape_id) for job_id, shape_id in pairs}
+
+    def ids_of(self, numbers: Sequence[int]) -> dict[int, str]:
+        """What people type for these jobs, by number."""
+        with self._reader.read() as link:
+            return ids_of(link, numbers)
+
+    def nodes(self) -> NodesReply:
+        """All nodes and devices."""
+        with self._reader.read() as link:
+            return overview.nodes_view(link)
+
+    def queues(self) -> QueuesReply:
+        """All queues."""
+        with self._reader.read() as link:
+            return overview.queues_view(link)
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in which state; an array counts once."""
+        with self._reader.read() as link:
+            return counts_by_state(link, job.c.id > 0)
+
+    def last_cursor(self) -> int:
+        """The cursor of the last event."""
+        with self._reader.read() as link:
+            return int(ask(link, select(meta.c.event_seq))[0][0])
+
+    def events(self, after: int, limit: int, job_id: int = 0) -> tuple[list[EventView], bool]:
+        """Events after a cursor, and whether that cursor is older than what is retained."""
+        with self._reader.read() as link:
+            found, reset = read_events(link, after, limit, job_id)
+            shown = ids_of(link, [item.job_id for item in found if item.job_id])
+        views = [
+            EventView(
+                cursor=item.cursor,
+                kind=item.kind,
+                at_ms=item.at_ms,
+                job=shown.get(item.job_id, ""),
+                project=item.project,
+                version=item.version,
+                data=msgspec.json.decode(item.data),
+            )
+            for item in found
+        ]
+        return views, reset
+
+    def log_file(self, job_id: int, position: int, attempt_number: int = 0, task: int = 0, stream: str = "out") -> LogFile | None:
+        """Where a task of a job (the last attempt, unless another is named) writes; None when it has not started."""
+        if position >= 0:
+            return None
+        with self._reader.read() as link:
+            last = ask(link, select(job.c.last_attempt_id).where(job.c.id == job_id))
+            chain = details.attempt_chain(link, last[0][0] if last else 0)
+            chosen = [row for row in chain if attempt_number in (0, row[2])][:1]
+            if not chosen:
+                return None
+            clause = select(allocation.c.stdout, allocation.c.stderr)
+            rows = ask(link, clause.where(allocation.c.attempt_id == chosen[0][0], allocation.c.task == task))
+        if not rows:
+            return None
+        path = rows[0][1] if stream == "err" and rows[0][1] else rows[0][0]
+        return LogFile(path, chosen[0][0], task)
+
+    def task_ended(self, attempt_id: int, task: int) -> bool:
+        """Whether a task's main process is gone, so that its log is complete."""
+        joined = allocation.join(attempt, attempt.c.id == allocation.c.attempt_id)
+        clause = select(allocation.c.ended_ms, attempt.c.ended_ms).select_from(joined)
+        with self._reader.read() as link:
+            rows = ask(link, clause.where(allocation.c.attempt_id == attempt_id, allocation.c.task == task))
+        return not rows or rows[0][0] is not None or rows[0][1] is not None
+
+    def unfinished(self, job_ids: Sequence[int]) -> list[int]:
+        """Those of the jobs that have not ended, by id."""
+        ended = [state.value for state in ENDED_STATES]
+        left: list[int] = []
+        with self._reader.read() as link:
+            for start in range(0, len(job_ids), 500):
+                clause = select(job.c.id).where(job.c.id.in_(job_ids[start : start + 500]), job.c.state.not_in(sorted(ended)))
+                left += [row[0] for row in ask(link, clause)]
+        return sorted(left)
+
+    def backup(self, target: Path) -> int:
+        """Write a consistent copy to a new file, made durable; how many jobs it holds. Raises OSError or StoreUnavailable."""
+        return self._reader.copy_to(target)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._reader.close()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _shape_ids(part: Sequence[int]) -> Select[Any]:
+    return select(job.c.id, job.c.shape_id).where(job.c.id.in_(part))

@@ -1,0 +1,89 @@
+"""Reasons in words: one English sentence per cause, for ``ps``, ``why`` and events. Pure; names are handed in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from tenure.model import reasons
+from tenure.model.amounts import format_bytes, format_milli
+from tenure.model.reasons import Reason, Shortfall
+
+_UNITS: dict[str, tuple[str, Callable[[int], str]]] = {
+    "cpu_milli": ("cpus", format_milli),
+    "memory_bytes": ("of memory", format_bytes),
+    "storage_bytes": ("of storage", format_bytes),
+    "bandwidth_bps": ("bit/s", str),
+    "gpu_devices": ("GPUs", str),
+    "gpu_milli": ("of a GPU", format_milli),
+    "gpu_memory_bytes": ("of GPU memory", format_bytes),
+}
+
+
+def lack_text(short: Shortfall) -> str:
+    """What is lacking, in words: ``2 cpus (3 needed, 1 free)``; fractions of a GPU are per device, never summed."""
+    unit, show = _UNITS[short.resource]
+    free = f"{show(max(0, short.free))} free"
+    if short.resource in ("gpu_milli", "gpu_memory_bytes"):
+        free += " on the device that has most"
+    return f"{show(short.needed - max(0, short.free))} {unit} ({show(short.needed)} needed, {free})"
+
+
+def clock_text(at_ms: int) -> str:
+    """A moment in local time, with its day when that is not today."""
+    moment, today = time.localtime(at_ms / 1000), time.localtime()
+    return time.strftime("%H:%M:%S" if moment[:3] == today[:3] else "%a %d %b %H:%M", moment)
+
+
+def reason_text(reason: Reason, nodes: Mapping[int, str], job: Callable[[int], str]) -> str:
+    """One sentence. ``nodes`` names nodes by id, ``job`` writes a job's id as people type it."""
+    return _SENTENCES[reason.code](reason, nodes, job)
+
+
+def _capacity(reason: reasons.Capacity, nodes: Mapping[int, str], _job: Callable[[int], str]) -> str:
+    lacks = " and ".join(lack_text(short) for short in reason.short)
+    where = f" on {nodes[reason.node_id]}" if reason.node_id in nodes else ""
+    until = f"; expected by {clock_text(reason.until_ms)}" if reason.until_ms else ""
+    return (f"it lacks {lacks}{where}" if lacks else "there is no room for it now") + until
+
+
+def _would_delay(reason: reasons.WouldDelay, _nodes: Mapping[int, str], job: Callable[[int], str]) -> str:
+    until = f" at {clock_text(reason.until_ms)}" if reason.until_ms else ""
+    return f"it would delay the start of job {job(reason.head)}{until}"
+
+
+def _dependency(reason: reasons.Dependency, _nodes: Mapping[int, str], job: Callable[[int], str]) -> str:
+    names = ", ".join(job(number) for number in reason.on)
+    return (
+        f"it waits for job {names} to end"
+        if len(reason.on) == 1
+        else f"it waits for jobs {names} to end"
+        if names
+        else "it waits for another job"
+    )
+
+
+def _nodes_text(ids: tuple[int, ...], nodes: Mapping[int, str]) -> str:
+    return ", ".join(nodes.get(number, str(number)) for number in ids)
+
+
+def _never(reason: reasons.NeverFits, nodes: Mapping[int, str], _job: Callable[[int], str]) -> str:
+    lacks = " and ".join(lack_text(short) for short in reason.short)
+    where = f" on {nodes[reason.node_id]}" if reason.node_id in nodes else ""
+    return "no declared node could ever hold it" + (f": it lacks {lacks}{where}" if lacks else "")
+
+
+_SENTENCES: dict[str, Callable[..., str]] = {
+    "capacity": _capacity,
+    "would_delay": _would_delay,
+    "dependency": _dependency,
+    "held": lambda _r, _n, _j: "it is held; tenure release lets it go",
+    "not_before": lambda r, _n, _j: f"it may not start before {clock_text(r.at_ms)}",
+    "array_cap": lambda _r, _n, _j: "its array runs as many elements as its cap allows",
+    "queue_paused": lambda _r, _n, _j: "its queue is paused; tenure queue resume lets it go",
+    "node_unavailable": lambda r, n, _j: f"it would fit only on nodes that take no work now: {_nodes_text(r.nodes, n)}",
+    "device_unavailable": lambda _r, _n, _j: "it would fit only on devices that are not offered; tenure gpus shows why",
+    "quota": lambda _r, _n, _j: "its project is at its quota",
+    "never_fits": _never,
+    "not_reached": lambda _r, _n, _j: "the planner has not reached it yet",
+}

@@ -110,10 +110,10 @@ def launches(message: Message, templates: dict[str, Template]) -> list[Launch]:
     for raw in tasks:
         if not isinstance(raw, dict):
             raise Refused("bad_request", "every entry of tasks is a JSON object")
-        name = raw.get("template")
-        template = templates.get(name) if isinstance(name, str) else None
+        chosen = raw.get("template")
+        template = templates.get(chosen) if isinstance(chosen, str) else None
         if template is None:
-            raise Refused("unknown_template", f"template {name!r:.80} is not known on this connection; send it again")
+            raise Refused("unknown_template", f"template {chosen!r:.80} is not known on this connection; send it again")
         result.append(Launch(raw, template))
     while len(templates) > TEMPLATES_KEPT:
         del templates[next(iter(templates))]

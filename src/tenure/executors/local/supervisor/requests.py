@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +48,8 @@ class Requests:
             reply = operation(client, message)
         except Refused as refused:
             reply = {"reply": "error", "code": refused.code, "why": refused.why}
-        except Exception:  # a defect of ours must not cost the exit codes of everything that runs
-            traceback.print_exc()
+        except Exception as error:  # a defect of ours must not cost the exit codes of everything that runs
+            _log(error)
             why = "the supervisor failed on this request; its log has the details"
             reply = {"reply": "error", "code": "internal", "why": why}
         if reply is not None and (len(reply) > 1 or "id" in message):
@@ -152,6 +151,15 @@ class Requests:
             raise Refused("busy", f"{len(resident.tree.tasks)} tasks still run under this supervisor; stop them first")
         resident.leave()
         return {"reply": "shutdown", "leaving": True}
+
+
+def _log(error: BaseException) -> None:
+    """Where it happened, to the log. Not by the traceback module: it imports and reads sources, which may be new by now."""
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        places.append(f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    os.write(2, f"{type(error).__name__}: {error} at {' '.join(places)}\n".encode("utf-8", "backslashreplace"))
 
 
 def _unknown(_client: Client, message: Message) -> Message:

@@ -82,9 +82,9 @@ class _Task:
     acts: Behaviour
     pid: int
     due: int = 0
-    started_at_ms: int = 0
-    ends_at_ms: int = 0
-    suspended_at_ms: int = 0
+    started_at_ms: int | None = None
+    ends_at_ms: int | None = None
+    suspended_at_ms: int | None = None
     ended: bool = False
     ending: TaskEnded | None = None
 
@@ -196,7 +196,7 @@ class FakeExecutor:
         """Tasks that have not ended and left nothing, sorted."""
         self.step()
         return [
-            LiveTask(*key, task.launch.fence, task.pid if task.started_at_ms else 0, task.started_at_ms)
+            LiveTask(*key, task.launch.fence, 0 if task.started_at_ms is None else task.pid, task.started_at_ms or 0)
             for key, task in sorted(self._tasks.items())
         ]
 
@@ -270,11 +270,11 @@ class FakeExecutor:
         self._report(TaskStarted(launch.attempt_id, launch.task, launch.fence, at_ms, task.pid))
         if task.acts.duration_ms != FOREVER_MS:
             task.ends_at_ms = at_ms + task.acts.duration_ms
-        if launch.limit_ms and (not task.ends_at_ms or task.ends_at_ms > at_ms + launch.limit_ms):
+        if launch.limit_ms and (task.ends_at_ms is None or task.ends_at_ms > at_ms + launch.limit_ms):
             task.acts = replace(task.acts, exit_code=0, signal=15, reason=EndReason.TIMEOUT)
             task.ends_at_ms = at_ms + launch.limit_ms
         task.due = 0
-        if task.ends_at_ms:
+        if task.ends_at_ms is not None:
             self._at(task, task.ends_at_ms, self._end)
 
     def _end(self, task: _Task, at_ms: int) -> None:
@@ -286,7 +286,9 @@ class FakeExecutor:
             ended = replace(ended, exit_code=None if acts.signal else acts.exit_code, signal=acts.signal)
         empty = acts.evidence_delay_ms == 0
         self._report(
-            replace(ended, started_at_ms=task.started_at_ms, ended_at_ms=at_ms, empty=empty, peak_memory_bytes=acts.peak_memory_bytes)
+            replace(
+                ended, started_at_ms=task.started_at_ms or 0, ended_at_ms=at_ms, empty=empty, peak_memory_bytes=acts.peak_memory_bytes
+            )
         )
         if empty:
             self._tasks.pop((launch.attempt_id, launch.task))
@@ -309,17 +311,17 @@ class FakeExecutor:
         self._at(task, now_ms + after_ms, self._end)
 
     def _suspend(self, task: _Task, now_ms: int) -> None:
-        if task.started_at_ms and not task.suspended_at_ms and task.ending is None:
+        if task.started_at_ms is not None and task.suspended_at_ms is None and task.ending is None:
             task.suspended_at_ms, task.due = now_ms, 0
 
     def _resume(self, task: _Task, now_ms: int) -> None:
-        if not task.suspended_at_ms:
+        if task.suspended_at_ms is None:
             return
-        if task.ends_at_ms:
+        if task.ends_at_ms is not None:
             task.ends_at_ms += now_ms - task.suspended_at_ms
             if task.ending is None:
                 self._at(task, task.ends_at_ms, self._end)
-        task.suspended_at_ms = 0
+        task.suspended_at_ms = None
 
     def _at(self, task: _Task, at_ms: int, what: Callable[[_Task, int], None]) -> None:
         """Let ``what`` be the one thing that happens next to the task."""

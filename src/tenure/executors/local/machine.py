@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from tenure.executors.local.supervisor.detect import own_directories
 from tenure.model.amounts import KIB, MILLI, Amounts
 
+GROUPS = "/sys/fs/cgroup"
+"""Where control groups are mounted."""
+
 _UNBOUNDED_BYTES = 1 << 60
 """Version 1 of control groups writes "no limit" as a number near the largest."""
 
@@ -60,7 +63,7 @@ def _memory_bounds(v1: str, v2: str) -> Iterator[int]:
 
 def _upwards(directory: str) -> Iterator[str]:
     """The group's directory and those it is in, as far as the hierarchy shows."""
-    while directory.startswith("/sys/fs/cgroup/"):
+    while directory.startswith(GROUPS + "/"):
         yield directory
         directory = os.path.dirname(directory)
 

@@ -1,0 +1,40 @@
+"""One contract, every store: SQLite today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tenure.store import SqlStore, StoreSettings, open_sqlite
+from tenure.testing.store_acts_suite import StoreActsSuite
+from tenure.testing.store_suite import OpenStore, StoreGuardSuite, StoreLifecycleSuite
+
+
+class OnSqlite:
+    """Opens one database file of the test; what was opened is closed at the end."""
+
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> Iterator[OpenStore]:
+        opened: list[SqlStore] = []
+
+        def open_it() -> SqlStore:
+            opened.append(open_sqlite(str(tmp_path / "tenure.db"), StoreSettings(log_dir=str(tmp_path / "logs"), ballast_bytes=0)))
+            return opened[-1]
+
+        yield open_it
+        for store in opened:
+            store.close()
+
+
+class TestSqliteLifecycle(OnSqlite, StoreLifecycleSuite):
+    """What runs and ends, on SQLite."""
+
+
+class TestSqliteGuards(OnSqlite, StoreGuardSuite):
+    """What protects the truth, on SQLite."""
+
+
+class TestSqliteActs(OnSqlite, StoreActsSuite):
+    """What people do, on SQLite."""

@@ -19,6 +19,7 @@ import typer.main
 
 from tenure.cli import console
 from tenure.cli.catalogue import BY_WORD, ENTRIES, SECTIONS, Entry
+from tenure.cli.values import plainly
 
 _WIDTH = 100
 _ABOUT = """Tenure runs your jobs when there is room for them, and says why when there is not.
@@ -42,6 +43,9 @@ on); wait and run return the job's own.
 class Manual(typer.core.TyperCommand):
     """A command whose help is its docstring, indented lines kept as they are, and whose options stand under their headings."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [plainly(param) for param in super().get_params(ctx)]
+
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         write_prose(formatter, self.help or "")
 
@@ -59,6 +63,9 @@ class Manual(typer.core.TyperCommand):
 
 class Group(typer.core.TyperGroup):
     """The command ``tenure`` itself: its help is the table of the catalogue."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [plainly(param) for param in super().get_params(ctx)]
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(ENTRIES)

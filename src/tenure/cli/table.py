@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 _GAP = "  "
 _LEAST = 6
+_STATES = ("STATE", "STATUS")
 _COLOURS = {
     "running": "32",
     "starting": "32",
@@ -47,13 +48,16 @@ def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: i
     widths = [max(len(columns[i].title), *(len(row[i]) for row in rows), 0) for i in kept]
     if width:
         kept = _fit(columns, widths, width)
-    lines = [_line([columns[i].title for i in kept], [columns[i] for i in kept], [widths[i] for i in kept])]
-    if colour:
-        lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
-    for row in rows:
-        line = _line([row[i] for i in kept], [columns[i] for i in kept], [widths[i] for i in kept])
-        lines.append(_coloured(line, row) if colour else line)
-    return "\n".join(lines)
+    shown = [columns[i] for i in kept]
+    sizes = [widths[i] for i in kept]
+    head, *body = [_line([cells[i] for i in kept], shown, sizes, width) for cells in ([column.title for column in columns], *rows)]
+    if not colour:
+        return "\n".join([head, *body])
+    state = next((at for at, column in enumerate(shown) if column.title in _STATES), None)
+    if state is not None:
+        start = sum(sizes[:state]) + len(_GAP) * state
+        body = [_coloured(line, start, rows[n][kept[state]]) for n, line in enumerate(body)]
+    return "\n".join([f"\x1b[1m{head}\x1b[0m", *body])
 
 
 def _fit(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
@@ -79,17 +83,19 @@ def _fit(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
     return kept
 
 
-def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
+def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], screen: int) -> str:
     parts = []
     for cell, column, width in zip(cells, columns, widths, strict=True):
         shown = cell if len(cell) <= width else cell[: max(1, width - 1)] + "…"
         parts.append(shown.rjust(width) if column.right else shown.ljust(width))
-    return _GAP.join(parts).rstrip()
+    line = _GAP.join(parts).rstrip()
+    return line if not screen else line[:screen]
 
 
-def _coloured(line: str, row: Sequence[str]) -> str:
-    """The line with the first cell that is a state in its colour."""
-    for cell in row:
-        if cell in _COLOURS and f" {cell}" in f" {line}":
-            return line.replace(cell, f"\x1b[{_COLOURS[cell]}m{cell}\x1b[0m", 1) if line.find(cell) >= 0 else line
-    return line
+def _coloured(line: str, start: int, state: str) -> str:
+    """The line with the state, which begins at ``start``, in its colour."""
+    end = start + len(state)
+    code = _COLOURS.get(state)
+    if code is None or line[start:end] != state:
+        return line
+    return f"{line[:start]}\x1b[{code}m{state}\x1b[0m{line[end:]}"

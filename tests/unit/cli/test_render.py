@@ -1,0 +1,283 @@
+"""What people read: tables and texts made from values of the wire, to the letter."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenure.cli.act import print_results
+from tenure.cli.events import line_of
+from tenure.cli.explain import why_text
+from tenure.cli.follow import exit_code_of, exit_code_of_all
+from tenure.cli.nodes import gpus_table, nodes_table
+from tenure.cli.ps import history_table, jobs_table
+from tenure.cli.queue import queues_table
+from tenure.cli.service import doctor_text, status_text
+from tenure.cli.show import show_text
+from tenure.cli.submit import plan_text, submitted_text
+from tenure.cli.table import Column, render
+from tenure.wire import dto
+
+NOW = 1_769_860_800_000  # 2026-01-31 12:00:00 UTC
+MINUTE, GIB = 60_000, 1024**3
+
+pytestmark = pytest.mark.usefixtures("utc")
+
+
+def job(number: int, name: str, state: str, **more: object) -> dto.JobView:
+    return dto.JobView(id=str(number), number=number, name=name, state=state, cpu_milli=1000, submitted_ms=NOW - MINUTE, **more)  # type: ignore[arg-type]
+
+
+JOBS = [
+    job(
+        14,
+        "wait\x1b[2J",
+        "pending",
+        gpu_milli=2000,
+        gpu_model="a100",
+        reason=dto.ReasonView(code="capacity", cure="time", text="2 GPUs short on a"),
+        eta_ms=NOW + 15 * MINUTE,
+    ),
+    job(12, "train.py", "running", started_ms=NOW - 65_400, limit_ms=120 * MINUTE, on_nodes=["a"], memory_bytes=8 * GIB),
+    job(15, "sweep", "pending", array=dto.ArrayView(indices="0-99", size=100, waiting=97, cap=8, states={"pending": 97, "running": 3})),
+    job(13, "bad", "failed", started_ms=NOW - MINUTE, ended_ms=NOW, exit_code=3),
+]
+
+
+def test_ps() -> None:
+    assert jobs_table(JOBS, NOW, colour=False) == (
+        "ID           NAME      STATE    QUEUE    PRIO  CPUS  MEM    GPUS  TIME  LIMIT  NODE  REASON                 ETA\n"
+        "12           train.py  running  default     5     1   8G       -  1m5s     2h  a     -                        -\n"
+        "14           wait\N{REPLACEMENT CHARACTER}[2J  pending  default     5     1    -  a100:2     -      -  -     "
+        "2 GPUs short on a      15m\n"
+        "15_[0-99%8]  sweep     pending  default     5     1    -       -     -      -  -     97 pending, 3 running    -\n"
+        "13           bad       failed   default     5     1    -       -    1m      -  -     exit 3                   -"
+    )
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 132])
+def test_a_terminals_lines_fit(width: int) -> None:
+    lines = jobs_table(JOBS, NOW, width=width, colour=False).splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(lines[i].startswith(start) for i, start in enumerate(["ID", "12", "14", "15", "13"]))
+
+
+def test_wide_has_more_columns() -> None:
+    head = jobs_table(JOBS, NOW, wide=True, colour=False).splitlines()[0]
+    assert "USER" in head
+    assert "COMMAND" in head
+
+
+def test_colour_goes_to_the_state() -> None:
+    shown = jobs_table([job(1, "failed", "running")], NOW, colour=True)
+    assert "\x1b[32mrunning\x1b[0m" in shown
+    assert shown.count("\x1b[0m") == 2
+
+
+def test_history() -> None:
+    ended = [
+        job(13, "bad", "failed", started_ms=NOW - MINUTE, ended_ms=NOW, exit_code=3, cpu_ms=42_000, peak_memory_bytes=GIB),
+        job(11, "big", "failed", started_ms=NOW - MINUTE, ended_ms=NOW - 1, signal=9, end_reason="oom"),
+        job(10, "good", "succeeded", started_ms=NOW - MINUTE, ended_ms=NOW - 2, exit_code=0),
+        job(9, "slow", "timed_out", started_ms=NOW - MINUTE, ended_ms=NOW - 3, limit_ms=MINUTE, signal=15),
+    ]
+    assert history_table(ended, NOW, colour=False) == (
+        "ID  NAME  STATE      EXIT  WHY                   STARTED   TIME  CPU  PEAK-MEM  GPUS  NODE\n"
+        "9   slow  timed_out     -  over its limit of 1m  11:59:00   59s    -         -     -  -\n"
+        "10  good  succeeded     0  -                     11:59:00   59s    -         -     -  -\n"
+        "11  big   failed        -  out of memory         11:59:00   59s    -         -     -  -\n"
+        "13  bad   failed        3  -                     11:59:00    1m  42s        1G     -  -"
+    )
+
+
+def test_show() -> None:
+    view = job(12, "train.py", "failed", started_ms=NOW - MINUTE, ended_ms=NOW, signal=9, end_reason="oom", user="ada", attempts=1)
+    view.memory_bytes, view.peak_memory_bytes, view.limit_ms = GIB, GIB, 120 * MINUTE
+    task = dto.TaskView(
+        task=0, node="a", state="released", signal=9, end_reason="oom", log="/h/logs/12.out", devices=["GPU-1"], device_indices=[3]
+    )
+    detail = dto.JobDetail(
+        job=view,
+        argv=["python", "train.py", "a b"],
+        cwd="/w",
+        env={"A": "1"},
+        origin={"git_commit": "0123456789abcdef", "git_dirty": "true"},
+        attempts=[dto.AttemptView(number=1, attempt=1, started_ms=NOW - MINUTE, ended_ms=NOW, outcome="failed", tasks=[task])],
+        events=[dto.EventView(cursor=1, kind="submitted", at_ms=NOW - MINUTE)],
+    )
+    assert show_text(detail, NOW) == (
+        "Job 12 (train.py): failed after 1m: out of memory\n"
+        "  asks for   1 cpu, 1G memory\n"
+        "  limit      2h\n"
+        "  queue      default, priority 5, project default\n"
+        "  user       ada\n"
+        "  submitted  11:59:00\n"
+        "  used       1G of 1G peak memory\n"
+        "  command    python train.py 'a b'\n"
+        "  directory  /w\n"
+        "  commit     0123456789ab (with changes)\n"
+        "Run 1: failed (started 11:59:00, ended 12:00:00)\n"
+        "  task 0 on a: released, out of memory\n"
+        "    GPUs 3 (GPU-1)\n"
+        "    log /h/logs/12.out\n"
+        "History:\n"
+        "  11:59:00  submitted"
+    )
+    assert "Environment:\n  A=1" in show_text(detail, NOW, wide=True)
+
+
+def test_why_a_job_waits() -> None:
+    view = dto.ExplanationView(
+        id="14",
+        state="pending",
+        summary="Job 14 waits for 2 GPUs.",
+        blockers=[
+            dto.ReasonView(code="capacity", cure="time", text="no node has 2 free GPUs"),
+            dto.ReasonView(code="dependency", cure="time", text="waits for job 12"),
+        ],
+        nearest_node="a",
+        nearest_lacks=["1 GPU"],
+        holders=[dto.HolderView(job="12", name="train.py", node="a", ends_by_ms=NOW + 30 * MINUTE)],
+        earliest_ms=NOW + 15 * MINUTE,
+        latest_ms=NOW + 30 * MINUTE,
+        suggestions=[dto.SuggestionView(kind="amount", text="ask for 1 GPU: it would start now", options="tenure update 14 --gpus 1")],
+        next_step="tenure update 14 --gpus 1",
+    )
+    assert why_text(view, NOW) == (
+        "Job 14 waits for 2 GPUs.\n"
+        "Blocked by:\n"
+        "  - no node has 2 free GPUs [capacity]\n"
+        "  - waits for job 12 [dependency]\n"
+        "Nearest fit: a, which lacks 1 GPU\n"
+        "Held by:\n"
+        "  - job 12 (train.py) on a, until 12:30:00 at the latest\n"
+        "Expected start: between 12:15:00 and 12:30:00\n"
+        "Cheapest change:\n"
+        "  - ask for 1 GPU: it would start now\n"
+        "      tenure update 14 --gpus 1\n"
+        "Next: tenure update 14 --gpus 1"
+    )
+
+
+def test_why_a_job_failed() -> None:
+    view = dto.ExplanationView(id="12", state="failed", summary="Out of memory.", evidence=["limit 64M, peak 64M"])
+    assert why_text(view, NOW) == "Out of memory.\nEvidence:\n  - limit 64M, peak 64M"
+
+
+def test_a_lone_blocker_that_is_the_summary_is_not_said_twice() -> None:
+    reason = dto.ReasonView(code="held", cure="person", text="It is held.")
+    view = dto.ExplanationView(id="1", state="held", summary="It is held.", blockers=[reason], earliest_ms=NOW + MINUTE)
+    assert why_text(view, NOW) == "It is held.\nExpected start: 12:01:00 (in 1m)"
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (dto.PlanReply(verdict="starts_now", placements=["a"]), "It would start now on a."),
+        (
+            dto.PlanReply(verdict="waits", explanation=dto.ExplanationView(id="", state="pending", summary="no room"), limit_ms=MINUTE),
+            "It would wait: no room\nTime limit: 1m",
+        ),
+        (
+            dto.PlanReply(verdict="never", note="the nearest that can run is --cpus 2"),
+            "It could never run here.\nthe nearest that can run is --cpus 2",
+        ),
+    ],
+)
+def test_plan(reply: dto.PlanReply, text: str) -> None:
+    assert plan_text(reply, NOW) == text
+
+
+def test_submitted() -> None:
+    request = dto.SubmitRequest(argv=["a"], cwd="/", key="k", name="a", limit_ms=1_800_000)
+    assert submitted_text(request, dto.SubmitReply(id="12", number=12)) == "Submitted job 12 (a), limit 30m"
+    array = dto.SubmitReply(id="13", number=13, name="b", elements=10, replayed=True, note="be warned")
+    assert submitted_text(request, array) == "Submitted array 13 (b) of 10 elements, limit 30m (it was submitted before)\nbe warned"
+
+
+def test_nodes_gpus_queues() -> None:
+    node = dto.NodeView(
+        name="a",
+        status="up",
+        pretend=True,
+        cpu_milli=4000,
+        used_cpu_milli=1500,
+        memory_bytes=8 * GIB,
+        devices=2,
+        devices_used_milli=500,
+    )
+    assert nodes_table([node]).splitlines()[1].split() == ["a", "(pretend)", "up", "0", "1.5/4", "0/8G", "0.5/2", "local", "-", "-"]
+    device = dto.DeviceView(
+        node="a", index=1, uuid="GPU-1", model="A100", memory_bytes=80 * GIB, status="foreign", why="pid 7", used_milli=500, jobs=["12"]
+    )
+    assert gpus_table([device]).splitlines()[1].split() == ["a", "1", "A100", "foreign", "50%", "80G", "-", "-", "-", "12", "pid", "7"]
+    device.memory_in_use_bytes, device.utilisation, device.temperature_c, device.power_mw = GIB, 7, 40, 61_500
+    assert gpus_table([device]).splitlines()[1].split()[5:9] == ["1G/80G", "7%", "40C", "61W"]
+    queue = dto.QueueView(name="q", paused=True, max_limit_ms=90 * MINUTE, pending=3)
+    assert queues_table([queue]).splitlines()[1].split() == ["q", "paused", "0", "3", "-", "1h30m", "0"]
+
+
+def test_status_and_doctor() -> None:
+    view = dto.StatusView(
+        version="1",
+        protocol=1,
+        pid=7,
+        home="/h",
+        socket="/s",
+        store="sqlite:////h/t",
+        started_ms=NOW - MINUTE,
+        healthy=False,
+        problems=["stuck"],
+        counts={"running": 2, "held": 0},
+    )
+    assert status_text(view, NOW) == (
+        "The daemon (pid 7, version 1, up 1m) IS NOT WELL.\n"
+        "  stuck\n"
+        "  jobs       2 running\n"
+        "  home       /h\n"
+        "  store      sqlite:////h/t\n"
+        "  socket     /s\n"
+        "  supervisor not running"
+    )
+    checks = [
+        dto.CheckView(name="memory", level="warning", text="sampled", remedy="allow cgroups"),
+        dto.CheckView(name="disk", level="problem", text="full"),
+    ]
+    assert (
+        doctor_text(dto.DoctorReply(checks=checks))
+        == "WARNING  memory: sampled\n         -> allow cgroups\nPROBLEM  disk: full\n1 problem."
+    )
+    assert doctor_text(dto.DoctorReply(checks=[])) == "No problems."
+
+
+def test_events() -> None:
+    event = dto.EventView(cursor=41, kind="job_started", at_ms=NOW, job="12", data={"node": "a", "why": ""})
+    assert line_of(event, NOW) == "      41  12:00:00  job_started      12       node=a"
+
+
+@pytest.mark.parametrize(
+    ("view", "code"),
+    [
+        (job(1, "", "succeeded", exit_code=0), 0),
+        (job(1, "", "failed", exit_code=7), 7),
+        (job(1, "", "failed", signal=9), 137),
+        (job(1, "", "cancelled", signal=15), 143),
+        (job(1, "", "cancelled"), 1),
+        (job(1, "", "lost"), 1),
+        (job(1, "", "timed_out", exit_code=0), 1),
+    ],
+)
+def test_exit_codes_of_jobs(view: dto.JobView, code: int) -> None:
+    assert exit_code_of(view) == code
+    assert exit_code_of_all([job(2, "", "succeeded"), view]) == code
+
+
+def test_a_row_that_is_too_wide_keeps_its_first_column() -> None:
+    columns = (Column("A"), Column("B", cut=True), Column("C", drop=1))
+    assert render(columns, [["1", "x" * 30, "y" * 30]], width=12) == "A  B\n1  " + "x" * 8 + "…"
+
+
+def test_results(capsys: pytest.CaptureFixture[str]) -> None:
+    print_results(
+        "cancel", dto.ActReply(results=[dto.ActResult(id="1", ok=True), dto.ActResult(id="2", ok=True, text="has ended")]), False
+    )
+    assert capsys.readouterr().out == "Job 1 cancelled\nJob 2 has ended\n"

@@ -155,20 +155,23 @@ class Journal:
 
     def replay(self) -> Iterator[dict[str, Any]]:
         """Every readable record, oldest first; sets `seq`. Unreadable lines are counted in `bad_lines`."""
+        for line in self._lines():
+            record = records.parsed(line)
+            if record is not None:
+                self.seq = max(self.seq, record["seq"])
+                yield record
+            elif line:
+                self.bad_lines += 1
+
+    def _lines(self) -> Iterator[bytes]:
         offset, rest = 0, b""
         while chunk := self.read(offset, 1 << 20):
             offset += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                record = records.parsed(line)
-                if record is not None:
-                    self.seq = max(self.seq, record["seq"])
-                    yield record
-                elif line:
-                    self.bad_lines += 1
-        if rest:  # torn by the end of an earlier supervisor
-            self.bad_lines += 1
+            yield from lines
+        if rest:  # torn by the end of an earlier supervisor: what comes next starts a line of its own
             self._rest = b"\n"
+            yield rest
 
     def close(self) -> None:
         """Write what is queued and let go of the file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 from . import kernel
 from .task import Task
@@ -28,10 +29,8 @@ class Logs:
         """Release what is too old."""
         for task in tasks:
             for path in task.log_files:
-                try:
+                with suppress(OSError):  # the task may have removed it
                     self._bound(path)
-                except OSError:
-                    self.supported = False
 
     def _bound(self, path: str) -> None:
         found = os.stat(path)
@@ -43,8 +42,9 @@ class Logs:
             return
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
         try:
+            self.supported = False
             kernel.punch(fd, length)
+            self.supported = True
+            self.released_bytes += max(found.st_blocks * 512 - os.fstat(fd).st_blocks * 512, 0)
         finally:
             os.close(fd)
-        self.released_bytes += max(found.st_blocks * 512 - os.stat(path).st_blocks * 512, 0)
-        self.supported = True

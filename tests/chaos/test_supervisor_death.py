@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tenure.executors.local.connection import ensure_supervisor
+from tenure.executors.local.connection import SupervisorError, ensure_supervisor, socket_path
 from tests.integration.supervisor import trees
 from tests.integration.supervisor.node import Node, alive, environment, pid_in, require_cgroups, until
 
@@ -257,7 +257,7 @@ def test_the_detached_supervisor_survives_its_starters_group(tmp_path: Path) -> 
     home = tmp_path / "home"
     options = ("--cgroups", "off", "--device-locks", str(tmp_path / "locks"))
     program = (
-        "import os, sys, time\nfrom tenure.executors.local.connection import ensure_supervisor\n"
+        "import os, sys, time\nfrom tenure.executors.local.connection import SupervisorError, ensure_supervisor, socket_path\n"
         f"connection = ensure_supervisor({str(home)!r}, *{options!r})\nprint(connection.hello['pid'], flush=True)\ntime.sleep(60)"
     )
     starter = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True, env=environment())
@@ -283,6 +283,26 @@ def test_the_detached_supervisor_survives_its_starters_group(tmp_path: Path) -> 
         for one in (pid,):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
+
+
+def test_what_keeps_a_supervisor_from_starting_is_said(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "run").write_text("a file, where a folder should be")
+    with pytest.raises(SupervisorError, match=r"did not start: .*File exists") as refused:
+        ensure_supervisor(str(tmp_path / "home"), timeout_s=1.0)
+    assert refused.value.code == "no_supervisor"
+    with pytest.raises(SupervisorError, match="off or auto"):
+        ensure_supervisor(str(tmp_path / "other"), "--cgroups", "perhaps", timeout_s=1.0)
+
+
+def test_a_home_with_a_long_path(tmp_path: Path) -> None:
+    home = tmp_path / ("x" * 120)
+    connection = ensure_supervisor(str(home), "--cgroups", "off", "--device-locks", str(tmp_path / "locks"))
+    assert len(socket_path(str(home))) < 100
+    connection.request({"op": "shutdown"})
+    connection.close()
+    until(lambda: not alive(connection.hello["pid"]), "it to leave")
+    assert not Path(socket_path(str(home))).exists()
 
 
 def test_a_second_supervisor_leaves_the_first_alone(node: Node) -> None:

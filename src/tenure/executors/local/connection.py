@@ -6,14 +6,15 @@ Invariant: records and replies never mix: `request` returns the reply to its own
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import socket
+import stat
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from typing import Any
@@ -49,6 +50,7 @@ class Connection:
             self._socket.settimeout(timeout_s)
             self._socket.connect(path)
             self._socket.settimeout(None)
+            self._check_owner(path)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(timeout_s) + 1, 0))
             self.hello = self.request({"op": "hello", "protocol": list(PROTOCOL)}, timeout_s)
         except BaseException:
@@ -110,6 +112,12 @@ class Connection:
         """Hang up."""
         self._socket.close()
 
+    def _check_owner(self, path: str) -> None:
+        """Jobs carry environments with secrets: nobody else's process may pose as the supervisor."""
+        uid = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        if uid != os.getuid():
+            raise SupervisorError("foreign_supervisor", f"the process that serves {path} is not yours; remove that file")
+
     def _read(self, flags: int) -> None:
         data = self._socket.recv(1 << 18, flags)
         if not data:
@@ -121,49 +129,72 @@ class Connection:
 
 
 def socket_path(home: str) -> str:
-    """Where the supervisor of a home serves: inside it, or in a directory of the user where the path would be too long."""
+    """Where the supervisor of a home serves: inside it, or in a directory of the user where the path would be too long.
+
+    :raises SupervisorError: `foreign_directory`: that directory is somebody else's.
+    """
     inside = os.path.join(os.path.abspath(home), "run", "supervisor.sock")
     if len(os.fsencode(inside)) <= _LONGEST_PATH:
         return inside
     os.makedirs(home, mode=0o700, exist_ok=True)
     identity = os.stat(home)
-    folder = os.path.join(tempfile.gettempdir(), f"tenure-{os.getuid()}", f"{identity.st_dev:x}.{identity.st_ino:x}")
-    return os.path.join(folder, "supervisor.sock")
+    folder = f"/tmp/tenure-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, mode=0o700)
+    found = os.lstat(folder)
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+        raise SupervisorError("foreign_directory", f"{folder} belongs to somebody else; choose a home with a shorter path")
+    return os.path.join(folder, f"{identity.st_dev:x}.{identity.st_ino:x}.sock")
 
 
 def ensure_supervisor(home: str, *options: str, timeout_s: float = 10.0) -> Connection:
     """A connection to the home's supervisor, which is started in the background if none answers.
 
     `options` go to a supervisor that is started (see its `__main__`); one that runs already keeps its own.
-    :raises SupervisorError: `no_supervisor` if it does not come up in time; its log says why.
+    :raises SupervisorError: `no_supervisor` if it does not come up in time; the sentence says why, as far as is known.
     """
     path = socket_path(home)
     deadline = time.monotonic() + timeout_s
+    said = ""
     while True:
-        try:
+        with contextlib.suppress(OSError):
             return Connection(path)
-        except (FileNotFoundError, ConnectionError):
-            left = deadline - time.monotonic()
+        left = deadline - time.monotonic()
         if left <= 0:
             log = os.path.join(home, "log", "supervisor.log")
-            raise SupervisorError("no_supervisor", f"the supervisor of {home} did not start; see {log}")
-        _start(home, path, options, left)
+            raise SupervisorError("no_supervisor", f"the supervisor of {home} did not start: {said or f'see {log}'}")
+        if not said:
+            said = _start(home, path, options, left)
+        else:
+            time.sleep(0.02)  # another one is starting, or ours failed: only the deadline tells
 
 
-def _start(home: str, path: str, options: tuple[str, ...], timeout_s: float) -> None:
-    """Start one and wait until it is ready or has given up. The interpreter runs isolated: nothing of the site is needed."""
+def _start(home: str, path: str, options: tuple[str, ...], timeout_s: float) -> str:
+    """Start one and wait until it is ready or has given up; what it said in that case.
+
+    The interpreter runs isolated: nothing of the site is needed.
+    """
     read, write = os.pipe()
+    root = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
+    code = f"import sys; sys.path.insert(0, {root!r}); from tenure.executors.local.supervisor.__main__ import main"
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", code + "; sys.exit(main(sys.argv[1:]))"]
+    command += ["--home", home, "--socket", path, "--detach", "--ready-fd", str(write), *options]
+    environment = {name: value for name, value in os.environ.items() if name != "TENURE_TASK_TAG"}
     try:
-        root = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
-        code = f"import sys; sys.path.insert(0, {root!r}); from tenure.executors.local.supervisor.__main__ import main"
-        command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", code + "; sys.exit(main(sys.argv[1:]))"]
-        command += ["--home", home, "--socket", path, "--detach", "--ready-fd", str(write), *options]
-        environment = {name: value for name, value in os.environ.items() if name != "TENURE_TASK_TAG"}
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=(write,), cwd="/") as starter:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, pass_fds=(write,), cwd="/"
+        ) as starter:
             os.close(write)
             write = -1
-            select.select([read], [], [], timeout_s)
-            starter.wait(timeout_s)
+            try:
+                _, said = starter.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                starter.kill()
+                return "it did not even detach in time"
+            if said or starter.returncode:
+                return (said.decode(errors="replace").strip().splitlines() or [f"exit status {starter.returncode}"])[-1]
+            ready = select.select([read], [], [], timeout_s)[0] and os.read(read, 16)
+            return "" if ready else f"see {os.path.join(home, 'log', 'supervisor.log')}"
     finally:
         for fd in (read, write):
             if fd >= 0:

@@ -23,7 +23,6 @@ from .timers import KILL, LIMIT, WATCH, Timers
 from .tree import Tree
 
 WATCH_MS = 100
-LONGEST_WATCH_MS = 5_000
 
 
 class Endings:
@@ -199,8 +198,9 @@ class Endings:
                 end.cpu_ms = group.cpu_ms()
         if usage is not None:
             end.cpu_ms = _cpu_ms(usage) + task.stray_cpu_ms
+            end.peak_rss_bytes = _largest_bytes(usage)
         if end.peak_bytes is None:
-            end.peak_bytes = _peak_bytes(task, usage)
+            end.peak_bytes = max(task.peak_bytes, end.peak_rss_bytes or 0) or None
         if status is not None:
             if os.WIFSIGNALED(status):
                 end.signal = os.WTERMSIG(status)
@@ -229,9 +229,8 @@ def _cpu_ms(usage: struct_rusage) -> int:
     return round((usage.ru_utime + usage.ru_stime) * 1000)
 
 
-def _peak_bytes(task: Task, usage: struct_rusage | None) -> int | None:
-    """Sampled, or of the largest process. A spawned process starts with our own size as its peak, which says nothing."""
-    largest = usage.ru_maxrss if usage is not None else 0
-    if largest <= 65536 and largest <= getrusage(RUSAGE_SELF).ru_maxrss:
-        largest = 0
-    return max(task.peak_bytes, largest * 1024) or None
+def _largest_bytes(usage: struct_rusage) -> int | None:
+    """Of the largest process. A spawned process starts with our own size as its peak, so a smaller one cannot be told."""
+    if usage.ru_maxrss <= 65536 and usage.ru_maxrss <= getrusage(RUSAGE_SELF).ru_maxrss:
+        return None
+    return usage.ru_maxrss * 1024

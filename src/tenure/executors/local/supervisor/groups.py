@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from heapq import heappop, heappush
 from typing import Protocol
 
 HOT_GROUPS = 32  #: they keep up to eight files open each; 1024 is a common limit
 SMALLEST_MEMORY_BYTES = 8 << 20
+_LARGEST_KEPT_BYTES = 16 << 20
 
 
 class Unavailable(Exception):
@@ -165,6 +167,7 @@ class Pool:
         self.kind = kind
         self._free: deque[Group] = deque()
         self._made = 0
+        self._names: list[int] = []  #: of removed groups; low names keep their files open
 
     def acquire(self) -> Group:
         """An empty group without limits.
@@ -173,22 +176,29 @@ class Pool:
         """
         if self._free:
             return self._free.popleft()
-        self._made += 1
-        group = self.kind.make(str(self._made))
+        if self._names:
+            name = heappop(self._names)
+        else:
+            self._made += 1
+            name = self._made
+        group = self.kind.make(str(name))
         group.recycle()
         return group
 
     def release(self, group: Group) -> None:
-        """Take back a group whose task has gone; one that turns out not to be empty is left alone."""
+        """Take back a group whose task has gone.
+
+        One that still holds much page cache is removed instead, as the next task's peak would start from there.
+        """
         try:
             group.recycle()
+            keep = len(self._free) < HOT_GROUPS and (group.usage_bytes() or 0) < _LARGEST_KEPT_BYTES
         except OSError:
-            group.remove()
-            return
-        if len(self._free) >= HOT_GROUPS:
-            group.remove()
-        else:
+            keep = False
+        if keep:
             self._free.append(group)
+        elif group.remove():
+            heappush(self._names, int(group.path.rsplit("/", 1)[1]))
 
     def clear_stale(self, in_use: set[str]) -> int:
         """Remove empty groups an earlier supervisor left behind; how many still hold processes."""

@@ -46,7 +46,19 @@ def rejected(seq: int, task: Task, fault: str, code: str, why: str, at_ms: int) 
 class End:
     """How a task ended. `None` says that nobody can know."""
 
-    __slots__ = ("at_ms", "cpu_ms", "empty", "exit_code", "oom_kills", "peak_bytes", "reason", "signal", "wall_ms", "why")
+    __slots__ = (
+        "at_ms",
+        "cpu_ms",
+        "empty",
+        "exit_code",
+        "oom_kills",
+        "peak_bytes",
+        "peak_rss_bytes",
+        "reason",
+        "signal",
+        "wall_ms",
+        "why",
+    )
 
     def __init__(self) -> None:
         self.exit_code: int | None = None
@@ -55,7 +67,8 @@ class End:
         self.at_ms = 0
         self.wall_ms: int | None = None
         self.cpu_ms: int | None = None
-        self.peak_bytes: int | None = None
+        self.peak_bytes: int | None = None  #: of the tree, page cache included where control groups count
+        self.peak_rss_bytes: int | None = None  #: of its largest process
         self.oom_kills = 0
         self.empty = True
         self.why = ""
@@ -68,6 +81,7 @@ def exited(seq: int, task: Task, end: End) -> bytes:
         f',"exit_code":{_or_null(end.exit_code)},"signal":{_or_null(end.signal)},"reason":"{end.reason}"'
         f',"stop_reason":{quote(task.stop_reason)},"started_at_ms":{task.started_at_ms or "null"},"ended_at_ms":{end.at_ms}'
         f',"wall_ms":{_or_null(end.wall_ms)},"cpu_ms":{_or_null(end.cpu_ms)},"peak_memory_bytes":{_or_null(end.peak_bytes)}'
+        f',"peak_rss_bytes":{_or_null(end.peak_rss_bytes)}'
         f',"oom_kills":{end.oom_kills},"empty":{"true" if end.empty else "false"},"why":{quote(end.why)}}}\n'
     ).encode()
 

@@ -54,7 +54,7 @@ class Resident:
         self.pauses = Pauses(self.tree, journal, self.timers, setup.freezer)
         self.endings = Endings(self.tree, journal, self.timers, self.pauses, setup.pool, locks)
         spawner = Spawner(home, home_tag, kind)
-        self.starts = Starts(self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self._round)
+        self.starts = Starts(self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self._between)
 
     def listen(self, path: str) -> None:
         """Serve clients at that path."""
@@ -88,8 +88,9 @@ class Resident:
 
     def acknowledge(self, upto: int) -> None:
         """The daemon knows every record up to there for good."""
-        self.endings.acknowledged(upto)
-        if self.journal.acknowledge(upto) and self.journal.compact(self._head()) and self._listener is not None:
+        worth_compacting = self.journal.acknowledge(upto)
+        self.endings.acknowledged(self.journal.acked)
+        if worth_compacting and self.journal.compact(self._head()) and self._listener is not None:
             for client in self._listener.clients:
                 if client.offset is not None:
                     client.offset = 0
@@ -155,6 +156,12 @@ class Resident:
             self._plan_tick()
         if self.leaving and not self.tree.tasks:
             self.loop.stop()
+
+    def _between(self) -> None:
+        """In the middle of a large launch: nobody's end or limit waits for it."""
+        self.endings.reap()
+        self._rang(0)
+        self._round()
 
     def _plan_tick(self) -> None:
         every = logs.EVERY_MS

@@ -15,12 +15,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tenure.core.board import Board
-from tenure.core.feasibility import Ask, NodeRoom, count_tasks, give, is_allowed, lack_milli, shortfalls
+from tenure.core.feasibility import Ask, NodeRoom, count_tasks, give, is_allowed, lack
+from tenure.core.horizon import NEVER, Horizon
 from tenure.core.placement import Layout, Option, arrange, deal, is_enough
 from tenure.core.rooms import FOREVER, Rooms
 from tenure.core.stages import Score
+from tenure.core.tables import NodeTable
 from tenure.model.plan import Reservation
+
+CHUNK = 16
+"""So many nodes are looked at closely before the first attempt at an answer; then twice as many each time."""
 
 Step = tuple[int, int, int]
 """(time, node index, tasks that fit from then on)."""
@@ -77,11 +84,41 @@ def earliest(ask: Ask, profile: Sequence[Step]) -> tuple[int, dict[int, int]] | 
     return None
 
 
-def reserve(board: Board, ask: Ask, job_id: int, score: Score, now_ms: int) -> Window | None:
-    """The reservation of a job that does not fit now; None when it would not fit even with every job gone."""
+def _first_time(board: Board, ask: Ask, now_ms: int, table: NodeTable | None) -> tuple[int, dict[int, int]] | None:
+    """`earliest` over all nodes, looking closely only at those whose bound says that they may matter."""
     rooms = board.rooms
-    profile = [step for index in range(len(rooms.nodes)) for step in steps(rooms, index, ask, now_ms)]
-    found = earliest(ask, profile)
+    if table is None:
+        return earliest(ask, [step for index in range(len(rooms.nodes)) for step in steps(rooms, index, ask, now_ms)])
+    bounds = _horizon(board).bounds(table, ask, now_ms)
+    order = np.argsort(bounds, kind="stable").tolist()
+    profile: list[Step] = []
+    found: tuple[int, dict[int, int]] | None = None
+    done, chunk = 0, CHUNK
+    while done < len(order):
+        bound = int(bounds[order[done]])
+        if bound == NEVER or (found is not None and bound > found[0]):
+            break
+        for index in order[done : done + chunk]:
+            profile += steps(rooms, index, ask, now_ms)
+        found = earliest(ask, profile)
+        done, chunk = done + chunk, chunk * 2
+    return found
+
+
+def _horizon(board: Board) -> Horizon:
+    kept: Horizon | None = board.caches.get("horizon")
+    if kept is None:
+        kept = board.caches["horizon"] = Horizon(board.rooms)
+    return kept
+
+
+def reserve(board: Board, ask: Ask, job_id: int, score: Score, now_ms: int, table: NodeTable | None = None) -> Window | None:
+    """The reservation of a job that does not fit now; None when it would not fit even with every job gone.
+
+    ``table``, the board's rooms in columns, makes it faster on many nodes and changes nothing.
+    """
+    rooms = board.rooms
+    found = _first_time(board, ask, now_ms, table)
     if found is None:
         return None
     start_ms, counts = found
@@ -100,7 +137,7 @@ def _layout(ask: Ask, rooms: Rooms, at_start: dict[int, NodeRoom], counts: dict[
     """The best nodes at that time; when the time is unknown, the nodes that lack least now."""
     options = []
     for index, count in counts.items():
-        rank = score.score(ask, at_start[index]) if known else lack_milli(shortfalls(ask, rooms.nodes[index]))
+        rank = score.score(ask, at_start[index]) if known else lack(ask, rooms.nodes[index])
         options.append(Option(rank, index, count))
     layout = arrange(ask, options)
     return layout if layout is not None else []

@@ -1,69 +1,137 @@
 """Per shape, the score of every node, kept up to date from the log of touched nodes.
 
-A shape is judged on a node again only when that node was touched since; jobs that ask for the same share the row. Invariant: after
-`row`, each entry is the score of that node as it is now, `NOWHERE` where one task does not fit.
+A shape is judged on a node again only when that node was touched since; jobs that ask for the same share the row. A few judgements are
+made one by one, many at once by array operations: the numbers are the same. Invariant: after `refresh` or `row`, each entry is the
+score of that node as it is now, `NOWHERE` where one task does not fit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from tenure.core.board import Board
-from tenure.core.feasibility import Ask, count_tasks, fits
+from tenure.core.feasibility import Ask, fits
 from tenure.core.placement import Option
 from tenure.core.rooms import Rooms
-from tenure.core.scoring import NOWHERE
-from tenure.core.stages import Score, Vector
+from tenure.core.stages import Score
+from tenure.core.tables import NOWHERE, AskTable, NodeTable, judge
 
+Scores = npt.NDArray[np.int32]
 
-class Row:
-    """The scores of one shape, and up to where in the log they are right."""
-
-    __slots__ = ("cursor", "scores")
-
-    def __init__(self, size: int) -> None:
-        self.scores: Vector = np.full(size, NOWHERE, dtype=np.int64)
-        self.cursor = -1
+FEW = 6
+"""Up to so many judgements are made one by one: array operations cost about as much."""
 
 
 class Candidates:
-    """The rows of all shapes that were judged, for one way of scoring."""
+    """The rows of all shapes that were judged, for one way of scoring. A shape's row is at ``slots[shape]``.
+
+    The shapes of the last `refresh` are *live*: when many nodes were touched since, all of them are judged anew together.
+    """
 
     def __init__(self, rooms: Rooms, score: Score) -> None:
         self.rooms = rooms
         self.score = score
-        self.rows: dict[int, Row] = {}
+        self.slots: dict[int, int] = {}
+        self._asks = AskTable()
+        self._cursors: list[int] = []
+        self._live: dict[int, None] = {}
+        self._live_cursor = -1
+        self._scores: Scores = np.full((4, len(rooms.nodes)), NOWHERE, dtype=np.int32)
+        self._table: NodeTable | None = None
 
     @staticmethod
     def of(board: Board, score: Score) -> Candidates:
         """Those kept with the board, or new ones."""
         kept: Candidates | None = board.caches.get(f"candidates:{score.name}")
         if kept is None:
-            kept = Candidates(board.rooms, score)
-            board.caches[f"candidates:{score.name}"] = kept
+            kept = board.caches[f"candidates:{score.name}"] = Candidates(board.rooms, score)
         return kept
 
-    def row(self, shape: int, ask: Ask) -> Vector:
-        """The up-to-date scores of a shape, by node index."""
-        row = self.rows.get(shape)
-        if row is None:
-            row = self.rows[shape] = Row(len(self.rooms.nodes))
-        cursor = self.rooms.cursor
-        if row.cursor != cursor:
-            touched = self.rooms.touched_since(row.cursor)
-            for index in range(len(self.rooms.nodes)) if touched is None else touched:
-                row.scores[index] = self.judge(ask, index)
-            row.cursor = cursor
-        return row.scores
+    @property
+    def table(self) -> NodeTable:
+        """The rooms in columns, read afresh."""
+        if self._table is None:
+            self._table = NodeTable(self.rooms)
+        self._table.refresh()
+        return self._table
 
-    def judge(self, ask: Ask, index: int) -> int:
-        """The score of one node now."""
+    def refresh(self, shapes: Iterable[int], asks: dict[int, Ask]) -> None:
+        """Bring the rows of these shapes up to date together; they are the live ones from now on."""
+        self._live = {self._slot(shape, asks): None for shape in shapes}
+        stale: dict[int, list[int]] = {}
+        for slot in self._live:
+            if self._cursors[slot] != self.rooms.cursor:
+                stale.setdefault(self._cursors[slot], []).append(slot)
+        for since, slots in stale.items():
+            self._judge(slots, self.rooms.touched_since(since))
+        self._live_cursor = self.rooms.cursor
+
+    def keep(self, shapes: Iterable[int]) -> None:
+        """Only these stay live."""
+        self._live = {self.slots[shape]: None for shape in shapes}
+
+    def row(self, shape: int, asks: dict[int, Ask]) -> Scores:
+        """The up-to-date scores of a shape, by node index."""
+        slot = self._slot(shape, asks)
+        if self._cursors[slot] != self.rooms.cursor:
+            self._update(slot)
+        row: Scores = self._scores[slot]
+        return row
+
+    def _update(self, slot: int) -> None:
+        rooms = self.rooms
+        touched = rooms.touched_since(self._cursors[slot])
+        if touched is not None and len(touched) > FEW and self._cursors[slot] >= self._live_cursor and slot in self._live:
+            self._judge(list(self._live), rooms.touched_since(self._live_cursor))
+            self._live_cursor = rooms.cursor
+        else:
+            self._judge([slot], touched)
+
+    def has_place(self, shapes: Sequence[int]) -> list[bool]:
+        """For each of these shapes, which must be up to date, whether one task fits anywhere."""
+        if len(shapes) <= FEW:
+            return [bool(self._scores[self.slots[shape]].min(initial=NOWHERE) != NOWHERE) for shape in shapes]
+        rows = self._scores[[self.slots[shape] for shape in shapes]]
+        found: list[bool] = (rows.min(axis=1, initial=NOWHERE) != NOWHERE).tolist()
+        return found
+
+    def _slot(self, shape: int, asks: dict[int, Ask]) -> int:
+        slot = self.slots.get(shape)
+        if slot is None:
+            slot = self.slots[shape] = self._asks.add(asks[shape])
+            self._cursors.append(-1)
+            if slot == len(self._scores):
+                self._scores = np.concatenate((self._scores, np.full_like(self._scores, NOWHERE)))
+        return slot
+
+    def _judge(self, slots: Sequence[int], touched: list[int] | None) -> None:
+        """Judge these shapes on the touched nodes (None: on all)."""
+        nodes = self.rooms.nodes
+        for slot in slots:
+            self._cursors[slot] = self.rooms.cursor
+        if len(slots) * len(nodes if touched is None else touched) <= FEW:
+            for slot in slots:
+                for index in range(len(nodes)) if touched is None else touched:
+                    self._scores[slot, index] = self._judge_one(self._asks.asks[slot], index)
+            return
+        among = None if touched is None else np.array(touched, dtype=np.int64)
+        judged = judge(self.table, self._asks, slots, among)
+        scores = np.where(judged.fits, self.score.table(judged), NOWHERE).astype(np.int32)
+        if among is None:
+            self._scores[slots] = scores
+        else:
+            self._scores[np.array(slots)[:, np.newaxis], among] = scores
+
+    def _judge_one(self, ask: Ask, index: int) -> int:
         node = self.rooms.nodes[index]
         return self.score.score(ask, node) if fits(ask, node) else NOWHERE
 
-    def options(self, shape: int, ask: Ask) -> list[Option]:
+    def options(self, shape: int, asks: dict[int, Ask]) -> list[Option]:
         """The nodes on which at least one task fits, with how many do."""
-        scores = self.row(shape, ask)
-        nodes = self.rooms.nodes
-        found = np.flatnonzero(scores != NOWHERE).tolist()
-        return [Option(int(scores[index]), index, count_tasks(ask, nodes[index], ask.tasks)) for index in found]
+        scores = self.row(shape, asks)
+        counts = self.table.counts(asks[shape])
+        found = np.flatnonzero(counts)
+        return [Option(*item) for item in zip(scores[found].tolist(), found.tolist(), counts[found].tolist(), strict=True)]

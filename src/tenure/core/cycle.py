@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-import numpy as np
-
 from tenure.core.backfill import Window, common_room, reserve
 from tenure.core.board import Board
 from tenure.core.candidates import Candidates
@@ -21,15 +19,16 @@ from tenure.core.holds import holds_of
 from tenure.core.placement import Layout, Option, arrange, deal
 from tenure.core.possible import Possible
 from tenure.core.rooms import FOREVER, PLANNED, Holding
-from tenure.core.scoring import NOWHERE
-from tenure.core.stages import Order, Stages, Vector
-from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, Group
+from tenure.core.stages import Stages
+from tenure.core.tables import NOWHERE
+from tenure.core.turns import Turn, first_turn, in_order, scores_of
+from tenure.core.waiting import Group
 from tenure.model.allocation import Placement
 from tenure.model.plan import Decision, Plan, Start
 from tenure.ports import Budget
 
-Turn = tuple[int, int, int, int]
-"""A job's place in the order: (minus its score, submitted, id, slot of its group). Smaller goes first."""
+FEW_NODES = 8
+"""Up to so many nodes are looked at one by one, more by array operations."""
 
 
 def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget) -> Plan:
@@ -42,13 +41,6 @@ def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget) -> 
         board.rollback(mark)
 
 
-def scores_of(board: Board, now_ms: int, order: Order) -> Vector:
-    """The score of the first job of each group, by slot."""
-    columns, settings = board.waiting.columns, board.settings
-    ages = np.maximum(now_ms - columns[FIRST_SUBMITTED], 0)
-    return order.fixed(columns, settings) + order.ageing(ages, settings)
-
-
 class Cycle:
     """The state of one cycle; used once."""
 
@@ -59,6 +51,7 @@ class Cycle:
         self.budget = budget
         self.candidates = Candidates.of(board, stages.score)
         self.possible = Possible.of(board)
+        self.few_nodes = len(board.nodes) <= FEW_NODES
         self.starts: list[Start] = []
         self.window: Window | None = None
         self.done: dict[int, int] = {}
@@ -92,19 +85,16 @@ class Cycle:
     def _turns(self) -> Iterator[Turn]:
         """The jobs that have a place on some node now, in order; the next one of a group once the one before has started."""
         waiting = self.board.waiting
-        columns = waiting.columns
         scores = scores_of(self.board, self.now_ms, self.stages.order)
-        open_slots = self._open_slots()
-        keys = np.lexsort((columns[FIRST_ID, open_slots], columns[FIRST_SUBMITTED, open_slots], -scores[open_slots]))
-        slots = open_slots[keys]
-        first = zip(
-            (-scores[slots]).tolist(),
-            columns[FIRST_SUBMITTED, slots].tolist(),
-            columns[FIRST_ID, slots].tolist(),
-            slots.tolist(),
-            strict=True,
-        )
-        self._head = self._first_blocked(scores)
+        shapes = sorted(waiting.shapes)
+        self.candidates.refresh(shapes, self.board.asks)
+        has_place = self.candidates.has_place(shapes)
+        self.blocked = {shape for shape, found in zip(shapes, has_place, strict=True) if not found}
+        hopeful = [shape for shape in shapes if shape in self.blocked and self.possible.could_hold(shape)]
+        self._head = first_turn(waiting, scores, hopeful)
+        still_open = [shape for shape in shapes if shape not in self.blocked]
+        self.candidates.keep(still_open)
+        first = iter(in_order(waiting, scores, still_open))
         turn = next(first, None)
         while turn is not None or self._follow:
             if turn is None or (self._follow and self._follow[0] < turn):
@@ -113,44 +103,13 @@ class Cycle:
                 yield turn
                 turn = next(first, None)
 
-    def _open_slots(self) -> Vector:
-        """Slots of groups whose shape has a place somewhere; the others are marked as blocked."""
-        waiting = self.board.waiting
-        open_shapes: dict[int, bool] = {}
-        slots: list[int] = []
-        for group in waiting.groups.values():
-            shape = group.key[0]
-            is_open = open_shapes.get(shape)
-            if is_open is None:
-                is_open = open_shapes[shape] = self._has_place(shape)
-                if not is_open:
-                    self.blocked.add(shape)
-            if is_open:
-                slots.append(group.slot)
-        return np.array(slots, dtype=np.int64)
-
-    def _has_place(self, shape: int) -> bool:
-        return bool(self.candidates.row(shape, self.board.asks[shape]).min(initial=NOWHERE) != NOWHERE)
-
-    def _first_blocked(self, scores: Vector) -> Turn | None:
-        """The first in the order among the jobs that have no place now, but would have one with every other job gone."""
-        columns = self.board.waiting.columns
-        best: Turn | None = None
-        hopeful = {shape for shape in self.blocked if self.possible.could_hold(shape)}
-        for group in self.board.waiting.groups.values():
-            if group.key[0] in hopeful:
-                slot = group.slot
-                turn = (-int(scores[slot]), int(columns[FIRST_SUBMITTED, slot]), int(columns[FIRST_ID, slot]), slot)
-                best = turn if best is None or turn < best else best
-        return best
-
     def _consider(self, turn: Turn) -> bool:
         """Start the job if it may; False when the budget is used up."""
         group = self.board.waiting.by_slot[turn[3]]
         assert group is not None
-        if group.shape in self.blocked:
-            return True
         self._reserve_before(turn)
+        if group.shape in self.blocked or (group.shape in self.delayed and self.is_careful(group.limit_ms)):
+            return True
         job_id = turn[2]
         row = self.board.waiting.rows[job_id]
         elements = self._positions(job_id) if row.is_array else iter((-1,))
@@ -201,7 +160,8 @@ class Cycle:
         group = self.board.waiting.by_slot[turn[3]]
         assert group is not None
         ask = self.board.asks[group.shape]
-        self.window = reserve(self.board, ask, turn[2], self.stages.score, self.now_ms)
+        table = None if self.few_nodes else self.candidates.table
+        self.window = reserve(self.board, ask, turn[2], self.stages.score, self.now_ms, table)
         self._may_reserve = self.window is None
 
     def _place(self, group: Group, job_id: int) -> tuple[Placement, ...] | None:
@@ -228,9 +188,9 @@ class Cycle:
         """Where the tasks of a shape could go now; ``careful``: without taking what is reserved."""
         ask = self.board.asks[shape]
         if ask.tasks == 1:
-            index = self._find_node(shape, ask, careful=careful)
+            index = self._find_node(shape, careful=careful)
             return None if index is None else [(index, 1)]
-        options = self.candidates.options(shape, ask)
+        options = self.candidates.options(shape, self.board.asks)
         if careful:
             options = [self._careful_option(ask, option) for option in options]
         return arrange(ask, options)
@@ -240,8 +200,8 @@ class Cycle:
             return option
         return Option(option.rank, option.index, count_tasks(ask, self._common(option.index), ask.tasks))
 
-    def _find_node(self, shape: int, ask: Ask, *, careful: bool) -> int | None:
-        scores = self.candidates.row(shape, ask)
+    def _find_node(self, shape: int, *, careful: bool) -> int | None:
+        scores, ask = self.candidates.row(shape, self.board.asks), self.board.asks[shape]
         barred: list[tuple[int, int]] = []
         while True:
             index = int(scores.argmin()) if len(scores) else -1

@@ -14,8 +14,9 @@ from tenure.core.budget import UnitBudget
 from tenure.core.cycle import Cycle, plan_on_board
 from tenure.core.feasibility import NodeRoom, ask_of, is_allowed
 from tenure.core.forward import look_ahead
-from tenure.core.holds import capacity_of, room_reasons
+from tenure.core.holds import room_reasons
 from tenure.core.nearest import smaller
+from tenure.core.possible import nearest
 from tenure.core.rooms import FOREVER, PLANNED
 from tenure.core.stages import Stages
 from tenure.model.amounts import MILLI, RESOURCES, Amounts
@@ -41,16 +42,16 @@ def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
         return Explanation(job_id, starts_now=True, start=ExpectedStart(now_ms, now_ms))
     own = list(_own_reasons(board, job, now_ms))
     room = room_reasons(cycle, job)
-    lacking = capacity_of(cycle, job.shape, cycle.rooms_for(job.limit_ms))
-    holders = _holders(board, lacking.node_id, lacking.short)
+    node_id, short = nearest(board.asks[job.shape], cycle.rooms_for(job.limit_ms))
+    holders = _holders(board, node_id, short)
     candidates = list(_candidates(board, cycle, job))
     board.rollback(mark)
     fixed = any(isinstance(reason, Held | Dependency | NotBefore | ArrayCap) for reason in own)
     return Explanation(
         job_id=job_id,
         blockers=(*own, *room) or (NotReached(),),
-        node_id=lacking.node_id if lacking.short else 0,
-        short=lacking.short,
+        node_id=node_id if short else 0,
+        short=short,
         holders=holders,
         start=_expected(board, snapshot, job, stages),
         suggestions=() if fixed else tuple(_proved(board, job, candidates, now_ms, stages)),

@@ -147,11 +147,17 @@ def is_allowed(ask: Ask, node: NodeRoom) -> bool:
 
 def device_fits(ask: Ask, device: DeviceRoom) -> bool:
     """Whether one device can be (one of) those of a task: empty for a whole one, enough of both for a fraction."""
-    if not device.offered or ask.gpu_model not in device.model:
-        return False
     if ask.milli:
-        return device.free_milli >= ask.milli and device.free_memory_bytes >= ask.memory_of(device.memory_bytes)
-    return device.capacity_milli >= MILLI and device.is_empty and device.memory_bytes >= ask.gpu_memory_bytes
+        if device.free_milli < ask.milli or device.free_memory_bytes < ask.memory_of(device.memory_bytes):
+            return False
+    elif (
+        device.free_milli != device.capacity_milli
+        or device.free_memory_bytes != device.memory_bytes
+        or device.memory_bytes < ask.gpu_memory_bytes
+        or device.capacity_milli < MILLI
+    ):
+        return False
+    return device.offered and ask.gpu_model in device.model
 
 
 def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
@@ -183,8 +189,20 @@ def _count_on_device(ask: Ask, device: DeviceRoom) -> int:
 
 
 def fits(ask: Ask, node: NodeRoom) -> bool:
-    """Whether one task fits on the node now."""
-    return count_tasks(ask, node, 1) > 0
+    """Whether one task fits on the node now: `count_tasks` of at least one, found sooner."""
+    free, need = node.free, ask.need
+    if need[0] > free[0] or need[1] > free[1] or need[2] > free[2] or need[3] > free[3] or not node.offered:
+        return False
+    missing = ask.whole or (1 if ask.milli else 0)
+    if missing > len(node.devices):
+        return False
+    if missing:
+        for device in node.devices:
+            if device_fits(ask, device):
+                missing -= 1
+                if not missing:
+                    break
+    return not missing and (not ask.labels or is_allowed(ask, node))
 
 
 def pick_devices(ask: Ask, node: NodeRoom) -> tuple[DeviceShare, ...]:
@@ -270,6 +288,22 @@ def _device_shortfall(ask: Ask, node: NodeRoom) -> Shortfall:
     return Shortfall("gpu_devices", ask.whole, sum(device_fits(ask, device) for device in large))
 
 
-def lack_milli(short: Iterable[Shortfall]) -> int:
-    """How far from fitting, in thousandths of what is needed, summed over resources: the measure behind *nearest*."""
-    return sum(MILLI - item.free * MILLI // item.needed if item.needed else MILLI for item in short)
+def lack(ask: Ask, node: NodeRoom) -> int:
+    """How far one task is from fitting on the node, in thousandths of what is asked for, summed over resources: what *nearest* means.
+
+    Labels and status are left aside. A fraction that finds the thousandths but not the memory counts as half. It is a measure for
+    ranking only: 0 does not imply a fit after rounding.
+    """
+    total = 0
+    for need, free in zip(ask.need, node.free, strict=True):
+        if need > free:
+            total += min((need - free) // max(1, need // MILLI), MILLI)
+    if not ask.wants_devices:
+        return total
+    usable = sum(device_fits(ask, device) for device in node.devices)
+    if ask.whole:
+        return total + (ask.whole - min(usable, ask.whole)) * MILLI // ask.whole
+    if usable:
+        return total
+    known = [device.free_milli for device in node.devices if device.offered and ask.gpu_model in device.model]
+    return total + MILLI - max(min(max(known, default=0), ask.milli), 0) * (MILLI // 2) // ask.milli

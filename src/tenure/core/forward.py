@@ -13,10 +13,11 @@ from heapq import heapify, heappop, heappush
 
 from tenure.core.board import Board, end_of
 from tenure.core.budget import UnitBudget
-from tenure.core.cycle import plan_on_board, scores_of
+from tenure.core.cycle import plan_on_board
 from tenure.core.possible import Possible
 from tenure.core.rooms import FORESEEN, FOREVER, RUNNING, Holding, Key
 from tenure.core.stages import Stages
+from tenure.core.turns import scores_of
 from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob
 from tenure.model.plan import Start

@@ -6,13 +6,17 @@ on demand. The nearest fit is worked out for the oldest few holds only, so that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tenure.core.backfill import Window
-from tenure.core.feasibility import Ask, NodeRoom, count_tasks, pick_devices, take
+from tenure.core.feasibility import count_tasks
 from tenure.core.placement import is_enough
-from tenure.core.possible import nearest
+from tenure.core.possible import nearest, shortfall_of_next
+from tenure.core.rooms import FOREVER
+from tenure.core.turns import FEW_GROUPS
+from tenure.core.waiting import FIRST_ID, LIMIT, LOWEST_ID, QUEUE, SHAPE
 from tenure.model.job import PendingJob
 from tenure.model.plan import Hold
 from tenure.model.reasons import Capacity, NotReached, Reason, WouldDelay
@@ -26,18 +30,50 @@ NEAREST_FIRST = 16
 
 def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     """The holds at the end of a cycle, by the lowest waiting job."""
-    lowest: dict[tuple[int, int, bool], int] = {}
-    for group in cycle.board.waiting.groups.values():
-        offset = cycle.done.get(group.slot, 0)
-        if offset < len(group.entries):
-            key = (group.shape, group.queue, cycle.is_careful(group.limit_ms))
-            job_id = group.lowest_from(offset)
-            lowest[key] = min(job_id, lowest.get(key, job_id))
     found: dict[tuple[int, int, str], Hold] = {}
-    for job_id, (shape, queue, careful) in sorted((job_id, key) for key, job_id in lowest.items()):
+    for job_id, shape, queue, careful in _waiting_kinds(cycle):
         reason = _reason(cycle, shape, careful=careful, detailed=len(found) < NEAREST_FIRST)
         found.setdefault((shape, queue, reason.code), Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id))
     return tuple(found.values())
+
+
+def _waiting_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
+    """(lowest job, shape, queue, careful) of each kind of job that waits on, by the lowest job."""
+    waiting = cycle.board.waiting
+    if len(waiting.groups) > FEW_GROUPS:
+        return _many_kinds(cycle)
+    lowest: dict[tuple[int, int, bool], int] = {}
+    for group in waiting.groups.values():
+        offset = cycle.done.get(group.slot, 0)
+        if offset < len(group.entries):
+            kind = (group.shape, group.queue, cycle.is_careful(group.limit_ms))
+            job_id = group.lowest_from(offset)
+            lowest[kind] = min(job_id, lowest.get(kind, job_id))
+    return sorted((job_id, *kind) for kind, job_id in lowest.items())
+
+
+def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
+    """The same by array operations."""
+    waiting = cycle.board.waiting
+    columns = waiting.columns
+    lowest, waits = columns[LOWEST_ID].copy(), columns[FIRST_ID] >= 0
+    for slot, offset in cycle.done.items():
+        group = waiting.by_slot[slot]
+        waits[slot] = group is not None and offset < len(group.entries)
+        if group is not None and waits[slot]:
+            lowest[slot] = group.lowest_from(offset)
+    limits = columns[LIMIT]
+    careful = np.zeros(len(limits), dtype=np.int64)
+    if cycle.window is not None and cycle.window.firm:
+        room_ms = cycle.window.start_ms - cycle.now_ms
+        careful[:] = True if cycle.window.start_ms >= FOREVER else (limits == 0) | (limits > room_ms)
+    slots = np.flatnonzero(waits)
+    rows = np.stack((columns[SHAPE, slots], columns[QUEUE, slots], careful[slots], lowest[slots]))
+    rows = rows[:, np.lexsort(rows[::-1])]
+    is_first = np.ones(len(slots), dtype=np.bool_)
+    is_first[1:] = (rows[:3, 1:] != rows[:3, :-1]).any(axis=0)
+    kinds = rows[:, is_first].tolist()
+    return sorted((job_id, shape, queue, bool(care)) for shape, queue, care, job_id in zip(*kinds, strict=True))
 
 
 def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reason:
@@ -45,9 +81,9 @@ def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reaso
     obstacle = cycle.possible.obstacle(shape)
     if obstacle is not None:
         return obstacle
-    if cycle.find(shape, careful=careful) is not None:
+    if shape not in cycle.blocked and cycle.find(shape, careful=careful) is not None:
         return NotReached()
-    return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape, cycle.board.rooms.nodes) if detailed else Capacity())
+    return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape) if detailed else Capacity())
 
 
 def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
@@ -61,31 +97,28 @@ def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
     delay = _delay(cycle, job.shape) if careful else None
     if cycle.find(job.shape, careful=False) is not None:
         return (delay,) if delay is not None else ()
-    capacity = capacity_of(cycle, job.shape, cycle.board.rooms.nodes)
+    capacity = capacity_of(cycle, job.shape)
     if cycle.window is not None and cycle.window.reservation.job_id == job.id:
         capacity = Capacity(capacity.node_id, capacity.short, cycle.window.reservation.start_ms)
     return (delay, capacity) if delay is not None else (capacity,)
 
 
-def capacity_of(cycle: Cycle, shape: int, rooms: Sequence[NodeRoom]) -> Capacity:
-    """No room: the nearest fit and what it lacks. Of a gang, as many tasks as fit are thought placed and the next one is judged."""
-    ask = cycle.board.asks[shape]
-    if ask.tasks > 1:
-        rooms = [_without(ask, room, count_tasks(ask, room, ask.tasks)) for room in rooms]
-    return Capacity(*nearest(ask, rooms))
-
-
-def _without(ask: Ask, room: NodeRoom, tasks: int) -> NodeRoom:
-    rest = room.copy()
-    for _ in range(tasks):
-        take(rest, ask.need, pick_devices(ask, rest))
-    return rest
+def capacity_of(cycle: Cycle, shape: int) -> Capacity:
+    """No room: the nearest fit and what it lacks."""
+    ask, nodes = cycle.board.asks[shape], cycle.board.rooms.nodes
+    if cycle.few_nodes:
+        return Capacity(*nearest(ask, nodes))
+    index = cycle.candidates.table.nearest(ask)
+    return Capacity() if index is None else Capacity(nodes[index].id, shortfall_of_next(ask, nodes[index]))
 
 
 def _delay(cycle: Cycle, shape: int) -> WouldDelay | None:
     """That it would fit, or would have fitted, but for the head's reservation."""
     window = cycle.window
-    if window is None or not (cycle.find(shape, careful=False) is not None or _fitted_before(cycle, shape, window)):
+    if window is None:
+        return None
+    fits_now = shape not in cycle.blocked and cycle.find(shape, careful=False) is not None
+    if not fits_now and not _fitted_before(cycle, shape, window):
         return None
     return WouldDelay(window.reservation.job_id, window.reservation.start_ms)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tenure.core.feasibility import NodeRoom, ask_of, count_tasks, device_fits, lack_milli, node_room, shortfalls
+from tenure.core.feasibility import NodeRoom, ask_of, count_tasks, device_fits, lack, node_room, shortfalls
 from tenure.core.placement import is_enough
 from tenure.core.possible import holds_empty, with_all_devices, with_all_nodes
 from tenure.model.amounts import MILLI, Amounts
@@ -49,7 +49,7 @@ def closest(shape: Shape, rooms: Iterable[NodeRoom]) -> NodeRoom | None:
     offered = [room for room in rooms if room.offered]
     return min(
         offered,
-        key=lambda room: (sum(label not in room.labels for label in shape.labels), lack_milli(shortfalls(ask, room)), room.id),
+        key=lambda room: (sum(label not in room.labels for label in shape.labels), lack(ask, room), room.id),
         default=None,
     )
 
@@ -61,7 +61,7 @@ def smaller(shape: Shape, rooms: Sequence[NodeRoom], *, keep_devices: bool) -> S
     """
     ask = ask_of(shape)
     offered = [room for room in rooms if room.offered]
-    for room in sorted(offered, key=lambda room: (lack_milli(shortfalls(ask, room)), room.id)):
+    for room in sorted(offered, key=lambda room: (lack(ask, room), room.id)):
         task = _task_in(shape, room, keep_devices=keep_devices)
         found = _gang_in(task, rooms) if task is not None else None
         if found is not None and found != shape:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tenure.core.board import Board
-from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack_milli, node_room, shortfalls
+from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack, node_room, pick_devices, shortfalls, take
 from tenure.core.placement import is_enough
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.node import Node
@@ -59,18 +59,30 @@ def _unavailable_devices(ask: Ask, repaired: Sequence[Node], nodes: Sequence[Nod
 
 
 def nearest(ask: Ask, rooms: Iterable[NodeRoom]) -> tuple[int, tuple[Shortfall, ...]]:
-    """The node that lacks least for one task, and what it lacks; (0, ()) when no node takes work. Labels decide before amounts."""
-    best: tuple[int, int, int] | None = None
-    found: tuple[Shortfall, ...] = ()
+    """The node that comes nearest and what it lacks for one more task; (0, ()) when no node takes work.
+
+    Missing labels decide first, then how many tasks fit already, then how much is lacking (`lack`), then the id. Of a gang, the tasks
+    that fit there are thought placed before the shortfall is taken.
+    """
+    best: tuple[int, int, int, int] | None = None
+    found: NodeRoom | None = None
     for room in rooms:
-        if not room.offered:
-            continue
-        missing = sum(label not in room.labels for label in ask.labels)
-        short = shortfalls(ask, room)
-        rank = (missing, lack_milli(short), room.id)
-        if best is None or rank < best:
-            best, found = rank, short
-    return (best[2], found) if best is not None else (0, ())
+        if room.offered:
+            missing = sum(label not in room.labels for label in ask.labels)
+            rank = (missing, -count_tasks(ask, room, ask.tasks), lack(ask, room), room.id)
+            if best is None or rank < best:
+                best, found = rank, room
+    return (0, ()) if found is None else (found.id, shortfall_of_next(ask, found))
+
+
+def shortfall_of_next(ask: Ask, room: NodeRoom) -> tuple[Shortfall, ...]:
+    """What the room lacks for one more task after all that fit there; of a single task that fits, nothing."""
+    count = count_tasks(ask, room, ask.tasks)
+    if count and ask.tasks > 1:
+        room = room.copy()
+        for _ in range(count):
+            take(room, ask.need, pick_devices(ask, room))
+    return shortfalls(ask, room)
 
 
 class Possible:

@@ -1,15 +1,16 @@
-"""How much a placement wastes: integer scores, lower is better.
+"""How much a placement wastes: integer scores, lower is better, for one task on one node and for many at once.
 
-Scores only rank; they are never amounts. Shares are thousandths of a node's own capacity, so nodes of different size compare.
+Scores only rank; they are never amounts. Shares are thousandths of a node's own capacity, so nodes of different size compare. The two
+forms give the same numbers (a property test).
 """
 
 from __future__ import annotations
 
-from tenure.core.feasibility import Ask, NodeRoom, device_fits
-from tenure.model.amounts import MILLI
+import numpy as np
 
-NOWHERE = 2**62
-"""The score of a node on which a task does not fit."""
+from tenure.core.feasibility import Ask, NodeRoom, device_fits
+from tenure.core.tables import Ints, Judged
+from tenure.model.amounts import MILLI
 
 DEVICE_WEIGHT = 4
 """A free device counts four times a free share of cpu: GPUs are what runs out."""
@@ -39,3 +40,14 @@ def waste(ask: Ask, node: NodeRoom) -> int:
         return left
     gpu_left = free_gpu_milli(node) - ask.whole * MILLI - ask.milli
     return left + DEVICE_WEIGHT * (gpu_left // len(node.devices) + leftover_milli(ask, node))
+
+
+def wastes(judged: Judged) -> Ints:
+    """[S, K]: `waste` of each ask on each node, meaningful where it fits."""
+    columns, need = judged.columns, judged.need
+    left = (columns.free[np.newaxis, :, 0] - need[:, 0, np.newaxis]) // columns.unit[:, 0]
+    left += (columns.free[np.newaxis, :, 1] - need[:, 1, np.newaxis]) // columns.unit[:, 1]
+    devices = (columns.gpu_free[np.newaxis] - judged.gpu_milli[:, np.newaxis]) // np.maximum(columns.device_count, 1)
+    devices += judged.leftover
+    left += np.where(columns.device_count > 0, DEVICE_WEIGHT * devices, 0)
+    return left

@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from tenure.core.feasibility import Ask, NodeRoom
+from tenure.core.tables import Ints, Judged
 from tenure.core.waiting import Columns
 from tenure.model.settings import PlanSettings
 
-Vector = npt.NDArray[np.int64]
+Vector = Ints
 
 
 class Order(Protocol):
@@ -43,7 +41,11 @@ class Score(Protocol):
     name: str
 
     def score(self, ask: Ask, node: NodeRoom) -> int:
-        """The waste of putting one task there, >= 0; lower is better. Called only where the task fits."""
+        """The waste of putting one task there, below `tables.NOWHERE`; lower is better. Called only where the task fits."""
+        ...
+
+    def table(self, judged: Judged) -> Ints:
+        """The same of S shapes on K nodes, [S, K]; what it says where a task does not fit is ignored."""
         ...
 
 

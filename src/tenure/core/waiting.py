@@ -21,8 +21,8 @@ from tenure.model.queue import Queue
 Columns = npt.NDArray[np.int64]
 """Rows by the constants below, one column per group slot; ``FIRST_ID`` -1 marks a free slot."""
 
-SHAPE, QUEUE, PRIORITY, LIMIT, GPU_MILLI, BONUS, FIRST_SUBMITTED, FIRST_ID = range(8)
-_ROWS = 8
+SHAPE, QUEUE, PRIORITY, LIMIT, GPU_MILLI, BONUS, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID = range(9)
+_ROWS = 9
 
 GroupKey = tuple[int, int, int, int]
 
@@ -30,28 +30,14 @@ GroupKey = tuple[int, int, int, int]
 class Group:
     """Jobs alike in all but age; ``entries`` are (submitted_ms, id), sorted."""
 
-    __slots__ = ("_by_id", "entries", "key", "slot")
+    __slots__ = ("_by_id", "entries", "key", "limit_ms", "queue", "shape", "slot")
 
     def __init__(self, key: GroupKey, slot: int) -> None:
         self.key = key
+        self.shape, self.queue, _, self.limit_ms = key
         self.slot = slot
         self.entries: list[tuple[int, int]] = []
         self._by_id = True
-
-    @property
-    def shape(self) -> int:
-        """The shape's number."""
-        return self.key[0]
-
-    @property
-    def queue(self) -> int:
-        """The queue's id."""
-        return self.key[1]
-
-    @property
-    def limit_ms(self) -> int:
-        """The time limit of every job in it, 0 for none."""
-        return self.key[3]
 
     def add(self, submitted_ms: int, job_id: int) -> None:
         """Put a job in its place."""
@@ -77,11 +63,12 @@ class Group:
 
 
 class Waiting:
-    """All waiting jobs. ``rows`` has every one, ``groups`` those that may start at ``now_ms``."""
+    """All waiting jobs. ``rows`` has every one, ``groups`` those that may start at ``now_ms``, ``shapes`` the groups per shape."""
 
     def __init__(self, queues: Iterable[Queue], now_ms: int) -> None:
         self.rows: dict[int, PendingJob] = {}
         self.groups: dict[GroupKey, Group] = {}
+        self.shapes: dict[int, int] = {}
         self.by_slot: list[Group | None] = []
         self.queues: dict[int, Queue] = {queue.id: queue for queue in queues}
         self.now_ms = now_ms
@@ -166,6 +153,9 @@ class Waiting:
             self.by_slot[group.slot] = None
             self._free_slots.append(group.slot)
             del self.groups[key]
+            self.shapes[key[0]] -= 1
+            if not self.shapes[key[0]]:
+                del self.shapes[key[0]]
 
     def _open(self, key: GroupKey, ask: Ask) -> Group:
         slot = self._free_slots.pop() if self._free_slots else len(self.by_slot)
@@ -180,8 +170,9 @@ class Waiting:
         gpu_milli = (ask.whole * 1000 + ask.milli) * ask.tasks
         self._columns[:FIRST_SUBMITTED, slot] = (*key, gpu_milli, queue.bonus if queue else 0)
         self.groups[key] = group
+        self.shapes[key[0]] = self.shapes.get(key[0], 0) + 1
         return group
 
     def _mirror(self, group: Group) -> None:
         columns, slot = self._columns, group.slot
-        columns[FIRST_SUBMITTED, slot], columns[FIRST_ID, slot] = group.entries[0]
+        columns[FIRST_SUBMITTED:, slot] = (*group.entries[0], group.lowest_from(0))

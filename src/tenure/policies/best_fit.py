@@ -8,7 +8,8 @@ simple one-dimensional packing algorithms", SIAM J. Comput. 3(4), 1974), on norm
 from __future__ import annotations
 
 from tenure.core.feasibility import Ask, NodeRoom
-from tenure.core.scoring import waste
+from tenure.core.scoring import waste, wastes
+from tenure.core.tables import Ints, Judged
 
 
 class BestFit:
@@ -19,3 +20,7 @@ class BestFit:
     def score(self, ask: Ask, node: NodeRoom) -> int:
         """What would stay free (`tenure.core.scoring.waste`)."""
         return waste(ask, node)
+
+    def table(self, judged: Judged) -> Ints:
+        """The same for many."""
+        return wastes(judged)

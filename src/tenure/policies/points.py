@@ -7,6 +7,8 @@ anew each cycle and never frozen at submission. Invariant: with equal priority, 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from tenure.core.stages import Vector
@@ -29,6 +31,12 @@ def level_points(priority: int, settings: PlanSettings) -> int:
     return base + settings.step * (priority - first)
 
 
+@lru_cache(maxsize=8)
+def _levels(settings: PlanSettings) -> Vector:
+    """`level_points` of the priorities 0 to 10 (0 counts as 1)."""
+    return np.array([level_points(max(priority, 1), settings) for priority in range(11)], dtype=np.int64)
+
+
 class Points:
     """B3's score."""
 
@@ -36,8 +44,7 @@ class Points:
 
     def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
         """Level, queue bonus and GPUs."""
-        table = np.array([level_points(max(priority, 1), settings) for priority in range(11)], dtype=np.int64)
-        levels = table[np.clip(columns[PRIORITY], 1, 10)]
+        levels = _levels(settings)[np.minimum(np.maximum(columns[PRIORITY], 0), 10)]
         points: Vector = (levels + columns[BONUS]) * MILLI - columns[GPU_MILLI] * settings.gpu_penalty
         return points
 

@@ -1,0 +1,70 @@
+"""In which order jobs take their turn.
+
+A job's place is given by its score (higher first), then by its submission (older first), then by its id. Only the first job of each
+group is compared; the others of a group follow it in their own order. Few groups are sorted one by one, many by array operations: the
+order is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tenure.core.board import Board
+from tenure.core.stages import Order, Vector
+from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, SHAPE, Waiting
+
+Turn = tuple[int, int, int, int]
+"""A job's place in the order: (minus its score, submitted, id, slot of its group). Smaller goes first."""
+
+FEW_GROUPS = 16
+"""Up to so many groups are sorted one by one."""
+
+
+def scores_of(board: Board, now_ms: int, order: Order) -> Vector:
+    """The score of the first job of each group, by slot."""
+    columns, settings = board.waiting.columns, board.settings
+    ages = np.maximum(now_ms - columns[FIRST_SUBMITTED], 0)
+    return order.fixed(columns, settings) + order.ageing(ages, settings)
+
+
+def in_order(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> list[Turn]:
+    """The turns of the first jobs of all groups of these shapes (sorted by number)."""
+    if len(waiting.groups) <= FEW_GROUPS:
+        return sorted(_turns(waiting, scores, shapes))
+    return _sorted_turns(waiting, scores, _slots(waiting, shapes))
+
+
+def first_turn(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> Turn | None:
+    """The first of `in_order`, None for no group."""
+    if len(waiting.groups) <= FEW_GROUPS:
+        return min(_turns(waiting, scores, shapes), default=None)
+    slots = _slots(waiting, shapes)
+    if not len(slots):
+        return None
+    of_slots = scores[slots]
+    return _sorted_turns(waiting, scores, slots[of_slots == of_slots.max()])[0]
+
+
+def _turns(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> list[Turn]:
+    wanted = set(shapes)
+    groups = [group for group in waiting.groups.values() if group.shape in wanted]
+    return [(-int(scores[group.slot]), *group.entries[0], group.slot) for group in groups]
+
+
+def _slots(waiting: Waiting, shapes: Sequence[int]) -> Vector:
+    """The slots of the groups of these shapes."""
+    if not shapes:
+        return np.empty(0, dtype=np.int64)
+    columns, wanted = waiting.columns, np.array(shapes, dtype=np.int64)
+    place = np.minimum(np.searchsorted(wanted, columns[SHAPE]), len(shapes) - 1)
+    return np.flatnonzero((wanted[place] == columns[SHAPE]) & (columns[FIRST_ID] >= 0))
+
+
+def _sorted_turns(waiting: Waiting, scores: Vector, slots: Vector) -> list[Turn]:
+    columns = waiting.columns
+    ranks, submitted, ids = -scores[slots], columns[FIRST_SUBMITTED, slots], columns[FIRST_ID, slots]
+    order = np.lexsort((ids, submitted, ranks))
+    found = (ranks[order].tolist(), submitted[order].tolist(), ids[order].tolist(), slots[order].tolist())
+    return list(zip(*found, strict=True))

@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING
 
 from tenure import config
 from tenure.client import paths
+from tenure.client.start import ALREADY_RUNS
 from tenure.model.amounts import parse_bytes, parse_duration_ms, parse_milli
 from tenure.ports import StoreUnavailable
 
@@ -278,12 +279,12 @@ def put_back(copy: Path, target: Path) -> None:
 
 
 def daemon(home: str, *, detach: bool, alter: Callable[[Parts], Parts] = lambda parts: parts) -> int:
-    """Run the daemon of one home. Returns when it was stopped; 0 also when another one already runs. ``alter`` may replace parts."""
+    """Run the daemon of one home. Returns its exit code when it was stopped, or at once when another one runs. ``alter`` may replace parts."""
     paths.ensure_runtime_dir(home)
     lock = _only_one(home)
     if lock is None:
-        print("a daemon already runs for this home", file=sys.stderr)
-        return 0
+        print("a daemon already runs for this home; see tenure status", file=sys.stderr)
+        return ALREADY_RUNS
     try:
         settings = config.load(Path(paths.config_file(home)))
     except config.ConfigError as error:

@@ -35,9 +35,9 @@ def script(folder: Path, number: int, code: int) -> list[str]:
 
 
 def start_crashing(living: Installation, point: str, count: int) -> subprocess.Popen[bytes]:
-    log = (living.home / "crashing.log").open("ab")
     command = [sys.executable, "-m", "tests.chaos.crashing", str(living.home), point, str(count)]
-    return subprocess.Popen(command, env=living.env, cwd=Path(__file__).parents[2], stdout=log, stderr=log, start_new_session=True)
+    with (living.home / "crashing.log").open("ab") as log:
+        return subprocess.Popen(command, env=living.env, cwd=Path(__file__).parents[2], stdout=log, stderr=log, start_new_session=True)
 
 
 def check_all(living: Installation, jobs: dict[str, int]) -> None:
@@ -79,10 +79,9 @@ def test_a_crash_at_a_named_point_loses_nothing(living: Installation, point: str
 def test_kills_at_random_points_under_load(living: Installation) -> None:
     chance = random.Random(5)
     jobs: dict[str, int] = {}
-    living.up()
     number = 0
     for _ in range(ROUNDS):
-        pid = living.daemon_pid()
+        pid = living.up()
         for _ in range(4):
             number += 1
             job = living.submit("--", *script(living.work, number, number % 5))

@@ -21,6 +21,8 @@ from tenure.client.session import Client
 from tenure.wire import PROTOCOL, PROTOCOLS, dto
 
 START_PATIENCE_S = 20.0
+ALREADY_RUNS = 75
+"""Exit code of a daemon that found another one in its place."""
 _LOOK_EVERY_S = 0.01
 _WAY_OUT = "run: tenure down && tenure up (running jobs go on)"
 
@@ -109,10 +111,17 @@ def _start(home: str) -> None:
     command = [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home, "--detach"]
     with open(paths.daemon_log(home), "ab") as log:
         began = log.tell()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home, start_new_session=True)
+
+    def launch() -> subprocess.Popen[bytes]:
+        with open(paths.daemon_log(home), "ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home, start_new_session=True)
+
+    process = launch()
     deadline = time.monotonic() + START_PATIENCE_S
     while not _answers(home):
-        if process.poll() not in (None, 0) or (process.returncode == 0 and not _is_locked(home)):
+        if process.poll() == ALREADY_RUNS and not _is_locked(home):
+            process = launch()  # the one that it met has ended since, before it ever answered
+        elif process.returncode not in (None, 0, ALREADY_RUNS) or (process.returncode == 0 and not _is_locked(home)):
             raise _not_started(home, began, "it ended at once")
         if time.monotonic() > deadline:
             raise _not_started(home, began, f"it did not answer in {START_PATIENCE_S:g} s")

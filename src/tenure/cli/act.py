@@ -150,9 +150,10 @@ def print_results(action: str, reply: ActReply, as_json: bool) -> None:
     else:
         for result in reply.results:
             if result.ok:
-                console.out(f"Job {result.id} {console.clean(result.text) or _DONE[action]}")
+                console.out(f"Job {result.id} {_DONE[action]}" if not result.text else f"Job {result.id}: {console.clean(result.text)}")
             else:
-                console.note(f"tenure: job {result.id}: {console.clean(result.text) or result.code}")
+                said = console.clean(result.text) or result.code
+                console.note(f"tenure: {said}" if said.startswith("job ") else f"tenure: job {result.id}: {said}")
         if not reply.results:
             console.note("tenure: no job matches")
     refused = [result for result in reply.results if not result.ok]

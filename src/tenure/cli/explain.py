@@ -16,7 +16,7 @@ def present_ms() -> int:
 
 def why_text(view: ExplanationView, now_ms: int) -> str:
     """The whole explanation of one job."""
-    lines = [clean(view.summary), *explanation_lines(view, now_ms)]
+    lines = [f"Job {view.id} ({view.state.replace('_', ' ')}): {clean(view.summary)}", *explanation_lines(view, now_ms)]
     if view.evidence:
         lines += ["Evidence:", *(f"  - {clean(item)}" for item in view.evidence)]
     if view.next_step:

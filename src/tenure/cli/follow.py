@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tenure.cli import console
-from tenure.client.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_TIMED_OUT
+from tenure.cli import console, options, text
+from tenure.client.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_TIMED_OUT, TenureError
+
+_SILENCE_S = 1.0
 
 if TYPE_CHECKING:
     from tenure.client.session import Client
@@ -25,7 +29,7 @@ def exit_code_of(job: JobView) -> int:
 
 def exit_code_of_all(jobs: Iterable[JobView]) -> int:
     """0 when all went well, else the code of the first that did not."""
-    return next((code for code in map(exit_code_of, jobs) if code), 0)
+    return next((code for code in map(exit_code_of, sorted(jobs, key=lambda job: (job.number, job.id))) if code), 0)
 
 
 def write_bytes(piece: bytes) -> None:
@@ -36,16 +40,32 @@ def write_bytes(piece: bytes) -> None:
 
 def follow(client: Client, job: str, *, quiet: bool = False) -> int:
     """Print the job's output until it ends; its exit code, or 130 when the user lets go of it."""
+    came = threading.Event()
+    if not quiet:
+        threading.Thread(target=_remark, args=(job, came), daemon=True).start()
     try:
         for piece in client.logs(job, follow=True):
+            came.set()
             write_bytes(piece)
         reply = client.wait(job)
     except KeyboardInterrupt:
         return detach(job)
+    finally:
+        came.set()
     if not quiet:
         for view in reply.jobs:
             console.note(f"tenure: {ending(view)}")
     return exit_code_of_all(reply.jobs)
+
+
+def _remark(job: str, came: threading.Event) -> None:
+    """Say why nothing is to be seen when a job has not started after a moment."""
+    if came.wait(_SILENCE_S):
+        return
+    with contextlib.suppress(TenureError, OSError), options.client() as client:
+        for view in client.jobs(job).jobs:
+            if view.state in text.WAITING and not came.is_set():
+                console.note(f"tenure: job {view.id} waits: {text.reason(view) or view.state} (tenure why {view.id})")
 
 
 def wait_for(client: Client, job: str, timeout_s: float | None = None) -> tuple[int, list[JobView]]:
@@ -65,6 +85,4 @@ def detach(job: str) -> int:
 
 def ending(job: JobView) -> str:
     """One sentence on how a job ended."""
-    from tenure.cli.text import ended_text
-
-    return f"job {job.id} {ended_text(job)}"
+    return f"job {job.id} {text.ended_text(job)}"

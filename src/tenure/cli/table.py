@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _GAP = "  "
-_LEAST = 6
+_LEAST, _COMFORT = 6, 16
 _STATES = ("STATE", "STATUS")
 _COLOURS = {
     "running": "32",
@@ -47,7 +47,8 @@ def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: i
     kept = list(range(len(columns)))
     widths = [max(len(columns[i].title), *(len(row[i]) for row in rows), 0) for i in kept]
     if width:
-        kept = _fit(columns, widths, width)
+        empty = {i for i in kept if all(row[i] == "-" for row in rows)}
+        kept = _fit(columns, widths, width, empty)
     shown = [columns[i] for i in kept]
     sizes = [widths[i] for i in kept]
     head, *body = [_line([cells[i] for i in kept], shown, sizes, width) for cells in ([column.title for column in columns], *rows)]
@@ -60,21 +61,21 @@ def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: i
     return "\n".join([f"\x1b[1m{head}\x1b[0m", *body])
 
 
-def _fit(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
-    """Which columns to keep; shortens ``widths`` of those that may be cut."""
+def _fit(columns: Sequence[Column], widths: list[int], width: int, empty: set[int]) -> list[int]:
+    """Which columns to keep, empty ones leaving first; shortens ``widths`` of those that may be cut."""
 
     def excess(kept: list[int]) -> int:
         return sum(widths[i] for i in kept) + len(_GAP) * (len(kept) - 1) - width
 
     kept = list(range(len(columns)))
     while excess(kept) > 0:
-        spare = {i: widths[i] - max(_LEAST, len(columns[i].title)) for i in kept if columns[i].cut}
+        spare = {i: widths[i] - max(_COMFORT, len(columns[i].title)) for i in kept if columns[i].cut}
         if sum(max(0, room) for room in spare.values()) >= excess(kept):
             break
         droppable = [i for i in kept if columns[i].drop]
         if not droppable:
             break
-        kept.remove(max(droppable, key=lambda i: (columns[i].drop, i)))
+        kept.remove(max(droppable, key=lambda i: (i in empty, columns[i].drop, i)))
     while excess(kept) > 0:
         widest = max((i for i in kept if columns[i].cut and widths[i] > _LEAST), key=lambda i: (widths[i], i), default=None)
         if widest is None:

@@ -78,7 +78,7 @@ def reason(job: JobView) -> str:
     parts = []
     if job.array is not None:
         counts = ", ".join(f"{count} {state}" for state, count in job.array.states.items() if count)
-        parts.append(counts or f"{job.array.waiting} of {job.array.size} wait")
+        parts.append(counts or f"{job.array.waiting} waiting")
     if job.stopping and job.state not in ENDED:
         parts.append("stopping")
     if job.state in WAITING and job.reason is not None:
@@ -94,13 +94,12 @@ def how_ended(job: JobView) -> str:
         return "out of memory" + (" (sampled)" if job.end_reason == "oom_sampled" else "")
     if job.state == "timed_out":
         return f"over its limit of {span(job.limit_ms)}"
-    if job.why:
-        return clean(job.why)
-    if job.signal:
+    if job.state != "cancelled" and job.signal:
         return f"signal {job.signal} ({signal_name(job.signal)})"
-    if job.exit_code is not None:
+    if job.state != "cancelled" and job.exit_code and job.end_reason in ("", "exit"):
         return f"exit {job.exit_code}"
-    return "exit unknown" if job.state in ("failed", "lost") and job.attempts else ""
+    unknown = job.state in ("failed", "lost") and job.attempts and not job.why
+    return "exit unknown" if unknown else clean(job.why)
 
 
 def signal_name(number: int) -> str:

@@ -46,7 +46,7 @@ def wait(
     if options.is_json(output, as_json):
         console.out_json(reply)
     elif not quiet:
-        for job in reply.jobs:
+        for job in sorted(reply.jobs, key=lambda job: (job.number, job.id)):
             said = ending(job)
             console.out(said[:1].upper() + said[1:])
     raise typer.Exit(exit_code_of_all(reply.jobs) if reply.done else EXIT_TIMED_OUT)

@@ -30,7 +30,7 @@ _DEVICES = frozenset(_DEVICES_NAMES.split())
 
 _KEPT = frozenset({"TENURE_HOME"})
 _GIT_PATIENCE_S = 1.0
-_FRESH_S = 2
+_FRESH_S = 5
 
 
 def is_taken(name: str) -> bool:

@@ -67,6 +67,7 @@ class Connection:
         self._rest = b""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout_s)
+        self._timeout_s = timeout_s
         try:
             self._socket.connect(path)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
@@ -100,7 +101,9 @@ class Connection:
         return head, self._body(head)
 
     def _ask(self, message: bytes, timeout_s: float) -> Head:
-        self._socket.settimeout(timeout_s)
+        if timeout_s != self._timeout_s:  # setting it costs a system call
+            self._socket.settimeout(timeout_s)
+            self._timeout_s = timeout_s
         try:
             self._socket.sendall(message)
         except TimeoutError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 from typing import NamedTuple
 
 from tenure.client.errors import usage
@@ -45,6 +46,7 @@ def gpus_of(text: str | float) -> Gpus:
     return Gpus(milli, model if milli and model.lower() != "gpu" else "")
 
 
+@lru_cache(maxsize=256)
 def milli_of(value: str | float) -> int:
     """A count in thousandths: ``4``, ``0.5``, ``250m``, or a number."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,25 @@ def test_run_prints_the_output_and_returns_the_code(client: FakeClient, binary: 
     assert binary()[1] == b""
 
 
+def test_run_says_why_nothing_is_to_be_seen(shell: Shell, client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tenure.cli import follow
+
+    asked = threading.Event()
+
+    def logs(*_words: Any, **_named: Any) -> list[bytes]:
+        assert asked.wait(10)
+        return []
+
+    def jobs(_job: str) -> dto.JobsReply:
+        asked.set()
+        return dto.JobsReply(jobs=[job("pending", reason=dto.ReasonView(code="capacity", cure="time", text="no room"))])
+
+    monkeypatch.setattr(follow, "_SILENCE_S", 0)
+    client.answers |= {"submit": QUEUED, "logs": logs, "jobs": jobs, "wait": dto.WaitReply(done=True, jobs=[job()])}
+    assert shell("run", "--", "true").code == 0
+    assert [name for name, _, _ in client.calls].count("jobs") == 1
+
+
 def test_ctrl_c_detaches(shell: Shell, client: FakeClient) -> None:
     client.answers |= {"submit": QUEUED, "logs": KeyboardInterrupt(), "wait": KeyboardInterrupt()}
     done = shell("run", "--", "true")
@@ -212,7 +232,7 @@ def test_show_and_why(shell: Shell, client: FakeClient) -> None:
     client.answers["why"] = dto.ExplanationView(id="12", state="pending", summary="It waits.")
     assert shell("show", "12").out.startswith("Job 12 (train): succeeded")
     assert json.loads(shell("show", "last", "-o", "json").out)["job"]["exit_code"] is None
-    assert shell("why", "last").out == "It waits.\n"
+    assert shell("why", "last").out == "Job 12 (pending): It waits.\n"
     assert shell("explain", "12", "--json").code == 0
     client.answers["show"] = NotFound("not_found", "there is no job 99", "tenure ps -a lists all jobs")
     assert shell("show", "99") == (3, "", "tenure: there is no job 99; tenure ps -a lists all jobs\n")

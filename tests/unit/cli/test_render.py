@@ -129,7 +129,7 @@ def test_why_a_job_waits() -> None:
     view = dto.ExplanationView(
         id="14",
         state="pending",
-        summary="Job 14 waits for 2 GPUs.",
+        summary="it waits for 2 GPUs",
         blockers=[
             dto.ReasonView(code="capacity", cure="time", text="no node has 2 free GPUs"),
             dto.ReasonView(code="dependency", cure="time", text="waits for job 12"),
@@ -143,7 +143,7 @@ def test_why_a_job_waits() -> None:
         next_step="tenure update 14 --gpus 1",
     )
     assert why_text(view, NOW) == (
-        "Job 14 waits for 2 GPUs.\n"
+        "Job 14 (pending): it waits for 2 GPUs\n"
         "Blocked by:\n"
         "  - no node has 2 free GPUs [capacity]\n"
         "  - waits for job 12 [dependency]\n"
@@ -160,13 +160,13 @@ def test_why_a_job_waits() -> None:
 
 def test_why_a_job_failed() -> None:
     view = dto.ExplanationView(id="12", state="failed", summary="Out of memory.", evidence=["limit 64M, peak 64M"])
-    assert why_text(view, NOW) == "Out of memory.\nEvidence:\n  - limit 64M, peak 64M"
+    assert why_text(view, NOW) == "Job 12 (failed): Out of memory.\nEvidence:\n  - limit 64M, peak 64M"
 
 
 def test_a_lone_blocker_that_is_the_summary_is_not_said_twice() -> None:
     reason = dto.ReasonView(code="held", cure="person", text="It is held.")
     view = dto.ExplanationView(id="1", state="held", summary="It is held.", blockers=[reason], earliest_ms=NOW + MINUTE)
-    assert why_text(view, NOW) == "It is held.\nExpected start: 12:01:00 (in 1m)"
+    assert why_text(view, NOW) == "Job 1 (held): It is held.\nExpected start: 12:01:00 (in 1m)"
 
 
 @pytest.mark.parametrize(
@@ -280,4 +280,4 @@ def test_results(capsys: pytest.CaptureFixture[str]) -> None:
     print_results(
         "cancel", dto.ActReply(results=[dto.ActResult(id="1", ok=True), dto.ActResult(id="2", ok=True, text="has ended")]), False
     )
-    assert capsys.readouterr().out == "Job 1 cancelled\nJob 2 has ended\n"
+    assert capsys.readouterr().out == "Job 1 cancelled\nJob 2: has ended\n"

@@ -7,7 +7,7 @@ score of that node as it is now, `NOWHERE` where one task does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -129,9 +129,20 @@ class Candidates:
         node = self.rooms.nodes[index]
         return self.score.score(ask, node) if fits(ask, node) else NOWHERE
 
-    def options(self, shape: int, asks: dict[int, Ask]) -> list[Option]:
-        """The nodes on which at least one task fits, with how many do."""
-        scores = self.row(shape, asks)
-        counts = self.table.counts(asks[shape])
-        found = np.flatnonzero(counts)
+    def options(self, shape: int, asks: dict[int, Ask], instead: Mapping[int, int]) -> list[Option]:
+        """The nodes that `arrange` needs to choose from, with how many tasks fit; ``instead`` replaces the count of some nodes.
+
+        Where one node holds all tasks and may take them, the best such node is the only option.
+        """
+        scores, ask = self.row(shape, asks), asks[shape]
+        counts = self.table.counts(ask)
+        for index, count in instead.items():
+            counts[index] = count
+        if counts.sum() < ask.tasks:
+            return []
+        found = np.flatnonzero(counts >= (ask.tasks if not ask.nodes else 1))
+        if len(found) and not ask.nodes:
+            found = found[np.argmin(scores[found]), np.newaxis]
+        elif not len(found):
+            found = np.flatnonzero(counts)
         return [Option(*item) for item in zip(scores[found].tolist(), found.tolist(), counts[found].tolist(), strict=True)]

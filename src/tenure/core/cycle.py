@@ -16,7 +16,7 @@ from tenure.core.board import Board
 from tenure.core.candidates import Candidates
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, take
 from tenure.core.holds import holds_of
-from tenure.core.placement import Layout, Option, arrange, deal
+from tenure.core.placement import Layout, arrange, deal
 from tenure.core.possible import Possible
 from tenure.core.rooms import FOREVER, PLANNED, Holding
 from tenure.core.stages import Stages
@@ -190,15 +190,13 @@ class Cycle:
         if ask.tasks == 1:
             index = self._find_node(shape, careful=careful)
             return None if index is None else [(index, 1)]
-        options = self.candidates.options(shape, self.board.asks)
-        if careful:
-            options = [self._careful_option(ask, option) for option in options]
-        return arrange(ask, options)
+        instead = self._careful_counts(ask) if careful else {}
+        return arrange(ask, self.candidates.options(shape, self.board.asks, instead))
 
-    def _careful_option(self, ask: Ask, option: Option) -> Option:
-        if self.window is None or option.index not in self.window.extra:
-            return option
-        return Option(option.rank, option.index, count_tasks(ask, self._common(option.index), ask.tasks))
+    def _careful_counts(self, ask: Ask) -> dict[int, int]:
+        """How many tasks fit on each reserved node beside the reservation."""
+        extra = self.window.extra if self.window is not None else {}
+        return {index: count_tasks(ask, self._common(index), ask.tasks) for index in extra}
 
     def _find_node(self, shape: int, *, careful: bool) -> int | None:
         scores, ask = self.candidates.row(shape, self.board.asks), self.board.asks[shape]

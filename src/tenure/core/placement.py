@@ -7,19 +7,18 @@ numbered along the nodes in the order of their ids, so that neighbours in rank a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tenure.core.feasibility import Ask, NodeRoom, pick_devices, take
 from tenure.model.allocation import Placement
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Option:
-    """A node that could take ``count`` tasks. Sorts by rank (lower is better), then by index, which follows the node's id."""
+class Option(NamedTuple):
+    """A node (by index, which follows its id) that could take so many tasks. Sorts by rank (lower is better), then by node."""
 
     rank: int
-    index: int
-    count: int
+    node: int
+    tasks: int
 
 
 Layout = list[tuple[int, int]]
@@ -28,7 +27,7 @@ Layout = list[tuple[int, int]]
 
 def arrange(ask: Ask, options: Iterable[Option]) -> Layout | None:
     """How many tasks go where, or None when not all of them fit. Packed on few nodes unless the shape names a number of nodes."""
-    ranked = sorted(option for option in options if option.count > 0)
+    ranked = sorted(option for option in options if option.tasks > 0)
     chosen = _evenly(ask, ranked) if ask.nodes else _packed(ask.tasks, ranked)
     return sorted(chosen) if chosen is not None else None
 
@@ -49,27 +48,27 @@ def is_dealt_evenly(ask: Ask, node_ids: Sequence[int]) -> bool:
 
 def _packed(tasks: int, ranked: Sequence[Option]) -> Layout | None:
     """The fullest node that holds the rest, else the node that holds most; ties by rank."""
-    if sum(option.count for option in ranked) < tasks:
+    if sum(option.tasks for option in ranked) < tasks:
         return None
     chosen: Layout = []
     left = list(ranked)
     while tasks:
-        whole = next((option for option in left if option.count >= tasks), None)
-        best = whole or min(left, key=lambda option: (-option.count, option.rank, option.index))
+        whole = next((option for option in left if option.tasks >= tasks), None)
+        best = whole or min(left, key=lambda option: (-option.tasks, option.rank, option.node))
         left.remove(best)
-        chosen.append((best.index, min(best.count, tasks)))
+        chosen.append((best.node, min(best.tasks, tasks)))
         tasks -= chosen[-1][1]
     return chosen
 
 
 def _evenly(ask: Ask, ranked: Sequence[Option]) -> Layout | None:
     """Exactly ``ask.nodes`` nodes, each with its equal share; the first ones by rank take what does not divide."""
-    if not is_enough(ask, [option.count for option in ranked]):
+    if not is_enough(ask, [option.tasks for option in ranked]):
         return None
     share, larger = divmod(ask.tasks, ask.nodes)
-    chosen: Layout = [(option.index, share + 1) for option in ranked if option.count > share][:larger]
+    chosen: Layout = [(option.node, share + 1) for option in ranked if option.tasks > share][:larger]
     taken = {index for index, _ in chosen}
-    rest = [(option.index, share) for option in ranked if option.count >= share and option.index not in taken]
+    rest = [(option.node, share) for option in ranked if option.tasks >= share and option.node not in taken]
     return chosen + rest[: ask.nodes - larger]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tenure.core.board import Board
-from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack, node_room, pick_devices, shortfalls, take
+from tenure.core.feasibility import Ask, NodeRoom, count_tasks, lack, node_room, pick_devices, shortfalls, take
 from tenure.core.placement import is_enough
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.node import Node
@@ -20,8 +20,17 @@ Obstacle = NodeUnavailable | DeviceUnavailable | NeverFits
 
 
 def holds_empty(ask: Ask, rooms: Iterable[NodeRoom]) -> bool:
-    """Whether these rooms together could hold all tasks."""
-    return is_enough(ask, [count_tasks(ask, room, ask.tasks) for room in rooms])
+    """Whether these rooms together could hold all tasks; looks no further than needed."""
+    counts: list[int] = []
+    total = 0
+    for room in rooms:
+        count = count_tasks(ask, room, ask.tasks)
+        if count:
+            counts.append(count)
+            total += count
+            if total >= ask.tasks and len(counts) >= ask.nodes and is_enough(ask, counts):
+                return True
+    return False
 
 
 def with_all_nodes(nodes: Iterable[Node]) -> list[Node]:
@@ -34,9 +43,9 @@ def with_all_devices(nodes: Iterable[Node]) -> list[Node]:
     return [replace(node, devices=tuple(replace(device, status=DeviceStatus.OK) for device in node.devices)) for node in nodes]
 
 
-def obstacle(ask: Ask, nodes: Sequence[Node]) -> Obstacle | None:
-    """Why nothing that is offered could hold it even when empty; None when something could."""
-    if holds_empty(ask, map(node_room, nodes)):
+def obstacle(ask: Ask, nodes: Sequence[Node], empty: Iterable[NodeRoom] | None = None) -> Obstacle | None:
+    """Why nothing that is offered could hold it even when empty; None when something could. ``empty``: the nodes' rooms, if at hand."""
+    if holds_empty(ask, map(node_room, nodes) if empty is None else empty):
         return None
     everywhere = with_all_nodes(nodes)
     if holds_empty(ask, map(node_room, everywhere)):
@@ -90,6 +99,7 @@ class Possible:
 
     def __init__(self, board: Board) -> None:
         self.board = board
+        self._empty: list[NodeRoom] = [node_room(node) for node in board.nodes]
         self._obstacles: dict[int, Obstacle | None] = {}
 
     @staticmethod
@@ -103,7 +113,7 @@ class Possible:
     def obstacle(self, shape: int) -> Obstacle | None:
         """Why nothing that is offered could ever hold the shape; None when something could."""
         if shape not in self._obstacles:
-            self._obstacles[shape] = obstacle(ask_of(self.board.shapes[shape]), self.board.nodes)
+            self._obstacles[shape] = obstacle(self.board.asks[shape], self.board.nodes, self._empty)
         return self._obstacles[shape]
 
     def could_hold(self, shape: int) -> bool:

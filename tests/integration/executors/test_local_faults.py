@@ -101,6 +101,27 @@ def test_a_supervisor_that_cannot_be_started_is_told_and_tried_again(
     assert watch.ended(1).exit_code == 0
 
 
+def test_a_supervisor_that_is_gone_is_not_looked_for_at_every_turn(rig: LocalRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A try may take seconds; the control loop has other things to do meanwhile."""
+    tries: list[int] = []
+
+    def failing(*_arguments: Any) -> Any:
+        tries.append(1)
+        raise SupervisorError("no_answer", "it is frozen")
+
+    monkeypatch.setattr(session, "ensure_supervisor", failing)
+    monkeypatch.setattr(session, "RETRY_S", 1000.0)
+    rig.kill_supervisor()
+    for _ in range(50):
+        rig.executor.observe(0)
+        rig.executor.launch([launch(1)])
+    assert len(tries) == 1
+    monkeypatch.undo()
+    rig.executor._session._next_try_s = 0.0
+    rig.executor.observe(0)
+    assert rig.executor.problem == ""
+
+
 def test_an_executor_without_a_supervisor_does_not_come_up(rig: LocalRig, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_arguments: Any) -> Any:
         raise SupervisorError("no_supervisor", "the disk is full")
@@ -138,6 +159,25 @@ def test_many_tasks_run_through_with_few_wake_ups(rig: LocalRig, watch: Watcher)
     rig.executor.acknowledge(watch.cursor)
     assert rig.executor.observe(0).items == ()
     assert rig.executor.discover() == []
+
+
+def test_every_report_wakes_not_only_the_first(rig: LocalRig, watch: Watcher) -> None:
+    for number in range(1, 6):
+        watch.look()
+        rig.woken.clear()
+        rig.executor.launch([launch(number, "true")])
+        while not watch.gone(number):
+            assert rig.woken.wait(20), f"nobody was woken for task {number}"
+            rig.woken.clear()
+            watch.look()
+
+
+def test_a_stop_of_what_the_supervisor_has_lost_is_answered(rig: LocalRig, watch: Watcher) -> None:
+    """It cannot happen while both keep their word: so the executor's memory is bent here."""
+    rig.executor._tasks.add(launch(7), ())
+    rig.executor.signal([stop(7)])
+    ended = watch.ended(7)
+    assert (ended.reason, ended.exit_code) == (EndReason.UNKNOWN, None)
 
 
 def test_nobody_is_told_of_what_was_acknowledged_after_a_crash(rig: LocalRig, watch: Watcher) -> None:

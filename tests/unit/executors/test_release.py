@@ -84,6 +84,8 @@ def test_a_device_that_stays_occupied_is_quarantined_before_the_report_goes(driv
     hasty.wait()
     assert hasty.release.take() == [], "not before the control loop has been shown the quarantine"
     revision = hasty.devices.revision
+    hasty.release.shown(revision - 1)
+    assert hasty.release.take() == [], "what was shown is older than the quarantine"
     found = hasty.devices.probe()
     assert (found["a"].status, found["b"].status) == ("quarantined", "ok")
     assert f"pid {os.getpid()}" in found["a"].why

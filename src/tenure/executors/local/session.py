@@ -6,6 +6,7 @@ before anything new is sent.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from tenure.executors.local.settings import LocalSettings
 from tenure.executors.local.waker import Waker
 
 Listed = list[Mapping[str, Any]]
+
+RETRY_S = 1.0
+"""The least pause between two tries to reach a supervisor; a try that took long (it is frozen) is followed by as long a pause."""
 
 
 class Session:
@@ -34,6 +38,7 @@ class Session:
         self.acknowledged = 0
         self.generation = 0
         self.problem = ""
+        self._next_try_s = 0.0
 
     def open(self) -> None:
         """Connect for the first time. Raises SupervisorError or OSError when that cannot be done."""
@@ -55,13 +60,13 @@ class Session:
         return True
 
     def pump(self) -> None:
-        """Take in what has come; connect if need be."""
+        """Take in what has come; connect if need be and not just tried."""
         try:
-            if self.link is None:
-                self._connect()
-            else:
+            if self.link is not None:
                 self.link.pump()
                 self._waker.rearm()
+            elif time.monotonic() >= self._next_try_s:
+                self._try()
         except (OSError, SupervisorError) as error:
             self._reconnect(error)
 
@@ -100,10 +105,16 @@ class Session:
             self._waker.unwatch()
             self.link.close()
             self.link = None
+        self._try()
+
+    def _try(self) -> None:
+        began = time.monotonic()
         try:
             self._connect()
         except (OSError, SupervisorError) as failure:
             self.problem = f"the supervisor cannot be reached: {failure}"
+            ended = time.monotonic()
+            self._next_try_s = ended + max(RETRY_S, ended - began)
             self._waker.lost()
 
     def _connect(self) -> None:

@@ -46,7 +46,7 @@ class Waker:
         """There is nothing to watch: wake from time to time, so that somebody tries again."""
         self.unwatch()
         self._lost = True
-        os.write(self._stop_write, b"r")
+        os.write(self._stop_write, b"r")  # so that the thread notices
 
     def rearm(self) -> None:
         """What had come was read."""

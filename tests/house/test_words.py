@@ -10,7 +10,7 @@ from tests.house import tree
 _BANNED_CLASSES = re.compile(r"(Manager|Handler|Helper|Processor|Utils?|Data|Info)$")
 _BANNED_MODULES = re.compile(r"(^|_)(utils?|helpers?|misc|common)$")
 _UNDONE = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X{3}|HACK)\b")
-_MACHINE = re.compile(r"(?<![\w.~-])/(work|root)/|/home/(?!user\b|you\b|ada\b|\$|\{|<)[a-z]|/tmp/[a-z0-9_-]+/venv")
+_MACHINE = re.compile(r"(?<![\w.~-])(/work/(main|shared|venv)|/root/)|/home/(?!user\b|you\b|ada\b|\$|\{|<)[a-z]|/tmp/[a-z0-9_-]+/venv")
 _RULES = "tests/house/test_words.py"
 
 
@@ -74,7 +74,7 @@ def test_the_patterns_find_what_they_are_for() -> None:
     assert _UNDONE.search("# TO" + "DO: later")
     assert _MACHINE.search("see /work" + "/main") is not None
     assert _MACHINE.search("/home/" + "bob/x") is not None
-    assert not _MACHINE.search("/var/work/x")
+    assert not _MACHINE.search("/var/work/main/x")
 
 
 def test_the_changelog_has_a_place_for_the_next_change() -> None:

@@ -8,8 +8,10 @@ which the supervisor sent them; a line that is not understood costs that line an
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
+import struct
 import time
 from collections import deque
 from typing import Any
@@ -102,6 +104,7 @@ class Link:
             self._socket.settimeout(PATIENCE_S)
             self._socket.connect(path)
             self._socket.setblocking(False)
+            self._check_peer(path)
             self.hello = self.ask("hello", protocol=list(PROTOCOL))
         except BaseException:
             self._socket.close()
@@ -182,6 +185,12 @@ class Link:
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+
+    def _check_peer(self, path: str) -> None:
+        """Environments hold secrets: they are told to our own supervisor only."""
+        uid = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        if uid != os.getuid():
+            raise SupervisorError("foreign_supervisor", f"the process that serves {path} is not yours; remove that file")
 
     def _take(self, line: bytes) -> None:
         try:

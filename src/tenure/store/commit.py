@@ -124,11 +124,12 @@ class Batch:
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
 
     def _lock_job(self, row: JobRow) -> LockedJob:
+        holder = self.staged.rows[row.array_id] if row.array_id else row
         return LockedJob(
             row.id,
             JobState(row.state),
             row.shape_id,
-            row.state == "pending" and not row.blocked and row.eligible_ms <= self._tx.now_ms and row.waits,
+            row.state == "pending" and not holder.blocked and row.eligible_ms <= self._tx.now_ms and row.waits,
             row.is_array,
             row.array_left if row.is_array else 1,
             self.staged.room(row),

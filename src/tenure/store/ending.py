@@ -10,7 +10,7 @@ from tenure.model.lifecycle import ENDED_STATES, JobState
 from tenure.model.outcomes import JobChange
 from tenure.store import arrays, deps
 from tenure.store.outcome import Result
-from tenure.store.rows import JobRow, read_jobs
+from tenure.store.rows import JobRow, read_jobs, waiting_elements
 from tenure.store.schema import job
 from tenure.store.sql import Statement, param
 from tenure.store.tx import Transaction, to_json
@@ -211,14 +211,16 @@ class Endings:
         for job_id, row in sorted(read_jobs(tx.link, sorted({job_id for job_id, _ in satisfied} | never.keys())).items()):
             if row.state not in ("held", "pending") or row.ended_ms is not None:
                 continue
-            if job_id in never:
-                self.end_waiting(row, JobState.CANCELLED, never[job_id])
-            elif not row.blocked:
-                tx.emit("job.ready", job_id, row.project_id)
+            elements = waiting_elements(tx.link, job_id) if row.is_array else []
+            for one in (*elements, row):
+                if job_id in never:
+                    self.end_waiting(one, JobState.CANCELLED, never[job_id])
+                elif not row.blocked:
+                    tx.emit("job.ready", one.id, one.project_id)
 
 
 def _array_state(counts: list[int]) -> str:
-    succeeded, failed, cancelled, timed_out, lost = counts
+    _, failed, cancelled, timed_out, lost = counts
     if failed or timed_out or lost:
         return JobState.FAILED.value
     return JobState.CANCELLED.value if cancelled else JobState.SUCCEEDED.value

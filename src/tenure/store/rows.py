@@ -14,7 +14,7 @@ from sqlalchemy import select
 from tenure.model.job import NO_CAP, PendingJob
 from tenure.model.lifecycle import JobState
 from tenure.store.schema import WAITING, job
-from tenure.store.sql import InList, Link, Statement
+from tenure.store.sql import InList, Link, Statement, param
 
 
 class JobRow(NamedTuple):
@@ -78,7 +78,8 @@ class JobRow(NamedTuple):
 
 _COLUMNS = [job.c[name] for name in JobRow._fields]
 JOBS_BY_ID = InList(lambda keys: select(*_COLUMNS).where(job.c.id.in_(keys)))
-JOBS_WAITING = Statement(select(*_COLUMNS).where(WAITING).order_by(job.c.id))
+JOBS_WAITING = Statement(select(*_COLUMNS).where(WAITING))
+ELEMENTS_WAITING = Statement(select(*_COLUMNS).where(job.c.array_id == param("array"), WAITING), "array")
 
 
 def read_jobs(link: Link, ids: Sequence[int]) -> dict[int, JobRow]:
@@ -86,9 +87,15 @@ def read_jobs(link: Link, ids: Sequence[int]) -> dict[int, JobRow]:
     return {row[0]: JobRow._make(row) for row in link.rows_in(JOBS_BY_ID, ids)}
 
 
-def pending_of(row: JobRow, room: int) -> PendingJob:
-    """A waiting job as a plan sees it. ``room`` is that of its array for an element, its own for a template."""
+def waiting_elements(link: Link, array_id: int) -> list[JobRow]:
+    """The elements of an array that are rows and wait, by id."""
+    return sorted(JobRow._make(row) for row in link.rows(ELEMENTS_WAITING, array_id))
+
+
+def pending_of(row: JobRow, template: JobRow | None) -> PendingJob:
+    """A waiting job as a plan sees it. An element starts when its array (``template``) may start one."""
     array = row.array_size > 0
+    holder = template or row
     return PendingJob(
         row.id,
         row.shape_id,
@@ -101,10 +108,10 @@ def pending_of(row: JobRow, room: int) -> PendingJob:
         row.limit_ms,
         row.deadline_ms,
         1 if row.state == JobState.HELD.value else 0,
-        1 if row.blocked else 0,
+        1 if holder.blocked else 0,
         1 if array else 0,
         row.array_next if array else 0,
         row.array_left if array else 1,
-        room,
+        holder.room,
         row.attempts,
     )

@@ -175,7 +175,7 @@ job = Table(
 )
 
 WAITING = text("state IN ('held', 'pending')")
-Index("ix_job_waiting", job.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
+Index("ix_job_waiting", job.c.array_id, job.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
 Index(
     "ix_job_listing",
     job.c.state,

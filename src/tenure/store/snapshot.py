@@ -14,13 +14,13 @@ from sqlalchemy import select
 
 from tenure.model.allocation import Allocation, Claim, DeviceShare, Placement
 from tenure.model.amounts import Amounts
-from tenure.model.job import JobTable, PendingJob, RunningJob
+from tenure.model.job import NO_CAP, JobTable, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import arrays
 from tenure.store.intern import Names
 from tenure.store.nodes import read_nodes
-from tenure.store.rows import JOBS_WAITING, JobRow, pending_of, read_jobs
+from tenure.store.rows import JOBS_WAITING, JobRow, pending_of, read_jobs, waiting_elements
 from tenure.store.schema import allocation, allocation_device, attempt, claim, event, job
 from tenure.store.settings import StoreSettings
 from tenure.store.sql import InList, Link, Rows, Statement, const, param
@@ -132,6 +132,9 @@ def read_changes(link: Link, names: Names, touches: Iterable[Touch], since: int,
     templates = {row.id: row for row in rows.values() if row.is_array}
     templates.update(read_jobs(link, sorted({row.array_id for row in rows.values() if row.array_id} - templates.keys())))
     rows.update(templates)
+    for template in templates.values():
+        if template.array_cap < NO_CAP:  # what one element takes or gives, the waiting ones see as their room
+            rows.update((row.id, row) for row in waiting_elements(link, template.id))
     waiting = [row for row in rows.values() if row.waits]
     attempts = sorted(row.attempt_id for row in rows.values() if row.attempt_id)
     shared = link.rows_in(SHARES_BY_ATTEMPT, attempts) if _uses_devices(names, link, rows, attempts) else []
@@ -157,7 +160,7 @@ def _uses_devices(names: Names, link: Link, rows: dict[int, JobRow], attempts: S
 
 
 def _pending(row: JobRow, templates: dict[int, JobRow]) -> PendingJob:
-    return pending_of(row, templates[row.array_id].room if row.array_id else row.room)
+    return pending_of(row, templates[row.array_id] if row.array_id else None)
 
 
 def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:

@@ -156,7 +156,9 @@ class Staged:
             if row.array_id:
                 self._template(self.rows[row.array_id]).live += 1
             self._jobs.append((attempt_id, attempt_id, row.id))
-        self._attempts.append((attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms))
+        self._attempts.append(
+            (attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms)
+        )
         peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
         for placement, node in zip(start.placements, peers, strict=True):
             self._place(row, shape, attempt_id, number, placement, node, peers)

@@ -23,12 +23,12 @@ def launch(attempt_id: int = 1, spec: JobSpec = SPEC, **fields: Any) -> Launch:
 
 
 def environment(one: Launch) -> dict[str, str]:
-    return {**shared_environment(one, "/home/t"), **own_environment(one)}
+    return {**shared_environment(one, "/home/user"), **own_environment(one)}
 
 
 def composed(batch: list[Launch], composer: Composer | None = None) -> list[dict[str, Any]]:
     ids = itertools.count(1)
-    composer = composer or Composer("/home/t", MACHINE, frozenset({"PRETEND-x-0"}))
+    composer = composer or Composer("/home/user", MACHINE, frozenset({"PRETEND-x-0"}))
     return [json.loads(message.line) for _, message in composer.messages(batch, lambda: next(ids))]
 
 
@@ -47,7 +47,7 @@ def test_a_task_knows_what_and_where_it_is() -> None:
         "TENURE_MEMORY_BYTES": str(GIB),
         "TENURE_GPUS": "0",
         "TENURE_SUBMIT_DIR": "/work",
-        "TENURE_HOME": "/home/t",
+        "TENURE_HOME": "/home/user",
     }
     assert env["OMP_NUM_THREADS"] == env["SLURM_CPUS_PER_TASK"] == "2"
     assert (env["SLURM_JOB_ID"], env["SLURM_JOB_NAME"], env["SLURM_SUBMIT_DIR"]) == ("107", "train", "/work")

@@ -83,8 +83,6 @@ class Requests:
         resident = self._resident
         batch = protocol.launches(message, client.templates)
         resident.raise_fence(protocol.number(message, "fence"))
-        if resident.leaving:
-            raise Refused("leaving", "this supervisor was told to leave and waits for its tasks to end; connect to its successor")
         known = resident.starts.launch(batch, resident.fence)
         if known:
             client.reply(resident.told_again(known))

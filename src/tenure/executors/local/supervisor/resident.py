@@ -38,7 +38,7 @@ class Resident:
         self.journal = journal
         self.fence = 0
         self.boot_id = clock.boot_id()
-        self.leaving = False
+        self.leaving = False  #: told to: it goes once nothing runs, and serves as before until then
         self.loop = Loop()
         self.tree = Tree(home_tag)
         self.locks = locks

@@ -196,27 +196,29 @@ def _suspend(tx: Transaction, row: JobRow, *, resume: bool) -> str | Refused:
 
 def _on_waiting_element(tx: Transaction, command: JobCommand, template: JobRow) -> Answer:
     """Act on an element that is not a row: make it one where the act changes it."""
-    name = format_id(0, template.id, arrays.index_at(template.array_ranges, command.position))
-    if template.array_left == 0:  # it was dropped when the array was cancelled
-        if isinstance(command, CancelJob):
-            return Applied(template.id, tx.event_seq, note="it has ended already")
-        if isinstance(command, RequeueJob):
-            return requeue_all(tx, template, only=command.position)
-        return Refused("not_waiting", f"job {name} was cancelled before it started; requeue runs it")
-    if isinstance(command, ReleaseJob) and template.state != "held":
-        return Applied(template.id, tx.event_seq, note="it is not held")
-    if isinstance(command, RequeueJob):
-        return Applied(template.id, tx.event_seq, note="it waits already")
+    if template.array_left == 0:
+        return _on_dropped_element(tx, command, template)
     if isinstance(command, SuspendJob):
+        name = format_id(0, template.id, arrays.index_at(template.array_ranges, command.position))
         return Refused("not_running", f"job {name} has not started")
-    state = template.state
-    if isinstance(command, HoldJob | ReleaseJob):
-        state = "held" if isinstance(command, HoldJob) else "pending"
-    row = arrays.materialise(tx, template, command.position, state)
+    if isinstance(command, RequeueJob) or (isinstance(command, ReleaseJob) and template.state != "held"):
+        return Applied(template.id, tx.event_seq, note="it waits already" if isinstance(command, RequeueJob) else "it is not held")
     if isinstance(command, CancelJob | UpdateJob):
-        return _on_row(tx, command, row)
-    tx.emit("job.held" if state == "held" else "job.unheld", row.id, row.project_id)
+        return _on_row(tx, command, arrays.materialise(tx, template, command.position, template.state))
+    held = isinstance(command, HoldJob)
+    row = arrays.materialise(tx, template, command.position, "held" if held else "pending")
+    tx.emit("job.held" if held else "job.unheld", row.id, row.project_id, array_id=template.id)
     return Applied(row.id, tx.event_seq)
+
+
+def _on_dropped_element(tx: Transaction, command: JobCommand, template: JobRow) -> Answer:
+    """Act on an element that was cancelled with its array before it was a row."""
+    if isinstance(command, CancelJob):
+        return Applied(template.id, tx.event_seq, note="it has ended already")
+    if isinstance(command, RequeueJob):
+        return requeue_all(tx, template, only=command.position)
+    name = format_id(0, template.id, arrays.index_at(template.array_ranges, command.position))
+    return Refused("not_waiting", f"job {name} was cancelled before it started; requeue runs it")
 
 
 def set_node(tx: Transaction, command: SetNode) -> Answer:

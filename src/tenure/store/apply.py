@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import lru_cache
+from typing import Any, get_args
 
 from sqlalchemy import select
 
@@ -19,6 +19,10 @@ from tenure.store.schema import idempotency
 from tenure.store.sql import InList, insert, param
 from tenure.store.submit import Submissions, submit
 from tenure.store.tx import Transaction
+
+_CONTENT: dict[type[Any], tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind) if field.name not in ("key", "caller")) for kind in get_args(Command)
+}
 
 KNOWN_KEYS = InList(
     lambda keys: select(
@@ -56,13 +60,8 @@ def apply(tx: Transaction, commands: Sequence[Command], *, is_full: bool = False
 
 def content_of(command: Command) -> str:
     """A digest of what a command asks for, whoever asks and under whatever key."""
-    body = tuple(getattr(command, name) for name in _content_fields(type(command)))
+    body = tuple(getattr(command, name) for name in _CONTENT[type(command)])
     return digest_of(type(command).__name__.encode(), encode_stable(body))
-
-
-@lru_cache(maxsize=64)
-def _content_fields(kind: type[Command]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in ("key", "caller"))
 
 
 def _known(tx: Transaction, commands: Sequence[Command]) -> dict[tuple[int, str], tuple[str, int, int, str]]:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from tenure.model.amounts import RESOURCES, Amounts
 from tenure.model.lifecycle import DeviceStatus, JobState
 from tenure.model.observations import Launch
-from tenure.model.plan import Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
+from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
 from tenure.store.nodes import status_of
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import device, node, node_capacity
@@ -115,7 +115,7 @@ class Batch:
         rows = read_jobs(tx.link, sorted(jobs))
         templates = sorted({row.array_id for row in rows.values() if row.array_id} - rows.keys())
         rows.update(read_jobs(tx.link, templates))
-        wanted = [*starts, *(claim for decision in decisions for claim in decision.claims)]
+        wanted: list[Start | ClaimRequest] = [*starts, *(claim for decision in decisions for claim in decision.claims)]
         placements = [placement for item in wanted for placement in item.placements]
         nodes = _lock_nodes(tx.link, sorted({placement.node_id for placement in placements}))
         devices = _lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
@@ -153,7 +153,7 @@ class Batch:
 
     def _touched(self, decision: Decision) -> LockedRows:
         """The locked rows that one decision touches: verifying must not cost more because others are in the batch."""
-        items = [*decision.starts, *decision.claims]
+        items: list[Start | ClaimRequest] = [*decision.starts, *decision.claims]
         placements = [placement for item in items for placement in item.placements]
         nodes, devices = self._locked.nodes, self._locked.devices
         return LockedRows(

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from tenure.store.sql import Link
+
+
+class Closing(Protocol):
+    """A connection, as far as its owner needs it."""
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
 
 
 class Database(Protocol):
@@ -34,6 +43,23 @@ class Database(Protocol):
 
     def translated(self) -> AbstractContextManager[None]:
         """Raise the product's errors as `StoreUnavailable`."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where it is, as people write it."""
+        ...
+
+    def reader(self) -> tuple[Closing, Link]:
+        """A new connection that can only read, for any one thread at a time."""
+        ...
+
+    def translated_read(self) -> AbstractContextManager[None]:
+        """The same as `translated` for a reader's connection."""
+        ...
+
+    def copy_to(self, target: Path) -> int:
+        """Write a consistent copy to a new file, made durable before it gets its name; how many jobs it holds. Raises OSError."""
         ...
 
     def has_room(self) -> bool:

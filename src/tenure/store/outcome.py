@@ -7,7 +7,7 @@ are for failed and lost runs; a launch that the job itself spoilt is not repeate
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenure.model.lifecycle import JobState
 from tenure.model.observations import EndReason
@@ -62,7 +62,7 @@ class AttemptRow:
     stop_why: str
     signal: str
     array_id: int | None
-    tasks: list[TaskRow]
+    tasks: list[TaskRow] = field(default_factory=list)
     changed: bool = False
     outcome: str = ""
 
@@ -84,32 +84,29 @@ class Result:
 
 def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int) -> Result:
     """The result of an attempt whose tasks have all ended."""
-    if len(attempt.tasks) == 1:
-        first: TaskRow | None = None if attempt.tasks[0].is_clean else attempt.tasks[0]
-    else:
-        first = decisive(attempt.tasks)
-    asked = attempt.stop_reason
-    if asked == "requeued":
-        return _again(job, first, "requeued", attempt.stop_why, 0, 0, 0)
+    first = decisive(attempt.tasks)
+    if attempt.stop_reason == "requeued":
+        return _again(first, "requeued", attempt.stop_why, 0, 0, 0)
     if first is None:
         return Result(JobState.SUCCEEDED, "succeeded", EndReason.EXIT.value, "", 0, 0)
-    if first.reason == EndReason.STOPPED.value or (asked == "cancelled" and first.reason in (EndReason.UNKNOWN.value, NODE_FAULT)):
+    stopped = first.reason == EndReason.STOPPED.value
+    if stopped or (attempt.stop_reason in ("cancelled", "preempted") and first.reason in (EndReason.UNKNOWN.value, NODE_FAULT)):
         return _stopped(job, attempt, first)
-    if asked == "preempted" and first.reason in (EndReason.UNKNOWN.value, NODE_FAULT):
-        return _again(job, first, "preempted", attempt.stop_why, job.eligible_ms, job.retried, 0)
     if first.reason == NODE_FAULT:
         return _node_fault(job, first, settings, now_ms)
     result = _ended(first)
-    may_repeat = result.state in (JobState.FAILED, JobState.LOST) and first.reason != JOB_FAULT and asked != "cancelled"
+    may_repeat = result.state in (JobState.FAILED, JobState.LOST) and first.reason != JOB_FAULT and attempt.stop_reason != "cancelled"
     if may_repeat and job.retried < job.retries:
         eligible = now_ms + back_off_ms(settings, job.retried)
-        return _again(job, first, result.outcome, result.why, eligible, job.retried + 1, 0)
+        return _again(first, result.outcome, result.why, eligible, job.retried + 1, 0)
     return result
 
 
 def decisive(tasks: Sequence[TaskRow]) -> TaskRow | None:
     """The task whose end decides for a gang; None when all ended cleanly."""
     unclean = [task for task in tasks if not task.is_clean]
+    if len(unclean) < 2:
+        return unclean[0] if unclean else None
     own = [task for task in unclean if not (task.reason == EndReason.STOPPED.value and task.why == GANG)]
     return min(own or unclean, key=lambda task: (task.ended_ms or 0, task.task), default=None)
 
@@ -137,7 +134,7 @@ def _ended(task: TaskRow) -> Result:
 def _stopped(job: JobRow, attempt: AttemptRow, task: TaskRow) -> Result:
     asked = attempt.stop_reason or task.why
     if asked == "preempted":
-        return _again(job, task, "preempted", attempt.stop_why, job.eligible_ms, job.retried, 0)
+        return _again(task, "preempted", attempt.stop_why, job.eligible_ms, job.retried, 0)
     if asked == "cancelled":
         return Result(JobState.CANCELLED, "cancelled", "stopped", attempt.stop_why, task.exit_code, task.signal)
     why = f"its executor stopped it ({asked})" if asked else "its executor stopped it"
@@ -148,10 +145,10 @@ def _node_fault(job: JobRow, task: TaskRow, settings: StoreSettings, now_ms: int
     faults = job.node_faults + 1
     if faults >= settings.max_node_faults:
         return Result(JobState.FAILED, "failed", NODE_FAULT, f"nodes refused to start it {faults} times in a row: {task.why}")
-    return _again(job, task, NODE_FAULT, task.why, now_ms + back_off_ms(settings, faults - 1), job.retried, faults)
+    return _again(task, NODE_FAULT, task.why, now_ms + back_off_ms(settings, faults - 1), job.retried, faults)
 
 
-def _again(job: JobRow, task: TaskRow | None, outcome: str, why: str, eligible_ms: int, retried: int, faults: int) -> Result:
+def _again(task: TaskRow | None, outcome: str, why: str, eligible_ms: int, retried: int, faults: int) -> Result:
     """The job waits again; what the attempt left is kept in its rows."""
     code, signal = (None, 0) if task is None else (task.exit_code, task.signal)
     return Result(JobState.PENDING, outcome, "", why, code, signal, eligible_ms, retried, faults)

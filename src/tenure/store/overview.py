@@ -20,7 +20,7 @@ def nodes_view(link: Link) -> NodesReply:
     for node_id, resource, capacity, used in ask(link, clause):
         amounts[node_id, resource] = (capacity, used)
     live = select(allocation.c.node_id, func.count(func.distinct(allocation.c.job_id))).where(allocation.c.released_at_ms.is_(None))
-    jobs = {number: count for number, count in ask(link, live.group_by(allocation.c.node_id))}
+    jobs: dict[int, int] = dict(ask(link, live.group_by(allocation.c.node_id)))
     devices = _devices(link)
     names = ("id", "name", "executor", "present", "wanted", "drain_reason", "labels", "pretend")
     views = []

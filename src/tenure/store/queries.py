@@ -19,11 +19,11 @@ from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.shape import Shape
 from tenure.store import details, overview
+from tenure.store.database import Database
 from tenure.store.intern import Names
 from tenure.store.listing import JobRow, condition_of, counts_by_state, records, resolve
 from tenure.store.reader import Reader, ask
 from tenure.store.schema import allocation, attempt, job, meta
-from tenure.store.sqlite import SqliteDatabase
 from tenure.store.stream import read_events
 from tenure.store.views import ids_of, job_views
 from tenure.wire.dto import EventView, JobDetail, JobsReply, NodesReply, QueuesReply, Selection
@@ -44,8 +44,9 @@ class LogFile:
 class Queries:
     """Every method is one consistent read. Raises StoreUnavailable when the store cannot be read."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
-        self.url = f"sqlite:///{database.path}"
+    def __init__(self, database: Database) -> None:
+        self.url = database.url
+        self._database = database
         self._reader = Reader(database)
         self._own = threading.local()
 
@@ -178,7 +179,7 @@ class Queries:
 
     def backup(self, target: Path) -> int:
         """Write a consistent copy to a new file, made durable; how many jobs it holds. Raises OSError or StoreUnavailable."""
-        return self._reader.copy_to(target)
+        return self._database.copy_to(target)
 
     def close(self) -> None:
         """Give back every connection."""

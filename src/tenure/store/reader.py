@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
 
 from sqlalchemy import Executable
 
+from tenure.store.database import Closing, Database
 from tenure.store.sql import Link, Rows
-from tenure.store.sqlite import SqliteDatabase
 
 
 class Reader:
     """A pool of connections that can only read; as many as threads read at once, opened when first needed."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._idle: list[tuple[Any, Link]] = []
+        self._idle: list[tuple[Closing, Link]] = []
         self._closed = False
 
     @contextmanager
@@ -33,7 +29,7 @@ class Reader:
         connection, link = pair or self._database.reader()
         sound = False
         try:
-            with self._database.translated():
+            with self._database.translated_read():
                 link.cursor.execute("BEGIN")
                 yield link
                 link.cursor.execute("COMMIT")
@@ -44,23 +40,6 @@ class Reader:
                     self._idle.append((connection, link))
                 else:
                     connection.close()
-
-    def copy_to(self, target: Path) -> int:
-        """Write a consistent copy to a new file, made durable before it gets its name; how many jobs it holds."""
-        connection, _ = self._database.reader()
-        partial = target.with_name(target.name + ".partial")
-        try:
-            with self._database.translated(), closing(sqlite3.connect(partial)) as copy:
-                connection.backup(copy)
-                copy.execute("PRAGMA journal_mode=DELETE")
-                jobs = int(copy.execute("SELECT count(*) FROM job").fetchone()[0])
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            os.link(partial, target)
-        finally:
-            connection.close()
-            partial.unlink(missing_ok=True)
-        return jobs
 
     def close(self) -> None:
         """Close the idle connections; one that is in use is closed when it comes back."""

@@ -158,7 +158,7 @@ def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
     for row in link.rows_in(TASKS, ids):
         entry = found.get(row[0])
         if entry is None:
-            entry = found[row[0]] = AttemptRow(*row[:9], [])
+            entry = found[row[0]] = AttemptRow(*row[:9])
         entry.tasks.append(TaskRow(row[9], row[10], row[11], row[12:16], *row[16:]))
     return found
 

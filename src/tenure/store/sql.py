@@ -86,8 +86,8 @@ def _compile(clause: Executable, order: tuple[str, ...], dialect: Dialect) -> st
 class Cursor(Protocol):
     """What is used of a DBAPI cursor."""
 
-    rowcount: int
-
+    @property
+    def rowcount(self) -> int: ...
     def execute(self, sql: str, params: Sequence[Any] = ..., /) -> Any: ...
     def executemany(self, sql: str, params: Iterable[Sequence[Any]], /) -> Any: ...
     def fetchall(self) -> list[Any]: ...
@@ -120,7 +120,7 @@ class Link:
         for start in range(0, len(keys), _CHUNK):
             part = keys[start : start + _CHUNK]
             sized, size = statement.sized(len(part))
-            found += self.rows(sized, *before, *part, *(part[-1:] * (size - len(part))))
+            found += self.rows(sized, *before, *part, *[part[-1]] * (size - len(part)))
         return found
 
     def write(self, statement: Statement, *params: Any) -> int:
@@ -144,5 +144,5 @@ class Link:
         for start in range(0, len(keys), _CHUNK):
             part = keys[start : start + _CHUNK]
             sized, size = statement.sized(len(part))
-            touched += self.write(sized, *before, *part, *(part[-1:] * (size - len(part))))
+            touched += self.write(sized, *before, *part, *[part[-1]] * (size - len(part)))
         return touched

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -61,7 +62,7 @@ class SqliteDatabase:
     def __init__(self, path: str, busy_timeout_ms: int, ballast_bytes: int = 0) -> None:
         self.path = path
         self._ballast = Ballast(f"{path}.ballast", ballast_bytes)
-        self.dialect = sqlite_dialect()  # type: ignore[no-untyped-call]
+        self.dialect = sqlite_dialect()
         self._busy_timeout_ms = busy_timeout_ms
         self._connection: sqlite3.Connection | None = None
         self._link: Link | None = None
@@ -118,6 +119,33 @@ class SqliteDatabase:
             )
             connection.execute("PRAGMA query_only=ON")
             return connection, Link(connection.cursor(), self.dialect)
+
+    @property
+    def url(self) -> str:
+        """Where it is, as people write it."""
+        return f"sqlite:///{self.path}"
+
+    def copy_to(self, target: Path) -> int:
+        """Write a consistent copy to a new file, made durable before it gets its name; how many jobs it holds.
+
+        Raises OSError when it cannot be written (FileExistsError when there is a file of that name).
+        """
+        connection, _ = self.reader()
+        partial = target.with_name(target.name + ".partial")
+        try:
+            with closing(sqlite3.connect(partial)) as copy:
+                connection.backup(copy)
+                copy.execute("PRAGMA journal_mode=DELETE")
+                jobs = int(copy.execute("SELECT count(*) FROM job").fetchone()[0])
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.link(partial, target)
+        except sqlite3.Error as error:
+            raise OSError(f"the copy {target} could not be written: {error}") from error
+        finally:
+            connection.close()
+            partial.unlink(missing_ok=True)
+        return jobs
 
     def has_room(self) -> bool:
         """False from the moment the disk was full until there is room for the ballast again."""

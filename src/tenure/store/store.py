@@ -58,8 +58,7 @@ class SqlStore:
             self._grouped = True
             try:
                 yield
-                if self._doomed is not None:
-                    raise self._doomed
+                self._refuse_doomed()
                 self._finish()
             except BaseException:
                 self._undo()
@@ -73,8 +72,7 @@ class SqlStore:
         """The running transaction, or a new one that ends with the call."""
         with self._lock:
             try:
-                if self._doomed is not None:
-                    raise self._doomed
+                self._refuse_doomed()
                 tx = self._tx or self._begin(now_ms)
                 tx.now_ms = now_ms
                 with self.database.translated():
@@ -87,6 +85,11 @@ class SqlStore:
                 else:
                     self._undo()
                 raise
+
+    def _refuse_doomed(self) -> None:
+        """A call of this group has failed, so nothing of the group may take effect, whoever caught the failure."""
+        if self._doomed is not None:
+            raise self._doomed
 
     def _begin(self, now_ms: int) -> Transaction:
         self.database.begin()

@@ -103,8 +103,9 @@ class Transaction:
         self.names = names
         self.settings = settings
         self.now_ms = now_ms
-        self._read = row[:4]
-        self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, self.event_floor, self.leader_epoch = row
+        counters: tuple[int, ...] = row
+        self._read = counters[:4]
+        self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, self.event_floor, self.leader_epoch = counters
         self._events: list[tuple[int, str, int, int, int, str]] = []
         self.touched: list[Touch] = []
 

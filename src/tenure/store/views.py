@@ -29,9 +29,30 @@ _COUNTED = {
     "array_live": "active",
 }
 _SAME = (
-    "name state kind priority submitted_ms started_ms limit_ms deadline_ms cpu_milli memory_bytes gpu_milli gpu_memory_bytes "
-    "gpu_model tasks nodes attempts retries exit_code signal end_reason why cpu_ms peak_memory_bytes"
-).split()
+    "name",
+    "state",
+    "kind",
+    "priority",
+    "submitted_ms",
+    "started_ms",
+    "limit_ms",
+    "deadline_ms",
+    "cpu_milli",
+    "memory_bytes",
+    "gpu_milli",
+    "gpu_memory_bytes",
+    "gpu_model",
+    "tasks",
+    "nodes",
+    "attempts",
+    "retries",
+    "exit_code",
+    "signal",
+    "end_reason",
+    "why",
+    "cpu_ms",
+    "peak_memory_bytes",
+)
 _CHUNK = 500
 
 
@@ -148,7 +169,7 @@ class Waits:
         clause = select(hold.c.shape_id, hold.c.queue_id, hold.c.reason).order_by(hold.c.shape_id, hold.c.queue_id, hold.c.code)
         for shape_id, queue_id, text in ask(self._link, clause):
             self._holds.setdefault((shape_id, queue_id), reason_from_dict(msgspec.json.decode(text)))
-        self._nodes = {number: name for number, name in ask(self._link, select(node.c.id, node.c.name))}
+        self._nodes = dict(ask(self._link, select(node.c.id, node.c.name)))
         self._paused = {row[0] for row in ask(self._link, select(queue.c.id).where(queue.c.paused != 0))}
 
     def _name(self, job_id: int) -> str:

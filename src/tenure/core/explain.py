@@ -31,24 +31,26 @@ SMALLER_NODES = 3
 
 
 def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
-    """Why a job waits. Raises KeyError when it does not wait."""
+    """Why a job waits; of an array that starts in part, why the rest does. Raises KeyError when it does not wait."""
     board = Board.of(snapshot)
     job = board.waiting.rows[job_id]
     now_ms = snapshot.now_ms
     mark = board.mark()
     cycle = Cycle(board, now_ms, stages, UnitBudget())
     cycle.run()
-    if any(start.job_id == job_id for start in cycle.starts):
+    started = sum(start.job_id == job_id for start in cycle.starts)
+    if started >= job.array_left:
         return Explanation(job_id, starts_now=True, start=ExpectedStart(now_ms, now_ms))
-    own = list(_own_reasons(board, job, now_ms))
+    own = list(_own_reasons(board, job, now_ms, started))
     room = room_reasons(cycle, job)
     node_id, short = nearest(board.asks[job.shape], cycle.rooms_for(job.limit_ms))
     holders = _holders(board, node_id, short)
     candidates = list(_candidates(board, cycle, job))
     board.rollback(mark)
-    fixed = any(isinstance(reason, Held | Dependency | NotBefore | ArrayCap) for reason in own)
+    fixed = started or any(isinstance(reason, Held | Dependency | NotBefore | ArrayCap) for reason in own)
     return Explanation(
         job_id=job_id,
+        starts_now=started > 0,
         blockers=(*own, *room) or (NotReached(),),
         node_id=node_id if short else 0,
         short=short,
@@ -58,7 +60,7 @@ def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
     )
 
 
-def _own_reasons(board: Board, job: PendingJob, now_ms: int) -> Iterator[Reason]:
+def _own_reasons(board: Board, job: PendingJob, now_ms: int, started: int) -> Iterator[Reason]:
     """Causes that lie with this job alone."""
     if job.held:
         yield Held()
@@ -68,7 +70,7 @@ def _own_reasons(board: Board, job: PendingJob, now_ms: int) -> Iterator[Reason]
         yield NotBefore(job.eligible_ms)
     if board.waiting.is_paused(job):
         yield QueuePaused(job.queue)
-    if job.array_room <= 0:
+    if job.array_room <= started:
         yield ArrayCap()
 
 

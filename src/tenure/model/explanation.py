@@ -76,7 +76,9 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a job waits. ``starts_now``: it does not, the plan starts it. ``blockers`` has every cause, the one the plan saw first.
+    """Why a job waits. ``starts_now``: it does not, the plan starts it; blockers are then those of the rest of an array, if one waits.
+
+    ``blockers`` has every cause, the one the plan saw first in front.
 
     ``node_id`` and ``short``: the node that comes nearest and what it lacks for one more task (empty when room is not what is lacking).
     """

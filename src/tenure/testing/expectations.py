@@ -60,15 +60,13 @@ class Run:
 
     def describe(self, name: str) -> str:
         """What the plan does with a job, as lines of the language."""
-        lines = []
+        lines: list[str] = []
         for start in (start for start in self.starts if self.names[start.job_id] == name):
             devices = ",".join(str(index) for index in self.devices(start))
             element = f" element={start.position}" if start.position >= 0 else ""
             lines.append(f"start {name} on={','.join(self.nodes(start))}{f' devices={devices}' if devices else ''}{element}")
-        if lines:
-            return "; ".join(lines)
-        explanation = self.explain(name)
-        return "; ".join(f"hold {name} because={self.cause(reason)}" for reason in explanation.blockers)
+        causes = [f"hold {name} because={self.cause(reason)}" for reason in self.explain(name).blockers]
+        return "; ".join(lines + causes)
 
     def nodes(self, start: Start) -> list[str]:
         """The names of the nodes of its tasks, each once, in order."""
@@ -114,10 +112,10 @@ def _check_start(run: Run, line: Line) -> Iterator[str]:
 
 
 def _check_hold(run: Run, line: Line) -> Iterator[str]:
-    if any(run.names[start.job_id] == line.name for start in run.starts):
+    explanation = run.explain(line.name)
+    if not explanation.blockers:
         yield f"it is not held: {run.describe(line.name)}"
         return
-    explanation = run.explain(line.name)
     first = explanation.blockers[0]
     code, _, argument = line.pairs.get("because", first.code).partition(":")
     if first.code != code or (argument and run.names.get(getattr(first, "head", 0)) != argument):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack_milli, node_room, shortfalls, take
+from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack, node_room, take
 from tenure.core.placement import Layout, Option, arrange, deal
 from tenure.core.possible import nearest, obstacle
 from tenure.core.rooms import FOREVER
@@ -195,7 +195,7 @@ class _Naive:
     def _rank(self, ask: Ask, node_id: int, rooms: dict[int, NodeRoom], at_ms: int) -> int:
         if at_ms < FOREVER:
             return self.stages.score.score(ask, rooms[node_id])
-        return lack_milli(shortfalls(ask, self._rooms(self.now_ms)[node_id]))
+        return lack(ask, self._rooms(self.now_ms)[node_id])
 
     def _keep(self, job: PendingJob, ask: Ask, layout: Layout, at_ms: int, rooms: dict[int, NodeRoom]) -> None:
         now = self._rooms(self.now_ms)
@@ -230,9 +230,4 @@ class _Naive:
             if self._layout(ask, careful=False) is not None or arrange(ask, counts) is not None:
                 return WouldDelay(reserved.reservation.job_id, reserved.reservation.start_ms)
         rooms = self._rooms(self.now_ms)
-        if ask.tasks > 1:
-            for room in rooms.values():
-                count = count_tasks(ask, room, ask.tasks)
-                if count:
-                    deal(ask, [(room.id, count)], {room.id: room})
         return Capacity(*nearest(ask, [rooms[node_id] for node_id in sorted(rooms)]))

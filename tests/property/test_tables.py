@@ -1,0 +1,87 @@
+"""The array forms of judging are the plain forms, only faster."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenure.core import candidates, cycle, turns
+from tenure.core.backfill import reserve, steps
+from tenure.core.board import Board
+from tenure.core.feasibility import ask_of, count_tasks, fits, lack
+from tenure.core.horizon import NEVER, Horizon
+from tenure.core.possible import nearest
+from tenure.core.scoring import waste
+from tenure.core.tables import NOWHERE, AskTable, NodeTable, judge
+from tenure.model.settings import PlanSettings
+from tenure.model.shape import Shape
+from tenure.model.snapshot import Snapshot
+from tenure.policies import policy_by_name
+from tenure.policies.best_fit import BestFit
+from tenure.policies.points import Points
+from tenure.testing.strategies import shapes, snapshots
+
+DEFAULT = policy_by_name("default")
+
+
+@settings(max_examples=100, deadline=None)
+@given(snapshots(DEFAULT), st.lists(shapes(), min_size=1, max_size=6))
+def test_tables_agree_with_single_judgements(snapshot: Snapshot, wanted: list[Shape]) -> None:
+    rooms = Board.of(snapshot).rooms
+    table, asks = NodeTable(rooms), AskTable()
+    singles = [ask_of(shape) for shape in wanted]
+    positions = [asks.add(ask) for ask in singles]
+    some = np.array([0, len(rooms.nodes) - 1])
+    for index in (None, some):
+        judged = judge(table, asks, positions, index)
+        scores = np.where(judged.fits, BestFit().table(judged), NOWHERE)
+        nodes = rooms.nodes if index is None else [rooms.nodes[i] for i in index.tolist()]
+        assert scores.tolist() == [[waste(ask, node) if fits(ask, node) else NOWHERE for node in nodes] for ask in singles]
+    for ask in singles:
+        assert table.counts(ask).tolist() == [count_tasks(ask, node, ask.tasks) for node in rooms.nodes]
+        assert table.lacks(ask).tolist() == [lack(ask, node) for node in rooms.nodes]
+        assert [fits(ask, node) for node in rooms.nodes] == [count_tasks(ask, node) > 0 for node in rooms.nodes]
+        best = table.nearest(ask)
+        assert nearest(ask, rooms.nodes)[0] == (0 if best is None else rooms.nodes[best].id)
+
+
+@settings(max_examples=100, deadline=None)
+@given(snapshots(DEFAULT), st.lists(shapes(), min_size=1, max_size=4))
+def test_a_bound_is_never_later_than_the_time_itself(snapshot: Snapshot, wanted: list[Shape]) -> None:
+    rooms = Board.of(snapshot).rooms
+    table, horizon = NodeTable(rooms), Horizon(rooms)
+    for ask in (ask_of(shape) for shape in wanted):
+        for index, bound in enumerate(horizon.bounds(table, ask, snapshot.now_ms).tolist()):
+            exact = steps(rooms, index, ask, snapshot.now_ms)
+            assert bound <= (exact[0][0] if exact else NEVER)
+
+
+@settings(max_examples=100, deadline=None)
+@given(snapshots(DEFAULT, max_nodes=6))
+def test_a_reservation_is_the_same_with_and_without_the_bound(snapshot: Snapshot) -> None:
+    board = Board.of(snapshot)
+    for job in snapshot.pending.jobs():
+        ask = board.asks[job.shape]
+        plain = reserve(board, ask, job.id, BestFit(), snapshot.now_ms)
+        assert reserve(board, ask, job.id, BestFit(), snapshot.now_ms, NodeTable(board.rooms)) == plain
+
+
+@settings(max_examples=150, deadline=None)
+@given(snapshots(DEFAULT))
+def test_a_plan_is_the_same_when_everything_is_done_by_arrays(snapshot: Snapshot) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cycle, "FEW_NODES", 0)
+        patch.setattr(candidates, "FEW", 0)
+        patch.setattr(turns, "FEW_GROUPS", 0)
+        patch.setattr("tenure.core.holds.FEW_GROUPS", 0)
+        by_arrays = DEFAULT.plan(snapshot)
+    assert DEFAULT.plan(snapshot) == by_arrays
+
+
+@given(st.lists(st.integers(0, 10**8), min_size=1))
+def test_ageing_of_one_is_ageing_of_many(ages_ms: list[int]) -> None:
+    order, weights = Points(), PlanSettings()
+    many = order.ageing(np.array(ages_ms, dtype=np.int64), weights)
+    assert many.tolist() == [order.ageing_of(age_ms, weights) for age_ms in ages_ms]

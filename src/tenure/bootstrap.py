@@ -120,6 +120,8 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     finally:
         loop.stop()
         await asyncio.to_thread(runner.join)
+        # Nothing is left running for nobody: a supervisor without tasks goes too, and an upgrade brings a new one.
+        parts.executor.dismiss_idle()
         parts.executor.close()
         context.queries.close()
         parts.store.close()

@@ -135,6 +135,11 @@ class Executor(Protocol):
         """Grows whenever the executor's side was started anew or reached again: the loop then reconciles."""
         ...
 
+    @property
+    def devices_revision(self) -> int:
+        """Grows when the status of a device was seen to change: the loop then asks for `nodes`."""
+        ...
+
     def capabilities(self) -> Capabilities:
         """What it can do and what it enforces."""
         ...

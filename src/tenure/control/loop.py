@@ -38,6 +38,9 @@ BACKOFF_S = 5.0
 RETAIN_EVERY_S = 3600.0
 STUCK_AFTER_S = 30.0
 INTAKE_BATCH = 512
+BUSY_S = 0.003
+"""A loop that slept for less is busy: it may gather reports for a moment. One that was idle answers the first at once."""
+GATHER_S = 0.0004
 STOPPING = (CancelJob, RequeueJob, SuspendJob)
 """Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000
@@ -120,6 +123,7 @@ class ControlLoop:
     _stopping: bool = False
     _cursor: int = 0
     _generation: int = -1
+    _devices_seen: int = 0
     _dirty: bool = True
     _apart: bool = False
     _next_retain: float = 0.0
@@ -219,9 +223,16 @@ class ControlLoop:
         generation = self.ports.executor.generation
         if generation == self._generation:
             return
-        self.ports.store.define_nodes(self.ports.executor.name, self.ports.executor.nodes(), now_ms)
+        self._define_nodes(now_ms)
         self._cursor = reconcile_step(self.ports, self._cursor, now_ms)
         self._generation, self._dirty = generation, True
+
+    def _define_nodes(self, now_ms: int) -> None:
+        """Make the rows of nodes and devices agree with what the executor finds; a difference is planned at once."""
+        before = self.planner.revision
+        if self.ports.store.define_nodes(self.ports.executor.name, self.ports.executor.nodes(), now_ms) != before:
+            self._dirty = True
+            self._wake.set()
 
     def _take_in(self, turn: _Turn) -> None:
         if turn.asked or turn.seen.items:
@@ -285,18 +296,22 @@ class ControlLoop:
     def _tidy(self, now_ms: int) -> None:
         """What is done by time: probing devices while there are any, removing what retention lets go."""
         moment = time.monotonic()
-        if self.probe_every_s and moment >= self._next_probe:
+        seen = self.ports.executor.devices_revision
+        if seen != self._devices_seen or (self.probe_every_s and moment >= self._next_probe):
+            self._devices_seen = seen
             self._next_probe = moment + self.probe_every_s
-            before = self.planner.revision
-            after = self.ports.store.define_nodes(self.ports.executor.name, self.ports.executor.nodes(), now_ms)
-            self._dirty = self._dirty or after != before
+            self._define_nodes(now_ms)
         if moment >= self._next_retain:
             self._next_retain = moment + RETAIN_EVERY_S
             self.ports.store.retain(now_ms)
 
     def _sleep(self) -> None:
         if not self._stopping:
+            slept_from = time.monotonic()
             self._wake.wait(self._pause_s())
+            if not self._inbox and time.monotonic() - slept_from < BUSY_S:
+                # Short tasks end in company: a turn costs the same for one report as for ten.
+                time.sleep(GATHER_S)
         self._wake.clear()
 
     def _pause_s(self) -> float:

@@ -118,6 +118,8 @@ class FakeExecutor:
         self.launches: list[Launch] = []
         self.signals: list[Signal] = []
 
+    devices_revision = 0
+
     def capabilities(self) -> Capabilities:
         """Everything, enforced by nobody."""
         return Capabilities(suspend=True, checkpoint=True, enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"})

@@ -24,7 +24,11 @@ WRITE_LEADER = Statement(
 
 
 def elect(tx: Transaction, holder: str, lease_ms: int) -> int | None:
-    """Take or renew the leadership; None while somebody else's lease runs."""
+    """Take or renew the leadership; None while somebody else's lease runs.
+
+    A lease of 0 never runs: the caller is kept alone by other means (a lock on the home), and only needs a fresh epoch. It is written
+    as 0, so that a wall clock that jumps back does not make it look alive.
+    """
     row = tx.link.row(READ_LEADER)
     if row is None:
         return None
@@ -33,6 +37,6 @@ def elect(tx: Transaction, holder: str, lease_ms: int) -> int | None:
         if present and expires_ms > tx.now_ms:
             return None
         epoch += 1
-    tx.link.write(WRITE_LEADER, holder, epoch, tx.now_ms + lease_ms)
+    tx.link.write(WRITE_LEADER, holder, epoch, tx.now_ms + lease_ms if lease_ms else 0)
     tx.leader_epoch = epoch
     return int(epoch)

@@ -95,6 +95,7 @@ class ExecutorDouble:
     """Reports what a test puts into `reports`."""
 
     name = "double"
+    devices_revision = 0
 
     def __init__(self) -> None:
         self.generation = 0

@@ -157,6 +157,11 @@ class LocalExecutor:
         self._session.close()
         self._devices.close()
 
+    def dismiss_idle(self) -> bool:
+        """Ask the supervisor to leave if it has no task; whether it will. With tasks it stays, whoever comes next finds it."""
+        with self._lock:
+            return bool(self._session.ask("shutdown").get("leaving"))
+
     @property
     def has_devices(self) -> bool:
         """Whether there are real GPUs to look after."""

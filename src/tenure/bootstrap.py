@@ -281,7 +281,7 @@ def put_back(copy: Path, target: Path) -> None:
 
 
 def daemon(home: str, *, detach: bool, alter: Callable[[Parts], Parts] = lambda parts: parts) -> int:
-    """Run the daemon of one home. Returns its exit code when it was stopped, or at once when another one runs. ``alter`` may replace parts."""
+    """Run the daemon of one home. Returns its exit code when stopped, or at once when another one runs. ``alter`` may replace parts."""
     paths.ensure_runtime_dir(home)
     lock = _only_one(home)
     if lock is None:
@@ -308,7 +308,7 @@ def daemon(home: str, *, detach: bool, alter: Callable[[Parts], Parts] = lambda 
 
 def _only_one(home: str) -> IO[str] | None:
     """The lock that makes this the home's only daemon, None when it is taken. It is held as long as the file stays open."""
-    lock = open(os.path.join(paths.runtime_dir(home), "daemon.lock"), "a+", encoding="utf-8")  # noqa: SIM115 - held for life
+    lock = open(os.path.join(paths.runtime_dir(home), "daemon.lock"), "a+", encoding="utf-8")  # noqa: SIM115
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

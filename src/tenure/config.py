@@ -1,7 +1,7 @@
 """Settings: what a person may write into ``HOME/config.toml``. Every setting has a default, so the file need not exist.
 
-Reading is strict: an unknown key or a value of the wrong type is refused with a sentence that names it, because a misspelt setting that is
-silently ignored is worse than none.
+Reading is strict: an unknown key or a value of the wrong type is refused with a sentence that names it, because a misspelt setting
+that is silently ignored is worse than none.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def check(settings: Settings) -> None:
         ("plan.wait_full", settings.plan.wait_full, parse_duration_ms),
         ("default_memory", settings.default_memory, parse_bytes),
     ]
-    readings += [(f"retention.{name}", getattr(settings.retention, name), parse_duration_ms) for name in settings.retention.__struct_fields__]
+    retention = settings.retention
+    readings += [(f"retention.{name}", getattr(retention, name), parse_duration_ms) for name in retention.__struct_fields__]
     for name, queue in settings.queues.items():
         readings += [(f"queues.{name}.default_time", queue.default_time, parse_duration_ms)]
         readings += [(f"queues.{name}.max_time", queue.max_time, parse_duration_ms)]

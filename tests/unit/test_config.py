@@ -67,7 +67,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_refused_and_named(tmp_path: Path, text: str, named: str) -> None:
-    with pytest.raises(config.ConfigError, match="config.toml") as caught:
+    with pytest.raises(config.ConfigError, match=r"config\.toml") as caught:
         config.load(write(tmp_path, text))
     assert named in str(caught.value)
 

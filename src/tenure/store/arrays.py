@@ -137,6 +137,17 @@ def index_at(text: str, position: int) -> int:
     raise IndexError(position)
 
 
+def position_of(text: str, index: int) -> int:
+    """The position of an index in an array's index list, -1 when it is not in it."""
+    before = 0
+    for item in _ranges(text):
+        steps, rest = divmod(index - item[0], item[2])
+        if item[0] <= index <= item[1] and rest == 0:
+            return before + steps
+        before += range_size(item)
+    return -1
+
+
 def has_touched(row: JobRow) -> bool:
     """Whether some position at or after ``array_next`` already is a row."""
     return row.array_size - row.array_left - row.array_dropped > row.array_next and row.array_left > 0

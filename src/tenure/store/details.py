@@ -12,11 +12,11 @@ from sqlalchemy import select
 from tenure.model.commands import JobSpec
 from tenure.store.arrays import index_at
 from tenure.store.intern import Names
-from tenure.store.listing import records
+from tenure.store.listing import ids_of, records
 from tenure.store.reader import ask
-from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, job, node
+from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, node
 from tenure.store.sql import Link
-from tenure.store.views import ids_of, job_views
+from tenure.store.views import job_views
 from tenure.wire.dto import AfterRef, AttemptView, EventView, JobDetail, TaskView
 from tenure.wire.ids import format_id
 
@@ -34,7 +34,7 @@ def redact(env: dict[str, str]) -> dict[str, str]:
 
 def detail(link: Link, names: Names, job_id: int, position: int, now_ms: int) -> JobDetail | None:
     """One job, or one element of an array that is no row yet (``position`` >= 0); None when there is no such job."""
-    found = records(link, job.c.id == job_id, 1)
+    found = records(link, [job_id])
     if not found:
         return None
     record = found[0]
@@ -55,6 +55,7 @@ def detail(link: Link, names: Names, job_id: int, position: int, now_ms: int) ->
     if position >= 0:
         view.id = format_id(0, job_id, index_at(record["array_ranges"], position))
         view.array = None
+        view.state = record["state"] if record["array_left"] else "cancelled"
     return made
 
 

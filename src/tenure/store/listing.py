@@ -1,26 +1,29 @@
-"""Which jobs a selection names, and a page of them as the wire shows them.
+"""Which jobs a selection names, and pages of them.
 
-An array is one line (its template); its elements are listed when they are named. Filters are joined by *and*. Every query is bounded.
+An array is one line (its template); its elements are listed when they are named. Filters are joined by *and*. Invariant: the time of
+a page does not grow with the number of ended jobs: each state is read from its end of an index, and only as far as the page goes.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES, JobState
-from tenure.store.reader import ask
+from tenure.store.arrays import position_of
 from tenure.store.schema import job, project, queue, shape, user
-from tenure.store.sql import Link
+from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.wire.dto import Selection
-from tenure.wire.ids import JobRef, expand, format_id, parse_ref
+from tenure.wire.ids import JobRef, format_id, parse_ref
 
-MAX_PAGE = 100_000
-_ENDED = sorted(state.value for state in ENDED_STATES)
+MAX_SELECTED = 100_000
+_ACTIVE = [state.value for state in JobState if state not in ENDED_STATES]
+_ENDED = [state.value for state in JobState if state in ENDED_STATES]
+_NEWEST = 2**62
 
 
 class JobRow(NamedTuple):
@@ -31,7 +34,8 @@ class JobRow(NamedTuple):
     id: str
 
 
-COLUMNS = (
+_template = job.alias("template")
+_COLUMNS = (
     job,
     queue.c.name.label("queue_name"),
     project.c.name.label("project_name"),
@@ -43,116 +47,211 @@ COLUMNS = (
     shape.c.gpu_model,
     shape.c.tasks,
     shape.c.nodes,
+    _template.c.blocked.label("template_blocked"),
+    _template.c.array_cap.label("template_cap"),
+    _template.c.array_live.label("template_live"),
 )
-FROM = (
+_FROM = (
     job.join(queue, queue.c.id == job.c.queue_id)
     .join(project, project.c.id == job.c.project_id)
     .join(user, user.c.id == job.c.user_id)
     .join(shape, shape.c.id == job.c.shape_id)
+    .outerjoin(_template, _template.c.id == job.c.array_id)
 )
-NAMES = [column.name for column in select(*COLUMNS).selected_columns]
+_NAMES = [column.name for column in select(*_COLUMNS).selected_columns]
+RECORDS = InList(lambda keys: select(*_COLUMNS).select_from(_FROM).where(job.c.id.in_(keys)))
+
+#: Filters that an absent value (0 or empty) lets pass, so that one statement serves every selection. The user is in the index.
+_FILTER_NAMES = ("queue", "queue2", "project", "project2", "group", "group2", "name", "name2", "like", "like2", "since", "since2")
+_OF_USER = or_(param("user") == const(0), job.c.user_id == param("user2"))
 
 
-def records(link: Link, condition: ColumnElement[bool], limit: int = MAX_PAGE) -> list[dict[str, Any]]:
-    """Job rows with the names of what they refer to, the newest first."""
-    found = ask(link, select(*COLUMNS).select_from(FROM).where(condition).order_by(job.c.id.desc()).limit(limit))
-    return [dict(zip(NAMES, row, strict=True)) for row in found]
+def _filters() -> ColumnElement[bool]:
+    return and_(
+        or_(param("queue") == const(0), job.c.queue_id == param("queue2")),
+        or_(param("project") == const(0), job.c.project_id == param("project2")),
+        or_(param("group") == const(""), job.c.group_name == param("group2")),
+        or_(param("name") == const(""), job.c.name == param("name2")),
+        or_(param("like") == const(""), job.c.name.like(param("like2"), escape="!")),
+        or_(param("since") == const(0), job.c.ended_ms.is_(None), job.c.ended_ms >= param("since2")),
+    )
 
 
-def condition_of(selection: Selection, caller: Caller) -> ColumnElement[bool]:
-    """The filters of a selection (its ids excepted) as one condition. Raises ValueError for a state that is none."""
-    parts: list[ColumnElement[bool]] = [job.c.id > 0]
-    if states := _states_of(selection.states):
-        parts.append(job.c.state.in_(states))
-    if selection.name:
-        parts.append(
-            job.c.name.op("GLOB")(selection.name) if any(mark in selection.name for mark in "*?[") else job.c.name == selection.name
-        )
+_OWN_LINE = (job.c.array_id.is_(None), job.c.state == param("state"))
+PAGE = Statement(
+    select(job.c.id)
+    .where(*_OWN_LINE, job.c.id < param("before"), _OF_USER, _filters())
+    .order_by(job.c.id.desc())
+    .limit(param("limit"))
+    .offset(const(0)),
+    *("state", "before", "user", "user2", *_FILTER_NAMES, "limit"),
+)
+COUNT = Statement(
+    select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER, _filters()), *("state", "user", "user2", *_FILTER_NAMES)
+)
+#: Of the index alone: what a listing without other filters asks.
+COUNT_ALL = Statement(select(func.count()).select_from(job).where(*_OWN_LINE), "state")
+COUNT_OF_USER = Statement(select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER), "state", "user", "user2")
+MATCHING = InList(
+    lambda keys: select(job.c.id).where(_OF_USER, _filters(), job.c.id.in_(keys)),
+    *("user", "user2", *_FILTER_NAMES),
+)
+IDS = InList(lambda keys: select(job.c.id, func.coalesce(job.c.array_id, const(0)), job.c.array_index).where(job.c.id.in_(keys)))
+STATES_OF = InList(lambda keys: select(job.c.id, job.c.state).where(job.c.id.in_(keys)))
+TEMPLATE = Statement(select(job.c.array_ranges).where(job.c.id == param("id"), job.c.array_size > const(0)), "id")
+ELEMENTS_AT = InList(
+    lambda keys: select(job.c.array_position, job.c.id).where(job.c.array_id == param("array"), job.c.array_position.in_(keys)), "array"
+)
+_NUMBERS = {
+    name: Statement(select(table.c.id).where(table.c.name == param("name")), "name")
+    for name, table in (("queue", queue), ("project", project), ("user", user))
+}
+USER_OF = Statement(select(user.c.id).where(user.c.uid == param("uid")), "uid")
+
+
+class Filter(NamedTuple):
+    """A selection without its ids, as parameters of the statements above. ``is_empty``: it names something that does not exist."""
+
+    states: list[str]
+    user: int
+    others: tuple[Any, ...]
+    before: int
+    is_empty: bool
+
+    @property
+    def of_user(self) -> tuple[int, int]:
+        """The user's parameters."""
+        return (self.user, self.user)
+
+
+def filter_of(link: Link, selection: Selection, caller: Caller) -> Filter:
+    """The filters of a selection. Raises ValueError for a state that is none."""
+    states = _states_of(selection.states)
+    queue_id, project_id, user_id = (_number(link, name, getattr(selection, name)) for name in ("queue", "project", "user"))
     if selection.mine:
-        parts.append(job.c.uid == caller.uid)
-    for value, column in ((selection.user, user.c.name), (selection.queue, queue.c.name), (selection.project, project.c.name)):
-        if value:
-            parts.append(column == value)
-    if selection.group:
-        parts.append(job.c.group_name == selection.group)
-    if selection.before:
-        parts.append(job.c.id < selection.before)
-    if selection.since_ms:
-        parts.append(or_(job.c.ended_ms.is_(None), job.c.ended_ms >= selection.since_ms))
-    return and_(*parts)
+        row = link.row(USER_OF, caller.uid)
+        own = int(row[0]) if row else -1
+        user_id = own if user_id in (0, own) else -1
+    pattern = any(mark in selection.name for mark in "*?")
+    like = _like(selection.name) if pattern else ""
+    name = "" if pattern else selection.name
+    values = (queue_id, project_id, selection.group, name, like, selection.since_ms)
+    others = tuple(value for value in values for _ in range(2))
+    return Filter(states, user_id, others, selection.before or _NEWEST, -1 in (queue_id, project_id, user_id))
+
+
+def _number(link: Link, kind: str, name: str) -> int:
+    """The number of a name: 0 when none is asked for, -1 when there is no such."""
+    if not name:
+        return 0
+    row = link.row(_NUMBERS[kind], name)
+    return int(row[0]) if row else -1
+
+
+def _like(pattern: str) -> str:
+    for mark in "!%_":
+        pattern = pattern.replace(mark, f"!{mark}")
+    return pattern.replace("*", "%").replace("?", "_")
 
 
 def _states_of(wished: Sequence[str]) -> list[str]:
-    """The states that are wished, as stored; empty for all."""
+    """The states that are wished, as stored; all of them when none is named."""
     states: list[str] = []
-    for word in wished:
-        if word == "all":
-            return []
-        if word == "active":
-            states += [state.value for state in JobState if state not in ENDED_STATES]
-        elif word == "ended":
-            states += _ENDED
+    for word in wished or ("all",):
+        if word in ("all", "active", "ended"):
+            states += {"all": _ACTIVE + _ENDED, "active": _ACTIVE, "ended": _ENDED}[word]
         elif word in set(JobState):
             states.append(word)
         else:
             raise ValueError(f"{word!r} is no state; states are {', '.join(JobState)}, active, ended and all")
-    return states
+    return list(dict.fromkeys(states))
+
+
+def page(link: Link, wanted: Filter, limit: int) -> list[int]:
+    """The newest ids that pass the filter, at most ``limit`` of them."""
+    if wanted.is_empty:
+        return []
+    keys = (*wanted.of_user, *wanted.others, limit)
+    found = ([number for (number,) in link.rows(PAGE, state, wanted.before, *keys)] for state in wanted.states)
+    return list(heapq.merge(*found, reverse=True))[:limit]
+
+
+def counts_by_state(link: Link, wanted: Filter) -> dict[str, int]:
+    """How many jobs pass the filter, by state; an array counts once. ``before`` does not matter."""
+    if wanted.is_empty:
+        return {}
+    counts = {}
+    for state in wanted.states:
+        if any(wanted.others):
+            row = link.row(COUNT, state, *wanted.of_user, *wanted.others)
+        elif wanted.user:
+            row = link.row(COUNT_OF_USER, state, *wanted.of_user)
+        else:
+            row = link.row(COUNT_ALL, state)
+        if row and row[0]:
+            counts[state] = int(row[0])
+    return dict(sorted(counts.items()))
+
+
+def records(link: Link, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Job rows with the names of what they refer to, in the order of ``ids``; unknown ids are left out."""
+    found = {row[0]: dict(zip(_NAMES, row, strict=True)) for row in link.rows_in(RECORDS, ids)}
+    return [found[number] for number in ids if number in found]
 
 
 def resolve(link: Link, selection: Selection, caller: Caller) -> list[JobRow]:
     """The jobs a selection names, by id. A job that does not exist is left out. Raises ValueError for a word that names nothing."""
-    filtered = condition_of(selection, caller)
+    wanted = filter_of(link, selection, caller)
     if not selection.ids:
-        found = ask(
-            link, select(job.c.id).select_from(FROM).where(filtered, job.c.array_id.is_(None)).order_by(job.c.id).limit(MAX_PAGE)
-        )
-        return [JobRow(row[0], -1, str(row[0])) for row in found]
-    refs = [ref for word in selection.ids for ref in parse_ref(word)]
+        return [JobRow(number, -1, str(number)) for number in sorted(page(link, wanted, MAX_SELECTED))]
     rows: dict[tuple[int, int], JobRow] = {}
-    numbers = sorted({ref.number for ref in refs if ref.last is None and not ref.indices})
-    for start in range(0, len(numbers), 500):
-        part = numbers[start : start + 500]
-        clause = select(job.c.id, job.c.array_id, job.c.array_index).select_from(FROM).where(filtered, job.c.id.in_(part))
-        for job_id, array_id, index in ask(link, clause):
-            rows[job_id, -1] = JobRow(job_id, -1, format_id(job_id, array_id or 0, index))
-    for ref in refs:
-        for row in _last(link, ref, caller) if ref.last is not None else _elements(link, ref) if ref.indices else ():
-            rows[row.job_id, row.position] = row
-    return [rows[key] for key in sorted(rows)]
+    numbers: set[int] = set()
+    for ref in (ref for word in selection.ids for ref in parse_ref(word)):
+        if ref.last is not None:
+            numbers.update(_last(link, ref.last, caller))
+        elif ref.indices:
+            rows.update({(row.job_id, row.position): row for row in _elements(link, ref)})
+        else:
+            numbers.add(ref.number)
+    rows.update({(number, -1): JobRow(number, -1, name) for number, name in ids_of(link, sorted(numbers)).items()})
+    return _matching(link, wanted, [rows[key] for key in sorted(rows)])
 
 
-def _last(link: Link, ref: JobRef, caller: Caller) -> list[JobRow]:
+def _matching(link: Link, wanted: Filter, rows: list[JobRow]) -> list[JobRow]:
+    """Those of the rows that pass the filters too."""
+    if wanted.is_empty:
+        return []
+    if not (wanted.user or any(wanted.others) or len(wanted.states) < len(JobState)):
+        return rows
+    numbers = sorted({row.job_id for row in rows})
+    passing = {number for (number,) in link.rows_in(MATCHING, numbers, *wanted.of_user, *wanted.others)}
+    states: dict[int, str] = dict(link.rows_in(STATES_OF, numbers))
+    return [row for row in rows if row.job_id in passing and (row.position >= 0 or states[row.job_id] in wanted.states)]
+
+
+def _last(link: Link, back: int, caller: Caller) -> list[int]:
     """The caller's last job, or the one so many before it."""
-    mine = select(job.c.id).where(job.c.uid == caller.uid, job.c.array_id.is_(None)).order_by(job.c.id.desc())
-    found = ask(link, mine.limit(1).offset(ref.last or 0))
-    return [JobRow(row[0], -1, str(row[0])) for row in found]
+    mine = filter_of(link, Selection(mine=True), caller)
+    return page(link, mine, back + 1)[back:]
 
 
 def _elements(link: Link, ref: JobRef) -> list[JobRow]:
     """Elements of an array: those that are rows by their row, the others by their position in the template."""
-    found = ask(link, select(job.c.array_ranges).where(job.c.id == ref.number, job.c.array_size > 0))
-    if not found:
+    template = link.row(TEMPLATE, ref.number)
+    if template is None:
         return []
-    positions = {index: position for position, index in enumerate(expand(ranges_of(found[0][0])))}
-    wanted = [index for index in ref.indices if index in positions]
-    rows: dict[int, int] = {}
-    for start in range(0, len(wanted), 500):
-        part = [positions[index] for index in wanted[start : start + 500]]
-        clause = select(job.c.array_index, job.c.id).where(job.c.array_id == ref.number, job.c.array_position.in_(part))
-        rows.update((index, job_id) for index, job_id in ask(link, clause))
-    made = []
-    for index in wanted:
-        name = format_id(0, ref.number, index)
-        made.append(JobRow(rows[index], -1, name) if index in rows else JobRow(ref.number, positions[index], name))
-    return made
+    found = [(index, position_of(template[0], index)) for index in ref.indices]
+    wanted = [(index, position) for index, position in found if position >= 0]
+    rows: dict[int, int] = dict(link.rows_in(ELEMENTS_AT, [position for _, position in wanted], ref.number))
+    return [
+        JobRow(rows[position], -1, format_id(0, ref.number, index))
+        if position in rows
+        else JobRow(ref.number, position, format_id(0, ref.number, index))
+        for index, position in wanted
+    ]
 
 
-def ranges_of(text: str) -> tuple[tuple[int, int, int], ...]:
-    """The ranges of a template's column; empty for a plain job."""
-    return tuple((first, last, step) for first, last, step in msgspec.json.decode(text)) if text else ()
-
-
-def counts_by_state(link: Link, condition: ColumnElement[bool]) -> dict[str, int]:
-    """How many selected jobs are in which state; an array counts once."""
-    clause = select(job.c.state, func.count()).select_from(FROM).where(condition, job.c.array_id.is_(None)).group_by(job.c.state)
-    return dict(sorted((state, count) for state, count in ask(link, clause)))
+def ids_of(link: Link, numbers: Sequence[int]) -> dict[int, str]:
+    """What people type for these jobs, by number; unknown ones are left out."""
+    rows = link.rows_in(IDS, sorted(set(numbers)))
+    return {number: format_id(number, array_id, index) for number, array_id, index in rows}

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
+from tenure.store.listing import ids_of
 from tenure.store.nodes import status_of
 from tenure.store.reader import ask
-from tenure.store.schema import allocation, allocation_device, device, job, node, node_capacity, queue
-from tenure.store.sql import Link
-from tenure.store.views import ids_of
+from tenure.store.schema import WAITING, allocation, allocation_device, device, job, node, node_capacity, queue
+from tenure.store.sql import Link, Statement, const
 from tenure.wire.dto import DeviceView, NodesReply, NodeView, QueuesReply, QueueView
+
+#: A template stands for its elements that have not started.
+WAITING_IN = Statement(
+    select(job.c.queue_id, func.sum(case((job.c.array_size > const(0), const(0)), else_=const(1))), func.sum(job.c.array_left))
+    .where(WAITING)
+    .group_by(job.c.queue_id)
+)
+RUNNING_IN = Statement(
+    select(job.c.queue_id, func.count(func.distinct(job.c.id)))
+    .select_from(allocation.join(job, job.c.id == allocation.c.job_id))
+    .where(allocation.c.released_at_ms.is_(None), job.c.ended_ms.is_(None))
+    .group_by(job.c.queue_id)
+)
 
 
 def nodes_view(link: Link) -> NodesReply:
@@ -86,13 +99,10 @@ def _holders(link: Link) -> dict[int, list[str]]:
 
 def queues_view(link: Link) -> QueuesReply:
     """All queues, by name, with how many jobs wait and run in each."""
-    counts: dict[tuple[int, str], int] = {}
-    clause = select(job.c.queue_id, job.c.state, func.count()).where(job.c.ended_ms.is_(None), job.c.array_size == 0)
-    for queue_id, state, count in ask(link, clause.group_by(job.c.queue_id, job.c.state)):
-        counts[queue_id, state] = count
-    rest = select(job.c.queue_id, func.sum(job.c.array_left)).where(job.c.array_size > 0, job.c.ended_ms.is_(None))
-    for queue_id, count in ask(link, rest.group_by(job.c.queue_id)):
-        counts[queue_id, "pending"] = counts.get((queue_id, "pending"), 0) + int(count or 0)
+    waiting: dict[int, int] = {}
+    for queue_id, count, rest in link.rows(WAITING_IN):
+        waiting[queue_id] = int(count) + int(rest)
+    running: dict[int, int] = dict(link.rows(RUNNING_IN))
     names = ("id", "name", "paused", "default_limit_ms", "max_limit_ms", "bonus")
     return QueuesReply(
         queues=[
@@ -102,8 +112,8 @@ def queues_view(link: Link) -> QueuesReply:
                 default_limit_ms=default_limit_ms,
                 max_limit_ms=max_limit_ms,
                 bonus=bonus,
-                pending=counts.get((number, "pending"), 0) + counts.get((number, "held"), 0),
-                running=counts.get((number, "running"), 0) + counts.get((number, "starting"), 0),
+                pending=waiting.get(number, 0),
+                running=running.get(number, 0),
             )
             for number, name, paused, default_limit_ms, max_limit_ms, bonus in ask(
                 link, select(*(queue.c[name] for name in names)).order_by(queue.c.name)

@@ -21,12 +21,14 @@ from tenure.model.shape import Shape
 from tenure.store import details, overview
 from tenure.store.database import Database
 from tenure.store.intern import Names
-from tenure.store.listing import JobRow, condition_of, counts_by_state, records, resolve
+from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, page, records, resolve
 from tenure.store.reader import Reader, ask
-from tenure.store.schema import allocation, attempt, job, meta
+from tenure.store.schema import allocation, attempt, job
+from tenure.store.sql import Link
 from tenure.store.stream import read_events
-from tenure.store.views import ids_of, job_views
-from tenure.wire.dto import EventView, JobDetail, JobsReply, NodesReply, QueuesReply, Selection
+from tenure.store.tx import READ_REVISION
+from tenure.store.views import job_views
+from tenure.wire.dto import EventView, JobDetail, JobsReply, JobView, NodesReply, QueuesReply, Selection
 
 __all__ = ["JobRow", "LogFile", "Queries"]
 MAX_LISTED = 10_000
@@ -62,25 +64,24 @@ class Queries:
         """A page of jobs, the newest first; arrays are one line unless elements are named."""
         limit = max(1, min(selection.limit, MAX_LISTED))
         with self._reader.read() as link:
-            condition = condition_of(selection, caller)
             if selection.ids:
-                rows = resolve(link, selection, caller)[:limit]
-                views = []
-                plain = [row.job_id for row in rows if row.position < 0]
-                for start in range(0, len(plain), 500):
-                    views += job_views(link, self._names, records(link, job.c.id.in_(plain[start : start + 500])), _now_ms())
-                for row in rows:
-                    found = details.detail(link, self._names, row.job_id, row.position, _now_ms()) if row.position >= 0 else None
-                    views += [found.job] if found else []
-                counts: dict[str, int] = {}
-                more = 0
-            else:
-                page = records(link, condition & job.c.array_id.is_(None), limit + 1)
-                more = page[limit - 1]["id"] if len(page) > limit else 0
-                views = job_views(link, self._names, page[:limit], _now_ms())
-                counts = counts_by_state(link, condition)
-            revision = int(ask(link, select(meta.c.event_seq))[0][0])
-        return JobsReply(jobs=views, more=more, counts=counts, revision=revision)
+                return JobsReply(jobs=self._named(link, selection, caller, limit), revision=_revision(link))
+            wanted = filter_of(link, selection, caller)
+            ids = page(link, wanted, limit + 1)
+            more = ids[limit - 1] if len(ids) > limit else 0
+            views = job_views(link, self._names, records(link, ids[:limit]), _now_ms())
+            return JobsReply(jobs=views, more=more, counts=counts_by_state(link, wanted), revision=_revision(link))
+
+    def _named(self, link: Link, selection: Selection, caller: Caller, limit: int) -> list[JobView]:
+        """The jobs that ids name, by id; an element that is no row yet as it would be."""
+        rows = resolve(link, selection, caller)[:limit]
+        plain = [row.job_id for row in rows if row.position < 0]
+        views = {(view.number, -1): view for view in job_views(link, self._names, records(link, plain), _now_ms())}
+        for row in rows:
+            found = details.detail(link, self._names, row.job_id, row.position, _now_ms()) if row.position >= 0 else None
+            if found is not None:
+                views[row.job_id, row.position] = found.job
+        return [views[row.job_id, row.position] for row in rows if (row.job_id, row.position) in views]
 
     def resolve(self, selection: Selection, caller: Caller) -> list[JobRow]:
         """The jobs a selection names, by id. Raises ValueError for a word that names nothing."""
@@ -116,12 +117,12 @@ class Queries:
     def counts(self) -> dict[str, int]:
         """How many jobs are in which state; an array counts once."""
         with self._reader.read() as link:
-            return counts_by_state(link, job.c.id > 0)
+            return counts_by_state(link, filter_of(link, Selection(), Caller(0, "")))
 
     def last_cursor(self) -> int:
         """The cursor of the last event."""
         with self._reader.read() as link:
-            return int(ask(link, select(meta.c.event_seq))[0][0])
+            return _revision(link)
 
     def events(self, after: int, limit: int, job_id: int = 0) -> tuple[list[EventView], bool]:
         """Events after a cursor, and whether that cursor is older than what is retained."""
@@ -188,6 +189,11 @@ class Queries:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _revision(link: Link) -> int:
+    """The cursor of the last event."""
+    return int((link.row(READ_REVISION) or (0,))[0])
 
 
 def _shape_ids(part: Sequence[int]) -> Select[Any]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from tenure.model.job import NO_CAP
 from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, QueuePaused, Reason, reason_from_dict, reason_to_dict
-from tenure.store.intern import Names
-from tenure.store.listing import ranges_of
-from tenure.store.reader import ask
-from tenure.store.schema import allocation, attempt, dependency, hold, job, node, queue
-from tenure.store.sql import Link
+from tenure.store.arrays import ranges_of
+from tenure.store.intern import NODE_NAMES, Names
+from tenure.store.listing import ids_of
+from tenure.store.schema import allocation, attempt, dependency, hold, node, queue
+from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.wire.dto import ArrayView, JobView, ReasonView
 from tenure.wire.ids import format_id, format_indices
 from tenure.wire.text import reason_text
@@ -26,11 +26,10 @@ _COUNTED = {
     "array_cancelled": "cancelled",
     "array_timed_out": "timed_out",
     "array_lost": "lost",
-    "array_live": "active",
+    "array_live": "running",
 }
 _SAME = (
     "name",
-    "state",
     "kind",
     "priority",
     "submitted_ms",
@@ -53,16 +52,41 @@ _SAME = (
     "cpu_ms",
     "peak_memory_bytes",
 )
-_CHUNK = 500
+
+PLACES = InList(
+    lambda keys: (
+        select(allocation.c.attempt_id, node.c.name)
+        .join(node, node.c.id == allocation.c.node_id)
+        .where(allocation.c.attempt_id.in_(keys))
+        .order_by(allocation.c.attempt_id, allocation.c.task)
+    )
+)
+STOPPING = InList(lambda keys: select(attempt.c.id).where(attempt.c.id.in_(keys), attempt.c.stop_reason != const("")))
+UNSATISFIED = Statement(
+    select(dependency.c.on_job)
+    .where(dependency.c.job_id == param("job"), dependency.c.satisfied == const(0))
+    .order_by(dependency.c.on_job),
+    "job",
+)
+HOLDS = Statement(
+    select(hold.c.shape_id, hold.c.queue_id, hold.c.first_job, hold.c.reason).order_by(
+        hold.c.shape_id, hold.c.queue_id, hold.c.first_job, hold.c.code
+    )
+)
+PAUSED = Statement(select(queue.c.id).where(queue.c.paused != const(0)))
 
 
 def job_views(link: Link, names: Names, records: Sequence[dict[str, Any]], now_ms: int) -> list[JobView]:
     """One line per record, in order."""
+    shown = [
+        record["last_attempt_id"] for record in records if record["state"] not in ("held", "pending") and record["last_attempt_id"]
+    ]
     live = [record["attempt_id"] for record in records if record["attempt_id"]]
-    places, stopping = _places(link, live), _stopping(link, live)
+    places = _places(link, shown)
+    stopping = {number for (number,) in link.rows_in(STOPPING, live)}
     reasons = Waits(link, now_ms)
     return [
-        _view(link, names, record, places.get(record["attempt_id"], []), reasons, stopping=record["attempt_id"] in stopping)
+        _view(link, names, record, places.get(record["last_attempt_id"], []), reasons, stopping=record["attempt_id"] in stopping)
         for record in records
     ]
 
@@ -82,6 +106,7 @@ def _view(link: Link, names: Names, record: dict[str, Any], on_nodes: list[str],
         reason=reasons.of(record),
         array=_array_view(record) if record["array_size"] else None,
         command=shlex.join(names.spec(link, record["spec_id"]).argv)[:200],
+        state="running" if record["array_live"] else record["state"],
         **{name: record[name] for name in _SAME},
     )
 
@@ -94,35 +119,19 @@ def id_of(record: dict[str, Any]) -> str:
 def _array_view(record: dict[str, Any]) -> ArrayView:
     cap = record["array_cap"] if record["array_cap"] < NO_CAP else 0
     states = {state: record[column] for column, state in _COUNTED.items() if record[column]}
-    if record["array_dropped"]:
-        states["cancelled"] = states.get("cancelled", 0) + record["array_dropped"]
-    ranges = ranges_of(record["array_ranges"])
-    return ArrayView(
-        indices=format_indices(ranges, cap), size=record["array_size"], waiting=record["array_left"], cap=cap, states=states
-    )
-
-
-def _pieces(keys: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
+    waiting = record["array_size"] - record["array_left"] - sum(states.values())
+    if waiting:
+        states["pending"] = waiting
+    indices = format_indices(ranges_of(record["array_ranges"]), cap)
+    return ArrayView(indices=indices, size=record["array_size"], waiting=record["array_left"], cap=cap, states=states)
 
 
 def _places(link: Link, attempts: Sequence[int]) -> dict[int, list[str]]:
-    """Names of the nodes that attempts hold something on, by attempt, without repetition."""
+    """Names of the nodes of attempts, by attempt, without repetition."""
     found: dict[int, list[str]] = {}
-    joined = allocation.join(node, node.c.id == allocation.c.node_id)
-    for part in _pieces(attempts):
-        clause = select(allocation.c.attempt_id, node.c.name).select_from(joined).where(allocation.c.attempt_id.in_(part))
-        for number, name in ask(link, clause.order_by(allocation.c.attempt_id, allocation.c.task)):
-            if name not in found.setdefault(number, []):
-                found[number].append(name)
-    return found
-
-
-def _stopping(link: Link, attempts: Sequence[int]) -> set[int]:
-    """Those of the attempts whose end was asked for."""
-    found: set[int] = set()
-    for part in _pieces(attempts):
-        found.update(row[0] for row in ask(link, select(attempt.c.id).where(attempt.c.id.in_(part), attempt.c.stop_reason != "")))
+    for number, name in link.rows_in(PLACES, attempts):
+        if name not in found.setdefault(number, []):
+            found[number].append(name)
     return found
 
 
@@ -132,7 +141,7 @@ class Waits:
     def __init__(self, link: Link, now_ms: int) -> None:
         self._link = link
         self._now_ms = now_ms
-        self._holds: dict[tuple[int, int], Reason] | None = None
+        self._holds: dict[tuple[int, int], list[tuple[int, Reason]]] | None = None
         self._nodes: dict[int, str] = {}
         self._paused: set[int] = set()
 
@@ -141,7 +150,7 @@ class Waits:
         if record["state"] not in ("held", "pending") or (record["attempt_id"] and not record["array_size"]):
             return None
         self._load()
-        reason = self._own(record) or (self._holds or {}).get((record["shape_id"], record["queue_id"]))
+        reason = self._own(record) or self._found(record)
         if reason is None:
             return None
         payload = reason_to_dict(reason)
@@ -151,35 +160,31 @@ class Waits:
     def _own(self, record: dict[str, Any]) -> Reason | None:
         if record["state"] == "held":
             return Held()
-        if record["blocked"]:
-            clause = select(dependency.c.on_job).where(dependency.c.job_id == record["id"], dependency.c.satisfied == 0)
-            return Dependency(tuple(row[0] for row in ask(self._link, clause.order_by(dependency.c.on_job))))
+        if record["blocked"] or record["template_blocked"]:
+            waits = record["array_id"] if record["template_blocked"] else record["id"]
+            return Dependency(tuple(number for (number,) in self._link.rows(UNSATISFIED, waits)))
         if record["eligible_ms"] > self._now_ms:
             return NotBefore(record["eligible_ms"])
         if record["queue_id"] in self._paused:
             return QueuePaused(record["queue_id"])
-        if record["array_size"] and record["array_cap"] < NO_CAP and record["array_live"] >= record["array_cap"]:
-            return ArrayCap()
-        return None
+        of_array = bool(record["array_size"]) and record["array_live"] >= record["array_cap"]
+        of_element = bool(record["array_id"]) and record["template_live"] >= record["template_cap"]
+        return ArrayCap() if of_array or of_element else None
+
+    def _found(self, record: dict[str, Any]) -> Reason | None:
+        """The plan's reason: of several for one shape and queue, the one that was found latest in the order before this job."""
+        found = (self._holds or {}).get((record["shape_id"], record["queue_id"]), [])
+        before = [reason for first, reason in found if first <= record["id"]]
+        return before[-1] if before else found[0][1] if found else None
 
     def _load(self) -> None:
         if self._holds is not None:
             return
         self._holds = {}
-        clause = select(hold.c.shape_id, hold.c.queue_id, hold.c.reason).order_by(hold.c.shape_id, hold.c.queue_id, hold.c.code)
-        for shape_id, queue_id, text in ask(self._link, clause):
-            self._holds.setdefault((shape_id, queue_id), reason_from_dict(msgspec.json.decode(text)))
-        self._nodes = dict(ask(self._link, select(node.c.id, node.c.name)))
-        self._paused = {row[0] for row in ask(self._link, select(queue.c.id).where(queue.c.paused != 0))}
+        for shape_id, queue_id, first, text in self._link.rows(HOLDS):
+            self._holds.setdefault((shape_id, queue_id), []).append((first, reason_from_dict(msgspec.json.decode(text))))
+        self._nodes = dict(self._link.rows(NODE_NAMES))
+        self._paused = {number for (number,) in self._link.rows(PAUSED)}
 
     def _name(self, job_id: int) -> str:
         return ids_of(self._link, [job_id]).get(job_id, str(job_id))
-
-
-def ids_of(link: Link, numbers: Sequence[int]) -> dict[int, str]:
-    """What people type for these jobs, by number."""
-    found: dict[int, str] = {}
-    for part in _pieces(sorted(set(numbers))):
-        clause = select(job.c.id, func.coalesce(job.c.array_id, 0), job.c.array_index).where(job.c.id.in_(part))
-        found.update((number, format_id(number, array_id, index)) for number, array_id, index in ask(link, clause))
-    return found

@@ -9,7 +9,7 @@ from tenure.api.context import Context
 from tenure.api.postmortem import account
 from tenure.control.admission import describe_shape
 from tenure.core.explain import explain
-from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
+from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.model.commands import SubmitJob
 from tenure.model.explanation import Change, Explanation, Holder, Suggestion, UnknownStart
 from tenure.model.job import NO_CAP, PendingJob
@@ -19,7 +19,7 @@ from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.wire.dto import ExplanationView, HolderView, JobDetail, PlanReply, ReasonView, SuggestionView
 from tenure.wire.ids import range_size
-from tenure.wire.text import clock_text, lack_text, reason_text
+from tenure.wire.text import clock_text, count_text, lack_text, reason_text
 
 _UNKNOWN = {
     UnknownStart.NO_LIMIT: "unknown: it depends on a running job that has no time limit",
@@ -134,11 +134,11 @@ def reason_view(reason: Reason, names: Names) -> ReasonView:
 
 
 def _holder_view(holder: Holder, names: Names) -> HolderView:
-    held = [f"{format_milli(holder.amounts.cpu_milli)} cpus"] if holder.amounts.cpu_milli else []
+    held = [count_text(holder.amounts.cpu_milli, "cpu")] if holder.amounts.cpu_milli else []
     if holder.amounts.memory_bytes:
         held.append(f"{format_bytes(holder.amounts.memory_bytes)} of memory")
     if holder.devices:
-        held.append(f"{format_milli(sum(share.milli for share in holder.devices))} GPUs")
+        held.append(count_text(sum(share.milli for share in holder.devices), "GPU"))
     when = f" until {clock_text(holder.ends_ms)} at the latest" if holder.ends_ms else ", with no time limit"
     verb = "will hold" if holder.planned else "holds"
     node = names.nodes.get(holder.node_id, "")

@@ -9,24 +9,34 @@ from tenure.model import reasons
 from tenure.model.amounts import format_bytes, format_milli
 from tenure.model.reasons import Reason, Shortfall
 
-_UNITS: dict[str, tuple[str, Callable[[int], str]]] = {
-    "cpu_milli": ("cpus", format_milli),
-    "memory_bytes": ("of memory", format_bytes),
-    "storage_bytes": ("of storage", format_bytes),
-    "bandwidth_bps": ("bit/s", str),
-    "gpu_devices": ("GPUs", str),
-    "gpu_milli": ("of a GPU", format_milli),
-    "gpu_memory_bytes": ("of GPU memory", format_bytes),
+_UNITS: dict[str, Callable[[int], str]] = {
+    "cpu_milli": lambda amount: count_text(amount, "cpu"),
+    "memory_bytes": lambda amount: f"{format_bytes(amount)} of memory",
+    "storage_bytes": lambda amount: f"{format_bytes(amount)} of storage",
+    "bandwidth_bps": lambda amount: f"{amount} bit/s",
+    "gpu_devices": lambda amount: count_text(amount * 1000, "GPU"),
+    "gpu_milli": lambda amount: f"{format_milli(amount)} of a GPU",
+    "gpu_memory_bytes": lambda amount: f"{format_bytes(amount)} of GPU memory",
 }
+_PLAIN: dict[str, Callable[[int], str]] = {
+    "cpu_milli": format_milli,
+    "gpu_milli": format_milli,
+    "gpu_devices": str,
+    "bandwidth_bps": str,
+}
+
+
+def count_text(milli: int, what: str) -> str:
+    """A count in thousandths with its noun: ``1 cpu``, ``0.5 cpus``, ``8 GPUs``."""
+    return f"{format_milli(milli)} {what}{'' if milli == 1000 else 's'}"
 
 
 def lack_text(short: Shortfall) -> str:
     """What is lacking, in words: ``2 cpus (3 needed, 1 free)``; fractions of a GPU are per device, never summed."""
-    unit, show = _UNITS[short.resource]
-    free = f"{show(max(0, short.free))} free"
-    if short.resource in ("gpu_milli", "gpu_memory_bytes"):
-        free += " on the device that has most"
-    return f"{show(short.needed - max(0, short.free))} {unit} ({show(short.needed)} needed, {free})"
+    show = _PLAIN.get(short.resource, format_bytes)
+    free = max(0, short.free)
+    where = " on the device that has most" if short.resource in ("gpu_milli", "gpu_memory_bytes") else ""
+    return f"{_UNITS[short.resource](short.needed - free)} ({show(short.needed)} needed, {show(free)} free{where})"
 
 
 def clock_text(at_ms: int) -> str:

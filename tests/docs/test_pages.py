@@ -18,6 +18,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if fences(page.read_text(), "console")]
 
 
+# What a page leaves behind: jobs, the daemon, and the supervisor, which would stay for the jobs of the next daemon.
+END_ALL = """
+{
+tenure cancel --state active -y
+supervisor=$(tenure status -o json | python -c 'import json, sys; print(json.load(sys.stdin)["supervisor_pid"])')
+tenure down
+kill "$supervisor"
+} >/dev/null 2>&1
+"""
+
+
 @pytest.fixture
 def shell() -> Iterator[Shell]:
     """A shell with a Tenure of its own, which is shut down afterwards, running jobs included."""
@@ -25,7 +36,7 @@ def shell() -> Iterator[Shell]:
         try:
             yield opened
         finally:
-            opened.run("tenure cancel --state active -y >/dev/null 2>&1; tenure down >/dev/null 2>&1", timeout_s=30)
+            opened.run(END_ALL, timeout_s=30)
 
 
 def transcript(page: Path) -> list[Step]:

@@ -1,0 +1,61 @@
+"""What is said of a job that runs or has ended: a cause, its evidence, a next step; for every state there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tenure.api.postmortem import account
+from tenure.model.lifecycle import WAITING_STATES, JobState
+from tenure.wire.dto import AttemptView, JobDetail, JobView, TaskView
+
+
+def detail(state: str, **facts: Any) -> JobDetail:
+    task = TaskView(task=0, node="box", state="released", end_reason=facts.get("end_reason", ""), exit_code=facts.get("exit_code"))
+    view = JobView(id="7", number=7, name="train", state=state, on_nodes=["box"], **facts)
+    return JobDetail(job=view, attempts=[AttemptView(number=1, attempt=1, tasks=[task])])
+
+
+@pytest.mark.parametrize("state", sorted(set(JobState) - WAITING_STATES))
+def test_every_state_that_does_not_wait_has_a_sentence_and_a_next_step(state: str) -> None:
+    said = account(detail(state))
+    assert said.summary
+    assert said.next_step
+    assert said.evidence[0].startswith("task 0 on box")
+
+
+@pytest.mark.parametrize(
+    ("state", "facts", "words"),
+    [
+        ("failed", {"end_reason": "oom", "memory_bytes": 64 << 20, "peak_memory_bytes": 64 << 20}, ["out of memory", "64M", "128M"]),
+        ("failed", {"end_reason": "oom_sampled", "memory_bytes": 64 << 20}, ["(sampled)"]),
+        ("failed", {"end_reason": "oom"}, ["what the machine has"]),
+        ("failed", {"exit_code": 3, "started_ms": 1000, "ended_ms": 3000}, ["code 3", "2s"]),
+        ("failed", {"signal": 11}, ["SIGSEGV"]),
+        ("failed", {"signal": 250}, ["250"]),
+        ("failed", {"why": "there is no program /x"}, ["/x"]),
+        ("failed", {}, ["it failed"]),
+        ("timed_out", {"limit_ms": 60_000}, ["1m"]),
+        ("cancelled", {"why": "job 3 failed"}, ["job 3 failed"]),
+        ("lost", {"why": "the machine restarted"}, ["restarted", "requeue"]),
+        ("running", {"stopping": True}, ["being stopped"]),
+        ("running", {"limit_ms": 3_600_000}, ["1h"]),
+        ("suspended", {}, ["resume 7"]),
+        ("succeeded", {}, ["logs 7"]),
+    ],
+)
+def test_the_words_name_the_cause(state: str, facts: dict[str, Any], words: list[str]) -> None:
+    said = account(detail(state, **facts))
+    text = f"{said.summary} {said.next_step}"
+    for word in words:
+        assert word in text
+
+
+def test_the_evidence_has_what_was_measured() -> None:
+    made = detail("failed", exit_code=1, why="it broke")
+    task = made.attempts[0].tasks[0]
+    task.signal, task.peak_memory_bytes, task.cpu_ms, task.why = 9, 1 << 30, 1500, "the kernel ended it"
+    line = account(made).evidence[1]
+    for word in ("exit code 1", "signal 9", "1G", "1s", "the kernel ended it"):
+        assert word in line

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
-import threading
 from collections.abc import Callable
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from tenure.cli import console
@@ -28,10 +28,10 @@ _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 def watch_jobs(client: Client, select: Selection, draw: Callable[[JobsReply, int], str]) -> None:
     """Redraw until Ctrl-C. Off a terminal it prints the listing anew after each change."""
-    changed = threading.Event()
+    changed = Event()
     changed.set()
     reply = client.jobs(select)
-    threading.Thread(target=_listen, args=(reply.revision, changed), daemon=True).start()
+    Thread(target=_listen, args=(reply.revision, changed), daemon=True).start()
     live = console.is_terminal()
     last = ""
     try:
@@ -50,7 +50,7 @@ def watch_jobs(client: Client, select: Selection, draw: Callable[[JobsReply, int
                 sys.stdout.flush()
             last = shown
             if changed.wait(_TICK_S):
-                threading.Event().wait(_LEAST_S)  # several events of one cycle make one picture
+                Event().wait(_LEAST_S)  # several events of one cycle make one picture
     except KeyboardInterrupt:
         pass
     finally:
@@ -65,7 +65,7 @@ def _redraw(shown: str, lines: int) -> None:
     sys.stdout.flush()
 
 
-def _listen(after: int, changed: threading.Event) -> None:
+def _listen(after: int, changed: Event) -> None:
     """Set ``changed`` at each event, on a connection of its own."""
     from tenure.client.start import connect
 

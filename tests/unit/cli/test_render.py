@@ -281,3 +281,51 @@ def test_results(capsys: pytest.CaptureFixture[str]) -> None:
         "cancel", dto.ActReply(results=[dto.ActResult(id="1", ok=True), dto.ActResult(id="2", ok=True, text="has ended")]), False
     )
     assert capsys.readouterr().out == "Job 1 cancelled\nJob 2: has ended\n"
+
+
+def test_times_and_facts_that_are_rare() -> None:
+    view = job(1, "x", "pending", not_before_ms=NOW + MINUTE, deadline_ms=NOW + 90_000_000, eta_ms=NOW + MINUTE, tasks=2, nodes=2)
+    view.gpu_milli, view.gpu_memory_bytes = 500, GIB
+    shown = show_text(dto.JobDetail(job=view, submit_dir="/s", cwd="/c", after=[dto.AfterRef(job="3")]), NOW)
+    for line in (
+        "asks for   2 tasks, each: 1 cpu, 0.5 GPU with 1G; on 2 nodes",
+        "not before 12:01:00",
+        "deadline   2026-02-01 13:00:00",
+        "expected   12:01:00",
+        "after      3:ok",
+        "from       /s",
+    ):
+        assert f"\n  {line}\n" in shown + "\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "heading"),
+    [
+        ("running", {"started_ms": NOW - 65_400}, "running for 1m 5s"),
+        ("running", {"started_ms": NOW - 65_400, "stopping": True}, "running for 1m 5s (stopping)"),
+        ("starting", {}, "starting"),
+        ("held", {"reason": dto.ReasonView(code="held", cure="person", text="a person holds it")}, "held: a person holds it"),
+        ("lost", {"attempts": 1}, "lost: exit unknown"),
+        ("failed", {"why": "no such program", "exit_code": 127, "end_reason": "unknown"}, "failed: no such program"),
+        ("cancelled", {"signal": 15, "why": "a person cancelled it"}, "cancelled: a person cancelled it"),
+        ("failed", {"end_reason": "oom_sampled", "signal": 9}, "failed: out of memory (sampled)"),
+        ("failed", {"signal": 99}, "failed: signal 99 (?)"),
+    ],
+)
+def test_how_a_job_stands(state: str, more: dict[str, object], heading: str) -> None:
+    assert show_text(dto.JobDetail(job=job(1, "x", state, **more)), NOW).splitlines()[0] == f"Job 1 (x): {heading}"
+
+
+def test_tasks_as_they_stand() -> None:
+    tasks = [
+        dto.TaskView(task=0, node="a", state="active", pid=77, log="/l", stderr="/e", devices=["GPU-1"], pretend=True),
+        dto.TaskView(task=1, node="b", state="released", signal=15),
+    ]
+    shown = show_text(dto.JobDetail(job=job(1, "x", "running"), attempts=[dto.AttemptView(number=2, attempt=5, tasks=tasks)]), NOW)
+    assert shown.splitlines()[-5:] == [
+        "Run 2 (not started)",
+        "  task 0 on a: active, pid 77",
+        "    GPUs 1 (GPU-1, pretend)",
+        "    log /l, errors /e",
+        "  task 1 on b: released, signal 15 (TERM)",
+    ]

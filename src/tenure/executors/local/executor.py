@@ -160,6 +160,7 @@ class LocalExecutor:
     def dismiss_idle(self) -> bool:
         """Ask the supervisor to leave if it has no task; whether it will. With tasks it stays, whoever comes next finds it."""
         with self._lock:
+            self._session.send(b"")
             return bool(self._session.ask("shutdown").get("leaving"))
 
     @property

@@ -6,6 +6,7 @@ before anything new is sent.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +17,9 @@ from tenure.executors.local.settings import LocalSettings
 from tenure.executors.local.waker import Waker
 
 Listed = list[Mapping[str, Any]]
+
+ACKNOWLEDGE_EVERY = 512
+"""So many records at most does the supervisor keep beyond what is acknowledged, if nothing else is sent to it."""
 
 RETRY_S = 1.0
 """The least pause between two tries to reach a supervisor; a try that took long (it is frozen) is followed by as long a pause."""
@@ -36,6 +40,7 @@ class Session:
         self._waker = Waker(wake)
         self.link: Link | None = None
         self.acknowledged = 0
+        self._told = 0
         self.generation = 0
         self.problem = ""
         self._next_try_s = 0.0
@@ -53,7 +58,7 @@ class Session:
         if self.link is None:
             return False
         try:
-            self.link.send(line)
+            self.link.send(self._acknowledgement() + line)
         except OSError as error:
             self._reconnect(error)
             return False
@@ -86,15 +91,25 @@ class Session:
             return {}
 
     def acknowledge(self, seq: int) -> None:
-        """The supervisor may forget its records up to there."""
-        if seq > self.acknowledged:
-            self.acknowledged = seq
-            self.send(b'{"op":"ack","seq":%d}\n' % seq)
+        """The supervisor may forget its records up to there. It is told with whatever is sent next: there is no hurry, and a message
+        of its own would wake it for nothing."""
+        self.acknowledged = max(self.acknowledged, seq)
+        if self.acknowledged - self._told >= ACKNOWLEDGE_EVERY:
+            self.send(b"")
+
+    def _acknowledgement(self) -> bytes:
+        """The line that tells what is acknowledged; empty when it is known."""
+        if self.acknowledged <= self._told:
+            return b""
+        self._told = self.acknowledged
+        return b'{"op":"ack","seq":%d}\n' % self.acknowledged
 
     def close(self) -> None:
         """Hang up; the supervisor and its tasks go on."""
         self._waker.stop()
         if self.link is not None:
+            with contextlib.suppress(OSError):
+                self.link.send(self._acknowledgement())
             self.link.close()
             self.link = None
 
@@ -137,6 +152,7 @@ class Session:
             link.close()
             raise
         self.link, self.problem = link, ""
+        self._told = int(link.hello.get("acked", 0))
         self.generation += 1
         self._begin(link, listed)
         self._waker.watch(link.fileno())

@@ -41,6 +41,7 @@ class Journal:
         self.size = os.fstat(self._fd).st_size
         self._pending: list[bytes] = []
         self._public: list[bytes] = []
+        self._urgent = False
         self._rest = b""  #: what a full disk did not take of lines already begun
         self._marks: list[tuple[int, int]] = []  #: (last seq before, offset), coarse
         self.seq = 0  #: the highest given out
@@ -54,11 +55,17 @@ class Journal:
         self.seq += 1
         return self.seq
 
-    def add(self, line: bytes, public: bool = True) -> None:
-        """Queue a line for the next commit; `public` ones are announced by it."""
+    def add(self, line: bytes, public: bool = True, urgent: bool = True) -> None:
+        """Queue a line for the next commit; `public` ones are announced by it, at once if one of them is `urgent`."""
         self._pending.append(line)
         if public:
             self._public.append(line)
+            self._urgent = self._urgent or urgent
+
+    @property
+    def news(self) -> bool | None:
+        """Whether something urgent is to be announced; None: nothing at all."""
+        return self._urgent if self._public and not self.blocked else None
 
     def note(self, task: Task, kind: str, **fields: object) -> None:
         """Queue a private record about a task."""
@@ -102,6 +109,7 @@ class Journal:
             return b""
         lines = b"".join(self._public)
         self._public.clear()
+        self._urgent = False
         return lines
 
     def acknowledge(self, upto: int) -> bool:

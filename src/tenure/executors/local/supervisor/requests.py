@@ -77,6 +77,7 @@ class Requests:
             "cgroups": resident.setup.described(),
             "fence": resident.fence,
             "next_seq": resident.journal.seq + 1,
+            "acked": resident.journal.acked,
         }
 
     def _launch(self, client: Client, message: Message) -> Message:

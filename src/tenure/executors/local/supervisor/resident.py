@@ -24,10 +24,11 @@ from .server import Client, Listener
 from .spawn import Spawner
 from .starts import Starts
 from .task import Key, Task
-from .timers import TICK, Timers
+from .timers import TELL, TICK, Timers
 from .tree import Tree
 
 FULL_DISK_RETRY_MS = 1_000
+START_NEWS_MS = 2
 
 
 class Resident:
@@ -48,6 +49,8 @@ class Resident:
         self._logs = keep
         self._next_logs = 0
         self._ticking_at = 0  #: when the next tick is due; 0: none
+        self._telling = False  #: a timer will have starts told
+        self._tell_now = False
         self._listener: Listener | None = None
         self._wakeup: tuple[int, int] | None = None
         kind = setup.pool.kind if setup.pool is not None else None
@@ -142,7 +145,7 @@ class Resident:
         """Once per turn of the loop: write, tell, and see to it that we are woken if we must be."""
         journal = self.journal
         journal.flush()
-        lines = journal.announce()
+        lines = b"" if self._starts_may_wait() else journal.announce()
         transient, self.starts.transient = b"".join(self.starts.transient), []
         if self._listener is not None:
             last = records.seq_of(lines[lines.rfind(b"\n", 0, -1) + 1 :]) if lines else 0
@@ -156,6 +159,16 @@ class Resident:
             self._plan_tick()
         if self.leaving and not self.tree.tasks:
             self.loop.stop()
+
+    def _starts_may_wait(self) -> bool:
+        """A start is told together with the next end, if one comes soon: short tasks would wake the daemon twice for nothing."""
+        if self.journal.news is not False or self._tell_now:
+            self._tell_now = False
+            return False
+        if not self._telling:
+            self._telling = True
+            self.timers.add(clock.boot_ms() + START_NEWS_MS, TELL, None)
+        return True
 
     def _between(self) -> None:
         """In the middle of a large launch: nobody's end or limit waits for it."""
@@ -186,7 +199,9 @@ class Resident:
     def _rang(self, _mask: int) -> None:
         self._alarm.clear()
         for what, task in self.timers.due(clock.boot_ms()):
-            if task is None:
+            if what == TELL:
+                self._telling, self._tell_now = False, True
+            elif task is None:
                 self._tick()
             elif not task.gone:
                 self.endings.due(what, task)

@@ -47,8 +47,10 @@ class Client:
 
     def push(self, lines: bytes, last: int) -> None:
         """Tell an observer records up to seq `last`, now or later."""
-        if self.since is None or self.offset is not None:
+        if self.since is None or self.offset is not None or last <= self.since:
             return
+        if records.seq_of(lines[: lines.index(b"\n") + 1]) <= self.since:  # read from the journal while they waited for company
+            lines = b"".join(line for line in lines.splitlines(keepends=True) if records.seq_of(line) > self.since)
         if len(self._out) + len(lines) > OUT_BYTES:
             self.offset = 0
             return

@@ -128,7 +128,7 @@ class Starts:
         seq = self._journal.next_seq()
         line = records.started(seq, task)
         task.lines.append((seq, line))
-        self._journal.add(line)
+        self._journal.add(line, urgent=False)
         if task.time_limit_ms:
             task.deadline_boot_ms = task.started_boot_ms + task.time_limit_ms
             self._timers.add(task.deadline_boot_ms, LIMIT, task)

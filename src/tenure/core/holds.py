@@ -15,6 +15,7 @@ from tenure.core.feasibility import count_tasks
 from tenure.core.placement import is_enough
 from tenure.core.possible import nearest, shortfall_of_next
 from tenure.core.rooms import FOREVER
+from tenure.core.stages import Vector
 from tenure.core.turns import FEW_GROUPS
 from tenure.core.waiting import FIRST_ID, LIMIT, LOWEST_ID, QUEUE, SHAPE
 from tenure.model.job import PendingJob
@@ -62,11 +63,7 @@ def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
         waits[slot] = group is not None and offset < len(group.entries)
         if group is not None and waits[slot]:
             lowest[slot] = group.lowest_from(offset)
-    limits = columns[LIMIT]
-    careful = np.zeros(len(limits), dtype=np.int64)
-    if cycle.window is not None and cycle.window.firm:
-        room_ms = cycle.window.start_ms - cycle.now_ms
-        careful[:] = True if cycle.window.start_ms >= FOREVER else (limits == 0) | (limits > room_ms)
+    careful = _careful_limits(cycle, columns[LIMIT])
     slots = np.flatnonzero(waits)
     rows = np.stack((columns[SHAPE, slots], columns[QUEUE, slots], careful[slots], lowest[slots]))
     rows = rows[:, np.lexsort(rows[::-1])]
@@ -74,6 +71,16 @@ def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
     is_first[1:] = (rows[:3, 1:] != rows[:3, :-1]).any(axis=0)
     kinds = rows[:, is_first].tolist()
     return sorted((job_id, shape, queue, bool(care)) for shape, queue, care, job_id in zip(*kinds, strict=True))
+
+
+def _careful_limits(cycle: Cycle, limits_ms: Vector) -> Vector:
+    """`Cycle.is_careful` of many limits, as 0 and 1."""
+    window = cycle.window
+    if window is None or not window.firm:
+        return np.zeros_like(limits_ms)
+    if window.start_ms >= FOREVER:
+        return np.ones_like(limits_ms)
+    return ((limits_ms == 0) | (limits_ms > window.start_ms - cycle.now_ms)).astype(np.int64)
 
 
 def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reason:
@@ -115,8 +122,7 @@ def capacity_of(cycle: Cycle, shape: int) -> Capacity:
 def _delay(cycle: Cycle, shape: int) -> WouldDelay | None:
     """That it would fit, or would have fitted, but for the head's reservation."""
     window = cycle.window
-    if window is None:
-        return None
+    assert window is not None, "nobody is careful without a reservation"
     fits_now = shape not in cycle.blocked and cycle.find(shape, careful=False) is not None
     if not fits_now and not _fitted_before(cycle, shape, window):
         return None

@@ -45,13 +45,16 @@ def never_fits(nodes: Sequence[Node], shape: Shape) -> Nearest | None:
 
 def closest(shape: Shape, rooms: Iterable[NodeRoom]) -> NodeRoom | None:
     """The room that lacks least for one task: labels first, then amounts, then the lower id; None when none is offered."""
+    return next(iter(_by_distance(shape, rooms)), None)
+
+
+def _by_distance(shape: Shape, rooms: Iterable[NodeRoom]) -> list[NodeRoom]:
     ask = ask_of(shape)
-    offered = [room for room in rooms if room.offered]
-    return min(
-        offered,
-        key=lambda room: (sum(label not in room.labels for label in shape.labels), lack(ask, room), room.id),
-        default=None,
-    )
+
+    def distance(room: NodeRoom) -> tuple[int, int, int]:
+        return (sum(label not in room.labels for label in shape.labels), lack(ask, room), room.id)
+
+    return sorted((room for room in rooms if room.offered), key=distance)
 
 
 def smaller(shape: Shape, rooms: Sequence[NodeRoom], *, keep_devices: bool) -> Shape | None:
@@ -59,13 +62,11 @@ def smaller(shape: Shape, rooms: Sequence[NodeRoom], *, keep_devices: bool) -> S
 
     ``keep_devices``: a job that asks for GPUs keeps at least a fraction of one, and its labels and model stay as they are.
     """
-    ask = ask_of(shape)
-    offered = [room for room in rooms if room.offered]
-    for room in sorted(offered, key=lambda room: (lack(ask, room), room.id)):
+    for room in _by_distance(shape, rooms):
         task = _task_in(shape, room, keep_devices=keep_devices)
-        found = _gang_in(task, rooms) if task is not None else None
-        if found is not None and found != shape:
-            return found
+        if task is not None:
+            found = _gang_in(task, rooms)
+            return found if found != shape else None
     return None
 
 
@@ -117,16 +118,11 @@ def _fraction_in(shape: Shape, room: NodeRoom) -> Shape | None:
     return replace(shape, gpu_milli=-milli, gpu_memory_bytes=-memory)
 
 
-def _gang_in(shape: Shape, rooms: Iterable[NodeRoom]) -> Shape | None:
-    """The shape with as many of its tasks, on as many of its nodes, as fit; None when not even one does."""
+def _gang_in(shape: Shape, rooms: Iterable[NodeRoom]) -> Shape:
+    """The shape with as many of its tasks, on as many of its nodes, as fit; at least one task does."""
     counts = [count_tasks(ask_of(shape), room, shape.tasks) for room in rooms]
-    if not any(counts):
-        return None
     if not shape.nodes:
         return replace(shape, tasks=min(shape.tasks, sum(counts)))
-    for nodes in range(min(shape.nodes, sum(count > 0 for count in counts)), 0, -1):
-        for tasks in range(shape.tasks, nodes - 1, -1):
-            candidate = replace(shape, tasks=tasks, nodes=nodes)
-            if is_enough(ask_of(candidate), counts):
-                return candidate
-    return None
+    nodes = min(shape.nodes, sum(count > 0 for count in counts))
+    sizes = (replace(shape, tasks=tasks, nodes=nodes) for tasks in range(shape.tasks, nodes - 1, -1))
+    return next(size for size in sizes if is_enough(ask_of(size), counts))

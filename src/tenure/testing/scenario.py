@@ -149,7 +149,7 @@ def _state(scenario: Scenario, line: Line) -> None:
     except ScenarioError:
         raise
     except (ValueError, KeyError) as error:
-        raise line.error(str(error).strip("'\"")) from None
+        raise line.error(str(error.args[0])) from None
 
 
 def _node(cluster: Cluster, line: Line) -> None:

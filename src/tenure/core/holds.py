@@ -80,7 +80,8 @@ def _careful_limits(cycle: Cycle, limits_ms: Vector) -> Vector:
         return np.zeros_like(limits_ms)
     if window.start_ms >= FOREVER:
         return np.ones_like(limits_ms)
-    return ((limits_ms == 0) | (limits_ms > window.start_ms - cycle.now_ms)).astype(np.int64)
+    careful: Vector = ((limits_ms == 0) | (limits_ms > window.start_ms - cycle.now_ms)).astype(np.int64)
+    return careful
 
 
 def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reason:

@@ -186,7 +186,7 @@ def test_many_groups_are_planned_as_few_are(age_ms: int) -> None:
     cluster = Cluster()
     cluster.node("a", Amounts(9000), 4)
     cluster.node("b", Amounts(9000), 4)
-    cluster.run("r", Shape(Amounts(1000), gpu_milli=1000), ["a"], ends_ms=9000 if age_ms else None)
+    cluster.run("r", Shape(Amounts(1000), gpu_milli=1000), ["a"], ends_ms=None if age_ms else 9000)
     cluster.wait("head", Shape(gpu_milli=4000, tasks=2), age_ms=age_ms, priority=9)
     for number in range(40):
         shape = Shape(Amounts(1000 * (number % 3)), gpu_milli=(500, 1000, 0)[number % 3])
@@ -197,7 +197,8 @@ def test_many_groups_are_planned_as_few_are(age_ms: int) -> None:
 
 def test_a_claim_counts_as_used_until_its_deadline() -> None:
     cluster = Cluster()
-    node = cluster.node("a", Amounts(2000))
+    node = cluster.node("a", Amounts(2000, GIB))
+    cluster.run("r", Shape(Amounts(0, 1)), ["a"], ends_ms=9)
     cluster.wait("j", Shape(Amounts(2000)))
     cluster.wait("k", Shape(Amounts(1000)))
     claim = Claim(1, 9, (Placement(0, node.id),), Amounts(1000), cluster.now_ms + 50)
@@ -210,4 +211,4 @@ def test_a_claim_counts_as_used_until_its_deadline() -> None:
     board = Board.of(snapshot)
     larger = replace(node, capacity=Amounts(4000))
     board.advance(Changes(1, 2, cluster.now_ms, nodes=(larger,)))
-    assert board.rooms.nodes[0].free[0] == 3000
+    assert board.rooms.nodes[0].free[:2] == [3000, node.capacity.memory_bytes - 1]

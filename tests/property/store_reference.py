@@ -66,10 +66,7 @@ class Reference:
 
     def is_ready(self, job: Job) -> bool:
         """Whether a start would be accepted as far as states go."""
-        if job.left is not None:
-            waiting = job.state == "pending" and bool(job.left)
-        else:
-            waiting = job.state == "pending" and not job.is_held
+        waiting = job.state == "pending" and (bool(job.left) if job.left is not None else not job.is_held)
         array = self.jobs.get(job.array) if job.array else job if job.left is not None else None
         room = array is None or sum(one.state in LIVE for one in self.elements(array.id)) < array.cap
         return waiting and room and all(set(one.after) <= one.met for one in (job, array) if one)
@@ -168,14 +165,12 @@ class Reference:
                 self._judge_dependency(other, job, other.after[job.id])
 
     def _judge_dependency(self, job: Job, on: Job, condition: str) -> None:
-        if on.state not in ENDED or job.state not in ("held", "pending") or on.id in job.met:
+        if on.state not in ENDED or on.id in job.met:
             return
         if condition == "any" or (condition == "ok") == (on.state == "succeeded"):
             job.met.add(on.id)
-        elif job.left is not None:
+        elif job.state in ("held", "pending"):
             self.cancel(job)
-        else:
-            self._end(job, "cancelled")
 
     def _settle_array(self, array: int) -> None:
         template = self.jobs[array]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from tenure.store.create import create, refuse_newer
+from tenure.store.migrations import migrate
 from tenure.store.schema import SCHEMA_VERSION, meta
 from tenure.store.settings import StoreSettings
-from tenure.store.sql import Statement, const
+from tenure.store.sql import Link, Statement, const
 from tenure.store.sqlite import SqliteDatabase
 from tenure.store.store import SqlStore
 
@@ -32,19 +33,27 @@ def open_sqlite(path: str, settings: StoreSettings | None = None) -> SqlStore:
 
 
 def _prepare(database: SqliteDatabase) -> None:
+    """Make the tables of a new database; bring those of an old one up to date."""
     database.begin()
     try:
         with database.translated():
-            link = database.link
-            link.cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
-            if link.cursor.fetchone()[0] == 0:
-                create(link)
+            found = _version(database.link)
+            if found is None:
+                create(database.link)
+            elif found < SCHEMA_VERSION:
+                database.alter(lambda connection: migrate(connection, found))
             else:
-                found = (link.row(READ_VERSION) or (0,))[0]
                 refuse_newer(found)
-                if found < SCHEMA_VERSION:
-                    raise NotImplementedError(found)
     except BaseException:
         database.rollback()
         raise
     database.commit()
+
+
+def _version(link: Link) -> int | None:
+    """The schema version of a database, None for an empty one."""
+    link.cursor.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+    if link.cursor.fetchone()[0] == 0:
+        return None
+    row = link.row(READ_VERSION)
+    return int(row[0]) if row else 0

@@ -14,7 +14,9 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.pool import StaticPool
 
 from tenure.ports import StoreUnavailable
 from tenure.store.ballast import Ballast
@@ -91,6 +93,15 @@ class SqliteDatabase:
         """Make the transaction durable."""
         with self.translated():
             self.link.cursor.execute("COMMIT")
+
+    def alter(self, change: Callable[[Connection], None]) -> None:
+        """Run a change of the schema inside the transaction that has begun; SQLite's schema changes are transactional."""
+        raw = self._connection
+        engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+        with engine.connect() as connection, connection.begin():
+            # Not SQLAlchemy's but the caller's commit ends the transaction: both see the same connection below.
+            change(connection)
+        self.link.cursor.execute("BEGIN IMMEDIATE")
 
     def rollback(self) -> None:
         """Undo the transaction; when even that fails the connection is dropped, which undoes it too."""

@@ -209,6 +209,6 @@ def test_a_claim_counts_as_used_until_its_deadline() -> None:
     assert plan.reservation is not None
     assert plan.reservation.start_ms == cluster.now_ms + 50
     board = Board.of(snapshot)
-    larger = replace(node, capacity=Amounts(4000))
+    larger = replace(node, capacity=Amounts(4000, GIB))
     board.advance(Changes(1, 2, cluster.now_ms, nodes=(larger,)))
     assert board.rooms.nodes[0].free[:2] == [3000, node.capacity.memory_bytes - 1]

@@ -20,7 +20,7 @@ from tests.support.living import Installation, alive, installation, kill, until
 
 pytestmark = pytest.mark.chaos
 ENDED = {"succeeded", "failed", "cancelled", "timed_out", "lost"}
-ROUNDS = int(os.environ.get("TENURE_CHAOS_KILLS", "12"))
+ROUNDS = 1000 if os.environ.get("TENURE_CHAOS") == "full" else 12
 
 
 @pytest.fixture

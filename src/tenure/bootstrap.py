@@ -71,13 +71,18 @@ class Parts:
 def build(home: str, settings: config.Settings) -> Parts:
     """Open the store, reach the supervisor, choose the policy. Raises StartupError or StoreUnavailable."""
     from tenure.control.steps import Ports
+    from tenure.executors.local.connection import SupervisorError
     from tenure.executors.local.executor import LocalExecutor
     from tenure.policies import policy_by_name
     from tenure.store.opening import open_sqlite
 
     clock = SystemClock()
     store = open_sqlite(paths.database(home), store_settings(home, settings))
-    executor = LocalExecutor(local_settings(home, settings))
+    try:
+        executor = LocalExecutor(local_settings(home, settings))
+    except (SupervisorError, OSError) as error:
+        store.close()
+        raise StartupError(f"the supervisor that runs tasks cannot be reached: {error}; see {home}/log/supervisor.log") from None
     holder = f"{socket.gethostname()}:{os.getpid()}:{clock.now_ms()}"
     # The home's file lock has already decided that nobody else leads; the lease only draws a fresh epoch.
     epoch = store.elect(holder, lease_ms=0, now_ms=clock.now_ms())

@@ -299,12 +299,14 @@ class Recording:
         )
 
     def _note_running(self, entry: AttemptRow) -> None:
-        """The first task of an attempt runs: so does the job."""
+        """The first task of an attempt runs: so does the job. What else changed of a gang is an event too, for whoever follows."""
         row: JobRow = self._jobs[entry.job_id]
         if row.state == "starting" and row.attempt_id == entry.id and entry.started_ms is not None:
             self._running.append((entry.started_ms, row.id))
             self._tx.emit("job.running", row.id, row.project_id, array_id=row.array_id)
             self.changes.append(JobChange(row.id, "running", row.array_id or 0))
+        elif not any(task.attempt_id == entry.id for task in self._freed):
+            self._tx.emit("job.task", row.id, row.project_id, array_id=row.array_id)
 
     def _write(self, touched: list[AttemptRow]) -> None:
         link = self._tx.link

@@ -36,7 +36,9 @@ def described(connection: Connection) -> dict[str, object]:
             sorted(check["sqltext"] for check in found.get_check_constraints(name)),
             sorted(unique["column_names"] for unique in found.get_unique_constraints(name)),
             sorted(
-                connection.execute(text("SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :t AND sql > ''"), {"t": name})
+                connection.execute(
+                    text("SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :t AND sql > ''"), {"t": name}
+                )
                 .scalars()
                 .all()
             ),
@@ -92,9 +94,7 @@ def test_a_migration_keeps_rows_and_what_runs(tmp_path: Path, request: pytest.Fi
         assert raw.execute("SELECT mood FROM job").fetchone() == (7,)
 
 
-def test_a_failing_migration_leaves_the_old_version_whole(
-    tmp_path: Path, second_step: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_migration_leaves_the_old_version_whole(tmp_path: Path, second_step: None, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "tenure.db")
     with monkeypatch.context() as before:
         before.setattr(opening, "SCHEMA_VERSION", 1)

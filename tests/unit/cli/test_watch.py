@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,26 +19,37 @@ class Listing:
 
     def __init__(self, *names: str) -> None:
         self.names = list(names)
+        self.over = False
+        self.asked = threading.Event()
 
     def __call__(self, _select: Any) -> dto.JobsReply:
+        self.asked.set()
         if not self.names:
+            self.over = True
             raise KeyboardInterrupt
         name = self.names.pop(0)
         return dto.JobsReply(jobs=[dto.JobView(id="1", number=1, name=name, state="running")], revision=7)
+
+    def events(self, **_named: Any) -> Iterator[dto.EventView]:
+        """Something happens after each listing, until the last one was asked for."""
+        while not self.over:
+            yield dto.EventView(cursor=8, kind="x", at_ms=0)
+            self.asked.wait(0.01)
+            self.asked.clear()
 
 
 @pytest.fixture
 def events(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     monkeypatch.setattr(watch, "_LEAST_S", 0)
     monkeypatch.setattr("tenure.client.start.connect", lambda: client)
-    client.answers["events"] = lambda **_named: (dto.EventView(cursor=n, kind="x", at_ms=0) for n in range(1000))
     return client
 
 
 def test_a_pipe_gets_each_change_once(shell: Shell, events: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_TICK_S", 0)
     monkeypatch.setattr(watch, "Event", Always)
-    events.answers["jobs"] = Listing("a", "a", "b")
+    listing = Listing("a", "a", "b")
+    events.answers |= {"jobs": listing, "events": listing.events}
     done = shell("ps", "-w")
     assert done.code == 0
     assert [line.split()[1] for line in done.out.splitlines() if line.startswith("1 ")] == ["a", "b"]
@@ -61,7 +74,8 @@ class Always:
 
 def test_a_terminal_is_drawn_in_place_and_left_as_it_was(shell: Shell, events: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    events.answers["jobs"] = Listing("a", "b", "c")
+    listing = Listing("a", "b", "c")
+    events.answers |= {"jobs": listing, "events": listing.events}
     done = shell("ps", "-w")
     assert done.code == 0
     assert done.out.startswith("\x1b[?1049h\x1b[?25l\x1b[H")
@@ -71,6 +85,7 @@ def test_a_terminal_is_drawn_in_place_and_left_as_it_was(shell: Shell, events: F
 
 
 def test_events_are_followed_from_the_listing_on(shell: Shell, events: FakeClient) -> None:
-    events.answers["jobs"] = Listing("a", "b")
+    listing = Listing("a", "b")
+    events.answers |= {"jobs": listing, "events": listing.events}
     shell("ps", "-w")
     assert ("events", (), {"after": 7, "follow": True}) in events.calls

@@ -108,12 +108,13 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], None]) -> int:
     from tenure.api.app import create_app
     from tenure.api.bus import Bus
+    from tenure.api.front import Front
     from tenure.control.loop import ControlLoop
 
     bus = Bus(asyncio.get_running_loop())
     loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=_log)
     context = _context(parts, loop, bus, listening)
-    server = _server(create_app(context))
+    server = _server(Front(create_app(context), context))
     context.shut_down = lambda: setattr(server, "should_exit", True)
     runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
     runner.start()
@@ -166,6 +167,7 @@ def _server(app: object) -> uvicorn.Server:
         app,  # type: ignore[arg-type]
         http=PeerProtocol,
         log_config=None,
+        proxy_headers=False,
         access_log=False,
         lifespan="off",
         timeout_keep_alive=3600,

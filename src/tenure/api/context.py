@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,8 @@ from tenure.api.peer import caller_of
 from tenure.control.admission import Admission
 from tenure.control.loop import ControlLoop
 from tenure.model.commands import Answer, Caller, Command
+from tenure.model.node import Node
+from tenure.model.shape import Shape
 from tenure.store.queries import Queries
 from tenure.wire.dto import CheckView, ErrorReply, JobView
 
@@ -52,6 +54,8 @@ class Context:
     shut_down: Callable[[], None] = lambda: None
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
+    _judged_nodes: Sequence[Node] = ()
+    _possible: set[Shape] = field(default_factory=set)
 
     async def apply(self, commands: Sequence[Command]) -> list[Answer]:
         """Have commands applied durably."""
@@ -73,7 +77,10 @@ class Context:
 
     def admission(self, caller: Caller) -> Admission:
         """Admission for one caller: ``last`` is the caller's."""
-        return Admission(self.loop.planner.nodes, lambda word: self._number(word, caller), self.default_memory_bytes)
+        nodes = self.loop.planner.nodes
+        if nodes is not self._judged_nodes:
+            self._judged_nodes, self._possible = nodes, set()
+        return Admission(nodes, lambda word: self._number(word, caller), self.default_memory_bytes, self._possible)
 
     def _number(self, word: str, caller: Caller) -> int:
         from tenure.wire.dto import Selection
@@ -104,7 +111,12 @@ def _release(waiter: asyncio.Future[None]) -> None:
 
 def caller_from(request: Request) -> Caller:
     """The caller that the transport vouches for."""
-    client = request.scope.get("client")
+    return caller_from_scope(request.scope)
+
+
+def caller_from_scope(scope: Mapping[str, Any]) -> Caller:
+    """The same, from an ASGI scope."""
+    client = scope.get("client")
     if not client or client[0] != "uid":
         raise ApiError(403, ErrorReply(code="unidentified", message="the connection does not say whose it is"))
     return caller_of(client[1])
@@ -112,16 +124,29 @@ def caller_from(request: Request) -> Caller:
 
 async def body_of(request: Request, kind: type[T]) -> T:
     """Decode the body strictly. A body that is too large, no JSON, or has an unknown or ill-typed field is refused."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+    too_large(request.headers.get("content-length", "0"))
+    return decoded(await request.body(), kind)
+
+
+def too_large(content_length: str) -> None:
+    """Refuse a body by its announced length, before it is read."""
+    if not content_length.isdigit() or int(content_length) > MAX_BODY_BYTES:
         raise ApiError(413, ErrorReply(code="too_large", message="a request has at most 64 MiB"))
-    body = await request.body()
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """A body as the struct it must be; made a decoder once per kind."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
+        result: T = decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ApiError(400, ErrorReply(code="bad_request", message=f"the request is not understood: {error}")) from None
+    return result
 
 
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
 
 

@@ -69,8 +69,12 @@ def submit_reply(command: SubmitJob, given: Answer) -> SubmitReply | ErrorReply:
 @router.post("/jobs", openapi_extra=documents(SubmitRequest, SubmitReply))
 async def submit(request: Request) -> Response:
     """Queue one job or array; durable when answered."""
-    context, caller = context_of(request), caller_from(request)
-    command = command_for(context, await body_of(request, SubmitRequest), caller)
+    return await submit_one(context_of(request), await body_of(request, SubmitRequest), caller_from(request))
+
+
+async def submit_one(context: Context, request: SubmitRequest, caller: Caller) -> Response:
+    """Queue one job; the answer to whoever asked. Raises ApiError or StoreUnavailable."""
+    command = command_for(context, request, caller)
     given = await context.apply([command])
     reply = submit_reply(command, given[0])
     if isinstance(reply, ErrorReply):

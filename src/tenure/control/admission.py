@@ -36,12 +36,13 @@ class Inadmissible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What admission must know: the nodes that are declared, how a job's name is resolved, and a default for memory."""
+    """What admission must know: the nodes that are declared, how a job's name is resolved, a default for memory, and the shapes that
+    are known to fit these nodes."""
 
     nodes: Sequence[Node]
     resolve: Callable[[str], int]
     default_memory_bytes: int = 0
-    conditions: tuple[str, ...] = field(default=CONDITIONS)
+    possible: set[Shape] = field(default_factory=set)
 
     def command(self, request: SubmitRequest, caller: Caller) -> SubmitJob:
         """The command for the store. Raises Inadmissible."""
@@ -93,8 +94,11 @@ class Admission:
 
     def refuse_impossible(self, shape: Shape) -> None:
         """Raise Inadmissible, naming the nearest shape that can run, when no declared node could ever hold this one."""
+        if shape in self.possible:
+            return
         nearest = never_fits(self.nodes, shape)
         if nearest is None:
+            self.possible.add(shape)
             return
         lacks = ", ".join(f"{item.resource} {item.free} of {item.needed}" for item in nearest.short)
         possible = describe_shape(nearest.shape) if nearest.shape else ""
@@ -108,7 +112,7 @@ class Admission:
         )
 
     def _condition(self, condition: str) -> str:
-        return _one_of(condition, self.conditions, "condition of --after")
+        return _one_of(condition, CONDITIONS, "condition of --after")
 
 
 def spec_of(request: SubmitRequest) -> JobSpec:

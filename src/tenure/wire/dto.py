@@ -68,7 +68,7 @@ class SubmitRequest(Request):
     group: str = ""
 
 
-class SubmitReply(Reply):
+class SubmitReply(Reply, tag="job", tag_field="type"):
     """The job that was queued. ``id`` is what people type. ``replayed``: the key was known, this is the job of then."""
 
     id: str

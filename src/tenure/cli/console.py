@@ -17,6 +17,7 @@ from tenure.client.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, Tenur
 SCHEMA = 1
 """Version of the JSON that commands print; a removed or renamed field raises it."""
 
+_SCALARS = frozenset({str, int, bool, float, type(None)})
 _asked_json = False
 
 
@@ -83,9 +84,11 @@ def to_json(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """A struct as plain data with all its fields, whatever is inside likewise."""
+    if type(value) in _SCALARS:  # nearly everything is one: a listing has forty fields a job
+        return value
     fields = getattr(type(value), "__struct_fields__", None)
     if fields is not None:
-        return {name: plain(getattr(value, name)) for name in fields}
+        return {name: found if type(found := getattr(value, name)) in _SCALARS else plain(found) for name in fields}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, dict):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from tenure.cli import console, options, text
 from tenure.cli.explain import present_ms
@@ -17,6 +18,7 @@ from tenure.wire.dto import JobsReply, JobView, Selection
 if TYPE_CHECKING:
     from tenure.client.session import Client
 
+_LIVE = ["starting", "running", "suspended", "preempted"]
 _FIRST = {"running": 0, "suspended": 0, "starting": 1, "preempted": 2, "pending": 3, "held": 4}
 _COLUMNS = (
     Column("ID"),
@@ -88,15 +90,29 @@ def ps(
         if watch and form != "json":
             from tenure.cli.watch import watch_jobs
 
-            watch_jobs(client, select, lambda reply, width: screen(reply, form, width))
+            watch_jobs(lambda: listing(client, select), lambda reply, width: screen(reply, form, width))
             return
-        reply = client.jobs(select)
+        reply = listing(client, select)
     if form == "json":
         console.out_json(reply)
         return
     console.out(screen(reply, form, _width()))
     if not reply.jobs and console.is_terminal():
         console.hint("no jobs here; tenure ps -a shows those that have ended")
+
+
+def listing(client: Client, select: Selection) -> JobsReply:
+    """The jobs selected, at most ``select.limit``. They come newest first; when there are more, those that run are not left out."""
+    reply = client.jobs(select)
+    while reply.more and len(reply.jobs) < select.limit:
+        page = client.jobs(replace(select, before=reply.more, limit=select.limit - len(reply.jobs)))
+        reply = replace(reply, jobs=reply.jobs + page.jobs, more=page.more)
+    if reply.more and select.states in (["active"], ["all"]):
+        live = client.jobs(replace(select, states=_LIVE)).jobs
+        listed = {job.id for job in live}
+        rest = [job for job in reply.jobs if job.id not in listed]
+        reply = replace(reply, jobs=[*live, *rest[: max(0, select.limit - len(live))]])
+    return reply
 
 
 def history(

@@ -11,14 +11,10 @@ import shutil
 import sys
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
 from tenure.cli import console
 from tenure.client.errors import TenureError
-from tenure.wire.dto import JobsReply, Selection
-
-if TYPE_CHECKING:
-    from tenure.client.session import Client
+from tenure.wire.dto import JobsReply
 
 _TICK_S = 1.0
 _LEAST_S = 0.1
@@ -26,11 +22,11 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 
-def watch_jobs(client: Client, select: Selection, draw: Callable[[JobsReply, int], str]) -> None:
+def watch_jobs(read: Callable[[], JobsReply], draw: Callable[[JobsReply, int], str]) -> None:
     """Redraw until Ctrl-C. Off a terminal it prints the listing anew after each change."""
     changed = Event()
     changed.set()
-    reply = client.jobs(select)
+    reply = read()
     Thread(target=_listen, args=(reply.revision, changed), daemon=True).start()
     live = console.is_terminal()
     last = ""
@@ -40,7 +36,7 @@ def watch_jobs(client: Client, select: Selection, draw: Callable[[JobsReply, int
         while True:
             if changed.is_set():
                 changed.clear()
-                reply = client.jobs(select)
+                reply = read()
             size = shutil.get_terminal_size((120, 40))
             shown = draw(reply, size.columns if live else 0)
             if live:

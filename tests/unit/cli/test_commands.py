@@ -216,7 +216,8 @@ def test_ps_and_history(shell: Shell, client: FakeClient) -> None:
     done = shell("ps")
     assert done.out.splitlines()[1].split()[:3] == ["12", "train", "running"]
     assert "1 of 5 shown" in done.out
-    assert client.calls[-1][1][0].states == ["active"]
+    assert client.calls[0][1][0].states == ["active"]
+    client.answers["jobs"] = dto.JobsReply(jobs=[job("running")])
     shell("ls", "-a")
     assert client.calls[-1][1][0].states == ["all"]
     shell("ps", "-s", "pd,r", "--mine", "-J", "x*", "-n", "5")
@@ -225,6 +226,20 @@ def test_ps_and_history(shell: Shell, client: FakeClient) -> None:
     assert json.loads(shell("ps", "--json").out)["jobs"][0]["id"] == "12"
     assert shell("history", "--since", "1d").out.splitlines()[0].split()[0] == "ID"
     assert client.calls[-1][1][0].since_ms > 0
+
+
+def test_a_page_that_is_full_does_not_hide_what_runs(shell: Shell, client: FakeClient) -> None:
+    def jobs(select: dto.Selection) -> dto.JobsReply:
+        if "running" in select.states:
+            return dto.JobsReply(jobs=[job("running")])
+        numbers = [n for n in range(40, 20, -1) if not select.before or n < select.before][: min(2, select.limit)]
+        views = [dto.JobView(id=str(n), number=n, name="w", state="pending") for n in numbers]
+        return dto.JobsReply(jobs=views, more=numbers[-1], counts={"pending": 20, "running": 1})
+
+    client.answers["jobs"] = jobs
+    lines = shell("ps", "-n", "4").out.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["12", "38", "39", "40"]
+    assert lines[5] == "(4 of 21 shown; -n 21 shows all)"
 
 
 def test_show_and_why(shell: Shell, client: FakeClient) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_acts_suite import StoreActsSuite
-from tenure.testing.store_suite import OpenStore, StoreGuardSuite, StoreLifecycleSuite
+from tenure.testing.store_guard_suite import StoreGuardSuite
+from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
 
 
 class OnSqlite:

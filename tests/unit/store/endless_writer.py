@@ -15,7 +15,8 @@ def main(path: str) -> None:
         with rig.store.group():
             first, second = rig.submit(), rig.submit(array=((0, 1, 1),))
             launches = [rig.run(first), rig.run(second, position=0)]
-        print(first, flush=True)
+        sys.stdout.write(f"{first}\n")
+        sys.stdout.flush()
         rig.record(*(ended(launch) for launch in launches))
 
 

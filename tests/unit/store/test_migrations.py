@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +58,7 @@ def test_all_steps_from_nothing_give_the_schema_of_today() -> None:
 
 
 @pytest.fixture
-def second_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def second_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version 2 that does not exist: a column more."""
     from alembic.operations import Operations
     from sqlalchemy import Column, Integer
@@ -74,7 +73,6 @@ def second_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     steps = (*STEPS, "second_step")
     monkeypatch.setattr(opening, "SCHEMA_VERSION", len(steps))
     monkeypatch.setattr(opening, "migrate", lambda connection, found: migrations.migrate(connection, found, steps))
-    yield
 
 
 def test_a_migration_keeps_rows_and_what_runs(tmp_path: Path, request: pytest.FixtureRequest) -> None:

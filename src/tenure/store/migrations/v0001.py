@@ -312,6 +312,10 @@ def _job(op: Operations) -> None:
         sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name="fk_job_user_id"),
         sa.PrimaryKeyConstraint("id", name="pk_job"),
     )
+    _job_indexes(op)
+
+
+def _job_indexes(op: Operations) -> None:
     where = sa.text("array_id IS NULL")
     op.create_index("ix_job_listing", "job", ["state", "id", "user_id"], unique=False, sqlite_where=where, postgresql_where=where)
     where = sa.text("state IN ('held', 'pending')")

@@ -1,0 +1,70 @@
+"""The invariant check finds what is wrong: each kind of damage, done by hand, is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenure.model.commands import DependsOn
+from tenure.store import SqlStore
+from tenure.testing.store_rig import ONE_GPU, StoreRig, ended
+
+
+@pytest.mark.parametrize(
+    ("damage", "invariant"),
+    [
+        ("UPDATE node_capacity SET used = used + 1 WHERE resource = 'cpu_milli'", "use_is_the_sum_of_rows"),
+        ("UPDATE allocation SET bandwidth_bps = 5", "use_is_the_sum_of_rows"),
+        ("UPDATE device SET used_milli = 0", "device_use_is_the_sum_of_rows"),
+        ("UPDATE allocation SET state = 'released' WHERE released_at_ms IS NULL", "released_has_a_time"),
+        ("UPDATE allocation SET devices = 2 WHERE devices = 1", "devices_follow_their_allocation"),
+        ("DELETE FROM event WHERE cursor = 3", "cursors_are_dense"),
+        ("UPDATE meta SET event_seq = 1000", "cursors_are_dense"),
+        ("DELETE FROM event", "cursors_are_dense"),
+        ("UPDATE meta SET attempt_seq = 0", "ids_come_from_counters"),
+        ("UPDATE job SET ended_ms = NULL WHERE state = 'succeeded'", "ended_has_a_time"),
+        ("UPDATE job SET attempt_id = 0", "job_names_what_it_holds"),
+        ("UPDATE job SET state = 'running' WHERE array_size = 0 AND state = 'pending'", "live_job_has_an_attempt"),
+        ("UPDATE job SET state = 'pending' WHERE state = 'running'", "live_attempt_has_a_live_job"),
+        ("UPDATE attempt SET tasks = 2", "gang_is_whole"),
+        ("UPDATE attempt SET ended_ms = 5 WHERE ended_ms IS NULL", "attempt_ends_with_its_tasks"),
+        ("UPDATE job SET array_left = 1 WHERE array_size > 0", "elements_add_up"),
+        ("UPDATE job SET array_next = 2 WHERE array_size > 0", "next_is_the_first_free"),
+        ("UPDATE job SET array_live = 3 WHERE array_size > 0", "live_elements_are_counted"),
+        ("UPDATE job SET array_failed = 1 WHERE array_size > 0", "ended_elements_are_counted"),
+        ("UPDATE job SET ended_ms = 5 WHERE array_size > 0", "array_ends_with_its_elements"),
+        ("UPDATE job SET blocked = 2 WHERE blocked = 1", "dependencies_are_counted"),
+        ("UPDATE dependency SET satisfied = 0", "ends_are_passed_on"),
+        ("INSERT INTO dependency (job_id, on_job, condition) VALUES (1, 6, 'ok')", "nobody_waits_for_himself"),
+    ],
+)
+def test_damage_is_found(rig: StoreRig, store: SqlStore, damage: str, invariant: str) -> None:
+    first = rig.submit(array=((0, 3, 1),))
+    assert first == 1
+    rig.record(ended(rig.run(rig.submit())))
+    rig.run(rig.submit(ONE_GPU), ONE_GPU, devices=[[1]])
+    rig.run(first, position=0)
+    last = rig.submit(after=(DependsOn(first), DependsOn(2)))
+    assert last == 5
+    rig.submit(after=(DependsOn(last),))
+    rig.sound()
+    cursor = store.database.link.cursor
+    if "satisfied" in damage:
+        cursor.execute("UPDATE job SET blocked = 2 WHERE id = 5")
+    cursor.execute(damage)
+    assert invariant in {violation.invariant for violation in store.check()}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE node_capacity SET used = capacity + 1 WHERE resource = 'cpu_milli'",
+        "UPDATE node_capacity SET used = -1",
+        "UPDATE device SET used_milli = 1001",
+        "UPDATE device SET used_memory = memory_bytes + 1",
+        "UPDATE job SET array_left = -1",
+    ],
+)
+def test_the_database_itself_refuses_too_much(rig: StoreRig, store: SqlStore, damage: str) -> None:
+    rig.submit()
+    with pytest.raises(Exception, match="CHECK constraint failed"):
+        store.database.link.cursor.execute(damage)

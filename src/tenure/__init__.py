@@ -1,3 +1,20 @@
-"""Tenure: a resource scheduler for AI work. Importing the package imports nothing else, so that every command starts fast."""
+"""Tenure: a resource scheduler for AI work. Importing the package imports nothing else, so that every command starts fast.
+
+``tenure.connect``, ``tenure.submit``, ``tenure.Client`` and ``tenure.TenureError`` are those of `tenure.client`, imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import Any
 
 __version__ = "0.1.0"
+
+_FROM_CLIENT = ("Client", "TenureError", "connect", "submit")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FROM_CLIENT:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # by name: the layers below the client import this package too
+
+    return getattr(import_module("tenure.client"), name)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tenure.wire.dto import Selection
 from tests.chaos.crashing import POINTS
 from tests.support.living import Installation, alive, installation, kill, until
 
@@ -42,15 +43,16 @@ def start_crashing(living: Installation, point: str, count: int) -> subprocess.P
 
 def check_all(living: Installation, jobs: dict[str, int]) -> None:
     """Every job ended with its own code, ran exactly once, and every invariant of the store holds."""
-    living.cli("wait", "--timeout", "60s", *jobs, ok=None)
-    shown = {job["id"]: job for job in living.json("ps", "-a", "-n", "10000")["jobs"]}
-    for job, code in jobs.items():
-        assert shown[job]["state"] in ENDED, (job, shown[job])
-        starts = (living.work / job).read_text().split()
-        assert len(starts) == 1, f"job {job} started {len(starts)} times"
-        assert shown[job].get("exit_code") == code, (job, shown[job])
-    doctor = living.json("doctor", "--check-store")
-    assert [check for check in doctor["checks"] if check["name"].startswith("store") and check["level"] == "problem"] == []
+    with living.client() as client:
+        assert client.wait(list(jobs), timeout_s=60).done
+        shown = {job.id: job for job in client.jobs(Selection(states=["all"], limit=10_000)).jobs}
+        for job, code in jobs.items():
+            assert shown[job].state in ENDED, (job, shown[job])
+            starts = (living.work / job).read_text().split()
+            assert len(starts) == 1, f"job {job} started {len(starts)} times"
+            assert shown[job].exit_code == code, (job, shown[job])
+        checks = client.admin.doctor(check_store=True).checks
+        assert [check for check in checks if check.name.startswith("store") and check.level == "problem"] == []
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -62,17 +64,17 @@ def test_a_crash_at_a_named_point_loses_nothing(living: Installation, point: str
             if crashing.poll() is not None:
                 break
             # A submission that meets the crash is repeated by the client with the same key: still one job.
-            job = living.submit("--", *script(living.work, number, number % 5))
+            with living.client() as client:
+                job = client.submit(script(living.work, number, number % 5)).id
             assert job == str(number)
             jobs[job] = number % 5
         if point.startswith("signal"):
-            victim = living.submit("--", "sleep", "30")
-            living.cli("cancel", victim, ok=None)
+            with living.client() as client:
+                client.act("cancel", client.submit(["sleep", "30"]).id)
     finally:
         if crashing.poll() is None:
             kill(crashing.pid)
         crashing.wait()
-    living.up()
     check_all(living, jobs)
 
 
@@ -81,12 +83,13 @@ def test_kills_at_random_points_under_load(living: Installation) -> None:
     jobs: dict[str, int] = {}
     number = 0
     for _ in range(ROUNDS):
-        pid = living.up()
-        for _ in range(4):
-            number += 1
-            job = living.submit("--", *script(living.work, number, number % 5))
-            jobs[job] = number % 5
-            assert job == str(number)
+        with living.client() as client:
+            pid = client.admin.status().pid
+            for _ in range(4):
+                number += 1
+                job = client.submit(script(living.work, number, number % 5)).id
+                jobs[job] = number % 5
+                assert job == str(number)
         deadline = time.monotonic() + chance.random() * 0.08
         until(lambda deadline=deadline: time.monotonic() >= deadline, "a random moment")
         kill(pid)

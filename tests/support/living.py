@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tenure.client import paths
+from tenure.client import connect, paths
+from tenure.client.session import Client
 
 T = TypeVar("T")
 PATIENCE_S = 30.0
@@ -82,6 +83,10 @@ class Installation:
     def json(self, *words: str) -> Any:
         """The JSON that ``tenure WORDS -o json`` prints."""
         return json.loads(self.cli(*words, "-o", "json").stdout)
+
+    def client(self) -> Client:
+        """A client of this home, which starts the daemon when there is none: what a command does, without a process of its own."""
+        return connect(str(self.home))
 
     def submit(self, *words: str) -> str:
         """Submit and return the id."""

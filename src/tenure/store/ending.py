@@ -209,7 +209,7 @@ class Endings:
         tx.link.write_many(deps.SATISFY, satisfied)
         tx.link.write_many(deps.UNBLOCK, [(job_id,) for job_id, _ in satisfied])
         for job_id, row in sorted(read_jobs(tx.link, sorted({job_id for job_id, _ in satisfied} | never.keys())).items()):
-            if row.state not in ("held", "pending") or row.ended_ms is not None:
+            if row.ended_ms is not None or not (row.is_array or row.state in ("held", "pending")):
                 continue
             elements = waiting_elements(tx.link, job_id) if row.is_array else []
             for one in (*elements, row):

@@ -1,4 +1,4 @@
-"""Version 1: every table of the first release, as it was then. Written out, because the schema of today will have moved on."""
+"""Version 1: every table of the first release, written out as it was, because today's schema moves on."""
 
 from __future__ import annotations
 
@@ -47,12 +47,8 @@ def _zeros(*names: str) -> list[sa.Column[int]]:
     return [_number(name, "0") for name in names]
 
 
-def _numbers(*names: str) -> list[sa.Column[int]]:
-    return [_number(name) for name in names]
-
-
-def _maybes(*names: str) -> list[sa.Column[int]]:
-    return [sa.Column(name, _NUMBER, nullable=True) for name in names]
+def _numbers(*names: str, nullable: bool = False) -> list[sa.Column[int]]:
+    return [sa.Column(name, _NUMBER, nullable=nullable) for name in names]
 
 
 def _words(name: str, default: str | None = None) -> sa.Column[str]:
@@ -254,7 +250,7 @@ def _allocation_device(op: Operations) -> None:
     op.create_table(
         "allocation_device",
         *_numbers("attempt_id", "task", "device_id", "milli", "memory_bytes"),
-        *_maybes("released_at_ms"),
+        *_numbers("released_at_ms", nullable=True),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"], name="fk_allocation_device_device_id"),
         sa.PrimaryKeyConstraint("attempt_id", "task", "device_id", name="pk_allocation_device"),
         sqlite_with_rowid=False,
@@ -269,7 +265,7 @@ def _job(op: Operations) -> None:
     op.create_table(
         "job",
         _key("id"),
-        *_maybes("array_id"),
+        *_numbers("array_id", nullable=True),
         _number("array_index", "-1"),
         _number("array_position", "-1"),
         _words("name", "''"),
@@ -283,7 +279,7 @@ def _job(op: Operations) -> None:
         *_zeros(
             "retries", "retried", "node_faults", "blocked", "dependents", "attempts", "attempt_id", "last_attempt_id", "started_ms"
         ),
-        *_maybes("ended_ms", "exit_code"),
+        *_numbers("ended_ms", "exit_code", nullable=True),
         *_zeros("signal"),
         _words("end_reason", "''"),
         _words("why", "''"),
@@ -302,7 +298,7 @@ def _job(op: Operations) -> None:
             "array_timed_out",
             "array_lost",
         ),
-        *_maybes("lease_expires_at_ms"),
+        *_numbers("lease_expires_at_ms", nullable=True),
         _words("lease_token", "''"),
         sa.CheckConstraint("array_left >= 0 AND array_live >= 0 AND blocked >= 0", name="ck_job_counts"),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name="fk_job_project_id"),
@@ -334,7 +330,7 @@ def _attempt(op: Operations) -> None:
         _number("tasks", "1"),
         *_zeros("limit_ms"),
         *_numbers("committed_ms"),
-        *_maybes("started_ms", "ended_ms"),
+        *_numbers("started_ms", "ended_ms", nullable=True),
         _words("outcome", "''"),
         _words("stop_reason", "''"),
         _words("stop_why", "''"),
@@ -380,13 +376,13 @@ def _allocation(op: Operations) -> None:
         *_zeros("cpu_milli", "memory_bytes", "storage_bytes", "bandwidth_bps", "devices"),
         _words("state"),
         *_numbers("fence"),
-        *_maybes("released_at_ms"),
+        *_numbers("released_at_ms", nullable=True),
         *_zeros("pid"),
-        *_maybes("exit_code"),
+        *_numbers("exit_code", nullable=True),
         *_zeros("signal"),
         _words("reason", "''"),
         _words("why", "''"),
-        *_maybes("started_ms", "ended_ms"),
+        *_numbers("started_ms", "ended_ms", nullable=True),
         *_zeros("cpu_ms", "peak_memory_bytes"),
         _words("stdout", "''"),
         _words("stderr", "''"),

@@ -6,7 +6,9 @@ import time
 
 from tenure.cli.console import clean
 from tenure.cli.text import moment, span
-from tenure.wire.dto import ExplanationView
+from tenure.wire.dto import ExplanationView, HolderView
+
+_UPDATABLE = {"--cpus", "--memory", "--gpus", "--gpu-memory", "--time", "--queue", "--priority", "--tasks"}
 
 
 def present_ms() -> int:
@@ -43,19 +45,21 @@ def explanation_lines(view: ExplanationView, now_ms: int) -> list[str]:
         lines.append("Cheapest change:")
         for item in view.suggestions:
             when = f" (start {moment(item.start_ms, now_ms)})" if item.start_ms else ""
-            lines.append(f"  - {clean(item.text)}{when}" + (f"\n      {clean(item.options)}" if item.options else ""))
+            lines.append(f"  - {clean(item.text)}{when}" + (f"\n      {_change(view.id, clean(item.options))}" if item.options else ""))
     return lines
 
 
-def _holder(item: object, now_ms: int) -> str:
-    from tenure.wire.dto import HolderView
-
-    assert isinstance(item, HolderView)
+def _holder(item: HolderView, now_ms: int) -> str:
     if item.text:
-        said = clean(item.text)
-    else:
-        said = f"job {item.job}" + (f" ({clean(item.name)})" if item.name else "") + (f" on {clean(item.node)}" if item.node else "")
+        return clean(item.text)
+    said = f"job {item.job}" + (f" ({clean(item.name)})" if item.name else "") + (f" on {clean(item.node)}" if item.node else "")
     return f"{said}, until {moment(item.ends_by_ms, now_ms)} at the latest" if item.ends_by_ms else said
+
+
+def _change(job: str, options: str) -> str:
+    """The change as one types it: of a queued job with ``update`` where that can do it, else as options of a submission."""
+    flags = [word for word in options.split() if word.startswith("--")]
+    return f"tenure update {job} {options}" if job and flags and set(flags) <= _UPDATABLE else options
 
 
 def expected_start(view: ExplanationView, now_ms: int) -> str:

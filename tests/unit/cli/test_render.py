@@ -136,10 +136,13 @@ def test_why_a_job_waits() -> None:
         ],
         nearest_node="a",
         nearest_lacks=["1 GPU"],
-        holders=[dto.HolderView(job="12", name="train.py", node="a", ends_by_ms=NOW + 30 * MINUTE)],
+        holders=[
+            dto.HolderView(job="9", text="job 9 holds 1 GPU on a"),
+            dto.HolderView(job="12", name="train.py", node="a", ends_by_ms=NOW + 30 * MINUTE),
+        ],
         earliest_ms=NOW + 15 * MINUTE,
         latest_ms=NOW + 30 * MINUTE,
-        suggestions=[dto.SuggestionView(kind="amount", text="ask for 1 GPU: it would start now", options="tenure update 14 --gpus 1")],
+        suggestions=[dto.SuggestionView(kind="amount", text="ask for 1 GPU: it would start now", options="--gpus 1")],
         next_step="tenure update 14 --gpus 1",
     )
     assert why_text(view, NOW) == (
@@ -149,6 +152,7 @@ def test_why_a_job_waits() -> None:
         "  - waits for job 12 [dependency]\n"
         "Nearest fit: a, which lacks 1 GPU\n"
         "Held by:\n"
+        "  - job 9 holds 1 GPU on a\n"
         "  - job 12 (train.py) on a, until 12:30:00 at the latest\n"
         "Expected start: between 12:15:00 and 12:30:00\n"
         "Cheapest change:\n"
@@ -167,6 +171,13 @@ def test_a_lone_blocker_that_is_the_summary_is_not_said_twice() -> None:
     reason = dto.ReasonView(code="held", cure="person", text="It is held.")
     view = dto.ExplanationView(id="1", state="held", summary="It is held.", blockers=[reason], earliest_ms=NOW + MINUTE)
     assert why_text(view, NOW) == "Job 1 (held): It is held.\nExpected start: 12:01:00 (in 1m)"
+
+
+@pytest.mark.parametrize(("job", "change"), [("14", "  - wait less\n      --nodes 1"), ("", "  - wait less\n      --nodes 1")])
+def test_a_change_that_update_cannot_make_is_shown_as_an_option(job: str, change: str) -> None:
+    suggestion = dto.SuggestionView(kind="nodes", text="wait less", options="--nodes 1")
+    view = dto.ExplanationView(id=job, state="pending", summary="s", suggestions=[suggestion])
+    assert change in why_text(view, NOW)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class LoopDouble:
 
 
 def context_with(given: Any) -> Context:
-    return Context(LoopDouble(given), None, None, Path("/home"), Path("/home/s"))  # type: ignore[arg-type]
+    return Context(LoopDouble(given), None, None, Path("/srv/tenure"), Path("/srv/tenure/s"))  # type: ignore[arg-type]
 
 
 async def call(app: Any, body: bytes, headers: dict[str, str], client: Any) -> tuple[int, Any]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 import msgspec
 from sqlalchemy import select
 
+from tenure.core.verify import verify
 from tenure.model.amounts import RESOURCES, Amounts
 from tenure.model.lifecycle import DeviceStatus, JobState
 from tenure.model.observations import Launch
@@ -137,8 +138,6 @@ class Batch:
 
     def judge(self, decision: Decision) -> Rejection | None:
         """Verify a decision against the locked rows; when it holds, stage it and count it as taken for those after it."""
-        from tenure.core.verify import verify
-
         rejection = verify(decision, self._touched(decision), self._shapes) or self._judge_rows(decision)
         if rejection is not None:
             return rejection

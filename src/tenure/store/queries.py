@@ -27,6 +27,7 @@ from tenure.store.schema import allocation, attempt, job
 from tenure.store.sql import Link
 from tenure.store.stream import read_events
 from tenure.store.tx import READ_REVISION
+from tenure.store.usage import UsageSample, read_samples
 from tenure.store.views import job_views
 from tenure.wire.dto import EventView, JobDetail, JobsReply, JobView, NodesReply, QueuesReply, Selection
 
@@ -118,6 +119,11 @@ class Queries:
         """How many jobs are in which state; an array counts once."""
         with self._reader.read() as link:
             return counts_by_state(link, filter_of(link, Selection(), Caller(0, "")))
+
+    def usage(self, since_ms: int, limit: int = MAX_LISTED) -> list[UsageSample]:
+        """What was held of the nodes, from a moment on, by time and node."""
+        with self._reader.read() as link:
+            return read_samples(link, since_ms, limit)
 
     def last_cursor(self) -> int:
         """The cursor of the last event."""

@@ -13,10 +13,11 @@ DAY_MS = 86_400_000
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
     """``log_dir`` is where task logs go. Released allocations are kept ``keep_released_ms``, events ``keep_events_ms`` but at most
-    ``max_events``, idempotency keys ``keep_keys_ms``, utilisation samples ``keep_samples_ms``; one `retain` removes at most
-    ``retain_batch`` rows of each. A failed run waits ``retry_first_ms``, doubled each time up to ``retry_most_ms``; a launch that nodes
-    refuse ``max_node_faults`` times in a row fails the job. ``ballast_bytes`` of disk are kept for recording exits when it is full.
-    ``busy_timeout_ms`` bounds the wait for another process that writes.
+    ``max_events``, idempotency keys ``keep_keys_ms``, utilisation samples (one per node every ``sample_every_ms``) ``keep_samples_ms``;
+    one `retain` removes at most ``retain_batch`` rows of each. A failed run waits ``retry_first_ms``, doubled each time up to
+    ``retry_most_ms``; a launch that nodes refuse ``max_node_faults`` times in a row fails the job. ``ballast_bytes`` of disk are kept
+    for recording exits when it is full. ``busy_timeout_ms`` bounds the wait for another process that writes. `changes` over more than
+    ``changes_limit`` events is refused in favour of a snapshot.
     """
 
     log_dir: str = "logs"
@@ -25,6 +26,7 @@ class StoreSettings:
     max_events: int = 1_000_000
     keep_keys_ms: int = DAY_MS
     keep_samples_ms: int = 30 * DAY_MS
+    sample_every_ms: int = 60_000
     retain_batch: int = 2_000
     retry_first_ms: int = 1_000
     retry_most_ms: int = 60_000

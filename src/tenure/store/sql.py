@@ -32,19 +32,15 @@ def const(value: str | int) -> ColumnElement[Any]:
 class Statement:
     """A statement and the order of its parameters."""
 
-    __slots__ = ("_clause", "_order", "_sql")
+    __slots__ = ("_clause", "_order")
 
     def __init__(self, clause: Executable, *order: str) -> None:
         self._clause = clause
         self._order = order
-        self._sql: dict[str, str] = {}
 
     def sql(self, dialect: Dialect) -> str:
-        """Its text for a database."""
-        text = self._sql.get(dialect.name)
-        if text is None:
-            text = self._sql[dialect.name] = _compile(self._clause, self._order, dialect)
-        return text
+        """Its text for a database; `Link` keeps it."""
+        return _compile(self._clause, self._order, dialect)
 
 
 class InList:
@@ -58,16 +54,20 @@ class InList:
     def __init__(self, make: Many, *order: str) -> None:
         self._make = make
         self._order = order
-        self._sized: dict[int, Statement] = {}
+        self._sized: dict[int, tuple[Statement, int]] = {}
 
     def sized(self, count: int) -> tuple[Statement, int]:
         """The statement for at least ``count`` keys, and how many it takes."""
-        size = 1 << (count - 1).bit_length()
-        statement = self._sized.get(size)
-        if statement is None:
-            names = [f"key{i}" for i in range(size)]
-            statement = self._sized[size] = Statement(self._make([param(n) for n in names]), *self._order, *names)
-        return statement, size
+        found = self._sized.get(count)
+        if found is None:
+            size = 1 << (count - 1).bit_length()
+            if size != count:
+                found = self.sized(size)
+            else:
+                names = [f"key{i}" for i in range(size)]
+                found = Statement(self._make([param(n) for n in names]), *self._order, *names), size
+            self._sized[count] = found
+        return found
 
 
 def insert(table: Table, *columns: str) -> Statement:
@@ -97,35 +97,49 @@ class Cursor(Protocol):
 class Link:
     """A connection, seen as a place where statements run. It knows nothing of transactions."""
 
-    __slots__ = ("cursor", "dialect")
+    __slots__ = ("_texts", "cursor", "dialect")
 
     def __init__(self, cursor: Cursor, dialect: Dialect) -> None:
         self.cursor = cursor
         self.dialect = dialect
+        self._texts: dict[Statement, str] = {}
+
+    def text(self, statement: Statement) -> str:
+        """A statement's text for this connection's database, compiled once."""
+        found = self._texts.get(statement)
+        if found is None:
+            found = self._texts[statement] = statement.sql(self.dialect)
+        return found
 
     def rows(self, statement: Statement, *params: Any) -> Rows:
         """All rows of a query."""
-        self.cursor.execute(statement.sql(self.dialect), params)
+        self.cursor.execute(self.text(statement), params)
         return self.cursor.fetchall()
 
     def row(self, statement: Statement, *params: Any) -> Row | None:
         """The first row of a query, None when there is none."""
-        self.cursor.execute(statement.sql(self.dialect), params)
+        self.cursor.execute(self.text(statement), params)
         found: Row | None = self.cursor.fetchone()
         return found
 
     def rows_in(self, statement: InList, keys: Sequence[Any], *before: Any) -> Rows:
         """All rows of a query over a list of keys; an empty list gives none. Long lists are asked for in pieces."""
+        count = len(keys)
+        if count <= _CHUNK:
+            if not count:
+                return []
+            sized, size = statement.sized(count)
+            params = (*before, *keys) if size == count else (*before, *keys, *[keys[-1]] * (size - count))
+            self.cursor.execute(self.text(sized), params)
+            return self.cursor.fetchall()
         found: Rows = []
-        for start in range(0, len(keys), _CHUNK):
-            part = keys[start : start + _CHUNK]
-            sized, size = statement.sized(len(part))
-            found += self.rows(sized, *before, *part, *[part[-1]] * (size - len(part)))
+        for start in range(0, count, _CHUNK):
+            found += self.rows_in(statement, keys[start : start + _CHUNK], *before)
         return found
 
     def write(self, statement: Statement, *params: Any) -> int:
         """Run one change; how many rows it touched."""
-        self.cursor.execute(statement.sql(self.dialect), params)
+        self.cursor.execute(self.text(statement), params)
         return self.cursor.rowcount
 
     def write_many(self, statement: Statement, rows: Sequence[Sequence[Any]]) -> int:
@@ -133,9 +147,9 @@ class Link:
         if not rows:
             return 0
         if len(rows) == 1:
-            self.cursor.execute(statement.sql(self.dialect), rows[0])
+            self.cursor.execute(self.text(statement), rows[0])
         else:
-            self.cursor.executemany(statement.sql(self.dialect), rows)
+            self.cursor.executemany(self.text(statement), rows)
         return self.cursor.rowcount
 
     def write_in(self, statement: InList, keys: Sequence[Any], *before: Any) -> int:

@@ -219,11 +219,13 @@ class SqlStore:
             return read_events(link, after, limit, job_id)
 
     def retain(self, now_ms: int) -> int:
-        """See the port."""
+        """See the port. Being called now and then, it also keeps a sample of what is held."""
         from tenure.store.retention import retain
+        from tenure.store.usage import sample
 
         with self._write(now_ms) as tx:
             gone = retain(tx)
+            sample(tx)
         self.database.has_room()
         return gone
 

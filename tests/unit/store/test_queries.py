@@ -203,6 +203,21 @@ def test_nodes_queues_and_devices_show_who_holds_what(rig: StoreRig, queries: Qu
     assert [(queue.name, queue.pending, queue.running) for queue in queries.queues().queues] == [("default", 6, 1)]
 
 
+def test_use_is_kept_over_time(rig: StoreRig, queries: Queries) -> None:
+    rig.run(rig.submit(ONE_GPU), ONE_GPU, devices=[[2]])
+    first = rig.now_ms
+    rig.store.retain(rig.now_ms)
+    rig.store.retain(rig.now_ms + 59_999)
+    rig.store.retain(rig.now_ms + 60_000)
+    assert [(one.at_ms - first, one.node, one.cpu_milli, one.gpu_milli, one.jobs) for one in queries.usage(0)] == [
+        (0, "n1", 1000, 1000, 1),
+        (60_000, "n1", 1000, 1000, 1),
+    ]
+    assert len(queries.usage(first + 1)) == 1
+    rig.store.retain(first + 40 * 86_400_000)
+    assert [one.at_ms - first for one in queries.usage(0)] == [40 * 86_400_000]
+
+
 def test_events_are_read_by_cursor_and_name_jobs_as_people_do(rig: StoreRig, queries: Queries) -> None:
     array = rig.submit(array=((3, 3, 1),))
     rig.run(array, position=0)

@@ -40,8 +40,8 @@ class Journal:
         self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self.size = os.fstat(self._fd).st_size
         self._pending: list[bytes] = []
-        self._public: list[bytes] = []
-        self._urgent = False
+        self.news: list[bytes] = []  #: public lines that were not announced yet
+        self.urgent = False  #: one of them must not wait
         self._rest = b""  #: what a full disk did not take of lines already begun
         self._marks: list[tuple[int, int]] = []  #: (last seq before, offset), coarse
         self.seq = 0  #: the highest given out
@@ -59,13 +59,8 @@ class Journal:
         """Queue a line for the next commit; `public` ones are announced by it, at once if one of them is `urgent`."""
         self._pending.append(line)
         if public:
-            self._public.append(line)
-            self._urgent = self._urgent or urgent
-
-    @property
-    def news(self) -> bool | None:
-        """Whether something urgent is to be announced; None: nothing at all."""
-        return self._urgent if self._public and not self.blocked else None
+            self.news.append(line)
+            self.urgent = self.urgent or urgent
 
     def note(self, task: Task, kind: str, **fields: object) -> None:
         """Queue a private record about a task."""
@@ -105,11 +100,11 @@ class Journal:
 
     def announce(self) -> bytes:
         """The public lines written since the last call, to be told to observers."""
-        if self.blocked or not self._public:
+        if self.blocked or not self.news:
             return b""
-        lines = b"".join(self._public)
-        self._public.clear()
-        self._urgent = False
+        lines = b"".join(self.news)
+        self.news.clear()
+        self.urgent = False
         return lines
 
     def acknowledge(self, upto: int) -> bool:

@@ -162,7 +162,8 @@ class Resident:
 
     def _starts_may_wait(self) -> bool:
         """A start is told together with the next end, if one comes soon: short tasks would wake the daemon twice for nothing."""
-        if self.journal.news is not False or self._tell_now:
+        journal = self.journal
+        if not journal.news or journal.urgent or journal.blocked or self._tell_now:
             self._tell_now = False
             return False
         if not self._telling:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
 
-from tenure.model.commands import JobSpec
 from tenure.store.arrays import index_at
 from tenure.store.intern import Names
 from tenure.store.listing import ids_of, records
@@ -57,12 +55,6 @@ def detail(link: Link, names: Names, job_id: int, position: int, now_ms: int) ->
         view.array = None
         view.state = record["state"] if record["array_left"] else "cancelled"
     return made
-
-
-def spec_of(link: Link, names: Names, spec_id: int) -> JobSpec:
-    """The spec of a job with its secrets hidden."""
-    spec = names.spec(link, spec_id)
-    return replace(spec, env=redact(dict(spec.env)))
 
 
 def _after(link: Link, job_id: int) -> list[AfterRef]:

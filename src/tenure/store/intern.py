@@ -52,7 +52,6 @@ USER_BY_UID = Statement(select(user.c.id, user.c.name).where(user.c.uid == param
 INSERT_USER = insert(user, "id", "uid", "name")
 RENAME_USER = Statement(user.update().values(name=param("name")).where(user.c.id == param("id")), "name", "id")
 PROJECT_BY_NAME = Statement(select(project.c.id).where(project.c.name == param("name")), "name")
-PROJECT_BY_ID = Statement(select(project.c.name).where(project.c.id == param("id")), "id")
 INSERT_PROJECT = insert(project, "id", "name")
 QUEUES_ALL = Statement(
     select(queue.c.id, queue.c.name, queue.c.paused, queue.c.default_limit_ms, queue.c.max_limit_ms, queue.c.bonus).order_by(queue.c.id)
@@ -103,7 +102,6 @@ class Names:
         self._contexts: dict[int, tuple[dict[str, str], str, dict[str, str]]] = {}
         self._users: dict[int, tuple[int, str]] = {}
         self._projects: dict[str, int] = {}
-        self._project_names: dict[int, str] = {}
         self._queues: dict[str, Queue] | None = None
         self._nodes: dict[int, str] = {}
         self._devices: dict[int, tuple[str, int]] = {}
@@ -228,13 +226,6 @@ class Names:
                 link.write(INSERT_PROJECT, found, name)
             self._projects[name] = found
         return found
-
-    def project(self, link: Link, number: int) -> str:
-        """The name of a project, empty for none."""
-        if number not in self._project_names:
-            row = link.row(PROJECT_BY_ID, number)
-            self._project_names[number] = str(row[0]) if row else ""
-        return self._project_names[number]
 
     def queues(self, link: Link) -> dict[str, Queue]:
         """All queues by name, in the order of their numbers."""

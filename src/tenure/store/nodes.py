@@ -16,7 +16,6 @@ from tenure.model.amounts import RESOURCES, Amounts
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.observations import DeviceFound, NodeFound
-from tenure.store.intern import Names
 from tenure.store.schema import device, node, node_capacity
 from tenure.store.sql import Link, Row, Statement, const, insert, param
 from tenure.store.tx import Transaction, to_json
@@ -228,11 +227,3 @@ def _write_devices(tx: Transaction, node_id: int, known: dict[str, Row], found: 
         tx.link.write(UPDATE_DEVICE, *lost, row[5], row[5], row[0])
         differs = True
     return differs
-
-
-def lookup_node(names: Names, link: Link, number: int) -> str:
-    """The name of a node, or its number when it is not known."""
-    try:
-        return names.node_name(link, number)
-    except KeyError:
-        return f"node {number}"

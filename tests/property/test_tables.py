@@ -41,7 +41,7 @@ def test_tables_agree_with_single_judgements(snapshot: Snapshot, wanted: list[Sh
         assert scores.tolist() == [[waste(ask, node) if fits(ask, node) else NOWHERE for node in nodes] for ask in singles]
     for ask in singles:
         assert table.counts(ask).tolist() == [count_tasks(ask, node, ask.tasks) for node in rooms.nodes]
-        assert table.lacks(ask).tolist() == [lack(ask, node) for node in rooms.nodes]
+        assert table.lacks(ask, np.arange(len(rooms.nodes))).tolist() == [lack(ask, node) for node in rooms.nodes]
         assert [fits(ask, node) for node in rooms.nodes] == [count_tasks(ask, node) > 0 for node in rooms.nodes]
         best = table.nearest(ask)
         assert nearest(ask, rooms.nodes)[0] == (0 if best is None else rooms.nodes[best].id)
@@ -76,6 +76,7 @@ def test_a_plan_is_the_same_when_everything_is_done_by_arrays(snapshot: Snapshot
         patch.setattr(candidates, "FEW", 0)
         patch.setattr(turns, "FEW_GROUPS", 0)
         patch.setattr("tenure.core.holds.FEW_GROUPS", 0)
+        patch.setattr("tenure.core.holds.NEAREST_FIRST_OF_MANY", 16)
         by_arrays = DEFAULT.plan(snapshot)
     assert DEFAULT.plan(snapshot) == by_arrays
 

@@ -150,4 +150,5 @@ def common_room(first: NodeRoom, second: NodeRoom) -> NodeRoom:
     for device, other in zip(both.devices, second.devices, strict=True):
         device.free_milli = min(device.free_milli, other.free_milli)
         device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
+    both.recount()
     return both

@@ -21,7 +21,7 @@ from tenure.core.tables import NOWHERE, AskTable, NodeTable, judge
 
 Scores = npt.NDArray[np.int32]
 
-FEW = 6
+FEW = 8
 """Up to so many judgements are made one by one: array operations cost about as much."""
 
 
@@ -72,6 +72,10 @@ class Candidates:
     def keep(self, shapes: Iterable[int]) -> None:
         """Only these stay live."""
         self._live = {self.slots[shape]: None for shape in shapes}
+
+    def drop(self, shape: int) -> None:
+        """This one is live no more: it will hardly be asked for again."""
+        self._live.pop(self.slots[shape], None)
 
     def row(self, shape: int, asks: dict[int, Ask]) -> Scores:
         """The up-to-date scores of a shape, by node index."""
@@ -135,14 +139,16 @@ class Candidates:
         Where one node holds all tasks and may take them, the best such node is the only option.
         """
         scores, ask = self.row(shape, asks), asks[shape]
-        counts = self.table.counts(ask)
+        places = np.flatnonzero(scores != NOWHERE)
+        counts = self.table.counts(ask, places)
         for index, count in instead.items():
-            counts[index] = count
+            counts[places == index] = count
         if counts.sum() < ask.tasks:
             return []
-        found = np.flatnonzero(counts >= (ask.tasks if not ask.nodes else 1))
-        if len(found) and not ask.nodes:
-            found = found[np.argmin(scores[found]), np.newaxis]
-        elif not len(found):
-            found = np.flatnonzero(counts)
-        return [Option(*item) for item in zip(scores[found].tolist(), found.tolist(), counts[found].tolist(), strict=True)]
+        kept = counts >= (ask.tasks if not ask.nodes else 1)
+        if not ask.nodes and kept.any():
+            kept &= scores[places] == scores[places[kept]].min()
+        elif not ask.nodes:
+            kept = counts > 0
+        found = (scores[places[kept]].tolist(), places[kept].tolist(), counts[kept].tolist())
+        return [Option(*item) for item in zip(*found, strict=True)]

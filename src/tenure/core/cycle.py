@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from tenure.core.backfill import Window, common_room, reserve
 from tenure.core.board import Board
 from tenure.core.candidates import Candidates
-from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, take
+from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, pick_devices, take
 from tenure.core.holds import holds_of
 from tenure.core.placement import Layout, arrange, deal
 from tenure.core.possible import Possible
@@ -57,6 +57,7 @@ class Cycle:
         self.done: dict[int, int] = {}
         self.blocked: set[int] = set()
         self.delayed: set[int] = set()
+        self._careful: dict[int, bool] = {}
         self._truncated: int | None = None
         self._head: Turn | None = None
         self._may_reserve = stages.backfill.reserve > 0
@@ -64,12 +65,18 @@ class Cycle:
 
     def run(self) -> Plan:
         """The plan."""
-        looked = 0
+        looked, by_slot, depth = 0, self.board.waiting.by_slot, self.board.settings.backfill_depth
         for turn in self._turns():
-            if not self._consider(turn):
+            group = by_slot[turn[3]]
+            # Skipping what was sought and not found already: with a long queue this is most of the turns.
+            if (
+                group is not None
+                and self.may_find(group.shape, careful=self.is_careful(group.limit_ms))
+                and not self._consider(turn, group)
+            ):
                 break
             looked += self.window is not None
-            if looked >= self.board.settings.backfill_depth:
+            if looked >= depth:
                 break
         self._reserve_before(None)
         return Plan(
@@ -103,17 +110,14 @@ class Cycle:
                 yield turn
                 turn = next(first, None)
 
-    def _consider(self, turn: Turn) -> bool:
+    def _consider(self, turn: Turn, group: Group) -> bool:
         """Start the job if it may; False when the budget is used up."""
-        group = self.board.waiting.by_slot[turn[3]]
-        assert group is not None
         self._reserve_before(turn)
-        if group.shape in self.blocked or (group.shape in self.delayed and self.is_careful(group.limit_ms)):
+        if not self.may_find(group.shape, careful=self.is_careful(group.limit_ms)):
             return True
         job_id = turn[2]
         row = self.board.waiting.rows[job_id]
-        elements = self._positions(job_id) if row.is_array else iter((-1,))
-        for position in elements:
+        for position in self._positions(job_id) if row.is_array else (-1,):
             if not self.budget.spend(1):
                 self._truncated = self.budget.spent
                 return False
@@ -163,6 +167,7 @@ class Cycle:
         table = None if self.few_nodes else self.candidates.table
         self.window = reserve(self.board, ask, turn[2], self.stages.score, self.now_ms, table)
         self._may_reserve = self.window is None
+        self._careful.clear()
 
     def _place(self, group: Group, job_id: int) -> tuple[Placement, ...] | None:
         """Take the room for one run of the job, or mark why not."""
@@ -172,17 +177,28 @@ class Cycle:
             if found is not None:
                 return self._hold(group, job_id, found, careful=True)
             self.delayed.add(shape)
+            self.candidates.drop(shape)
             if self.window.firm:
                 return None
         found = self.find(shape, careful=False)
         if found is None:
             self.blocked.add(shape)
+            self.candidates.drop(shape)
             return None
         return self._hold(group, job_id, found, careful=False)
 
     def is_careful(self, limit_ms: int) -> bool:
         """Whether a job with that limit may take only what the head's reservation leaves."""
-        return self.window is not None and self.window.firm and not self.window.ends_before(self.now_ms, limit_ms)
+        found = self._careful.get(limit_ms)
+        if found is None:
+            window = self.window
+            found = window is not None and window.firm and not window.ends_before(self.now_ms, limit_ms)
+            self._careful[limit_ms] = found
+        return found
+
+    def may_find(self, shape: int, *, careful: bool) -> bool:
+        """False when the shape was sought in this cycle and not found: room only shrinks within a cycle."""
+        return shape not in self.blocked and not (careful and shape in self.delayed)
 
     def find(self, shape: int, *, careful: bool) -> Layout | None:
         """Where the tasks of a shape could go now; ``careful``: without taking what is reserved."""
@@ -228,8 +244,7 @@ class Cycle:
         """Let the job hold its room for the rest of the cycle."""
         ask, rooms = self.board.asks[group.shape], self.board.rooms
         extra = self.window.extra if careful and self.window is not None else {}
-        scratch = {i: self._common(i) if i in extra else rooms.nodes[i].copy() for i, _ in layout}
-        placements = deal(ask, layout, scratch)
+        placements = self._deal(ask, layout, extra)
         ends_ms = self.now_ms + group.limit_ms if group.limit_ms else FOREVER
         serial = len(self.starts)
         for placement in placements:
@@ -238,3 +253,12 @@ class Cycle:
             if index in extra:
                 take(extra[index], ask.need, placement.devices)
         return placements
+
+    def _deal(self, ask: Ask, layout: Layout, extra: dict[int, NodeRoom]) -> tuple[Placement, ...]:
+        """The placements of a layout; on reserved nodes devices are chosen beside the reservation."""
+        nodes = self.board.rooms.nodes
+        if ask.tasks == 1:
+            index = layout[0][0]
+            room = self._common(index) if index in extra else nodes[index]
+            return (Placement(0, room.id, pick_devices(ask, room)),)
+        return deal(ask, layout, {i: self._common(i) if i in extra else nodes[i].copy() for i, _ in layout})

@@ -8,7 +8,7 @@ free, a whole GPU needs an empty one. Invariant: nothing here changes a room exc
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenure.model.allocation import DeviceShare
 from tenure.model.amounts import MILLI, RESOURCES
@@ -79,11 +79,6 @@ class DeviceRoom:
     free_memory_bytes: int
     offered: bool = True
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody uses any of it."""
-        return self.free_milli == self.capacity_milli and self.free_memory_bytes == self.memory_bytes
-
     def copy(self) -> DeviceRoom:
         """An independent copy."""
         return DeviceRoom(
@@ -103,6 +98,8 @@ class NodeRoom:
     """What is free of one node: amounts in the order of `RESOURCES` (negative after a node shrank), devices sorted by id.
 
     ``offered`` is false unless the node is up. What others hold on a node or device that is not offered counts all the same.
+    ``empty`` (the number of devices a task could take whole) and ``gpu_free`` (thousandths free of offered devices) follow from the
+    devices; `take` and `give` keep them.
     """
 
     id: int
@@ -112,11 +109,26 @@ class NodeRoom:
     capacity: tuple[int, int, int, int]
     free: list[int]
     devices: list[DeviceRoom]
+    empty: int = field(init=False)
+    gpu_free: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recount()
+
+    def recount(self) -> None:
+        """Derive ``empty`` and ``gpu_free`` anew, after the devices were changed by hand."""
+        self.empty = sum(is_whole(device) for device in self.devices)
+        self.gpu_free = sum(device.free_milli for device in self.devices if device.offered)
 
     def copy(self) -> NodeRoom:
         """An independent copy."""
         devices = [device.copy() for device in self.devices]
         return NodeRoom(self.id, self.name, self.labels, self.offered, self.capacity, self.free.copy(), devices)
+
+
+def is_whole(device: DeviceRoom) -> bool:
+    """Whether a task could take the device whole: offered, of full size, and nobody uses any of it."""
+    return device.offered and device.free_milli == device.capacity_milli >= MILLI and device.free_memory_bytes == device.memory_bytes
 
 
 def device_room(device: Device) -> DeviceRoom:
@@ -148,16 +160,11 @@ def is_allowed(ask: Ask, node: NodeRoom) -> bool:
 def device_fits(ask: Ask, device: DeviceRoom) -> bool:
     """Whether one device can be (one of) those of a task: empty for a whole one, enough of both for a fraction."""
     if ask.milli:
-        if device.free_milli < ask.milli or device.free_memory_bytes < ask.memory_of(device.memory_bytes):
+        if device.free_milli < ask.milli or device.free_memory_bytes < ask.memory_of(device.memory_bytes) or not device.offered:
             return False
-    elif (
-        device.free_milli != device.capacity_milli
-        or device.free_memory_bytes != device.memory_bytes
-        or device.memory_bytes < ask.gpu_memory_bytes
-        or device.capacity_milli < MILLI
-    ):
+    elif not is_whole(device) or device.memory_bytes < ask.gpu_memory_bytes:
         return False
-    return device.offered and ask.gpu_model in device.model
+    return ask.gpu_model in device.model
 
 
 def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
@@ -193,16 +200,14 @@ def fits(ask: Ask, node: NodeRoom) -> bool:
     free, need = node.free, ask.need
     if need[0] > free[0] or need[1] > free[1] or need[2] > free[2] or need[3] > free[3] or not node.offered:
         return False
-    missing = ask.whole or (1 if ask.milli else 0)
-    if missing > len(node.devices):
+    if ask.whole:
+        if ask.whole > node.empty:
+            return False
+        if (ask.gpu_model or ask.gpu_memory_bytes) and sum(device_fits(ask, device) for device in node.devices) < ask.whole:
+            return False
+    elif ask.milli and not any(device_fits(ask, device) for device in node.devices):
         return False
-    if missing:
-        for device in node.devices:
-            if device_fits(ask, device):
-                missing -= 1
-                if not missing:
-                    break
-    return not missing and (not ask.labels or is_allowed(ask, node))
+    return not ask.labels or is_allowed(ask, node)
 
 
 def pick_devices(ask: Ask, node: NodeRoom) -> tuple[DeviceShare, ...]:
@@ -254,8 +259,12 @@ def _move(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare], s
     for share in devices:
         for room in node.devices:
             if room.id == share.device_id:
+                node.empty -= is_whole(room)
                 room.free_milli += sign * share.milli
                 room.free_memory_bytes += sign * share.memory_bytes
+                node.empty += is_whole(room)
+                if room.offered:
+                    node.gpu_free += sign * share.milli
                 break
 
 

@@ -25,15 +25,17 @@ from tenure.model.reasons import Capacity, NotReached, Reason, WouldDelay
 if TYPE_CHECKING:
     from tenure.core.cycle import Cycle
 
-NEAREST_FIRST = 16
-"""For so many holds, those of the lowest job ids, the nearest fit is named."""
+NEAREST_FIRST, NEAREST_FIRST_OF_MANY = 16, 4
+"""For so many holds, those of the lowest job ids, the nearest fit is named; the second number where there are many nodes."""
 
 
 def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     """The holds at the end of a cycle, by the lowest waiting job."""
     found: dict[tuple[int, int, str], Hold] = {}
+    cycle.candidates.refresh([shape for shape in cycle.board.waiting.shapes if shape not in cycle.blocked], cycle.board.asks)
+    details = NEAREST_FIRST if cycle.few_nodes else NEAREST_FIRST_OF_MANY
     for job_id, shape, queue, careful in _waiting_kinds(cycle):
-        reason = _reason(cycle, shape, careful=careful, detailed=len(found) < NEAREST_FIRST)
+        reason = _reason(cycle, shape, careful=careful, detailed=len(found) < details)
         found.setdefault((shape, queue, reason.code), Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id))
     return tuple(found.values())
 
@@ -89,7 +91,7 @@ def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reaso
     obstacle = cycle.possible.obstacle(shape)
     if obstacle is not None:
         return obstacle
-    if shape not in cycle.blocked and cycle.find(shape, careful=careful) is not None:
+    if cycle.may_find(shape, careful=careful) and cycle.find(shape, careful=careful) is not None:
         return NotReached()
     return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape) if detailed else Capacity())
 
@@ -124,8 +126,9 @@ def _delay(cycle: Cycle, shape: int) -> WouldDelay | None:
     """That it would fit, or would have fitted, but for the head's reservation."""
     window = cycle.window
     assert window is not None, "nobody is careful without a reservation"
-    fits_now = shape not in cycle.blocked and cycle.find(shape, careful=False) is not None
-    if not fits_now and not _fitted_before(cycle, shape, window):
+    if not _fitted_before(cycle, shape, window) and not (
+        cycle.may_find(shape, careful=False) and cycle.find(shape, careful=False) is not None
+    ):
         return None
     return WouldDelay(window.reservation.job_id, window.reservation.start_ms)
 

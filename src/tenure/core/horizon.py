@@ -26,6 +26,7 @@ class Horizon:
         self._first: Ints = np.full(len(rooms.nodes), NEVER, dtype=np.int64)
         self._device_first: Ints = np.full((len(rooms.nodes), width), NEVER, dtype=np.int64)
         self._device_last: Ints = np.zeros((len(rooms.nodes), width), dtype=np.int64)
+        self._places = [{device.id: position for position, device in enumerate(node.devices)} for node in rooms.nodes]
         self._cursor = -1
 
     def _refresh(self) -> None:
@@ -37,9 +38,8 @@ class Horizon:
             self._cursor = cursor
 
     def _read(self, index: int) -> None:
-        devices = self.rooms.nodes[index].devices
-        place = {device.id: position for position, device in enumerate(devices)}
-        first, device_first, device_last = NEVER, [NEVER] * len(devices), [0] * len(devices)
+        place = self._places[index]
+        first, device_first, device_last = NEVER, [NEVER] * len(place), [0] * len(place)
         for holding in self.rooms.holdings[index].values():
             ends_ms = holding.ends_ms
             first = min(first, ends_ms)
@@ -49,8 +49,8 @@ class Horizon:
                     device_first[position] = min(device_first[position], ends_ms)
                     device_last[position] = max(device_last[position], ends_ms)
         self._first[index] = first
-        self._device_first[index, : len(devices)] = device_first
-        self._device_last[index, : len(devices)] = device_last
+        self._device_first[index, : len(place)] = device_first
+        self._device_last[index, : len(place)] = device_last
 
     def bounds(self, table: NodeTable, ask: Ask, now_ms: int) -> Ints:
         """Per node, a time before which no task of the ask fits; `NEVER` where none ever does, as far as this can tell."""
@@ -66,12 +66,12 @@ class Horizon:
 
     def _device_bounds(self, table: NodeTable, ask: Ask) -> Ints:
         columns = table.columns
-        known = table.accepted(columns, ask) & (columns.milli != UNUSABLE)
+        known = table.demanded(ask).accepted & (columns.milli != UNUSABLE)
         if ask.milli:
             times = np.where(table.usable(columns, ask), 0, np.where(known, self._device_first, NEVER))
             first: Ints = times.min(axis=1, initial=NEVER)
             return first
-        times = np.where(known & (columns.total_memory >= ask.gpu_memory_bytes), self._device_last, NEVER)
+        times = np.where(known & (table.total_memory >= ask.gpu_memory_bytes), self._device_last, NEVER)
         if ask.whole > times.shape[1]:
             return np.full(len(times), NEVER, dtype=np.int64)
         last: Ints = np.partition(times, ask.whole - 1, axis=1)[:, ask.whole - 1]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tenure.core.feasibility import UNBOUNDED, Ask, NodeRoom
+from tenure.core.feasibility import UNBOUNDED, Ask, NodeRoom, is_whole
 from tenure.core.rooms import Rooms
 from tenure.model.amounts import MILLI
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 NOWHERE = 2**31 - 1
 """The score of a node on which a task does not fit; every other score is smaller."""
@@ -28,22 +29,39 @@ UNUSABLE = -(2**40)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Some nodes in columns: K nodes, D devices at most. ``unit`` is a thousandth of the capacity (see `scoring.share_left`)."""
+    """Some nodes in columns: K nodes, D devices at most. ``size`` [K, 2] is the capacity of cpu and memory, for shares of it."""
 
     offered: Bools
     free: Ints
-    unit: Ints
+    size: Floats
     device_count: Ints
     gpu_free: Ints
     milli: Ints
     memory: Ints
-    total_memory: Ints
     empty: Bools
-    model: Ints
 
     def rows(self, index: Ints) -> Columns:
         """The same columns for these nodes only."""
-        return Columns(*(getattr(self, name)[index] for name in self.__slots__))
+        return Columns(
+            self.offered.take(index),
+            self.free.take(index, axis=0),
+            self.size.take(index, axis=0),
+            self.device_count.take(index),
+            self.gpu_free.take(index),
+            self.milli.take(index, axis=0),
+            self.memory.take(index, axis=0),
+            self.empty.take(index, axis=0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What an ask demands of devices, [N, D]: those of an accepted model, those that are able to serve it when they are free, and the
+    memory it takes of each."""
+
+    accepted: Bools
+    able: Bools
+    share: Ints
 
 
 class NodeTable:
@@ -57,25 +75,27 @@ class NodeTable:
         self.columns = Columns(
             offered=np.array([node.offered for node in nodes], dtype=np.bool_),
             free=np.zeros((size, 4), dtype=np.int64),
-            unit=np.array([[max(1, amount // MILLI) for amount in node.capacity] for node in nodes], dtype=np.int64).reshape(size, 4),
+            size=np.array([[max(1, amount) for amount in node.capacity[:2]] for node in nodes], dtype=np.float64).reshape(size, 2),
             device_count=np.array([len(node.devices) for node in nodes], dtype=np.int64),
             gpu_free=np.zeros(size, dtype=np.int64),
             milli=np.full((size, width), UNUSABLE, dtype=np.int64),
             memory=np.full((size, width), UNUSABLE, dtype=np.int64),
-            total_memory=np.zeros((size, width), dtype=np.int64),
             empty=np.zeros((size, width), dtype=np.bool_),
-            model=np.full((size, width), -1, dtype=np.int64),
         )
+        self.total_memory: Ints = np.zeros((size, width), dtype=np.int64)
+        self._model: Ints = np.full((size, width), -1, dtype=np.int64)
         for index, node in enumerate(nodes):
             self._read_fixed(index, node)
             self._read(index, node)
         self.cursor = rooms.cursor
         self._labelled: dict[tuple[str, ...], Bools] = {}
+        self._demands: dict[tuple[int, int, str], Demand] = {}
+        self._stack: tuple[Ints, Bools, Ints] | None = None
 
     def _read_fixed(self, index: int, node: NodeRoom) -> None:
-        columns, count = self.columns, len(node.devices)
-        columns.total_memory[index, :count] = [device.memory_bytes for device in node.devices]
-        columns.model[index, :count] = [self._models.setdefault(device.model, len(self._models)) for device in node.devices]
+        count = len(node.devices)
+        self.total_memory[index, :count] = [device.memory_bytes for device in node.devices]
+        self._model[index, :count] = [self._models.setdefault(device.model, len(self._models)) for device in node.devices]
 
     def _read(self, index: int, node: NodeRoom) -> None:
         columns, devices = self.columns, node.devices
@@ -85,8 +105,8 @@ class NodeTable:
             free = [device.free_milli if device.offered else UNUSABLE for device in devices]
             columns.milli[index, :count] = free
             columns.memory[index, :count] = [device.free_memory_bytes for device in devices]
-            columns.empty[index, :count] = [device.offered and device.capacity_milli >= MILLI and device.is_empty for device in devices]
-            columns.gpu_free[index] = sum(device.free_milli for device in devices if device.offered)
+            columns.empty[index, :count] = [is_whole(device) for device in devices]
+            columns.gpu_free[index] = node.gpu_free
 
     def refresh(self) -> None:
         """Read again what was touched since the last time."""
@@ -106,56 +126,76 @@ class NodeTable:
             found = self._labelled[labels] = np.array(carries, dtype=np.bool_)
         return found
 
-    def accepted(self, columns: Columns, ask: Ask) -> Bools:
-        """[K, D]: devices of a model that the ask accepts."""
-        if not ask.gpu_model:
-            return columns.model >= 0
-        return np.isin(columns.model, [number for name, number in self._models.items() if ask.gpu_model in name])
+    def demanded(self, ask: Ask) -> Demand:
+        """What never changes about the devices for this ask, for all nodes."""
+        key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
+        found = self._demands.get(key)
+        if found is None:
+            wanted = [number for name, number in self._models.items() if ask.gpu_model in name]
+            accepted = np.isin(self._model, wanted)
+            if ask.milli:
+                found = Demand(accepted, accepted, share_memory(self.total_memory, ask))
+            else:
+                found = Demand(accepted, accepted & (self.total_memory >= ask.gpu_memory_bytes), self.total_memory)
+            self._demands[key] = found
+        return found
 
-    def usable(self, columns: Columns, ask: Ask) -> Bools:
-        """[K, D]: `feasibility.device_fits`."""
-        accepted = self.accepted(columns, ask)
+    def stacked(self, asks: AskTable) -> tuple[Ints, Bools, Ints]:
+        """Of each kind of ask: the fraction [kinds, 1, 1], the able devices and the memory it takes of each [kinds, N, D]."""
+        if self._stack is None or len(self._stack[1]) != len(asks.kinds):
+            demands = [self.demanded(ask) for ask in asks.kinds.values()]
+            milli = np.array([ask.milli for ask in asks.kinds.values()], dtype=np.int64)
+            able, share = np.stack([demand.able for demand in demands]), np.stack([demand.share for demand in demands])
+            self._stack = (milli[:, np.newaxis, np.newaxis], able, share)
+        return self._stack
+
+    def usable(self, columns: Columns, ask: Ask, index: Ints | None = None) -> Bools:
+        """[K, D]: `feasibility.device_fits`, for the columns of these nodes (None: of all)."""
+        demand = self.demanded(ask)
+        able = demand.able if index is None else demand.able[index]
         if not ask.milli:
-            return accepted & columns.empty & (columns.total_memory >= ask.gpu_memory_bytes)
-        return accepted & (columns.milli >= ask.milli) & (columns.memory >= share_memory(columns, ask))
+            return able & columns.empty
+        share = demand.share if index is None else demand.share[index]
+        return able & (columns.milli >= ask.milli) & (columns.memory >= share)
 
-    def counts(self, ask: Ask) -> Ints:
-        """How many tasks fit on each node together (`feasibility.count_tasks`, up to all tasks)."""
+    def counts(self, ask: Ask, index: Ints | None = None) -> Ints:
+        """How many tasks fit on each of these nodes together (`feasibility.count_tasks`, up to all tasks; None: on all nodes)."""
         self.refresh()
-        columns = self.columns
-        found = np.where(columns.offered & self.labelled(ask.labels), ask.tasks, 0)
+        columns = self.columns if index is None else self.columns.rows(index)
+        labelled = self.labelled(ask.labels)
+        found = np.where(columns.offered & (labelled if index is None else labelled[index]), ask.tasks, 0)
         for resource, need in enumerate(ask.need):
             free = columns.free[:, resource]
             found = np.where(free >= need, np.minimum(found, free // need if need else UNBOUNDED), 0)
         if ask.whole:
-            found = np.minimum(found, self.usable(columns, ask).sum(axis=1) // ask.whole)
+            found = np.minimum(found, self.usable(columns, ask, index).sum(axis=1) // ask.whole)
         elif ask.milli:
-            found = np.minimum(found, self._fractions(columns, ask))
+            found = np.minimum(found, self._fractions(columns, ask, index))
         return found.astype(np.int64)
 
-    def _fractions(self, columns: Columns, ask: Ask) -> Ints:
+    def _fractions(self, columns: Columns, ask: Ask, index: Ints | None) -> Ints:
         """How many fractions the devices of each node hold together."""
-        memory = share_memory(columns, ask)
+        share = self.demanded(ask).share if index is None else self.demanded(ask).share[index]
         per_device = columns.milli // ask.milli
-        per_device = np.where(memory > 0, np.minimum(per_device, columns.memory // np.maximum(memory, 1)), per_device)
-        counts: Ints = np.where(self.usable(columns, ask), per_device, 0).sum(axis=1)
+        per_device = np.where(share > 0, np.minimum(per_device, columns.memory // np.maximum(share, 1)), per_device)
+        counts: Ints = np.where(self.usable(columns, ask, index), per_device, 0).sum(axis=1)
         return counts
 
-    def lacks(self, ask: Ask) -> Ints:
-        """How far one task is from fitting on each node (`feasibility.lack`)."""
+    def lacks(self, ask: Ask, index: Ints) -> Ints:
+        """How far one task is from fitting on each of these nodes (`feasibility.lack`)."""
         self.refresh()
-        columns = self.columns
-        total = np.zeros(len(columns.offered), dtype=np.int64)
+        columns = self.columns.rows(index)
+        total = np.zeros(len(index), dtype=np.int64)
         for resource, need in enumerate(ask.need):
             missing = np.maximum(need - columns.free[:, resource], 0)
             total += np.minimum(missing // max(1, need // MILLI), MILLI)
         if not ask.wants_devices:
             return total
-        usable = self.usable(columns, ask).sum(axis=1)
+        usable = self.usable(columns, ask, index).sum(axis=1)
         if ask.whole:
             total += (ask.whole - np.minimum(usable, ask.whole)) * MILLI // ask.whole
             return total
-        known = np.where(self.accepted(columns, ask), columns.milli, 0).max(axis=1, initial=0)
+        known = np.where(self.demanded(ask).accepted[index], columns.milli, 0).max(axis=1, initial=0)
         total += np.where(usable > 0, 0, MILLI - np.minimum(known, ask.milli) * (MILLI // 2) // ask.milli)
         return total
 
@@ -168,24 +208,29 @@ class NodeTable:
 
     def nearest(self, ask: Ask) -> int | None:
         """The index of the node that comes nearest (`possible.nearest`); None when no node is offered."""
-        counts, lacks = self.counts(ask), self.lacks(ask)
-        order = np.lexsort((lacks, -counts, self.missing_labels(ask.labels), ~self.columns.offered))
-        best = int(order[0]) if len(order) else -1
-        return best if best >= 0 and self.columns.offered[best] else None
+        left = np.flatnonzero(self.columns.offered)
+        if not len(left):
+            return None
+        if ask.labels:
+            missing = self.missing_labels(ask.labels)[left]
+            left = left[missing == missing.min()]
+        counts = self.counts(ask, left)
+        left = left[counts == counts.max()]
+        return int(left[self.lacks(ask, left).argmin()])
 
 
-def share_memory(columns: Columns, ask: Ask) -> Ints:
-    """[K, D]: the memory a fraction takes of each device (`Ask.memory_of`)."""
+def share_memory(total: Ints, ask: Ask) -> Ints:
+    """The memory a fraction takes of devices with that much (`Ask.memory_of`)."""
     if ask.gpu_memory_bytes:
-        return np.full_like(columns.total_memory, ask.gpu_memory_bytes)
+        return np.full_like(total, ask.gpu_memory_bytes)
     # Divided first by 1000 and then put together, so that no size overflows.
-    whole, rest = columns.total_memory // MILLI, columns.total_memory % MILLI
+    whole, rest = total // MILLI, total % MILLI
     share: Ints = whole * ask.milli + rest * ask.milli // MILLI
     return share
 
 
 class AskTable:
-    """Many asks in columns, in the order they were added."""
+    """Many asks in columns, in the order they were added. Asks that demand the same of one device are of one ``kind`` (0: of none)."""
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
@@ -193,7 +238,8 @@ class AskTable:
         self.whole: Ints = np.zeros(4, dtype=np.int64)
         self.milli: Ints = np.zeros(4, dtype=np.int64)
         self.kind: Ints = np.zeros(4, dtype=np.int64)
-        self._kinds: dict[tuple[int, int, str], int] = {}
+        self.kinds: dict[tuple[int, int, str], Ask] = {}
+        self.labelled: list[int] = []
 
     def add(self, ask: Ask) -> int:
         """Append an ask; its position."""
@@ -202,10 +248,16 @@ class AskTable:
             self.need = np.concatenate((self.need, np.zeros_like(self.need)))
             self.whole, self.milli, self.kind = (np.concatenate((old, old)) for old in (self.whole, self.milli, self.kind))
         self.asks.append(ask)
+        if ask.labels:
+            self.labelled.append(position)
         self.need[position] = ask.need
         self.whole[position], self.milli[position] = ask.whole, ask.milli
-        demand = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
-        self.kind[position] = self._kinds.setdefault(demand, len(self._kinds)) if ask.wants_devices else -1
+        if ask.wants_devices:
+            demand = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
+            self.kinds.setdefault(demand, ask)
+            self.kind[position] = list(self.kinds).index(demand) + 1
+        else:
+            self.kind[position] = 0
         return position
 
 
@@ -226,25 +278,30 @@ class Judged:
 def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Ints | None) -> Judged:
     """Judge the asks at these positions on these nodes (None: on all). The table must be refreshed."""
     columns = table.columns if index is None else table.columns.rows(index)
-    need, whole, milli = asks.need[positions], asks.whole[positions], asks.milli[positions]
-    fits = np.repeat(columns.offered[np.newaxis], len(positions), axis=0)
+    rows = np.array(positions, dtype=np.int64)
+    need, whole, milli, kinds = asks.need[rows], asks.whole[rows], asks.milli[rows], asks.kind[rows]
+    fits = np.repeat(columns.offered[np.newaxis], len(rows), axis=0)
     for resource in range(4):
         fits &= need[:, resource, np.newaxis] <= columns.free[np.newaxis, :, resource]
-    leftover = np.zeros(fits.shape, dtype=np.int64)
-    kinds = asks.kind[positions]
-    for kind in np.unique(kinds[kinds >= 0]).tolist():
-        members = np.flatnonzero(kinds == kind)
-        ask = asks.asks[positions[members[0]]]
-        usable = table.usable(columns, ask)
-        if ask.milli:
-            least = np.where(usable, columns.milli, MILLI * MILLI).min(axis=1, initial=MILLI * MILLI)
-            fits[members] &= usable.any(axis=1)
-            leftover[members] = least - ask.milli
-        else:
-            fits[members] &= usable.sum(axis=1) >= whole[members, np.newaxis]
-    for row, position in enumerate(positions):
-        labels = asks.asks[position].labels
-        if labels:
-            carries = table.labelled(labels)
-            fits[row] &= carries if index is None else carries[index]
-    return Judged(columns, need, whole * MILLI + milli, fits, leftover)
+    usable, least = _devices_by_kind(table, asks, columns, index)
+    fits &= usable[kinds] >= np.maximum(whole, milli > 0)[:, np.newaxis]
+    for position in asks.labelled:
+        carries = table.labelled(asks.asks[position].labels)
+        fits[rows == position] &= carries if index is None else carries[index]
+    return Judged(columns, need, whole * MILLI + milli, fits, least[kinds])
+
+
+def _devices_by_kind(table: NodeTable, asks: AskTable, columns: Columns, index: Ints | None) -> tuple[Ints, Ints]:
+    """[kinds, K] each: how many devices are usable, and what stays free of the fullest usable one after its fraction (else 0)."""
+    size = len(columns.offered)
+    usable, least = np.zeros((len(asks.kinds) + 1, size), dtype=np.int64), np.zeros((len(asks.kinds) + 1, size), dtype=np.int64)
+    if asks.kinds:
+        milli, able, share = table.stacked(asks)
+        if index is not None:
+            able, share = able.take(index, axis=1), share.take(index, axis=1)
+        shared = (columns.milli >= milli) & (columns.memory >= share)
+        free = able & np.where(milli > 0, shared, columns.empty)
+        free.sum(axis=2, out=usable[1:])
+        fullest = np.where(free, columns.milli, MILLI * MILLI).min(axis=2, initial=MILLI * MILLI)
+        least[1:] = np.where(milli[:, :, 0] > 0, fullest - milli[:, :, 0], 0)
+    return usable, least

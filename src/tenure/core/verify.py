@@ -66,16 +66,16 @@ def _check_job(job: LockedJob, positions: list[int]) -> Rejection | None:
 
 def _rooms(locked: LockedRows) -> dict[int, NodeRoom]:
     """The locked rows as rooms."""
-    rooms = {node.id: _node_room(node) for node in locked.nodes.values()}
-    for device in sorted(locked.devices.values(), key=lambda row: row.id):
-        if device.node_id in rooms:
-            rooms[device.node_id].devices.append(_device_room(device))
-    return rooms
+    devices: dict[int, list[DeviceRoom]] = {node_id: [] for node_id in locked.nodes}
+    for row in sorted(locked.devices.values(), key=lambda row: row.id):
+        if row.node_id in devices:
+            devices[row.node_id].append(_device_room(row))
+    return {node.id: _node_room(node, devices[node.id]) for node in locked.nodes.values()}
 
 
-def _node_room(node: LockedNode) -> NodeRoom:
+def _node_room(node: LockedNode, devices: list[DeviceRoom]) -> NodeRoom:
     free = list((node.capacity - node.used).as_tuple())
-    return NodeRoom(node.id, str(node.id), node.labels, node.status == NodeStatus.UP, node.capacity.as_tuple(), free, [])
+    return NodeRoom(node.id, str(node.id), node.labels, node.status == NodeStatus.UP, node.capacity.as_tuple(), free, devices)
 
 
 def _device_room(device: LockedDevice) -> DeviceRoom:

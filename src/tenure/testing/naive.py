@@ -154,6 +154,7 @@ class _Naive:
                 for device, other in zip(room.devices, extra.devices, strict=True):
                     device.free_milli = min(device.free_milli, other.free_milli)
                     device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
+                room.recount()
         return rooms
 
     def _layout(self, ask: Ask, *, careful: bool) -> Layout | None:

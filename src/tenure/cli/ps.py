@@ -62,7 +62,10 @@ def ps(
     jobs: options.Ids = None,
     everything: Annotated[bool, typer.Option("-a", "--all", help="Those that have ended as well.")] = False,
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Stay and redraw when something changes.")] = False,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="At most N jobs.")] = 1000,
+    limit: Annotated[
+        int | None,
+        typer.Option("-n", "--limit", min=1, metavar="N", help="At most N jobs. Default 200, as JSON 1000.", show_default=False),
+    ] = None,
     state: options.State = "",
     name: options.Name = "",
     mine: options.Mine = False,
@@ -85,7 +88,8 @@ def ps(
     """
     form = "json" if as_json else output
     states = options.states_of(state) or (["all"] if everything or jobs else ["active"])
-    select = Selection(ids=list(jobs or ()), states=states, name=name, mine=mine, queue=queue, group=group, limit=limit)
+    most = limit or (1000 if form == "json" else 200)
+    select = Selection(ids=list(jobs or ()), states=states, name=name, mine=mine, queue=queue, group=group, limit=most)
     with options.client() as client:
         if watch and form != "json":
             from tenure.cli.watch import watch_jobs
@@ -96,7 +100,9 @@ def ps(
     if form == "json":
         console.out_json(reply)
         return
-    console.out(screen(reply, form, _width()))
+    console.out(jobs_table(reply.jobs, present_ms(), wide=form == "wide", width=_width() if form != "wide" else 0))
+    if reply.more:
+        console.note(remark(reply))
     if not reply.jobs and console.is_terminal():
         console.hint("no jobs here; tenure ps -a shows those that have ended")
 
@@ -158,9 +164,14 @@ def screen(reply: JobsReply, form: str, width: int) -> str:
     """The listing as it is drawn; a remark below it when there are more."""
     shown = jobs_table(reply.jobs, present_ms(), wide=form == "wide", width=width if form != "wide" else 0)
     if reply.more:
-        total = sum(reply.counts.values())
-        shown += f"\n({len(reply.jobs)} of {total} shown; -n {total} shows all)" if total else "\n(there are more; see -n)"
+        shown += f"\n{remark(reply)}"
     return shown
+
+
+def remark(reply: JobsReply) -> str:
+    """What is said below a listing that is not all."""
+    total = sum(reply.counts.values())
+    return f"({len(reply.jobs)} of {total} shown; -n {total} shows all)" if total else "(there are more; see -n)"
 
 
 def order(jobs: Sequence[JobView]) -> list[JobView]:

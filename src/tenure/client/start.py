@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ START_PATIENCE_S = 20.0
 ALREADY_RUNS = 75
 """Exit code of a daemon that found another one in its place."""
 _LOOK_EVERY_S = 0.01
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ (?:tenure: )?")
 _WAY_OUT = "run: tenure down && tenure up (running jobs go on)"
 
 Say = Callable[[str], None]
@@ -96,8 +98,9 @@ def ensure_daemon(home: str) -> None:
     try:
         paths.ensure_runtime_dir(home)
     except (OSError, paths.UnsafeDirectory) as error:
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise DaemonUnreachable(
-            "unreachable", f"the daemon cannot be started: {error}", "set TENURE_HOME to a directory of yours"
+            "unreachable", f"the daemon cannot be started: {why}", "set TENURE_HOME to a directory of yours"
         ) from error
     with _locked(paths.start_lock(home)):
         if not is_listening(home):
@@ -169,7 +172,7 @@ def _last_lines(path: str, began: int, count: int = 3) -> list[str]:
             text = log.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return [line.strip() for line in text.splitlines() if line.strip()][-count:]
+    return [_STAMP.sub("", line.strip()) for line in text.splitlines() if line.strip()][-count:]
 
 
 @contextlib.contextmanager

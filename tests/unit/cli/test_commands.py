@@ -215,7 +215,7 @@ def test_ps_and_history(shell: Shell, client: FakeClient) -> None:
     client.answers["jobs"] = dto.JobsReply(jobs=[job("running")], more=3, counts={"running": 5})
     done = shell("ps")
     assert done.out.splitlines()[1].split()[:3] == ["12", "train", "running"]
-    assert "1 of 5 shown" in done.out
+    assert done.err == "(1 of 5 shown; -n 5 shows all)\n"
     assert client.calls[0][1][0].states == ["active"]
     client.answers["jobs"] = dto.JobsReply(jobs=[job("running")])
     shell("ls", "-a")
@@ -237,9 +237,10 @@ def test_a_page_that_is_full_does_not_hide_what_runs(shell: Shell, client: FakeC
         return dto.JobsReply(jobs=views, more=numbers[-1], counts={"pending": 20, "running": 1})
 
     client.answers["jobs"] = jobs
-    lines = shell("ps", "-n", "4").out.splitlines()
-    assert [line.split()[0] for line in lines[1:5]] == ["12", "38", "39", "40"]
-    assert lines[5] == "(4 of 21 shown; -n 21 shows all)"
+    done = shell("ps", "-n", "4")
+    lines = done.out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["12", "38", "39", "40"]
+    assert done.err == "(4 of 21 shown; -n 21 shows all)\n"
 
 
 def test_show_and_why(shell: Shell, client: FakeClient) -> None:

@@ -115,7 +115,7 @@ def failing(text: str, code: int) -> Any:
 def test_a_daemon_that_does_not_start_says_why(home: str, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     os.makedirs(os.path.dirname(paths.daemon_log(home)))
     Path(paths.daemon_log(home)).write_text("an old line\n")
-    monkeypatch.setattr(subprocess, "Popen", failing("config.toml: no such setting: nodde", code))
+    monkeypatch.setattr(subprocess, "Popen", failing("2026-01-31T12:00:00+0000 tenure: config.toml: no such setting: nodde", code))
     with pytest.raises(errors.DaemonUnreachable, match=r"did not start: config\.toml: no such setting: nodde") as found:
         start.connect(home)
     assert "daemon.log" in found.value.remedy

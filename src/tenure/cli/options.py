@@ -71,6 +71,8 @@ def is_json(form: str, as_json: bool) -> bool:
 
 def states_of(text: str) -> list[str]:
     """States as people write them, commas between."""
+    if not text:
+        return []
     from tenure.model.lifecycle import JobState
 
     short = {"pd": "pending", "r": "running", "f": "failed", "cd": "succeeded", "ca": "cancelled", "to": "timed_out", "s": "suspended"}
@@ -89,7 +91,7 @@ def chosen(
     ids: Sequence[str] | None, *, name: str = "", state: str = "", mine: bool = False, queue: str = "", group: str = ""
 ) -> Selection:
     """The jobs that were named or filtered; naming none at all is refused."""
-    from tenure.client.requests import check_ref
+    from tenure.client.selecting import check_ref
 
     for word in ids or ():
         check_ref(word)

@@ -1,4 +1,4 @@
-"""From what a caller writes to what travels: submissions and selections.
+"""From what a caller writes to what travels: submissions.
 
 The command line and the SDK build their requests here, so that both take the same words. Invariant: the request of one submission is
 complete; nothing in it depends on when or where it is read.
@@ -7,16 +7,14 @@ complete; nothing in it depends on when or where it is read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tenure.client import words
 from tenure.client.environment import capture, origin
 from tenure.client.errors import usage
-from tenure.wire.dto import AfterRef, Selection, SubmitRequest
-from tenure.wire.ids import parse_indices, parse_ref
-
-Which = Selection | str | int | Iterable[str | int] | None
+from tenure.wire.dto import AfterRef, SubmitRequest
+from tenure.wire.ids import parse_indices
 
 _UMASK: list[int] = []
 _NAME_LENGTH = 200
@@ -123,27 +121,6 @@ def check_array(text: str) -> None:
     """Raise `BadRequest` when ``text`` is not an index list such as ``0-99%8``."""
     try:
         parse_indices(text)
-    except ValueError as error:
-        raise usage(str(error)) from error
-
-
-def selection(which: Which) -> Selection:
-    """Which jobs: a `Selection` as it stands, one or several ids, or None for the active ones."""
-    if isinstance(which, Selection):
-        return which
-    if which is None:
-        return Selection(states=["active"])
-    names = [which] if isinstance(which, str | int) else list(which)
-    ids = [str(name) for name in names]
-    for name in ids:
-        check_ref(name)
-    return Selection(ids=ids)
-
-
-def check_ref(text: str) -> None:
-    """Raise `BadRequest` when ``text`` does not name a job."""
-    try:
-        parse_ref(text)
     except ValueError as error:
         raise usage(str(error)) from error
 

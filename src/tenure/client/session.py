@@ -18,7 +18,7 @@ import msgspec
 from tenure.client import http
 from tenure.client.errors import TenureError, error_of
 from tenure.client.link import Link, decoder, lost, path_of, quote
-from tenure.client.requests import Which, build_request, selection
+from tenure.client.selecting import Which, selection
 from tenure.wire import dto
 
 WAIT_SLICE_MS = 30_000
@@ -58,7 +58,7 @@ class Client:
 
     def submit(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> dto.SubmitReply:
         """Queue a job: an argv with the options of `build_request`, or a request as it stands. Returns its id."""
-        request = command if isinstance(command, dto.SubmitRequest) else build_request(command, key=new_key(), **options)
+        request = command if isinstance(command, dto.SubmitRequest) else _built(command, options)
         return self._link.call("POST", "/v1/jobs", dto.SubmitReply, request)
 
     def submit_many(self, requests: Sequence[dto.SubmitRequest]) -> list[dto.SubmitReply | TenureError]:
@@ -68,7 +68,7 @@ class Client:
 
     def plan(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> dto.PlanReply:
         """What would become of this submission; nothing is queued."""
-        request = command if isinstance(command, dto.SubmitRequest) else build_request(command, key=new_key(), **options)
+        request = command if isinstance(command, dto.SubmitRequest) else _built(command, options)
         return self._link.call("POST", "/v1/plan", dto.PlanReply, request)
 
     def jobs(self, which: Which = None) -> dto.JobsReply:
@@ -204,6 +204,12 @@ class Admin:
         """Ask the daemon to stop; running jobs go on."""
         self._link.call("POST", "/v1/down", dict[str, Any], {}, repeat=False)
         self._link.close()
+
+
+def _built(command: Sequence[str], options: dict[str, Any]) -> dto.SubmitRequest:
+    from tenure.client.requests import build_request
+
+    return build_request(command, key=new_key(), **options)
 
 
 def _one_of_many(raw: msgspec.Raw) -> dto.SubmitReply | TenureError:

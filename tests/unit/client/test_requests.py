@@ -10,7 +10,8 @@ import pytest
 
 from tenure.client import environment
 from tenure.client.errors import BadRequest
-from tenure.client.requests import build_request, default_name, selection
+from tenure.client.requests import build_request, default_name
+from tenure.client.selecting import selection
 from tenure.wire.dto import AfterRef, Selection
 
 

@@ -108,7 +108,7 @@ class Endings:
         self._jobs.append((state.value, row.eligible_ms, row.retried, row.node_faults, row.attempt_id, *values))
         if row.array_id:
             self.template(row.array_id).ends[arrays.ENDS[state.value]] += 1
-        self._note_end(row, state.value, {"state": state.value, "why": why})
+        self._note_end(row, state.value, {"state": state.value, "why": why}, gone=row.attempt_id == 0)
 
     def settle(self, row: JobRow, result: Result, attempt_id: int, started_ms: int, ended_ms: int, cpu_ms: int, peak: int) -> None:
         """The attempt of a job is over: it ends or waits again. ``attempt_id`` is 0 once nothing of it is held any more."""
@@ -147,7 +147,7 @@ class Endings:
         if result.why:
             data["why"] = result.why
         if over:
-            self._note_end(row, state, data)
+            self._note_end(row, state, data, gone=attempt_id == 0)
         else:
             data["outcome"] = result.outcome
             self._tx.emit("job.requeued", row.id, row.project_id, to_json(data), row.array_id)
@@ -157,8 +157,8 @@ class Endings:
         self.know(row)
         return self.template(row.id)
 
-    def _note_end(self, row: JobRow, state: str, data: dict[str, object]) -> None:
-        self._tx.emit("job.ended", row.id, row.project_id, to_json(data), row.array_id)
+    def _note_end(self, row: JobRow, state: str, data: dict[str, object], *, gone: bool) -> None:
+        self._tx.emit("job.ended", row.id, row.project_id, to_json(data), row.array_id, gone=gone)
         self.changes.append(JobChange(row.id, state, row.array_id or 0))
         if row.dependents:
             self._ended.append((row, state))
@@ -187,7 +187,7 @@ class Endings:
         standing = arrays.Standing(state, row.started_ms, ended_ms, change.next, change.left, change.dropped)
         arrays.write_template(tx, row, standing, change.live, change.ends)
         if ended_ms is not None and row.ended_ms is None:
-            self._note_end(row, state, {"state": state})
+            self._note_end(row, state, {"state": state}, gone=True)
 
     def _counts(self, array_id: int, change: _Open) -> list[int]:
         found = self._tx.link.row(arrays.END_COUNTS, array_id) or (0, 0, 0, 0, 0)

@@ -115,20 +115,21 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
 
 def read_touches(link: Link, since: int) -> list[Touch]:
     """The events after ``since`` from their table."""
-    return [(kind, job_id, None) for job_id, kind in link.rows(TOUCHED_SINCE, since)]
+    return [(kind, job_id, None, False) for job_id, kind in link.rows(TOUCHED_SINCE, since)]
 
 
 def read_changes(link: Link, names: Names, touches: Iterable[Touch], since: int, revision: int, now_ms: int) -> Changes:
     """The rows that the events between two revisions name, read afresh."""
-    touched: set[int] = set()
     kinds: set[str] = set()
-    for kind, job_id, array_id in touches:
+    last: dict[int, bool] = {}
+    for kind, job_id, array_id, is_gone in touches:
         kinds.add(kind)
         if job_id:
-            touched.add(job_id)
+            last[job_id] = is_gone
         if array_id:
-            touched.add(array_id)
-    rows = read_jobs(link, sorted(touched))
+            last[array_id] = False
+    gone = [number for number, is_gone in last.items() if is_gone]
+    rows = read_jobs(link, sorted(last.keys() - gone))
     templates = {row.id: row for row in rows.values() if row.is_array}
     templates.update(read_jobs(link, sorted({row.array_id for row in rows.values() if row.array_id} - templates.keys())))
     rows.update(templates)
@@ -144,9 +145,9 @@ def read_changes(link: Link, names: Names, touches: Iterable[Touch], since: int,
         revision,
         now_ms,
         pending={row.id: _pending(row, templates) for row in waiting},
-        pending_removed=tuple(sorted(number for number, row in rows.items() if not row.waits)),
+        pending_removed=tuple(sorted((*gone, *(number for number, row in rows.items() if not row.waits)))),
         running=running,
-        running_removed=tuple(sorted(rows.keys() - running.keys())),
+        running_removed=tuple(sorted((*gone, *(rows.keys() - running.keys())))),
         nodes=read_nodes(link) if "node.changed" in kinds else None,
         queues=tuple(names.queues(link).values()) if "queue.changed" in kinds else None,
         claims=_claims(link, names, now_ms) if "claim.changed" in kinds else None,

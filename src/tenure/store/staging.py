@@ -8,6 +8,7 @@ takes the savepoint back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tenure.model.allocation import Placement
 from tenure.model.amounts import RESOURCES
@@ -162,7 +163,7 @@ class Staged:
         peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
         for placement, node in zip(start.placements, peers, strict=True):
             self._place(row, shape, attempt_id, number, placement, node, peers)
-        data = f'{{"attempt":{attempt_id},"nodes":{to_json(sorted(set(peers)))}}}'
+        data = f'{{"attempt":{attempt_id},"nodes":{_as_json(peers)}}}'
         self._events.append(("job.starting", row.id, row.project_id, data, row.array_id))
         return row
 
@@ -238,6 +239,12 @@ class Staged:
         shares = [(milli, memory, number, milli, memory) for number, (milli, memory) in sorted(self._devices.items())]
         if shares and tx.link.write_many(TAKE_DEVICE, shares) != len(shares):
             raise Overcommitted(shares[0][2])
+
+
+@lru_cache(maxsize=1024)
+def _as_json(nodes: tuple[str, ...]) -> str:
+    """The names of nodes as a JSON list, each once."""
+    return to_json(sorted(set(nodes)))
 
 
 def _write_template(tx: Transaction, template: _Template) -> None:

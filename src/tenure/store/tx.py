@@ -51,8 +51,9 @@ def to_json(value: Any) -> str:
     return _encode(value).decode()
 
 
-Touch = tuple[str, int, int | None]
-"""What an event says that planning needs: its kind, its job, and the array whose template changed too."""
+Touch = tuple[str, int, int | None, bool]
+"""What an event says that planning needs: its kind, its job, the array whose template changed too, and whether the job neither waits
+nor holds anything any more, so that nobody need read it."""
 
 
 class Point:
@@ -114,10 +115,13 @@ class Transaction:
         if epoch != self.leader_epoch:
             raise StaleEpoch(f"epoch {epoch} is not the leader's, which is {self.leader_epoch}")
 
-    def emit(self, kind: str, job_id: int = 0, project_id: int = 0, data: str = "{}", array_id: int | None = None) -> int:
-        """Add an event; its cursor. ``array_id`` names the array whose template changed with the job, where that is known."""
+    def emit(
+        self, kind: str, job_id: int = 0, project_id: int = 0, data: str = "{}", array_id: int | None = None, *, gone: bool = False
+    ) -> int:
+        """Add an event; its cursor. ``array_id`` names the array whose template changed with the job, where that is known; ``gone``
+        says that the job neither waits nor holds anything from here on."""
         self.event_seq += 1
-        self.touched.append((kind, job_id, array_id))
+        self.touched.append((kind, job_id, array_id, gone))
         self._events.append((self.event_seq, kind, job_id, project_id, self.now_ms, data))
         return self.event_seq
 

@@ -112,7 +112,7 @@ def test_log_paths_follow_slurms_patterns() -> None:
 
 def test_recent_events_are_served_only_when_they_are_all_there() -> None:
     memory = recent.Recent()
-    one, two, three = ("a", 1, None), ("b", 2, None), ("c", 3, None)
+    one, two, three = ("a", 1, None, False), ("b", 2, None, False), ("c", 3, None, True)
     assert memory.since(0, 2, []) is None
     memory.add([one, two], 12)
     assert list(memory.since(10, 12, []) or ()) == [one, two]

@@ -40,7 +40,7 @@ STUCK_AFTER_S = 30.0
 INTAKE_BATCH = 512
 BUSY_S = 0.003
 """A loop that slept for less is busy: it may gather reports for a moment. One that was idle answers the first at once."""
-GATHER_S = 0.0008
+GATHER_S = 0.0004
 STOPPING = (CancelJob, RequeueJob, SuspendJob)
 """Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000

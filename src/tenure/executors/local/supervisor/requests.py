@@ -58,7 +58,11 @@ class Requests:
     def _answer(self, client: Client, message: Message, reply: Message) -> None:
         if "id" in message:
             reply["id"] = message["id"]
-        client.reply(json.dumps(reply, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(reply, separators=(",", ":")).encode() + b"\n"
+        if reply["reply"] == "launch" and client.since is not None:
+            client.mention(line)  # an observer is about to be told what became of the tasks anyway
+        else:
+            client.reply(line)
 
     def _hello(self, client: Client, message: Message) -> Message:
         offered = message.get("protocol")

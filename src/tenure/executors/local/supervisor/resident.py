@@ -28,7 +28,7 @@ from .timers import TELL, TICK, Timers
 from .tree import Tree
 
 FULL_DISK_RETRY_MS = 1_000
-START_NEWS_MS = 2
+START_NEWS_MS = 10
 
 
 class Resident:

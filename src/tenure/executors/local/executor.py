@@ -47,6 +47,7 @@ from tenure.model.observations import (
 
 _ACTIONS = {SignalAction.STOP: "stop", SignalAction.SUSPEND: "suspend", SignalAction.RESUME: "resume"}
 _encode = msgspec.json.Encoder().encode
+MAX_SENT = 1024
 
 
 class LocalExecutor:
@@ -255,6 +256,9 @@ class LocalExecutor:
             return
         for number, message in self._composer.messages(batch, link.next_id):
             self._sent[number] = message.launches
+            if len(self._sent) > MAX_SENT:
+                # Only failures are answered, and in order: one of this age has succeeded.
+                del self._sent[next(iter(self._sent))]
             if not self._session.send(message.line):
                 return
 

@@ -97,7 +97,7 @@ class Composer:
         self._seen.clear()
 
     def _message(self, number: int, templates: list[bytes], tasks: list[bytes], members: list[Launch]) -> tuple[int, Message]:
-        line = b'{"op":"launch","id":%d,"fence":%d,"templates":{%s},"tasks":[%s]}\n' % (
+        line = b'{"op":"launch","id":%d,"quiet":true,"fence":%d,"templates":{%s},"tasks":[%s]}\n' % (
             number,
             members[0].fence,
             b",".join(templates),

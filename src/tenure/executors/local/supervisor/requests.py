@@ -52,17 +52,13 @@ class Requests:
             _log(error)
             why = "the supervisor failed on this request; its log has the details"
             reply = {"reply": "error", "code": "internal", "why": why}
-        if reply is not None and (len(reply) > 1 or "id" in message):
+        if reply is not None and (len(reply) > 1 or ("id" in message and not message.get("quiet"))):
             self._answer(client, message, reply)
 
     def _answer(self, client: Client, message: Message, reply: Message) -> None:
         if "id" in message:
             reply["id"] = message["id"]
-        line = json.dumps(reply, separators=(",", ":")).encode() + b"\n"
-        if reply["reply"] == "launch" and client.since is not None:
-            client.mention(line)  # an observer is about to be told what became of the tasks anyway
-        else:
-            client.reply(line)
+        client.reply(json.dumps(reply, separators=(",", ":")).encode() + b"\n")
 
     def _hello(self, client: Client, message: Message) -> Message:
         offered = message.get("protocol")

@@ -36,21 +36,14 @@ class Client:
         self._serve = serve
         self._in = bytearray()
         self._out = bytearray()
-        self._later = bytearray()
         self._waits_to_send = False
         loop.watch(connection.fileno(), self._ready)
 
     def reply(self, line: bytes) -> None:
         """Answer; a client that lets answers pile up is dropped."""
-        self._out += self._later
         self._out += line
-        self._later.clear()
         if len(self._out) > OUT_BYTES:
             self.close()
-
-    def mention(self, line: bytes) -> None:
-        """Answer what needs no hurry: it goes out before whatever is sent next, and wakes nobody by itself."""
-        self._later += line
 
     def push(self, lines: bytes, last: int) -> None:
         """Tell an observer records up to seq `last`, now or later."""
@@ -61,9 +54,7 @@ class Client:
         if len(self._out) + len(lines) > OUT_BYTES:
             self.offset = 0
             return
-        self._out += self._later
         self._out += lines
-        self._later.clear()
         self.since = last
 
     def advance(self, journal: Journal) -> None:

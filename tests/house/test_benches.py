@@ -1,0 +1,34 @@
+"""The benchmarks run and print what they promise. The figures mean nothing here: small numbers on a busy machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.house import tree
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("name", "only", "figures"),
+    [
+        ("throughput", "tenure array, no groups, 2 slots", {"per_s", "cpu_ms"}),
+        ("throughput", "xargs", {"per_s", "cpu_ms"}),
+        ("latency", "tenure, no groups", {"p50_ms", "p99_ms"}),
+        ("idle", "", {"cpu_percent", "pss_mb"}),
+        ("cli", "tenure ps, ", {"p50_ms", "p99_ms"}),
+    ],
+)
+def test_a_benchmark_prints_one_line_per_case(name: str, only: str, figures: set[str]) -> None:
+    command = [sys.executable, "-m", f"bench.{name}", "--json", "--quick", "--only", only]
+    done = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    machine, *rows = map(json.loads, done.stdout.splitlines())
+    assert machine["cpus"] >= 1
+    assert rows, done.stderr
+    for row in rows:
+        assert figures <= set(row)
+        assert all(row[figure] >= 0 for figure in figures)

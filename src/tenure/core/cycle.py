@@ -66,14 +66,14 @@ class Cycle:
     def run(self) -> Plan:
         """The plan."""
         looked, by_slot, depth = 0, self.board.waiting.by_slot, self.board.settings.backfill_depth
+        blocked, delayed = self.blocked, self.delayed
         for turn in self._turns():
             group = by_slot[turn[3]]
-            # Skipping what was sought and not found already: with a long queue this is most of the turns.
-            if (
-                group is not None
-                and self.may_find(group.shape, careful=self.is_careful(group.limit_ms))
-                and not self._consider(turn, group)
-            ):
+            assert group is not None
+            shape = group.shape
+            # Skip what was sought and not found already: with a long queue this is most of the turns.
+            sought = shape in blocked or (shape in delayed and self.is_careful(group.limit_ms))
+            if not sought and not self._consider(turn, group):
                 break
             looked += self.window is not None
             if looked >= depth:
@@ -96,7 +96,7 @@ class Cycle:
         shapes = sorted(waiting.shapes)
         self.candidates.refresh(shapes, self.board.asks)
         has_place = self.candidates.has_place(shapes)
-        self.blocked = {shape for shape, found in zip(shapes, has_place, strict=True) if not found}
+        self.blocked.update(shape for shape, found in zip(shapes, has_place, strict=True) if not found)
         hopeful = [shape for shape in shapes if shape in self.blocked and self.possible.could_hold(shape)]
         self._head = first_turn(waiting, scores, hopeful)
         still_open = [shape for shape in shapes if shape not in self.blocked]
@@ -113,8 +113,6 @@ class Cycle:
     def _consider(self, turn: Turn, group: Group) -> bool:
         """Start the job if it may; False when the budget is used up."""
         self._reserve_before(turn)
-        if not self.may_find(group.shape, careful=self.is_careful(group.limit_ms)):
-            return True
         job_id = turn[2]
         row = self.board.waiting.rows[job_id]
         for position in self._positions(job_id) if row.is_array else (-1,):

@@ -191,6 +191,8 @@ def test_many_groups_are_planned_as_few_are(age_ms: int) -> None:
     for number in range(40):
         shape = Shape(Amounts(1000 * (number % 3)), gpu_milli=(500, 1000, 0)[number % 3])
         cluster.wait(f"j{number}", shape, limit_ms=500 * number, priority=1 + number % 10)
+    for number in range(30):
+        cluster.wait(f"alike{number}", Shape(Amounts(500)), queue="other", limit_ms=500)
     snapshot = cluster.snapshot()
     assert essence(DEFAULT.plan(snapshot)) == naive_plan(snapshot, DEFAULT.stages)
 

@@ -80,6 +80,15 @@ def test_what_is_not_offered_is_not_used_but_counts() -> None:
     assert shortfalls(ask_of(Shape()), shrunk) == (Shortfall("cpu_milli", 0, 0),)
 
 
+def test_counts_of_devices_follow_what_is_held() -> None:
+    node = room(3, {1: (500, 7), 3: (1, 0)}, device_status={2: DeviceStatus.FOREIGN})
+    assert (node.empty, node.gpu_free) == (1, 1500)
+    copied = node.copy()
+    give(node, (0, 0, 0, 0), [DeviceShare(1, 500, 7), DeviceShare(3, 1, 0)])
+    assert (node.empty, node.gpu_free) == (2, 2000)
+    assert (copied.empty, copied.gpu_free) == (1, 1500)
+
+
 def test_labels_must_all_be_there() -> None:
     assert fits(ask_of(Shape(labels=("a", "b"))), room(labels=("a", "b", "c")))
     assert not fits(ask_of(Shape(labels=("a", "z"))), room(labels=("a", "b")))

@@ -155,11 +155,12 @@ def has_touched(row: JobRow) -> bool:
 
 def touched_of(link: Link, templates: Iterable[JobRow]) -> dict[int, tuple[int, ...]]:
     """Per array the positions at or after its next one that already are rows; arrays without any are absent."""
-    return {
-        row.id: tuple(position for (position,) in link.rows(TOUCHED_FROM, row.id, row.array_next))
-        for row in templates
-        if has_touched(row)
-    }
+    return {row.id: touched_from(link, row.id, row.array_next) for row in templates if has_touched(row)}
+
+
+def touched_from(link: Link, array_id: int, first: int) -> tuple[int, ...]:
+    """The positions from ``first`` on that are rows."""
+    return tuple(position for (position,) in link.rows(TOUCHED_FROM, array_id, first))
 
 
 def next_after(row: JobRow, taken: Sequence[int], touched: Sequence[int]) -> int:

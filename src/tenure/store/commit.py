@@ -121,16 +121,18 @@ class Batch:
         nodes = _lock_nodes(tx.link, sorted({placement.node_id for placement in placements}))
         devices = _lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
         self.staged = Staged(tx, rows)
+        self._paused = {queue.id for queue in tx.names.queues(tx.link).values() if queue.paused}
         self._locked = LockedRows(nodes, devices, {number: self._lock_job(row) for number, row in rows.items()})
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
 
     def _lock_job(self, row: JobRow) -> LockedJob:
         holder = self.staged.rows[row.array_id] if row.array_id else row
+        due = row.eligible_ms <= self._tx.now_ms and row.queue_id not in self._paused
         return LockedJob(
             row.id,
             JobState(row.state),
             row.shape_id,
-            row.state == "pending" and not holder.blocked and row.eligible_ms <= self._tx.now_ms and row.waits,
+            row.state == "pending" and not holder.blocked and due and row.waits,
             row.is_array,
             row.array_left if row.is_array else 1,
             self.staged.room(row),

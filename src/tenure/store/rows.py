@@ -12,7 +12,6 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from tenure.model.job import NO_CAP, PendingJob
-from tenure.model.lifecycle import JobState
 from tenure.store.schema import WAITING, job
 from tenure.store.sql import InList, Link, Statement, param
 
@@ -78,7 +77,6 @@ class JobRow(NamedTuple):
 
 _COLUMNS = [job.c[name] for name in JobRow._fields]
 JOBS_BY_ID = InList(lambda keys: select(*_COLUMNS).where(job.c.id.in_(keys)))
-JOBS_WAITING = Statement(select(*_COLUMNS).where(WAITING))
 ELEMENTS_WAITING = Statement(select(*_COLUMNS).where(job.c.array_id == param("array"), WAITING), "array")
 
 
@@ -107,7 +105,7 @@ def pending_of(row: JobRow, template: JobRow | None) -> PendingJob:
         row.eligible_ms,
         row.limit_ms,
         row.deadline_ms,
-        1 if row.state == JobState.HELD.value else 0,
+        1 if row.state == "held" else 0,
         1 if holder.blocked else 0,
         1 if array else 0,
         row.array_next if array else 0,

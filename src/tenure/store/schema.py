@@ -175,7 +175,7 @@ job = Table(
 )
 
 WAITING = text("state IN ('held', 'pending')")
-Index("ix_job_waiting", job.c.array_id, job.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
+Index("ix_job_waiting", job.c.state, job.c.array_id, job.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
 Index(
     "ix_job_listing",
     job.c.state,
@@ -323,7 +323,14 @@ allocation_device = Table(
     sqlite_with_rowid=False,
 )
 _DEVICE_HELD = allocation_device.c.released_at_ms.is_(None)
-Index("ix_allocation_device_live", allocation_device.c.device_id, sqlite_where=_DEVICE_HELD, postgresql_where=_DEVICE_HELD)
+Index(
+    "ix_allocation_device_live",
+    allocation_device.c.attempt_id,
+    allocation_device.c.task,
+    allocation_device.c.device_id,
+    sqlite_where=_DEVICE_HELD,
+    postgresql_where=_DEVICE_HELD,
+)
 
 claim = Table(
     "claim",

@@ -14,13 +14,14 @@ from sqlalchemy import select
 
 from tenure.model.allocation import Allocation, Claim, DeviceShare, Placement
 from tenure.model.amounts import Amounts
-from tenure.model.job import NO_CAP, JobTable, PendingJob, RunningJob
+from tenure.model.job import NO_CAP, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import arrays
 from tenure.store.intern import Names
 from tenure.store.nodes import read_nodes
-from tenure.store.rows import JOBS_WAITING, JobRow, pending_of, read_jobs, waiting_elements
+from tenure.store.pending import TOUCHED_ARRAYS, read_pending
+from tenure.store.rows import JobRow, pending_of, read_jobs, waiting_elements
 from tenure.store.schema import allocation, allocation_device, attempt, claim, event, job
 from tenure.store.settings import StoreSettings
 from tenure.store.sql import InList, Link, Rows, Statement, const, param
@@ -94,9 +95,6 @@ TOUCHED_SINCE = Statement(select(event.c.job_id, event.c.kind).where(event.c.cur
 def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int) -> Snapshot:
     """Everything a plan may depend on; the caller keeps the read consistent."""
     revision, _ = link.row(READ_REVISION) or (0, 0)
-    rows = [JobRow._make(row) for row in link.rows(JOBS_WAITING)]
-    templates = {row.id: row for row in rows if row.is_array}
-    templates.update(read_jobs(link, sorted({row.array_id for row in rows if row.array_id} - templates.keys())))
     held = _running(link.rows(HELD_ALL), link.rows(SHARES_ALL))
     return Snapshot(
         revision=revision,
@@ -104,12 +102,12 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
         seed=settings.seed,
         nodes=read_nodes(link),
         shapes=names.all_shapes(link),
-        pending=JobTable.of(_pending(row, templates) for row in rows if row.waits),
+        pending=read_pending(link),
         running=tuple(held[number] for number in sorted(held)),
         claims=_claims(link, names, now_ms),
         queues=tuple(names.queues(link).values()),
         settings=settings.plan,
-        touched=arrays.touched_of(link, (row for row in rows if row.is_array and row.waits)),
+        touched={number: arrays.touched_from(link, number, following) for number, following in sorted(link.rows(TOUCHED_ARRAYS))},
     )
 
 

@@ -158,7 +158,7 @@ class Staged:
                 self._template(self.rows[row.array_id]).live += 1
             self._jobs.append((attempt_id, attempt_id, row.id))
         self._attempts.append(
-            (attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms)
+            (attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), limit_ms, tx.now_ms)
         )
         peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
         for placement, node in zip(start.placements, peers, strict=True):
@@ -197,7 +197,7 @@ class Staged:
             )
         )
         self.launches.append(
-            launch_of(tx, row, shape, attempt_id, number, placement.task, node, peers, placement.devices, row.limit_ms, paths)
+            launch_of(tx, row, shape, attempt_id, number, placement.task, node, peers, placement.devices, limit_ms, paths)
         )
 
     def evict(self, evict: Evict) -> None:

@@ -277,8 +277,11 @@ class StoreActsSuite(StoreSuiteBase):
         assert (night.name, night.paused, night.bonus, night.default_limit_ms) == ("night", True, 7, 5)
         refused = rig.apply(SetQueue(rig.key(), ADA, "night", max_limit_ms=1))
         assert isinstance(refused, Refused)
+        job = rig.submit(queue="night")
+        assert rig.try_start(job)[0] is not None
         since = rig.store.snapshot(rig.now_ms).revision
         rig.apply(SetQueue(rig.key(), ADA, "night", paused=False))
+        rig.start(job)
         changes = rig.store.changes(since, rig.now_ms)
         assert changes is not None
         assert changes.queues is not None

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tenure.model.commands import JobSpec
-from tenure.store import apply, arrays, commit, create, recent, snapshot
+from tenure.store import (
+    acts,
+    alive,
+    apply,
+    arrays,
+    commit,
+    create,
+    deps,
+    ending,
+    holds,
+    intern,
+    listing,
+    pending,
+    recent,
+    record,
+    rows,
+    snapshot,
+    staging,
+    stream,
+    views,
+)
 from tenure.store.launches import log_paths
 from tenure.store.outcome import GANG, TaskRow, back_off_ms, decisive
 from tenure.store.rows import JobRow, read_jobs
@@ -20,7 +42,7 @@ from tenure.testing.store_rig import StoreRig
 RANGES = "[[0,8,4],[100,101,1]]"
 
 
-def row(**changes: object) -> JobRow:
+def job_row(**changes: object) -> JobRow:
     """A job row with what a test says, and zeros."""
     values = {name: "" if name in ("name", "kind", "state", "group_name", "array_ranges") else 0 for name in JobRow._fields}
     return JobRow(**{**values, "array_id": None, "ended_ms": None, **changes})  # type: ignore[arg-type]
@@ -50,6 +72,26 @@ def test_statements_are_not_tied_to_one_database(module: object) -> None:
     assert len(create.ddl(dialect)) >= len(metadata.tables)
 
 
+BIG = ("job", "attempt", "allocation", "allocation_device", "event", "idempotency", "waiting")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [acts, alive, apply, arrays, commit, deps, ending, holds, intern, listing, pending, record, rows, snapshot, staging, stream, views],
+)
+def test_no_statement_reads_through_history(module: ModuleType, store: SqlStore) -> None:
+    """Tables that grow with every job are only read by a key or by an index of what is alive."""
+    link = store.database.link
+    for name, value in sorted(vars(module).items()):
+        statement = value.sized(2)[0] if isinstance(value, InList) else value
+        if not isinstance(statement, Statement):
+            continue
+        text = link.text(statement)
+        link.cursor.execute(f"EXPLAIN QUERY PLAN {text}", (1,) * text.count("?"))
+        steps = [step[3] for step in link.cursor.fetchall()]
+        assert not [step for step in steps if step.startswith("SCAN") and step.split()[1] in BIG and "INDEX" not in step], name
+
+
 def test_a_list_of_keys_may_have_any_length(rig: StoreRig, store: SqlStore) -> None:
     ids = [rig.submit() for _ in range(3)]
     link = store.database.link
@@ -72,7 +114,7 @@ def test_positions_and_indices_of_an_array() -> None:
 
 
 def test_the_next_position_skips_what_is_taken() -> None:
-    template = row(array_size=5, array_next=1, array_left=3)
+    template = job_row(array_size=5, array_next=1, array_left=3)
     assert arrays.next_after(template, [1, 3], [2]) == 4
     assert arrays.next_after(template, [], []) == 1
 
@@ -100,14 +142,14 @@ def test_waits_between_retries_double_and_are_bounded() -> None:
 
 
 def test_log_paths_follow_slurms_patterns() -> None:
-    element = row(id=12_345, array_id=12, array_index=7, name="fit")
+    element = job_row(id=12_345, array_id=12, array_index=7, name="fit")
     plain = JobSpec(("true",), "/data")
     assert log_paths("/logs", element, plain, 2, 0, 1) == ("/logs/12/12_7.2.log", "")
     assert log_paths("/logs", element, plain, 2, 3, 4) == ("/logs/12/12_7.2.3.log", "")
     named = JobSpec(("true",), "/data", stdout="/out/%A_%3a/%x%%%t-%8j.%q")
     assert log_paths("/logs", element, named, 1, 3, 4) == ("/out/12_007/fit%3-00012345.%q", "")
     only_errors = JobSpec(("true",), "/data", stderr="e.%j")
-    assert log_paths("/logs", row(id=5), only_errors, 1, 0, 1) == ("/logs/0/5.1.log", "/data/e.5")
+    assert log_paths("/logs", job_row(id=5), only_errors, 1, 0, 1) == ("/logs/0/5.1.log", "/data/e.5")
 
 
 def test_recent_events_are_served_only_when_they_are_all_there() -> None:

@@ -66,7 +66,7 @@ def _event(op: Operations) -> None:
         _words("data", "'{}'"),
         sa.PrimaryKeyConstraint("cursor", name="pk_event"),
     )
-    op.create_index("ix_event_job_id", "event", ["job_id"], unique=False)
+    op.create_index("ix_event_job_id", "event", ["job_id"])
 
 
 def _hold(op: Operations) -> None:
@@ -93,7 +93,7 @@ def _idempotency(op: Operations) -> None:
         sa.PrimaryKeyConstraint("uid", "key", name="pk_idempotency"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_idempotency_at_ms", "idempotency", ["at_ms"], unique=False)
+    op.create_index("ix_idempotency_at_ms", "idempotency", ["at_ms"])
 
 
 def _job_context(op: Operations) -> None:
@@ -216,7 +216,7 @@ def _device(op: Operations) -> None:
         sa.PrimaryKeyConstraint("id", name="pk_device"),
         sa.UniqueConstraint("uuid", name="uq_device_uuid"),
     )
-    op.create_index("ix_device_node_id", "device", ["node_id"], unique=False)
+    op.create_index("ix_device_node_id", "device", ["node_id"])
 
 
 def _job_spec(op: Operations) -> None:
@@ -257,7 +257,11 @@ def _allocation_device(op: Operations) -> None:
     )
     where = sa.text("released_at_ms IS NULL")
     op.create_index(
-        "ix_allocation_device_live", "allocation_device", ["device_id"], unique=False, sqlite_where=where, postgresql_where=where
+        "ix_allocation_device_live",
+        "allocation_device",
+        ["attempt_id", "task", "device_id"],
+        sqlite_where=where,
+        postgresql_where=where,
     )
 
 
@@ -313,9 +317,9 @@ def _job(op: Operations) -> None:
 
 def _job_indexes(op: Operations) -> None:
     where = sa.text("array_id IS NULL")
-    op.create_index("ix_job_listing", "job", ["state", "id", "user_id"], unique=False, sqlite_where=where, postgresql_where=where)
+    op.create_index("ix_job_listing", "job", ["state", "id", "user_id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("state IN ('held', 'pending')")
-    op.create_index("ix_job_waiting", "job", ["array_id", "id"], unique=False, sqlite_where=where, postgresql_where=where)
+    op.create_index("ix_job_waiting", "job", ["state", "array_id", "id"], sqlite_where=where, postgresql_where=where)
     where = sa.text("array_id IS NOT NULL")
     op.create_index("uq_job_element", "job", ["array_id", "array_position"], unique=True, sqlite_where=where, postgresql_where=where)
 
@@ -340,7 +344,7 @@ def _attempt(op: Operations) -> None:
         sa.PrimaryKeyConstraint("id", name="pk_attempt"),
     )
     where = sa.text("signal != '' AND ended_ms IS NULL")
-    op.create_index("ix_attempt_signalled", "attempt", ["id"], unique=False, sqlite_where=where, postgresql_where=where)
+    op.create_index("ix_attempt_signalled", "attempt", ["id"], sqlite_where=where, postgresql_where=where)
 
 
 def _claim(op: Operations) -> None:
@@ -366,7 +370,7 @@ def _dependency(op: Operations) -> None:
         sa.PrimaryKeyConstraint("job_id", "on_job", name="pk_dependency"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_dependency_on_job", "dependency", ["on_job"], unique=False)
+    op.create_index("ix_dependency_on_job", "dependency", ["on_job"])
 
 
 def _allocation(op: Operations) -> None:
@@ -392,6 +396,4 @@ def _allocation(op: Operations) -> None:
         sqlite_with_rowid=False,
     )
     where = sa.text("released_at_ms IS NULL")
-    op.create_index(
-        "ix_allocation_live", "allocation", ["attempt_id", "task"], unique=False, sqlite_where=where, postgresql_where=where
-    )
+    op.create_index("ix_allocation_live", "allocation", ["attempt_id", "task"], sqlite_where=where, postgresql_where=where)

@@ -61,6 +61,9 @@ WRITE_QUEUE = Statement(
 
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 _WAITING = frozenset({"held", "pending"})
+TRUSTED = frozenset({-1, 0})
+"""Who may act on anybody's jobs: the scheduler itself (no transport ever vouches for -1), and root."""
+
 JobCommand = CancelJob | HoldJob | ReleaseJob | RequeueJob | SuspendJob | UpdateJob
 
 
@@ -87,7 +90,7 @@ def act(tx: Transaction, command: Command) -> Answer:
 def _refusal(command: JobCommand, row: JobRow | None) -> Refused | None:
     if row is None:
         return Refused("not_found", f"there is no job {command.job_id}; see tenure ps --all")
-    if command.caller.uid not in (0, row.uid):
+    if command.caller.uid != row.uid and command.caller.uid not in TRUSTED:
         return Refused("not_yours", f"job {row.id} belongs to another user; ask them, or an administrator")
     if command.position >= 0 and not row.is_array:
         return Refused("not_an_array", f"job {row.id} is not an array; name it without an element")

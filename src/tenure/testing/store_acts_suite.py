@@ -7,6 +7,7 @@ import pytest
 from tenure.model.amounts import Amounts
 from tenure.model.commands import (
     Applied,
+    Caller,
     CancelJob,
     DependsOn,
     HoldJob,
@@ -107,6 +108,8 @@ class StoreActsSuite(StoreSuiteBase):
             answer = rig.act(kind, job, caller=BEN)
             assert isinstance(answer, Refused)
             assert answer.code == "not_yours"
+        for uid in (0, -1):
+            assert isinstance(rig.act(HoldJob, job, caller=Caller(uid, "root or the scheduler")), Applied)
         missing = rig.act(CancelJob, 99)
         assert isinstance(missing, Refused)
         assert missing.code == "not_found"

@@ -101,7 +101,7 @@ class Store(Protocol):
         ...
 
     def define_nodes(self, executor: str, nodes: Sequence[NodeFound], now_ms: int) -> int:
-        """Make the rows of nodes and devices agree with what their executor found; those that are gone go down. Returns the revision."""
+        """Make the rows of nodes and devices agree with what an executor found; those that are gone go down. Returns the revision."""
         ...
 
     def elect(self, holder: str, lease_ms: int, now_ms: int) -> int | None:

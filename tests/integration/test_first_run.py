@@ -199,3 +199,14 @@ def test_a_gang_over_declared_nodes_runs_whole() -> None:
         assert [line[0] for line in lines] == ["0", "1"]
         assert {line[1] for line in lines} == {"a", "b"}
         assert all(len(line[3].split(",")) == 2 for line in lines)
+
+
+def test_a_deadline_ends_a_run_and_cancels_a_wait(small: Installation) -> None:
+    small.up()
+    running = small.submit("--cpus", "2", "--deadline", "+4s", "--", "sleep", "60")
+    waiting = small.submit("--cpus", "2", "--deadline", "+1s", "--", "true")
+    small.cli("wait", running, waiting, ok=None)
+    assert small.state(running) == "timed_out"
+    shown = small.json("show", waiting)["job"]
+    assert (shown["state"], shown["attempts"]) == ("cancelled", 0)
+    assert "deadline" in small.cli("why", waiting).stdout

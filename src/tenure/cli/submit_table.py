@@ -42,7 +42,7 @@ TABLE: tuple[Opt, ...] = (
     Opt("priority", ("--priority",), "P", WHEN, "1 to 10, or low, normal, high, critical. Default 5."),
     Opt("after", ("--after", "-d", "--dependency"), "JOB[:ok|any|failed]", WHEN, "Start after JOB; Slurm's afterok:1:2 too.", "many"),
     Opt("begin", ("--begin", "-b"), "WHEN", WHEN, "Not before: +2h, 16:00, 2026-01-31T16:00."),
-    Opt("deadline", ("--deadline",), "WHEN", WHEN, "It should have ended by then."),
+    Opt("deadline", ("--deadline",), "WHEN", WHEN, "It is ended by then, and cancelled if it still waits."),
     Opt("hold", ("--hold", "-H"), "", WHEN, "Queue it held; tenure release lets it go.", "flag"),
     Opt("retries", ("--retries",), "N", WHEN, "Run it again up to N times when it fails."),
     Opt("requeue", ("--requeue",), "", WHEN, "Slurm's word for --retries 1.", "flag"),

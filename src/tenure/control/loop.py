@@ -23,6 +23,7 @@ from tenure.control.steps import (
     Planner,
     Ports,
     commit_step,
+    expire_step,
     intake_step,
     plan_step,
     reconcile_step,
@@ -294,8 +295,12 @@ class ControlLoop:
                 return
 
     def _tidy(self, now_ms: int) -> None:
-        """What is done by time: probing devices while there are any, removing what retention lets go."""
+        """What is done by time: deadlines, probing devices while there are any, removing what retention lets go."""
         moment = time.monotonic()
+        if self.planner.deadlines and self.planner.deadlines[0][0] <= now_ms:
+            expire_step(self.ports, self.planner, now_ms)
+            self._dirty = True
+            self._wake.set()
         seen = self.ports.executor.devices_revision
         if seen != self._devices_seen or (self.probe_every_s and moment >= self._next_probe):
             self._devices_seen = seen
@@ -320,6 +325,8 @@ class ControlLoop:
         pauses = [86_400.0, self._next_retain - moment]
         if self.probe_every_s:
             pauses.append(self._next_probe - moment)
+        if self.planner.deadlines:
+            pauses.append((self.planner.deadlines[0][0] - self.clock.now_ms()) / 1000)
         if self.planner.next_ms:
             pauses.append((self.planner.next_ms - self.clock.now_ms()) / 1000)
         return max(0.0, min(pauses))

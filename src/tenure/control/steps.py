@@ -6,11 +6,13 @@ Invariant: whatever step a crash falls into, doing all steps again has the effec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from tenure.core.board import Board
-from tenure.model.commands import Answer, Command
+from tenure.model.commands import Answer, Caller, CancelJob, Command
+from tenure.model.job import PendingJob
 from tenure.model.node import Node
 from tenure.model.observations import Observations, Signal, SignalAction
 from tenure.model.outcomes import Committed, Recorded
@@ -18,6 +20,9 @@ from tenure.model.plan import Plan
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.policies.staged import StagedPolicy
 from tenure.ports import Executor, Store
+
+SCHEDULER = Caller(-1, "tenure")
+"""Who acts when nobody asked: the scheduler itself."""
 
 REPLANS = 3
 """How often a cycle plans anew when a commit rejected something; after that the next event brings the next try."""
@@ -46,6 +51,7 @@ class Planner:
     nodes: tuple[Node, ...] = ()
     unplanned: bool = True
     next_ms: int = 0
+    deadlines: list[tuple[int, int]] = field(default_factory=list)
 
     def follow(self, store: Store, now_ms: int) -> Board:
         """Bring the board to the store's revision."""
@@ -60,11 +66,29 @@ class Planner:
     def _rebuild(self, snapshot: Snapshot) -> Board:
         self.board, self.revision, self.nodes = Board.of(snapshot), snapshot.revision, snapshot.nodes
         self.unplanned = True
+        self.deadlines = []
+        self._note_deadlines(snapshot.pending.jobs())
         return self.board
+
+    def _note_deadlines(self, jobs: Iterable[PendingJob]) -> None:
+        for job in jobs:
+            if job.deadline_ms:
+                heappush(self.deadlines, (job.deadline_ms, job.id))
+
+    def overdue(self, now_ms: int) -> list[int]:
+        """The waiting jobs whose deadline has passed, by deadline; each is named once."""
+        found: list[int] = []
+        while self.deadlines and self.deadlines[0][0] <= now_ms:
+            deadline_ms, job_id = heappop(self.deadlines)
+            row = self.board.waiting.rows.get(job_id) if self.board is not None else None
+            if row is not None and row.deadline_ms == deadline_ms:
+                found.append(job_id)
+        return found
 
     def _advance(self, board: Board, changes: Changes) -> None:
         board.advance(changes)
         self.revision = changes.revision
+        self._note_deadlines(changes.pending.values())
         if changes.nodes is not None:
             self.nodes = changes.nodes
 
@@ -123,6 +147,15 @@ def observe_step(ports: Ports, cursor: int, now_ms: int) -> tuple[int, Recorded 
     recorded = ports.store.record(seen.items, ports.epoch, now_ms)
     ports.executor.acknowledge(seen.cursor)
     return seen.cursor, recorded
+
+
+def expire_step(ports: Ports, planner: Planner, now_ms: int) -> int:
+    """Cancel the waiting jobs that can no longer end by their deadline; how many."""
+    planner.follow(ports.store, now_ms)  # a job that this very turn has started waits no more
+    late = planner.overdue(now_ms)
+    why = "its deadline passed before it could start"
+    ports.store.apply([CancelJob(f"deadline:{job_id}:{now_ms}", SCHEDULER, job_id, why=why) for job_id in late], now_ms)
+    return len(late)
 
 
 def reconcile_step(ports: Ports, cursor: int, now_ms: int) -> int:

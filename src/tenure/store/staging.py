@@ -73,6 +73,12 @@ STOP_ATTEMPT = Statement(
 INSERT_CLAIM = insert(claim, "id", "job_id", "placements", "deadline_ms")
 
 
+def limit_until(deadline_ms: int, limit_ms: int, now_ms: int) -> int:
+    """The time limit of a run that starts now and must have ended by its deadline: the job's own (0: none), or what is left."""
+    left_ms = max(1, deadline_ms - now_ms)
+    return min(limit_ms, left_ms) if limit_ms else left_ms
+
+
 class Overcommitted(Exception):
     """A guarded update found less room, or another state, than verification had seen. ``subject`` is the node, device or job."""
 
@@ -157,8 +163,10 @@ class Staged:
             if row.array_id:
                 self._template(self.rows[row.array_id]).live += 1
             self._jobs.append((attempt_id, attempt_id, row.id))
+        if row.deadline_ms:
+            row = row._replace(limit_ms=limit_until(row.deadline_ms, row.limit_ms, tx.now_ms))
         self._attempts.append(
-            (attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), limit_ms, tx.now_ms)
+            (attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms)
         )
         peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
         for placement, node in zip(start.placements, peers, strict=True):
@@ -197,7 +205,7 @@ class Staged:
             )
         )
         self.launches.append(
-            launch_of(tx, row, shape, attempt_id, number, placement.task, node, peers, placement.devices, limit_ms, paths)
+            launch_of(tx, row, shape, attempt_id, number, placement.task, node, peers, placement.devices, row.limit_ms, paths)
         )
 
     def evict(self, evict: Evict) -> None:

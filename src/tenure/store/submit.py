@@ -80,7 +80,7 @@ def submit(tx: Transaction, command: SubmitJob, collected: Submissions) -> Appli
     queue = tx.names.queues(tx.link).get(request.queue)
     if queue is None:
         return Refused(
-            "not_found", f"there is no queue {request.queue!r}; see tenure queue, or make it with tenure queue {request.queue}"
+            "not_found", f"there is no queue {request.queue!r}; see tenure queue, or make it with tenure queue set {request.queue}"
         )
     limit_ms = request.limit_ms or queue.default_limit_ms
     refusal = _refusal(command, queue, limit_ms)

@@ -53,7 +53,11 @@ class SqlStore:
         """See the port. Groups do not nest: an inner one belongs to the outer."""
         with self._lock:
             if self._grouped:
-                yield
+                try:
+                    yield
+                except BaseException as error:
+                    self._doomed = error
+                    raise
                 return
             self._grouped = True
             try:

@@ -90,6 +90,17 @@ class StoreGuardSuite(StoreSuiteBase):
                 rig.commit(epoch=rig.epoch + 7)
         assert rig.store.snapshot(rig.now_ms) == before
 
+    def test_a_group_inside_a_group_belongs_to_it(self, rig: StoreRig) -> None:
+        before = rig.store.snapshot(rig.now_ms)
+        with pytest.raises(ZeroDivisionError), rig.store.group():  # noqa: PT012 - what precedes the error is the point
+            rig.submit()
+            with pytest.raises(ZeroDivisionError), rig.store.group():
+                raise ZeroDivisionError
+        assert rig.store.snapshot(rig.now_ms) == before
+        with rig.store.group(), rig.store.group():
+            rig.submit()
+        assert len(rig.store.snapshot(rig.now_ms).pending) == 1
+
     def test_a_reopened_store_says_the_same(self, rig: StoreRig) -> None:
         rig.run(rig.submit(ONE_GPU), ONE_GPU, devices=[[2]])
         rig.submit(array=((0, 9, 1),))

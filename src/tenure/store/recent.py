@@ -6,9 +6,7 @@ Invariant: the entries are those with the cursors up to ``last``, without gaps.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 
 from tenure.store.tx import Touch
 
@@ -19,7 +17,7 @@ class Recent:
     """The last few thousand events."""
 
     def __init__(self) -> None:
-        self._touches: deque[Touch] = deque(maxlen=_KEPT)
+        self._touches: list[Touch] = []
         self._last = 0
 
     def add(self, touches: list[Touch], last: int) -> None:
@@ -28,7 +26,9 @@ class Recent:
             return
         if last - len(touches) != self._last:
             self._touches.clear()
-        self._touches.extend(touches)
+        self._touches += touches
+        if len(self._touches) > 2 * _KEPT:
+            del self._touches[:-_KEPT]
         self._last = last
 
     def since(self, since: int, revision: int, uncommitted: list[Touch]) -> Iterable[Touch] | None:
@@ -39,4 +39,4 @@ class Recent:
         wanted = committed - since
         if committed != self._last or wanted > len(self._touches):
             return None
-        return [*islice(self._touches, len(self._touches) - wanted, None), *uncommitted]
+        return self._touches[len(self._touches) - wanted :] + uncommitted

@@ -165,5 +165,10 @@ def test_recent_events_are_served_only_when_they_are_all_there() -> None:
     memory.add([three], 20)
     assert memory.since(11, 20, []) is None
     assert list(memory.since(19, 20, []) or ()) == [three]
+    memory.add([one] * 20_000, 20_020)
+    assert memory.since(20, 20_020, []) is None
+    assert len(list(memory.since(19_020, 20_020, []) or ())) == 1_000
+    memory.add([three], 30_000)
+    memory.add([three], 20)
     memory.add([], 21)
     assert list(memory.since(19, 20, []) or ()) == [three]

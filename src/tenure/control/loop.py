@@ -36,7 +36,9 @@ from tenure.model.outcomes import JobChange
 from tenure.ports import Clock, StaleEpoch, StoreUnavailable
 
 BACKOFF_S = 5.0
-RETAIN_EVERY_S = 3600.0
+RETAIN_EVERY_S = 60.0
+RETAIN_MORE_S = 1.0
+RETAIN_FULL = 1000
 STUCK_AFTER_S = 30.0
 INTAKE_BATCH = 512
 BUSY_S = 0.003
@@ -285,7 +287,7 @@ class ControlLoop:
             self._dirty = False
             if plan is None:
                 return
-            committed = commit_step(self.ports, plan, turn.now_ms)
+            committed = commit_step(self.ports, self.planner, plan, turn.now_ms)
             if committed is not None:
                 turn.launches.extend(committed.launches)
                 self._dirty = any(committed.rejections)
@@ -307,8 +309,9 @@ class ControlLoop:
             self._next_probe = moment + self.probe_every_s
             self._define_nodes(now_ms)
         if moment >= self._next_retain:
-            self._next_retain = moment + RETAIN_EVERY_S
-            self.ports.store.retain(now_ms)
+            # A full batch says that there is more; the next one comes soon, but not at the cost of whoever waits now.
+            removed = self.ports.store.retain(now_ms)
+            self._next_retain = moment + (RETAIN_MORE_S if removed >= RETAIN_FULL else RETAIN_EVERY_S)
 
     def _sleep(self) -> None:
         if not self._stopping:
@@ -336,7 +339,7 @@ class ControlLoop:
         self.health.last_error = f"{type(error).__name__}: {error}"
         self.log(f"a turn of the control loop failed, trying again in {BACKOFF_S:g} s: {self.health.last_error}")
         # The board may have seen a commit that was rolled back.
-        self.planner.board = None
+        self.planner.board, self.planner.held = None, True
         self._dirty = self._apart = True
         self._generation = -1
         deadline = time.monotonic() + BACKOFF_S

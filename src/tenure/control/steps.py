@@ -43,7 +43,7 @@ class Planner:
     """The planner's own view: a board that follows the store's revisions. It may be dropped at any time; the store rebuilds it.
 
     ``unplanned`` says that the board holds changes that no plan has seen yet, whoever made it follow; ``next_ms`` is when a job comes
-    of age (0: never).
+    of age (0: never). ``held`` says that reasons for waiting may be stored.
     """
 
     board: Board | None = None
@@ -51,6 +51,7 @@ class Planner:
     nodes: tuple[Node, ...] = ()
     unplanned: bool = True
     next_ms: int = 0
+    held: bool = True
     deadlines: list[tuple[int, int]] = field(default_factory=list)
 
     def follow(self, store: Store, now_ms: int) -> Board:
@@ -122,10 +123,11 @@ def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
     return plan
 
 
-def commit_step(ports: Ports, plan: Plan, now_ms: int) -> Committed | None:
-    """Make a plan true. None when it says nothing."""
-    if not plan.decisions and not plan.holds:
+def commit_step(ports: Ports, planner: Planner, plan: Plan, now_ms: int) -> Committed | None:
+    """Make a plan true. None when it says nothing, and the one before it left no reason behind that must go."""
+    if not plan.decisions and not plan.holds and not planner.held:
         return None
+    planner.held = bool(plan.holds)
     return ports.store.commit(plan, ports.epoch, now_ms)
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
+import numpy as np
+
 from tenure.core.backfill import Window, common_room, reserve
 from tenure.core.board import Board
 from tenure.core.candidates import Candidates
@@ -19,10 +21,10 @@ from tenure.core.holds import holds_of
 from tenure.core.placement import Layout, arrange, deal
 from tenure.core.possible import Possible
 from tenure.core.rooms import FOREVER, PLANNED, Holding
-from tenure.core.stages import Stages
-from tenure.core.tables import NOWHERE
+from tenure.core.stages import Stages, Vector
+from tenure.core.tables import NOWHERE, Bools
 from tenure.core.turns import Turn, first_turn, in_order, scores_of
-from tenure.core.waiting import Group
+from tenure.core.waiting import LIMIT, SHAPE, Group
 from tenure.model.allocation import Placement
 from tenure.model.plan import Decision, Plan, Start
 from tenure.ports import Budget
@@ -71,9 +73,10 @@ class Cycle:
             group = by_slot[turn[3]]
             assert group is not None
             shape = group.shape
-            # Skip what was sought and not found already: with a long queue this is most of the turns.
-            sought = shape in blocked or (shape in delayed and self.is_careful(group.limit_ms))
-            if not sought and not self._consider(turn, group):
+            # What was sought and not found already is not looked at again: with a long queue this is most of the turns.
+            if shape in blocked or (shape in delayed and self.is_careful(group.limit_ms)):
+                continue
+            if not self._consider(turn, group):
                 break
             looked += self.window is not None
             if looked >= depth:
@@ -101,7 +104,7 @@ class Cycle:
         self._head = first_turn(waiting, scores, hopeful)
         still_open = [shape for shape in shapes if shape not in self.blocked]
         self.candidates.keep(still_open)
-        first = iter(in_order(waiting, scores, still_open))
+        first = in_order(waiting, scores, still_open, self._is_due)
         turn = next(first, None)
         while turn is not None or self._follow:
             if turn is None or (self._follow and self._follow[0] < turn):
@@ -197,6 +200,23 @@ class Cycle:
     def may_find(self, shape: int, *, careful: bool) -> bool:
         """False when the shape was sought in this cycle and not found: room only shrinks within a cycle."""
         return shape not in self.blocked and not (careful and shape in self.delayed)
+
+    def _is_due(self, slots: Vector) -> Bools:
+        """`may_find` of the groups in these slots."""
+        columns = self.board.waiting.columns
+        shapes = columns[SHAPE, slots]
+        delayed = np.isin(shapes, list(self.delayed)) & (self.careful_limits(columns[LIMIT, slots]) > 0)
+        return ~(np.isin(shapes, list(self.blocked)) | delayed)
+
+    def careful_limits(self, limits_ms: Vector) -> Vector:
+        """`is_careful` of many limits, as 0 and 1."""
+        window = self.window
+        if window is None or not window.firm:
+            return np.zeros_like(limits_ms)
+        if window.start_ms >= FOREVER:
+            return np.ones_like(limits_ms)
+        careful: Vector = ((limits_ms == 0) | (limits_ms > window.start_ms - self.now_ms)).astype(np.int64)
+        return careful
 
     def find(self, shape: int, *, careful: bool) -> Layout | None:
         """Where the tasks of a shape could go now; ``careful``: without taking what is reserved."""

@@ -14,8 +14,6 @@ from tenure.core.backfill import Window
 from tenure.core.feasibility import count_tasks
 from tenure.core.placement import is_enough
 from tenure.core.possible import nearest, shortfall_of_next
-from tenure.core.rooms import FOREVER
-from tenure.core.stages import Vector
 from tenure.core.turns import FEW_GROUPS
 from tenure.core.waiting import FIRST_ID, LIMIT, LOWEST_ID, QUEUE, SHAPE
 from tenure.model.job import PendingJob
@@ -65,7 +63,7 @@ def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
         waits[slot] = group is not None and offset < len(group.entries)
         if group is not None and waits[slot]:
             lowest[slot] = group.lowest_from(offset)
-    careful = _careful_limits(cycle, columns[LIMIT])
+    careful = cycle.careful_limits(columns[LIMIT])
     slots = np.flatnonzero(waits)
     rows = np.stack((columns[SHAPE, slots], columns[QUEUE, slots], careful[slots], lowest[slots]))
     rows = rows[:, np.lexsort(rows[::-1])]
@@ -73,17 +71,6 @@ def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
     is_first[1:] = (rows[:3, 1:] != rows[:3, :-1]).any(axis=0)
     kinds = rows[:, is_first].tolist()
     return sorted((job_id, shape, queue, bool(care)) for shape, queue, care, job_id in zip(*kinds, strict=True))
-
-
-def _careful_limits(cycle: Cycle, limits_ms: Vector) -> Vector:
-    """`Cycle.is_careful` of many limits, as 0 and 1."""
-    window = cycle.window
-    if window is None or not window.firm:
-        return np.zeros_like(limits_ms)
-    if window.start_ms >= FOREVER:
-        return np.ones_like(limits_ms)
-    careful: Vector = ((limits_ms == 0) | (limits_ms > window.start_ms - cycle.now_ms)).astype(np.int64)
-    return careful
 
 
 def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reason:

@@ -7,12 +7,13 @@ order is the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from tenure.core.board import Board
 from tenure.core.stages import Order, Vector
+from tenure.core.tables import Bools
 from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, SHAPE, Waiting
 
 Turn = tuple[int, int, int, int]
@@ -20,6 +21,9 @@ Turn = tuple[int, int, int, int]
 
 FEW_GROUPS = 16
 """Up to so many groups are sorted one by one."""
+
+PART = 256
+"""So many turns of a long order are made at a time."""
 
 
 def scores_of(board: Board, now_ms: int, order: Order) -> Vector:
@@ -29,11 +33,18 @@ def scores_of(board: Board, now_ms: int, order: Order) -> Vector:
     return order.fixed(columns, settings) + order.ageing(ages, settings)
 
 
-def in_order(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> list[Turn]:
-    """The turns of the first jobs of all groups of these shapes (sorted by number)."""
+def in_order(waiting: Waiting, scores: Vector, shapes: Sequence[int], is_due: Callable[[Vector], Bools]) -> Iterator[Turn]:
+    """The turns of the first jobs of all groups of these shapes (sorted by number).
+
+    Of many groups, those whose slots are not ``is_due`` when their part of the order is reached are left out.
+    """
     if len(waiting.groups) <= FEW_GROUPS:
-        return sorted(_turns(waiting, scores, shapes))
-    return _sorted_turns(waiting, scores, _slots(waiting, shapes))
+        yield from sorted(_turns(waiting, scores, shapes))
+        return
+    order = _sorted_slots(waiting, scores, _slots(waiting, shapes))
+    for start in range(0, len(order), PART):
+        part = order[start : start + PART]
+        yield from _turns_of(waiting, scores, part[is_due(part)])
 
 
 def first_turn(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> Turn | None:
@@ -44,7 +55,8 @@ def first_turn(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> Turn 
     if not len(slots):
         return None
     of_slots = scores[slots]
-    return _sorted_turns(waiting, scores, slots[of_slots == of_slots.max()])[0]
+    best = _sorted_slots(waiting, scores, slots[of_slots == of_slots.max()])[:1]
+    return _turns_of(waiting, scores, best)[0]
 
 
 def _turns(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> list[Turn]:
@@ -62,9 +74,13 @@ def _slots(waiting: Waiting, shapes: Sequence[int]) -> Vector:
     return np.flatnonzero((wanted[place] == columns[SHAPE]) & (columns[FIRST_ID] >= 0))
 
 
-def _sorted_turns(waiting: Waiting, scores: Vector, slots: Vector) -> list[Turn]:
+def _sorted_slots(waiting: Waiting, scores: Vector, slots: Vector) -> Vector:
     columns = waiting.columns
-    ranks, submitted, ids = -scores[slots], columns[FIRST_SUBMITTED, slots], columns[FIRST_ID, slots]
-    order = np.lexsort((ids, submitted, ranks))
-    found = (ranks[order].tolist(), submitted[order].tolist(), ids[order].tolist(), slots[order].tolist())
+    order = np.lexsort((columns[FIRST_ID, slots], columns[FIRST_SUBMITTED, slots], -scores[slots]))
+    return slots[order]
+
+
+def _turns_of(waiting: Waiting, scores: Vector, slots: Vector) -> list[Turn]:
+    columns = waiting.columns
+    found = ((-scores[slots]).tolist(), columns[FIRST_SUBMITTED, slots].tolist(), columns[FIRST_ID, slots].tolist(), slots.tolist())
     return list(zip(*found, strict=True))

@@ -8,14 +8,18 @@ import pytest
 
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
+from tenure.core.candidates import Candidates
+from tenure.core.feasibility import ask_of
 from tenure.core.rooms import FOREVER, PLANNED, Holding, Rooms
 from tenure.model.allocation import Claim, DeviceShare, Placement
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.job import NO_CAP, PendingJob
+from tenure.model.lifecycle import NodeStatus
 from tenure.model.plan import Plan
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.policies import policy_by_name
+from tenure.policies.best_fit import BestFit
 from tenure.testing.builders import Cluster
 from tenure.testing.naive import naive_plan
 
@@ -214,3 +218,13 @@ def test_a_claim_counts_as_used_until_its_deadline() -> None:
     larger = replace(node, capacity=Amounts(4000, GIB))
     board.advance(Changes(1, 2, cluster.now_ms, nodes=(larger,)))
     assert board.rooms.nodes[0].free[:2] == [3000, node.capacity.memory_bytes - 1]
+
+
+def test_without_a_node_that_takes_work_nothing_is_near() -> None:
+    cluster = Cluster()
+    for number in range(9):
+        cluster.node(f"n{number}", status=NodeStatus.DOWN)
+    cluster.wait("j", Shape(Amounts(1000)))
+    table = Candidates.of(Board.of(cluster.snapshot()), BestFit()).table
+    assert table.nearest(ask_of(Shape())) is None
+    assert [hold.reason.code for hold in DEFAULT.plan(cluster.snapshot()).holds] == ["node_unavailable"]

@@ -21,6 +21,12 @@ from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
 
+LOG_LIMIT, LOG_LIMIT_PER_NODE = 10_000, 256
+"""When the log of touched nodes is longer than this, it is dropped: working everything out anew now and then is cheap."""
+
+SCORES = "candidates:"
+"""Names in `Board.caches` that begin so are dropped with the log."""
+
 
 def end_of(job: RunningJob) -> int:
     """When a running job's resources come back: by its limit, at once when it is being stopped, `FOREVER` when nothing is known."""
@@ -80,6 +86,14 @@ class Board:
         self.waiting.move_to(changes.now_ms, self.asks)
         self._advance_rooms(changes)
         self._advance_waiting(changes)
+        if len(self.rooms.log) > LOG_LIMIT + LOG_LIMIT_PER_NODE * len(self.rooms.nodes):
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop the log and the scores derived with it, those of shapes that nobody asks for any more included."""
+        self.rooms.forget_log()
+        for name in [name for name in self.caches if name.startswith(SCORES)]:
+            del self.caches[name]
 
     def mark(self) -> int:
         """Begin a trial on the rooms."""

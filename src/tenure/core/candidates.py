@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tenure.core.board import Board
+from tenure.core.board import SCORES, Board
 from tenure.core.feasibility import Ask, fits
 from tenure.core.placement import Option
 from tenure.core.rooms import Rooms
@@ -45,9 +45,9 @@ class Candidates:
     @staticmethod
     def of(board: Board, score: Score) -> Candidates:
         """Those kept with the board, or new ones."""
-        kept: Candidates | None = board.caches.get(f"candidates:{score.name}")
+        kept: Candidates | None = board.caches.get(SCORES + score.name)
         if kept is None:
-            kept = board.caches[f"candidates:{score.name}"] = Candidates(board.rooms, score)
+            kept = board.caches[SCORES + score.name] = Candidates(board.rooms, score)
         return kept
 
     @property

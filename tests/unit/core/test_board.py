@@ -18,10 +18,11 @@ from tenure.model.lifecycle import NodeStatus
 from tenure.model.plan import Plan
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
-from tenure.policies import policy_by_name
+from tenure.policies import StagedPolicy, policy_by_name
 from tenure.policies.best_fit import BestFit
 from tenure.testing.builders import Cluster
 from tenure.testing.naive import naive_plan
+from tenure.testing.outcome import applied, committed, ended
 
 DEFAULT, EASY = policy_by_name("default"), policy_by_name("easy")
 
@@ -185,8 +186,9 @@ def essence(plan: Plan) -> Plan:
     return replace(plan, units=0)
 
 
+@pytest.mark.parametrize("policy", [DEFAULT, EASY], ids=lambda policy: policy.name)
 @pytest.mark.parametrize("age_ms", [0, 3_600_000])
-def test_many_groups_are_planned_as_few_are(age_ms: int) -> None:
+def test_many_groups_are_planned_as_few_are(age_ms: int, policy: StagedPolicy) -> None:
     cluster = Cluster()
     cluster.node("a", Amounts(9000), 4)
     cluster.node("b", Amounts(9000), 4)
@@ -194,11 +196,30 @@ def test_many_groups_are_planned_as_few_are(age_ms: int) -> None:
     cluster.wait("head", Shape(gpu_milli=4000, tasks=2), age_ms=age_ms, priority=9)
     for number in range(40):
         shape = Shape(Amounts(1000 * (number % 3)), gpu_milli=(500, 1000, 0)[number % 3])
-        cluster.wait(f"j{number}", shape, limit_ms=500 * number, priority=1 + number % 10)
+        cluster.wait(f"j{number}", shape, limit_ms=500 * number, priority=1 + number % 10, age_ms=number * 7919 % 31)
     for number in range(30):
-        cluster.wait(f"alike{number}", Shape(Amounts(500)), queue="other", limit_ms=500)
+        cluster.wait(f"alike{number}", Shape(Amounts(500)), queue="other", limit_ms=500, age_ms=number * 7919 % 31)
     snapshot = cluster.snapshot()
-    assert essence(DEFAULT.plan(snapshot)) == naive_plan(snapshot, DEFAULT.stages)
+    assert essence(policy.plan(snapshot)) == naive_plan(snapshot, policy.stages)
+
+
+def test_a_board_that_is_kept_for_long_forgets_what_it_derived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenure.core.board.LOG_LIMIT", 5)
+    monkeypatch.setattr("tenure.core.board.LOG_LIMIT_PER_NODE", 1)
+    cluster = waiting_cluster()
+    snapshot = cluster.snapshot()
+    board = Board.of(snapshot)
+    for _ in range(8):
+        plan = DEFAULT.plan_on(board, snapshot.now_ms)
+        assert plan == DEFAULT.plan(snapshot)
+        if plan.decisions:
+            snapshot, changes = committed(snapshot, plan)
+        else:
+            changes = ended(snapshot, tuple(job.id for job in snapshot.running), snapshot.now_ms + 1)
+            snapshot = applied(snapshot, changes)
+        board.advance(changes)
+        assert len(board.rooms.log) <= 6
+    assert len(snapshot.pending) == 0
 
 
 def test_a_claim_counts_as_used_until_its_deadline() -> None:

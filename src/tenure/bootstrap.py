@@ -79,7 +79,7 @@ def build(home: str, settings: config.Settings) -> Parts:
     clock = SystemClock()
     store = open_sqlite(paths.database(home), store_settings(home, settings))
     try:
-        executor = LocalExecutor(local_settings(home, settings))
+        executor = LocalExecutor(local_settings(home, settings), watched=True)
     except (SupervisorError, OSError) as error:
         store.close()
         raise StartupError(f"the supervisor that runs tasks cannot be reached: {error}; see {home}/log/supervisor.log") from None

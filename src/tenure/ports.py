@@ -136,6 +136,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def descriptor(self) -> int:
+        """A file descriptor that is readable when `observe` has something new, -1 for none: then `subscribe` alone tells."""
+        ...
+
+    @property
     def devices_revision(self) -> int:
         """Grows when the status of a device was seen to change: the loop then asks for `nodes`."""
         ...

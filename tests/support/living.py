@@ -134,9 +134,19 @@ class Installation:
             for pid in _processes_of(str(self.home), part):
                 for child in _descendants(pid) if part == "supervisor" else ():
                     kill(child)
-                kill(pid)
+                end(pid)
         for pid in _tagged(str(self.home)):
             kill(pid)
+
+
+def end(pid: int) -> None:
+    """End a process politely, so that it may say what it has covered, and with signal 9 when it does not go."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 3
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    kill(pid)
 
 
 def kill(pid: int) -> None:

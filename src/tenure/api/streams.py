@@ -35,16 +35,18 @@ async def wait(request: Request) -> Response:
     wish = await body_of(request, WaitRequest)
     rows = await selected(context, wish.select, caller)
     exact = Selection(ids=[row.id for row in rows], limit=max(1, len(rows)))
+    left_ids = [row.job_id for row in rows]
     deadline = asyncio.get_running_loop().time() + min(wish.timeout_ms, MAX_WAIT_MS) / 1000
     listener = context.bus.listen()
     try:
         while True:
-            reply = await asyncio.to_thread(context.queries.jobs, exact, caller)
-            done = all(job.state in ENDED_STATES for job in reply.jobs)
-            left = deadline - asyncio.get_running_loop().time()
-            if done or left <= 0:
+            left_ids = await asyncio.to_thread(context.queries.unfinished, left_ids)
+            left_s = deadline - asyncio.get_running_loop().time()
+            if not left_ids or left_s <= 0:
+                reply = await asyncio.to_thread(context.queries.jobs, exact, caller)
+                done = all(job.state in ENDED_STATES for job in reply.jobs)
                 return answer(WaitReply(done=done, jobs=reply.jobs))
-            await _next_change(listener, left)
+            await _next_change(listener, left_s)
     finally:
         context.bus.leave(listener)
 

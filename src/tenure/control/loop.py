@@ -29,6 +29,7 @@ from tenure.control.steps import (
     reconcile_step,
     signal_step,
 )
+from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
 from tenure.model.commands import Answer, CancelJob, Command, RequeueJob, SuspendJob
 from tenure.model.observations import Launch, Observations
@@ -122,7 +123,7 @@ class ControlLoop:
     met: threading.Event = field(default_factory=threading.Event)
     planner: Planner = field(default_factory=Planner)
     _inbox: deque[_Asked] = field(default_factory=deque)
-    _wake: threading.Event = field(default_factory=threading.Event)
+    _waiter: Waiter = field(default_factory=Waiter)
     _stopping: bool = False
     _cursor: int = 0
     _generation: int = -1
@@ -152,19 +153,19 @@ class ControlLoop:
 
     def wake(self) -> None:
         """Have the loop look for work."""
-        self._wake.set()
+        self._waiter.wake()
 
     def stop(self) -> None:
         """End the loop after the present turn. Tasks go on."""
         self._stopping = True
-        self._wake.set()
+        self._waiter.wake()
 
     def _ask(self, asked: _Asked) -> Future[Any]:
         if self._stopping:
             asked.answer.set_exception(StoreUnavailable("shutting_down", "the daemon is shutting down; try again in a moment"))
             return asked.answer
         self._inbox.append(asked)
-        self._wake.set()
+        self._waiter.wake()
         return asked.answer
 
     # --- the loop
@@ -235,7 +236,7 @@ class ControlLoop:
         before = self.planner.revision
         if self.ports.store.define_nodes(self.ports.executor.name, self.ports.executor.nodes(), now_ms) != before:
             self._dirty = True
-            self._wake.set()
+            self._waiter.wake()
 
     def _take_in(self, turn: _Turn) -> None:
         if turn.asked or turn.seen.items:
@@ -276,7 +277,7 @@ class ControlLoop:
             except Exception as error:
                 one.answer.set_exception(error)
         if self._inbox:
-            self._wake.set()
+            self._waiter.wake()
         return asked
 
     def _plan(self, turn: _Turn) -> None:
@@ -292,7 +293,7 @@ class ControlLoop:
                 turn.launches.extend(committed.launches)
                 self._dirty = any(committed.rejections)
             if plan.truncated_at is not None:
-                self._wake.set()
+                self._waiter.wake()
                 self._dirty = True
                 return
 
@@ -302,7 +303,7 @@ class ControlLoop:
         if self.planner.deadlines and self.planner.deadlines[0][0] <= now_ms:
             expire_step(self.ports, self.planner, now_ms)
             self._dirty = True
-            self._wake.set()
+            self._waiter.wake()
         seen = self.ports.executor.devices_revision
         if seen != self._devices_seen or (self.probe_every_s and moment >= self._next_probe):
             self._devices_seen = seen
@@ -316,11 +317,11 @@ class ControlLoop:
     def _sleep(self) -> None:
         if not self._stopping:
             slept_from = time.monotonic()
-            self._wake.wait(self._pause_s())
+            self._waiter.watch(self.ports.executor.descriptor, self.ports.executor.generation)
+            self._waiter.sleep(self._pause_s())
             if not self._inbox and time.monotonic() - slept_from < BUSY_S:
                 # Short tasks end in company: a turn costs the same for one report as for ten.
                 time.sleep(GATHER_S)
-        self._wake.clear()
 
     def _pause_s(self) -> float:
         """Until the next known time; a day when there is none, which only bounds the damage of a lost wake-up."""
@@ -344,11 +345,11 @@ class ControlLoop:
         self._generation = -1
         deadline = time.monotonic() + BACKOFF_S
         self.health.busy_since = 0.0
-        while not self._stopping and time.monotonic() < deadline:
-            self._wake.clear()
-            self._wake.wait(deadline - time.monotonic())
+        self._waiter.watch(-1, -1)
+        while not self._stopping and (left_s := deadline - time.monotonic()) > 0:
+            self._waiter.sleep(left_s)
             self._refuse_waiting(error)
-        self._wake.set()
+        self._waiter.wake()
 
     def _refuse_waiting(self, error: Exception) -> None:
         """While backing off, who asks is told at once instead of being left to wait."""

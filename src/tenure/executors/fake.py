@@ -119,6 +119,7 @@ class FakeExecutor:
         self.signals: list[Signal] = []
 
     devices_revision = 0
+    descriptor = -1
 
     def capabilities(self) -> Capabilities:
         """Everything, enforced by nobody."""

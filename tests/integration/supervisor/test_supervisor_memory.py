@@ -186,3 +186,11 @@ def test_a_device_stays_locked_while_its_task_outlives_the_supervisor(tmp_path: 
     finally:
         one.close()
         two.close()
+
+
+def test_looking_begins_at_once_beside_a_task_without_a_limit(bare: Node) -> None:
+    """The look every 200 ms must not wait for the next one of the 5 s that tasks without a limit get."""
+    bare.launch(1, "sleep", "60")
+    bare.wait("started", 1)
+    bare.script(2, "import time\nx = bytearray(100 << 20)\ntime.sleep(2.5)", memory_bytes=32 * MIB)
+    assert bare.wait("exited", 2)["reason"] == "oom_sampled"

@@ -96,6 +96,7 @@ class ExecutorDouble:
 
     name = "double"
     devices_revision = 0
+    descriptor = -1
 
     def __init__(self) -> None:
         self.generation = 0

@@ -55,8 +55,11 @@ class LocalExecutor:
 
     name = "local"
 
-    def __init__(self, settings: LocalSettings, nvml: Nvml | None = None) -> None:
-        """Connect to the supervisor, starting it if there is none. Raises SupervisorError or OSError when that cannot be done."""
+    def __init__(self, settings: LocalSettings, nvml: Nvml | None = None, *, watched: bool = False) -> None:
+        """Connect to the supervisor, starting it if there is none. Raises SupervisorError or OSError when that cannot be done.
+
+        ``watched``: the owner waits on `descriptor` itself, so no thread does.
+        """
         self._settings = settings
         self._lock = threading.RLock()
         self._wake: Callable[[], None] = _nobody
@@ -70,13 +73,18 @@ class LocalExecutor:
         self._tasks.releasing = self._release.uses
         self._composer = Composer(settings.home, self._inventory.capacity(), self._pretend)
         self._sent: dict[int, list[Launch]] = {}
-        self._session = Session(settings, self._awaken, self._begun, self._take_in)
+        self._session = Session(settings, self._awaken, self._begun, self._take_in, watched)
         self._session.open()
 
     @property
     def generation(self) -> int:
         """Counts the supervisors it has talked to; when it grows, send again what was not confirmed, and reconcile."""
         return self._session.generation
+
+    @property
+    def descriptor(self) -> int:
+        """The supervisor's connection, -1 while there is none; only in an executor whose owner watches it."""
+        return self._session.descriptor
 
     @property
     def problem(self) -> str:
@@ -180,6 +188,7 @@ class LocalExecutor:
             stats = self._session.ask("stats")
             hello, problem = self._hello(), self._session.problem
             live = [(task.attempt_id, task.task) for task in self._tasks.live()]
+        self._wake()  # the question may have taken in reports that nobody else will be told of
         devices = tuple(self._devices.probe().values())
         strays = leftover_processes(self._tasks.tag, live)
         return diagnose(Facts(self._settings, hello, stats, problem, devices, self._devices.driver, self._devices.problem, strays))

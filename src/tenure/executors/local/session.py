@@ -32,18 +32,29 @@ class Session:
     """
 
     def __init__(
-        self, settings: LocalSettings, wake: Callable[[], None], begin: Callable[[Link, Listed], None], lose: Callable[[], None]
+        self,
+        settings: LocalSettings,
+        wake: Callable[[], None],
+        begin: Callable[[Link, Listed], None],
+        lose: Callable[[], None],
+        watched: bool = False,
     ) -> None:
         self._settings = settings
         self._begin = begin
         self._lose = lose
         self._waker = Waker(wake)
+        self._watched = watched
         self.link: Link | None = None
         self.acknowledged = 0
         self._told = 0
         self.generation = 0
         self.problem = ""
         self._next_try_s = 0.0
+
+    @property
+    def descriptor(self) -> int:
+        """The connection's, -1 while there is none or nobody but us watches it."""
+        return self.link.fileno() if self._watched and self.link is not None else -1
 
     def open(self) -> None:
         """Connect for the first time. Raises SupervisorError or OSError when that cannot be done."""
@@ -155,4 +166,5 @@ class Session:
         self._told = int(link.hello.get("acked", 0))
         self.generation += 1
         self._begin(link, listed)
-        self._waker.watch(link.fileno())
+        if not self._watched:
+            self._waker.watch(link.fileno())

@@ -155,7 +155,7 @@ class Resident:
                 if transient and client.since is not None:
                     client.reply(transient)
                 client.advance(journal)
-        if not self._ticking_at and (self.tree.tasks or journal.blocked):
+        if self.tree.tasks or journal.blocked:
             self._plan_tick()
         if self.leaving and not self.tree.tasks:
             self.loop.stop()
@@ -183,8 +183,10 @@ class Resident:
             every = memory.EVERY_MS
         if self.journal.blocked:
             every = min(every, FULL_DISK_RETRY_MS)
-        self._ticking_at = clock.boot_ms() + every
-        self.timers.add(self._ticking_at, TICK, None)
+        at_ms = clock.boot_ms() + every
+        if not self._ticking_at or at_ms < self._ticking_at:  # a task with a limit may have come while a later tick was planned
+            self._ticking_at = at_ms
+            self.timers.add(at_ms, TICK, None)
 
     def _tick(self) -> None:
         self._ticking_at = 0

@@ -28,6 +28,9 @@ ROUNDS = 1000
 HORIZON_UNITS = 200_000
 """The usual budget of one look ahead."""
 
+ROUND_UNITS = 16
+"""What planning at one point in time costs at least; each node and each group of waiting jobs costs one more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -49,21 +52,15 @@ class _End:
 
 def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int], units: int = HORIZON_UNITS) -> Timeline:
     """When each of these waiting jobs (an array: its first element) should start. Raises KeyError for a job that does not wait."""
-    saved = {job_id: board.waiting.rows[job_id] for job_id in wanted}
-    rows = dict(board.waiting.rows)
+    ahead = _Ahead(board, now_ms, stages, {job_id: board.waiting.rows[job_id] for job_id in wanted})
     mark = board.mark()
     try:
-        return _Ahead(board, now_ms, stages, saved).run(UnitBudget(units))
+        return ahead.run(UnitBudget(units))
     finally:
         board.rollback(mark)
-        _restore(board, rows, now_ms)
-
-
-def _restore(board: Board, rows: dict[int, PendingJob], now_ms: int) -> None:
-    for job_id, row in rows.items():
-        if board.waiting.rows.get(job_id) is not row:
+        for row in ahead.changed.values():
             board.waiting.put(row, board.asks)
-    board.waiting.move_to(now_ms, board.asks)
+        board.waiting.move_to(now_ms, board.asks)
 
 
 class _Ahead:
@@ -75,6 +72,7 @@ class _Ahead:
         self.stages = stages
         self.wanted = wanted
         self.starts: dict[int, int] = {}
+        self.changed: dict[int, PendingJob] = {}
         self.serial = 0
         self.ends = self._known_ends()
 
@@ -99,6 +97,8 @@ class _Ahead:
         """Go from event to event until every wanted job has started, nothing more happens or the budget is used up."""
         at_ms, complete = self.now_ms, False
         for _ in range(ROUNDS):
+            if not budget.spend(ROUND_UNITS + len(self.board.nodes) + len(self.board.waiting.groups)):
+                break
             plan = plan_on_board(self.board, at_ms, self.stages, budget)
             for decision in plan.decisions:
                 for start in decision.starts:
@@ -130,6 +130,7 @@ class _Ahead:
 
     def _consume(self, job: PendingJob, position: int) -> None:
         """The job, or one element of the array, waits no more."""
+        self.changed.setdefault(job.id, job)
         left = job.array_left - 1
         if not job.is_array or left <= 0:
             self.board.waiting.drop(job.id)
@@ -154,6 +155,7 @@ class _Ahead:
             self.board.rooms.release(index, key)
         array = self.board.waiting.rows.get(end.array_id)
         if array is not None:
+            self.changed.setdefault(array.id, array)
             self.board.waiting.put(replace(array, array_room=array.array_room + 1), self.board.asks)
 
     def _why(self, job: PendingJob, *, complete: bool) -> UnknownStart:

@@ -105,12 +105,10 @@ class Waiting:
     def move_to(self, now_ms: int, asks: Mapping[int, Ask]) -> None:
         """Let time pass (or go back): jobs become eligible."""
         if now_ms < self.now_ms:
-            jobs = list(self.rows.values())
-            for job in jobs:
-                self.drop(job.id)
-            self.now_ms = now_ms
-            for job in jobs:
-                self.put(job, asks)
+            early = [job for job in self.rows.values() if now_ms < job.eligible_ms <= self.now_ms and self._may_start(job)]
+            for job in early:
+                self._leave(job)
+                insort(self._later, (job.eligible_ms, job.id))
         self.now_ms = now_ms
         while self._later and self._later[0][0] <= now_ms:
             job = self.rows[self._later.pop(0)[1]]

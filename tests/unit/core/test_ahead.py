@@ -9,7 +9,7 @@ import pytest
 from tenure.core.backfill import earliest
 from tenure.core.board import Board
 from tenure.core.feasibility import ask_of
-from tenure.core.forward import look_ahead
+from tenure.core.forward import ROUND_UNITS, look_ahead
 from tenure.core.horizon import Horizon
 from tenure.core.tables import NodeTable
 from tenure.model.amounts import GIB, Amounts
@@ -43,11 +43,12 @@ def test_a_line_moves_up_limit_by_limit() -> None:
     assert timeline.unknown == {}
 
 
-def test_a_look_ahead_that_runs_out_of_budget_says_so() -> None:
+@pytest.mark.parametrize("units", [1, 2 * (ROUND_UNITS + 2)])
+def test_a_look_ahead_that_runs_out_of_budget_says_so(units: int) -> None:
     cluster = line(3)
     board = Board.of(cluster.snapshot())
     before = board.content()
-    timeline = look_ahead(board, NOW_MS, DEFAULT.stages, [4], units=1)
+    timeline = look_ahead(board, NOW_MS, DEFAULT.stages, [4], units)
     assert timeline.unknown == {4: UnknownStart.TOO_FAR}
     assert board.content() == before
     with pytest.raises(KeyError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tenure.model.amounts import GIB, MIB, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.amounts import GIB, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.settings import PlanSettings
 
 _GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?", re.IGNORECASE)
@@ -162,7 +162,3 @@ def _gpu_group(part: str) -> GpuSettings:
         raise ValueError(f"{part.strip()!r} does not name GPUs; write it like 8xA100:80G")
     count, model, memory = match.groups()
     return GpuSettings(int(count or 1), model.strip(), parse_bytes(memory) if memory else 16 * GIB)
-
-
-MIN_MEMORY_BYTES = 8 * MIB
-"""The least memory limit a task may have: below it not even an interpreter starts."""

@@ -172,8 +172,15 @@ def warm_rounds(case: Case, policy: StagedPolicy, rounds: int, seed: int, log: d
 def cold_rounds(case: Case, policy: StagedPolicy, rounds: int, seed: int) -> Iterator[Callable[[], object]]:
     """Rounds of building a board and planning."""
     snapshot = draw_snapshot(case, seed)
+    kept: list[Board] = []
+
+    def work() -> None:
+        kept.append(Board.of(snapshot))
+        policy.plan_on(kept[-1], snapshot.now_ms)
+
     for _ in range(rounds):
-        yield lambda: policy.plan(snapshot)
+        yield work
+        kept.clear()
 
 
 def tiny_rounds(policy: StagedPolicy, rounds: int, waiting: int) -> Iterator[Callable[[], object]]:

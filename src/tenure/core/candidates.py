@@ -118,8 +118,10 @@ class Candidates:
             self._cursors[slot] = self.rooms.cursor
         if len(slots) * len(nodes if touched is None else touched) <= FEW:
             for slot in slots:
+                ask, row, score = self._asks.asks[slot], self._scores[slot], self.score.score
                 for index in range(len(nodes)) if touched is None else touched:
-                    self._scores[slot, index] = self._judge_one(self._asks.asks[slot], index)
+                    node = nodes[index]
+                    row[index] = score(ask, node) if fits(ask, node) else NOWHERE
             return
         among = None if touched is None else np.array(touched, dtype=np.int64)
         judged = judge(self.table, self._asks, slots, among)
@@ -128,10 +130,6 @@ class Candidates:
             self._scores[slots] = scores
         else:
             self._scores[np.array(slots)[:, np.newaxis], among] = scores
-
-    def _judge_one(self, ask: Ask, index: int) -> int:
-        node = self.rooms.nodes[index]
-        return self.score.score(ask, node) if fits(ask, node) else NOWHERE
 
     def options(self, shape: int, asks: dict[int, Ask], instead: Mapping[int, int]) -> list[Option]:
         """The nodes that `arrange` needs to choose from, with how many tasks fit; ``instead`` replaces the count of some nodes.

@@ -6,7 +6,7 @@ reported as impossible, however full the nodes are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tenure.core.board import Board
@@ -99,7 +99,7 @@ class Possible:
 
     def __init__(self, board: Board) -> None:
         self.board = board
-        self._empty: list[NodeRoom] = [node_room(node) for node in board.nodes]
+        self._empty: list[NodeRoom] = []
         self._obstacles: dict[int, Obstacle | None] = {}
 
     @staticmethod
@@ -113,8 +113,15 @@ class Possible:
     def obstacle(self, shape: int) -> Obstacle | None:
         """Why nothing that is offered could ever hold the shape; None when something could."""
         if shape not in self._obstacles:
-            self._obstacles[shape] = obstacle(self.board.asks[shape], self.board.nodes, self._empty)
+            self._obstacles[shape] = obstacle(self.board.asks[shape], self.board.nodes, self._rooms())
         return self._obstacles[shape]
+
+    def _rooms(self) -> Iterator[NodeRoom]:
+        """The nodes when empty; each is made when somebody looks so far for the first time."""
+        yield from self._empty
+        for node in self.board.nodes[len(self._empty) :]:
+            self._empty.append(node_room(node))
+            yield self._empty[-1]
 
     def could_hold(self, shape: int) -> bool:
         """Whether what is offered could hold the shape if it were empty."""

@@ -36,7 +36,8 @@ def test_tables_agree_with_single_judgements(snapshot: Snapshot, wanted: list[Sh
     some = np.array([0, len(rooms.nodes) - 1])
     for index in (None, some):
         judged = judge(table, asks, positions, index)
-        scores = np.where(judged.fits, BestFit().table(judged), NOWHERE)
+        scores = np.full((len(singles), len(rooms.nodes if index is None else index)), NOWHERE)
+        scores[judged.row, judged.node] = BestFit().table(judged)
         nodes = rooms.nodes if index is None else [rooms.nodes[i] for i in index.tolist()]
         assert scores.tolist() == [[waste(ask, node) if fits(ask, node) else NOWHERE for node in nodes] for ask in singles]
     for ask in singles:

@@ -125,7 +125,8 @@ class Candidates:
             return
         among = None if touched is None else np.array(touched, dtype=np.int64)
         judged = judge(self.table, self._asks, slots, among)
-        scores = np.where(judged.fits, self.score.table(judged), NOWHERE).astype(np.int32)
+        scores = np.full((len(slots), len(nodes) if touched is None else len(touched)), NOWHERE, dtype=np.int32)
+        scores[judged.row, judged.node] = self.score.table(judged)
         if among is None:
             self._scores[slots] = scores
         else:

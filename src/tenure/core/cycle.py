@@ -60,6 +60,7 @@ class Cycle:
         self.blocked: set[int] = set()
         self.delayed: set[int] = set()
         self._careful: dict[int, bool] = {}
+        self._shared: dict[int, NodeRoom] = {}
         self._truncated: int | None = None
         self._head: Turn | None = None
         self._may_reserve = stages.backfill.reserve > 0
@@ -256,7 +257,10 @@ class Cycle:
     def _common(self, index: int) -> NodeRoom:
         """What is free on a reserved node both now and beside the reservation."""
         assert self.window is not None
-        return common_room(self.board.rooms.nodes[index], self.window.extra[index])
+        found = self._shared.get(index)
+        if found is None:
+            found = self._shared[index] = common_room(self.board.rooms.nodes[index], self.window.extra[index])
+        return found
 
     def _hold(self, group: Group, job_id: int, layout: Layout, *, careful: bool) -> tuple[Placement, ...]:
         """Let the job hold its room for the rest of the cycle."""
@@ -268,6 +272,7 @@ class Cycle:
         for placement in placements:
             index = rooms.index[placement.node_id]
             rooms.hold(index, (PLANNED, serial, placement.task), Holding(job_id, ends_ms, ask.need, placement.devices))
+            self._shared.pop(index, None)
             if index in extra:
                 take(extra[index], ask.need, placement.devices)
         return placements
@@ -279,4 +284,4 @@ class Cycle:
             index = layout[0][0]
             room = self._common(index) if index in extra else nodes[index]
             return (Placement(0, room.id, pick_devices(ask, room)),)
-        return deal(ask, layout, {i: self._common(i) if i in extra else nodes[i].copy() for i, _ in layout})
+        return deal(ask, layout, {i: (self._common(i) if i in extra else nodes[i]).copy() for i, _ in layout})

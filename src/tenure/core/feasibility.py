@@ -205,8 +205,12 @@ def fits(ask: Ask, node: NodeRoom) -> bool:
             return False
         if (ask.gpu_model or ask.gpu_memory_bytes) and sum(device_fits(ask, device) for device in node.devices) < ask.whole:
             return False
-    elif ask.milli and not any(device_fits(ask, device) for device in node.devices):
-        return False
+    elif ask.milli:
+        for device in node.devices:
+            if device.free_milli >= ask.milli and device_fits(ask, device):
+                break
+        else:
+            return False
     return not ask.labels or is_allowed(ask, node)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tenure.core.feasibility import Ask
 from tenure.core.rooms import Rooms
 from tenure.core.tables import UNUSABLE, Ints, NodeTable
+from tenure.model.amounts import MILLI
 
 NEVER = 2**63 - 1
 """Later than `tenure.core.rooms.FOREVER`: not even when every job is gone."""
@@ -45,7 +46,11 @@ class Horizon:
             first = min(first, ends_ms)
             for share in holding.devices:
                 position = place.get(share.device_id)
-                if position is not None:
+                if position is None:
+                    continue
+                if share.milli >= MILLI:
+                    device_first[position] = device_last[position] = ends_ms
+                else:
                     device_first[position] = min(device_first[position], ends_ms)
                     device_last[position] = max(device_last[position], ends_ms)
         self._first[index] = first

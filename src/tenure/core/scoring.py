@@ -20,7 +20,11 @@ def leftover_milli(ask: Ask, node: NodeRoom) -> int:
     """What stays free of the fullest device that holds the fraction; 0 for whole devices."""
     if not ask.milli:
         return 0
-    return min(device.free_milli for device in node.devices if device_fits(ask, device)) - ask.milli
+    least = MILLI * MILLI
+    for device in node.devices:
+        if ask.milli <= device.free_milli < least and device_fits(ask, device):
+            least = device.free_milli
+    return least - ask.milli
 
 
 def waste(ask: Ask, node: NodeRoom) -> int:
@@ -33,10 +37,10 @@ def waste(ask: Ask, node: NodeRoom) -> int:
 
 
 def wastes(judged: Judged) -> Ints:
-    """[S, K]: `waste` of each ask on each node, meaningful where it fits."""
-    columns, need = judged.columns, judged.need
-    left = (columns.free[np.newaxis, :, 0] - need[:, 0, np.newaxis]) / columns.size[:, 0]
-    left += (columns.free[np.newaxis, :, 1] - need[:, 1, np.newaxis]) / columns.size[:, 1]
-    gpu_left = (columns.gpu_free[np.newaxis] - judged.gpu_milli[:, np.newaxis]) / np.maximum(columns.device_count, 1)
-    left += np.where(columns.device_count > 0, DEVICE_WEIGHT * (gpu_left + judged.leftover) / MILLI, 0.0)
+    """[P]: `waste` of each pair."""
+    columns, node = judged.columns, judged.node
+    free, size, count = columns.free[node], columns.size[node], columns.device_count[node]
+    left = (free[:, 0] - judged.need[:, 0]) / size[:, 0] + (free[:, 1] - judged.need[:, 1]) / size[:, 1]
+    gpu_left = (columns.gpu_free[node] - judged.gpu_milli) / np.maximum(count, 1)
+    left += np.where(count > 0, DEVICE_WEIGHT * (gpu_left + judged.leftover) / MILLI, 0.0)
     return (left * MILLI).astype(np.int64)

@@ -45,7 +45,7 @@ class Score(Protocol):
         ...
 
     def table(self, judged: Judged) -> Ints:
-        """The same of S shapes on K nodes, [S, K]; what it says where a task does not fit is ignored."""
+        """The same of P pairs of a shape and a node, [P]."""
         ...
 
 

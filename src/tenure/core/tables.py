@@ -263,15 +263,17 @@ class AskTable:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """S asks on K nodes: whether one task fits, and what stays free of the fullest device that holds its fraction, if it is one.
+    """Where asks fit: P pairs of a row (position among the asks that were judged) and a node (position among the nodes, see `columns`).
 
-    ``need`` is [S, 4]; ``gpu_milli`` [S] what a task takes of devices altogether.
+    For each pair: ``need`` [P, 4] and ``gpu_milli`` [P] are what one task takes, ``leftover`` [P] what stays free of the fullest device
+    that holds its fraction (0 without one).
     """
 
     columns: Columns
+    row: Ints
+    node: Ints
     need: Ints
     gpu_milli: Ints
-    fits: Bools
     leftover: Ints
 
 
@@ -280,15 +282,16 @@ def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Int
     columns = table.columns if index is None else table.columns.rows(index)
     rows = np.array(positions, dtype=np.int64)
     need, whole, milli, kinds = asks.need[rows], asks.whole[rows], asks.milli[rows], asks.kind[rows]
-    fits = np.repeat(columns.offered[np.newaxis], len(rows), axis=0)
+    usable, least = _devices_by_kind(table, asks, columns, index)
+    fits = usable[kinds] >= np.maximum(whole, milli > 0)[:, np.newaxis]
+    fits &= columns.offered
     for resource in range(4):
         fits &= need[:, resource, np.newaxis] <= columns.free[np.newaxis, :, resource]
-    usable, least = _devices_by_kind(table, asks, columns, index)
-    fits &= usable[kinds] >= np.maximum(whole, milli > 0)[:, np.newaxis]
     for position in asks.labelled:
         carries = table.labelled(asks.asks[position].labels)
         fits[rows == position] &= carries if index is None else carries[index]
-    return Judged(columns, need, whole * MILLI + milli, fits, least[kinds])
+    row, node = np.nonzero(fits)
+    return Judged(columns, row, node, need[row], (whole * MILLI + milli)[row], least[kinds[row], node])
 
 
 def _devices_by_kind(table: NodeTable, asks: AskTable, columns: Columns, index: Ints | None) -> tuple[Ints, Ints]:

@@ -38,7 +38,7 @@ class Candidates:
         self._asks = AskTable()
         self._cursors: list[int] = []
         self._live: dict[int, None] = {}
-        self._live_cursor = -1
+        self._live_cursor = self._began = -1
         self._scores: Scores = np.full((4, len(rooms.nodes)), NOWHERE, dtype=np.int32)
         self._table: NodeTable | None = None
 
@@ -58,16 +58,23 @@ class Candidates:
         self._table.refresh()
         return self._table
 
-    def refresh(self, shapes: Iterable[int], asks: dict[int, Ask]) -> None:
-        """Bring the rows of these shapes up to date together; they are the live ones from now on."""
+    def refresh(self, shapes: Sequence[int], asks: dict[int, Ask]) -> None:
+        """At the beginning of a cycle: bring the rows of these shapes up to date; they are the live ones from now on."""
         self._live = {self._slot(shape, asks): None for shape in shapes}
-        stale: dict[int, list[int]] = {}
-        for slot in self._live:
-            if self._cursors[slot] != self.rooms.cursor:
-                stale.setdefault(self._cursors[slot], []).append(slot)
-        for since, slots in stale.items():
-            self._judge(slots, self.rooms.touched_since(since))
-        self._live_cursor = self.rooms.cursor
+        self.update(shapes, asks)
+        self._began = self._live_cursor = self.rooms.cursor
+
+    def update(self, shapes: Iterable[int], asks: dict[int, Ask]) -> None:
+        """Bring the rows of these shapes up to date together."""
+        now, cursors = self.rooms.cursor, self._cursors
+        stale = [slot for slot in (self._slot(shape, asks) for shape in shapes) if cursors[slot] != now]
+        # A cycle undoes what it touched: after it the same nodes are stale, whenever in it a shape was judged last.
+        recent = [slot for slot in stale if cursors[slot] >= self._began]
+        if recent:
+            self._judge(recent, self.rooms.touched_since(self._began))
+        older = [slot for slot in stale if cursors[slot] < self._began]
+        if older:
+            self._judge(older, self.rooms.touched_since(min(cursors[slot] for slot in older)))
 
     def keep(self, shapes: Iterable[int]) -> None:
         """Only these stay live."""

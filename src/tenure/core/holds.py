@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenure.core.backfill import Window
-from tenure.core.feasibility import count_tasks
+from tenure.core.feasibility import Ask, count_tasks, fits
 from tenure.core.placement import is_enough
 from tenure.core.possible import nearest, shortfall_of_next
 from tenure.core.turns import FEW_GROUPS
@@ -30,9 +30,12 @@ NEAREST_FIRST, NEAREST_FIRST_OF_MANY = 16, 4
 def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     """The holds at the end of a cycle, by the lowest waiting job."""
     found: dict[tuple[int, int, str], Hold] = {}
-    cycle.candidates.refresh([shape for shape in cycle.board.waiting.shapes if shape not in cycle.blocked], cycle.board.asks)
     details = NEAREST_FIRST if cycle.few_nodes else NEAREST_FIRST_OF_MANY
-    for job_id, shape, queue, careful in _waiting_kinds(cycle):
+    kinds = _waiting_kinds(cycle)
+    # Few or none in a cycle that was not cut short: what waits on was sought and not found.
+    unsought = dict.fromkeys(shape for _, shape, _, careful in kinds if cycle.may_find(shape, careful=careful))
+    cycle.candidates.update(unsought, cycle.board.asks)
+    for job_id, shape, queue, careful in kinds:
         reason = _reason(cycle, shape, careful=careful, detailed=len(found) < details)
         found.setdefault((shape, queue, reason.code), Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id))
     return tuple(found.values())
@@ -110,20 +113,32 @@ def capacity_of(cycle: Cycle, shape: int) -> Capacity:
 
 
 def _delay(cycle: Cycle, shape: int) -> WouldDelay | None:
-    """That it would fit, or would have fitted, but for the head's reservation."""
+    """That it would fit, or would have fitted, but for the head's reservation; only for a shape that does not fit beside it now."""
     window = cycle.window
     assert window is not None, "nobody is careful without a reservation"
-    if not _fitted_before(cycle, shape, window) and not (
-        cycle.may_find(shape, careful=False) and cycle.find(shape, careful=False) is not None
-    ):
+    if not _fitted_before(cycle.board.asks[shape], window) and not _fits_on_reserved(cycle, shape, window):
         return None
     return WouldDelay(window.reservation.job_id, window.reservation.start_ms)
 
 
-def _fitted_before(cycle: Cycle, shape: int, window: Window) -> bool:
+def _fitted_before(ask: Ask, window: Window) -> bool:
     """Whether the reserved nodes had room when they were reserved: it went to jobs that do not delay the head."""
+    rooms = window.before.values()
+    if ask.tasks == 1:
+        return any(fits(ask, room) for room in rooms)
+    return is_enough(ask, [count_tasks(ask, room, ask.tasks) for room in rooms])
+
+
+def _fits_on_reserved(cycle: Cycle, shape: int, window: Window) -> bool:
+    """Whether a shape that does not fit beside the reservation would fit now without it."""
+    if not cycle.may_find(shape, careful=False):
+        return False
     ask = cycle.board.asks[shape]
-    return is_enough(ask, [count_tasks(ask, room, ask.tasks) for room in window.before.values()])
+    if ask.tasks == 1:
+        # A node that is not reserved would have been found; the tasks of a gang may also need both kinds of node.
+        nodes = cycle.board.rooms.nodes
+        return any(fits(ask, nodes[index]) for index in window.extra)
+    return cycle.find(shape, careful=False) is not None
 
 
 def _of_head(cycle: Cycle, shape: int, queue: int, reason: Reason) -> Reason:

@@ -88,8 +88,8 @@ class Store(Protocol):
         ...
 
     def claim_commands(self, epoch: int, now_ms: int) -> Commands:
-        """Launches and signals that rows call for and no executor has confirmed: what is (re)sent after a start or a reconnect, and the
-        stops that user commands caused. Asking twice gives the same answer until observations settle it."""
+        """Launches and signals that rows call for and no executor has confirmed: what is (re)sent after a start or a reconnect, and
+        what user commands caused. Asking twice gives the same answer until observations settle it."""
         ...
 
     def missing(self, keys: Sequence[tuple[int, int]], epoch: int, now_ms: int) -> Recorded:
@@ -158,7 +158,8 @@ class Executor(Protocol):
         ...
 
     def signal(self, batch: Sequence[Signal]) -> None:
-        """Ask tasks to stop, pause or go on. A task that is gone already is reported again."""
+        """Ask tasks to stop, pause or go on, in order. A task that is gone already is reported again; of a living one it is reported
+        when what was asked under a number is done, so that it need not be asked again. Asking twice has the effect of asking once."""
         ...
 
     def observe(self, since: int) -> Observations:

@@ -22,6 +22,7 @@ from tenure.model.observations import (
     Observations,
     Signal,
     SignalAction,
+    SignalDone,
     TaskEmptied,
     TaskEnded,
     TaskStarted,
@@ -167,12 +168,11 @@ class FakeExecutor:
                 self._report(TaskEnded(*key, signal.fence, EndReason.UNKNOWN, None, why=why))
             elif task is None or task.ended:
                 self._repeat(key)
-            elif signal.action is SignalAction.STOP:
-                self._stop(task, signal, now_ms)
-            elif signal.action is SignalAction.SUSPEND:
-                self._suspend(task, now_ms)
-            elif signal.action is SignalAction.RESUME:
-                self._resume(task, now_ms)
+            else:
+                self._obey(task, signal, now_ms)
+                if signal.number:
+                    self._line.items.append(SignalDone(*key, signal.fence, signal.number))
+                    self._announce()
         self.step()
 
     def observe(self, since: int) -> Observations:
@@ -302,6 +302,14 @@ class FakeExecutor:
         key = (task.launch.attempt_id, task.launch.task)
         self._tasks.pop(key)
         self._report(TaskEmptied(*key, task.launch.fence))
+
+    def _obey(self, task: _Task, signal: Signal, now_ms: int) -> None:
+        if signal.action is SignalAction.STOP:
+            self._stop(task, signal, now_ms)
+        elif signal.action is SignalAction.SUSPEND:
+            self._suspend(task, now_ms)
+        elif signal.action is SignalAction.RESUME:
+            self._resume(task, now_ms)
 
     def _stop(self, task: _Task, signal: Signal, now_ms: int) -> None:
         if task.ending is not None:

@@ -50,7 +50,10 @@ class SignalAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Ask a task to stop, pause, go on or save its work. ``reason`` is echoed in the report of its end."""
+    """Ask a task to stop, pause, go on or save its work. ``reason`` is echoed in the report of its end.
+
+    A ``number`` above 0 asks to be told (`SignalDone`) when this signal was carried out; numbers of one attempt only grow.
+    """
 
     attempt_id: int
     task: int
@@ -58,6 +61,7 @@ class Signal:
     action: SignalAction
     grace_ms: int = 10_000
     reason: str = ""
+    number: int = 0
 
 
 class EndReason(StrEnum):
@@ -123,7 +127,17 @@ class TaskEmptied:
     strays_killed: int = 0
 
 
-Observation = TaskStarted | LaunchRejected | TaskEnded | TaskEmptied
+@dataclass(frozen=True, slots=True)
+class SignalDone:
+    """The signal ``number`` and those before it were carried out, and need not be sent again: they outlive whoever asked."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    number: int
+
+
+Observation = TaskStarted | LaunchRejected | TaskEnded | TaskEmptied | SignalDone
 
 
 @dataclass(frozen=True, slots=True)

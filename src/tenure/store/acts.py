@@ -33,16 +33,13 @@ from tenure.store.requeue import requeue_all
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import attempt, queue
 from tenure.store.sql import Statement, param
-from tenure.store.staging import STOP_ATTEMPT
 from tenure.store.statements import SET_STATE
 from tenure.store.tx import Transaction, to_json
 from tenure.store.update import update
+from tenure.store.wishes import ASK_SIGNAL, ASK_STOP
 from tenure.wire.ids import format_id
 
 STOPS = Statement(select(attempt.c.stop_reason).where(attempt.c.id == param("id")), "id")
-SIGNAL_ATTEMPT = Statement(
-    attempt.update().values(signal=param("signal")).where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None)), "signal", "id"
-)
 WRITE_QUEUE = Statement(
     queue.update()
     .ordered_values(
@@ -150,8 +147,8 @@ def stop(tx: Transaction, row: JobRow, reason: str, why: str) -> bool:
     present = tx.link.row(STOPS, row.attempt_id)
     if present is not None and present[0] in (reason, "cancelled"):
         return False
-    tx.link.write(STOP_ATTEMPT, reason, why, tx.now_ms, row.attempt_id)
-    tx.emit("job.stopping", row.id, row.project_id, to_json({"reason": reason, "why": why}))
+    wish = tx.emit("job.stopping", row.id, row.project_id, to_json({"reason": reason, "why": why}))
+    tx.link.write(ASK_STOP, reason, why, tx.now_ms, wish, row.attempt_id)
     return True
 
 
@@ -191,9 +188,9 @@ def _suspend(tx: Transaction, row: JobRow, *, resume: bool) -> str | Refused:
     stopping = tx.link.row(STOPS, row.attempt_id)
     if stopping is not None and stopping[0]:
         return Refused("not_running", f"job {name} is being stopped")
-    tx.link.write(SIGNAL_ATTEMPT, "resume" if resume else "suspend", row.attempt_id)
     tx.link.write(SET_STATE, wanted, row.id)
-    tx.emit("job.resumed" if resume else "job.suspended", row.id, row.project_id)
+    wish = tx.emit("job.resumed" if resume else "job.suspended", row.id, row.project_id)
+    tx.link.write(ASK_SIGNAL, "resume" if resume else "suspend", wish, row.attempt_id)
     return ""
 
 

@@ -8,12 +8,13 @@ from sqlalchemy import select
 
 from tenure.model.allocation import DeviceShare
 from tenure.model.lifecycle import AllocationState
-from tenure.model.observations import EndReason, Launch, Observation, Signal, SignalAction, TaskEmptied, TaskEnded
+from tenure.model.observations import EndReason, Launch, Observation, TaskEmptied, TaskEnded
 from tenure.model.outcomes import Commands
+from tenure.store import wishes
 from tenure.store.launches import launch_of
 from tenure.store.record import read_attempts
 from tenure.store.rows import read_jobs
-from tenure.store.schema import SIGNALLED, allocation, attempt
+from tenure.store.schema import allocation, attempt
 from tenure.store.snapshot import SHARES_BY_ATTEMPT
 from tenure.store.sql import InList, Link, Statement, const
 from tenure.store.tx import Transaction
@@ -45,9 +46,6 @@ PLACES = InList(
         .order_by(allocation.c.attempt_id, allocation.c.task)
     )
 )
-SIGNALS = Statement(
-    select(attempt.c.id, attempt.c.signal, attempt.c.stop_reason, attempt.c.job_id).where(SIGNALLED).order_by(attempt.c.id)
-)
 
 
 def live_tasks(link: Link) -> list[tuple[int, int]]:
@@ -56,8 +54,8 @@ def live_tasks(link: Link) -> list[tuple[int, int]]:
 
 
 def claim_commands(tx: Transaction) -> Commands:
-    """Launches that nobody confirmed, and signals whose attempts have not ended."""
-    return Commands(_launches(tx), _signals(tx))
+    """Launches that nobody confirmed, and signals that not every task has heard."""
+    return Commands(_launches(tx), wishes.due(tx))
 
 
 def _launches(tx: Transaction) -> tuple[Launch, ...]:
@@ -81,18 +79,6 @@ def _launches(tx: Transaction) -> tuple[Launch, ...]:
             names = tuple(peers[attempt_id])
             found.append(launch_of(tx, job, shape, attempt_id, number, task, node, names, devices, limit_ms, (stdout, stderr)))
     return tuple(found)
-
-
-def _signals(tx: Transaction) -> tuple[Signal, ...]:
-    rows = tx.link.rows(SIGNALS)
-    attempts = read_attempts(tx.link, [row[0] for row in rows])
-    jobs = read_jobs(tx.link, sorted({row[3] for row in rows}))
-    return tuple(
-        Signal(attempt_id, task.task, tx.leader_epoch, SignalAction(action), jobs[job_id].grace_ms, reason)
-        for attempt_id, action, reason, job_id in rows
-        for task in attempts[attempt_id].tasks
-        if task.ended_ms is None
-    )
 
 
 def ends_of_missing(tx: Transaction, keys: Sequence[tuple[int, int]]) -> tuple[list[Observation], int]:

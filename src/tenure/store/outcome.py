@@ -60,7 +60,6 @@ class AttemptRow:
     ended_ms: int | None
     stop_reason: str
     stop_why: str
-    signal: str
     array_id: int | None
     tasks: list[TaskRow] = field(default_factory=list)
     changed: bool = False

@@ -13,8 +13,19 @@ from sqlalchemy import select
 
 from tenure.model.amounts import RESOURCES
 from tenure.model.lifecycle import AllocationState
-from tenure.model.observations import EndReason, LaunchRejected, Observation, Signal, SignalAction, TaskEmptied, TaskEnded, TaskStarted
+from tenure.model.observations import (
+    EndReason,
+    LaunchRejected,
+    Observation,
+    Signal,
+    SignalAction,
+    SignalDone,
+    TaskEmptied,
+    TaskEnded,
+    TaskStarted,
+)
 from tenure.model.outcomes import JobChange
+from tenure.store import wishes
 from tenure.store.ending import Endings
 from tenure.store.outcome import GANG, JOB_FAULT, NODE_FAULT, AttemptRow, TaskRow, judge
 from tenure.store.rows import JobRow, read_jobs
@@ -55,7 +66,6 @@ TASKS = InList(
             attempt.c.ended_ms,
             attempt.c.stop_reason,
             attempt.c.stop_why,
-            attempt.c.signal,
             job.c.array_id,
             *(allocation.c[name] for name in _TASK_COLUMNS),
         )
@@ -101,15 +111,11 @@ WRITE_ATTEMPT = Statement(
         (attempt.c.started_ms, param("started")),
         (attempt.c.ended_ms, param("ended")),
         (attempt.c.outcome, param("outcome")),
-        (attempt.c.stop_reason, param("reason")),
-        (attempt.c.signal, param("signal")),
     )
     .where(attempt.c.id == param("id")),
     "started",
     "ended",
     "outcome",
-    "reason",
-    "signal",
     "id",
 )
 RUN_JOB = Statement(
@@ -158,8 +164,8 @@ def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
     for row in link.rows_in(TASKS, ids):
         entry = found.get(row[0])
         if entry is None:
-            entry = found[row[0]] = AttemptRow(*row[:9])
-        entry.tasks.append(TaskRow(row[9], row[10], row[11], row[12:16], *row[16:]))
+            entry = found[row[0]] = AttemptRow(*row[:8])
+        entry.tasks.append(TaskRow(row[8], row[9], row[10], row[11:15], *row[15:]))
     return found
 
 
@@ -176,6 +182,8 @@ class Recording:
             self._endings.know(self._jobs[number])
         self._running: list[tuple[int, int]] = []
         self._freed: list[TaskRow] = []
+        self._heard: list[SignalDone] = []
+        self._gangs: list[tuple[int, int]] = []
         self.changes: list[JobChange] = []
         self.stops: list[Signal] = []
         self.ignored = 0
@@ -187,8 +195,13 @@ class Recording:
             if not self._apply(item):
                 self.ignored += 1
         touched = [entry for entry in self._attempts.values() if entry.changed or any(task.changed for task in entry.tasks)]
-        if not touched:
-            return
+        if touched:
+            self._follow(touched)
+        if self._heard:
+            wishes.hear(self._tx.link, self._heard)
+
+    def _follow(self, touched: list[AttemptRow]) -> None:
+        """What the changed attempts mean for their jobs; everything written."""
         for entry in touched:
             if entry.ended_ms is not None:
                 continue
@@ -213,6 +226,9 @@ class Recording:
             return self._started(entry, task, item)
         if isinstance(item, TaskEmptied):
             return self._emptied(task)
+        if isinstance(item, SignalDone):
+            self._heard.append(item)
+            return task.ended_ms is None
         return self._rejected(entry, task, item)
 
     def _goes_on(self, stop: Signal) -> bool:
@@ -274,11 +290,13 @@ class Recording:
         """The first failing task of a gang ends the rest of it."""
         if entry.stop_reason:
             return
-        entry.stop_reason, entry.signal = GANG, "stop"
+        entry.stop_reason = GANG
+        wish = self._tx.event_seq + 1
+        self._gangs.append((wish, entry.id))
         grace_ms = self._jobs[entry.job_id].grace_ms
         for task in entry.tasks:
             if task.ended_ms is None:
-                self.stops.append(Signal(entry.id, task.task, self._tx.leader_epoch, SignalAction.STOP, grace_ms, GANG))
+                self.stops.append(Signal(entry.id, task.task, self._tx.leader_epoch, SignalAction.STOP, grace_ms, GANG, wish))
 
     def _conclude(self, entry: AttemptRow) -> None:
         tx = self._tx
@@ -336,12 +354,9 @@ class Recording:
         )
         link.write_many(
             WRITE_ATTEMPT,
-            [
-                (entry.started_ms, entry.ended_ms, entry.outcome, entry.stop_reason, entry.signal, entry.id)
-                for entry in touched
-                if entry.changed
-            ],
+            [(entry.started_ms, entry.ended_ms, entry.outcome, entry.id) for entry in touched if entry.changed],
         )
+        link.write_many(wishes.ASK_GANG_STOP, self._gangs)
 
     def _give_back(self) -> None:
         """Give back what freed tasks held, and tell where a job's last allocation went after its end."""

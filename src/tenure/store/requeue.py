@@ -8,8 +8,8 @@ from tenure.store import arrays, deps
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import job
 from tenure.store.sql import Statement, const, param
-from tenure.store.staging import STOP_ATTEMPT
 from tenure.store.tx import Transaction, to_json
+from tenure.store.wishes import ASK_STOP
 from tenure.wire.ids import format_id
 
 REOPEN_JOB = Statement(
@@ -55,8 +55,8 @@ def _requeue(tx: Transaction, row: JobRow) -> Answer:
     if row.state in ("held", "pending"):
         return Applied(row.id, tx.event_seq, note="it waits already")
     if row.state not in _ENDED:
-        tx.link.write(STOP_ATTEMPT, "requeued", "a person asked to run it again", tx.now_ms, row.attempt_id)
-        tx.emit("job.stopping", row.id, row.project_id, to_json({"reason": "requeued"}))
+        wish = tx.emit("job.stopping", row.id, row.project_id, to_json({"reason": "requeued"}))
+        tx.link.write(ASK_STOP, "requeued", "a person asked to run it again", tx.now_ms, wish, row.attempt_id)
         return Applied(row.id, tx.event_seq, note="it is being stopped first")
     never = _never(tx, row)
     if never:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 metadata = MetaData(
@@ -222,9 +222,11 @@ attempt = Table(
     _str("stop_reason"),
     _str("stop_why"),
     _int("stop_at_ms"),
+    # What the attempt's tasks must still be told, and the number of the last wish: 0 once all of them have heard it.
     _str("signal"),
+    _int("wish"),
 )
-SIGNALLED = text("signal != '' AND ended_ms IS NULL")
+SIGNALLED = text("wish != 0 AND ended_ms IS NULL")
 Index("ix_attempt_signalled", attempt.c.id, sqlite_where=SIGNALLED, postgresql_where=SIGNALLED)
 
 node = Table(
@@ -304,6 +306,7 @@ allocation = Table(
     _int("peak_memory_bytes"),
     _str("stdout"),
     _str("stderr"),
+    _int("heard"),
     PrimaryKeyConstraint("attempt_id", "task"),
     sqlite_with_rowid=False,
 )

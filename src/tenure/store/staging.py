@@ -23,6 +23,7 @@ from tenure.store.schema import allocation, allocation_device, attempt, claim, j
 from tenure.store.sql import Statement, const, insert, param
 from tenure.store.statements import TAKE_CAPACITY, TAKE_DEVICE
 from tenure.store.tx import Transaction, to_json
+from tenure.store.wishes import ASK_STOP
 
 INSERT_ATTEMPT = insert(attempt, "id", "job_id", "previous_id", "number", "fence", "tasks", "limit_ms", "committed_ms")
 INSERT_ALLOCATION = insert(
@@ -54,20 +55,6 @@ START_JOB = Statement(
     .where(job.c.id == param("id"), job.c.state == const("pending"), job.c.attempt_id == const(0)),
     "attempt",
     "last",
-    "id",
-)
-STOP_ATTEMPT = Statement(
-    attempt.update()
-    .ordered_values(
-        (attempt.c.stop_reason, param("reason")),
-        (attempt.c.stop_why, param("why")),
-        (attempt.c.stop_at_ms, param("at")),
-        (attempt.c.signal, const("stop")),
-    )
-    .where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None)),
-    "reason",
-    "why",
-    "at",
     "id",
 )
 INSERT_CLAIM = insert(claim, "id", "job_id", "placements", "deadline_ms")
@@ -114,7 +101,7 @@ class Staged:
         self._allocations: list[tuple[object, ...]] = []
         self._shares: list[tuple[object, ...]] = []
         self._jobs: list[tuple[int, int, int]] = []
-        self._stops: list[tuple[str, str, int, int]] = []
+        self._stops: list[tuple[str, str, int, int, int]] = []
         self._claims: list[tuple[int, int, str, int]] = []
         self._events: list[tuple[str, int, int, str, int | None]] = []
 
@@ -212,7 +199,7 @@ class Staged:
         """Stage the stop of an attempt in favour of another job."""
         row = self.rows[evict.job_id]
         why = evict.why or f"it makes room for job {evict.beneficiary}"
-        self._stops.append(("preempted", why, self._tx.now_ms, evict.attempt_id))
+        self._stops.append(("preempted", why, self._tx.now_ms, self._tx.event_seq + 1, evict.attempt_id))
         data = to_json({"reason": "preempted", "for": evict.beneficiary, "why": why})
         self._events.append(("job.stopping", row.id, row.project_id, data, row.array_id))
 
@@ -231,8 +218,8 @@ class Staged:
         link.write_many(INSERT_SHARE, self._shares)
         if link.write_many(START_JOB, self._jobs) != len(self._jobs):
             raise Overcommitted(self._jobs[0][2])
-        if link.write_many(STOP_ATTEMPT, self._stops) != len(self._stops):
-            raise Overcommitted(self._stops[0][3])
+        if link.write_many(ASK_STOP, self._stops) != len(self._stops):
+            raise Overcommitted(self._stops[0][4])
         link.write_many(INSERT_CLAIM, self._claims)
         for template in self._templates.values():
             if template.live:

@@ -21,13 +21,14 @@ from tenure.model.observations import (
     Observation,
     Signal,
     SignalAction,
+    SignalDone,
     TaskEmptied,
     TaskEnded,
     TaskStarted,
 )
 from tenure.ports import Executor
 
-_O = TypeVar("_O", TaskStarted, LaunchRejected, TaskEnded, TaskEmptied)
+_O = TypeVar("_O", TaskStarted, LaunchRejected, TaskEnded, TaskEmptied, SignalDone)
 
 SUCCEEDS, FAILS, LASTS, STUBBORN, IMPOSSIBLE = "succeeds", "fails", "lasts", "stubborn", "impossible"
 EXIT_CODE_OF_FAILS = 3
@@ -275,6 +276,23 @@ class ExecutorSuite:
         assert [task.attempt_id for task in rig.executor.discover()] == [1]
         rig.executor.signal([Signal(1, 0, self.FENCE, SignalAction.RESUME), self.stop(1)])
         assert watch.ended(1).reason is EndReason.STOPPED
+
+    def test_what_was_asked_under_a_number_is_reported_when_it_is_done(self, rig: Rig, watch: Watcher) -> None:
+        if not rig.executor.capabilities().suspend:
+            pytest.skip("this executor cannot suspend")
+        rig.executor.launch([self.launch(rig, 1, LASTS)])
+        watch.started(1)
+        for number in (7, 7, 9):
+            rig.executor.signal([Signal(1, 0, self.FENCE, SignalAction.SUSPEND, number=number)])
+        rig.executor.signal([Signal(1, 0, self.FENCE, SignalAction.RESUME)])
+        watch.until(lambda: len(watch.reports(SignalDone, 1)) == 3, "the reports that the signals were carried out")
+        assert [report.number for report in watch.reports(SignalDone, 1)] == [7, 7, 9]
+        rig.executor.signal([Signal(1, 0, self.FENCE, SignalAction.STOP, number=11)])
+        watch.ended(1)
+        watch.until(lambda: 11 in [report.number for report in watch.reports(SignalDone, 1)], "the report of the stop")
+        rig.executor.signal([Signal(1, 0, self.FENCE - 1, SignalAction.STOP, number=12), Signal(99, 0, self.FENCE, SignalAction.STOP)])
+        watch.ended(99)
+        assert 12 not in [report.number for report in watch.reports(SignalDone, 1)], "a stale fence does nothing"
 
     def test_a_stop_reaches_a_suspended_task(self, rig: Rig, watch: Watcher) -> None:
         if not rig.executor.capabilities().suspend:

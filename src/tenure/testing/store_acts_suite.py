@@ -24,7 +24,7 @@ from tenure.model.commands import (
 )
 from tenure.model.observations import EndReason, SignalAction
 from tenure.model.shape import Shape
-from tenure.testing.store_rig import ADA, BEN, ONE_CPU, SPEC, StoreRig, ended
+from tenure.testing.store_rig import ADA, BEN, ONE_CPU, SPEC, StoreRig, done, ended, started
 from tenure.testing.store_suite import StoreSuiteBase
 
 
@@ -155,6 +155,48 @@ class StoreActsSuite(StoreSuiteBase):
         assert [one.action for one in rig.store.claim_commands(rig.epoch, rig.now_ms).signals] == [SignalAction.RESUME]
         rig.act(SuspendJob, job)
         assert rig.states(rig.record(ended(launch))) == {job: "succeeded"}
+        rig.sound()
+
+    def test_a_signal_is_due_until_it_is_done(self, rig: StoreRig) -> None:
+        job, other = rig.submit(), rig.submit()
+        rig.run(other)
+        launch = rig.run(job)
+        rig.act(SuspendJob, job)
+        first = rig.due()
+        rig.reopen()
+        assert rig.due() == first, "what nobody has confirmed is sent again"
+        rig.record(done(first[0]))
+        assert rig.due() == []
+        rig.act(CancelJob, other)
+        assert [one.action for one in rig.due()] == [SignalAction.STOP], "what was done is not sent again with what others ask for"
+        rig.act(SuspendJob, job, resume=True)
+        rig.act(SuspendJob, job)
+        rig.record(done(first[0]))
+        assert rig.due()[-1].number > first[0].number
+        assert rig.due()[-1].action is SignalAction.SUSPEND, "a late report of an earlier one says nothing of this one"
+        rig.record(done(rig.due()[-1]), done(rig.due()[0]))
+        assert rig.due() == []
+        assert rig.states(rig.record(ended(launch))) == {job: "succeeded"}
+        rig.sound()
+
+    def test_every_task_of_a_gang_must_hear_a_signal(self, rig: StoreRig) -> None:
+        shape = Shape(Amounts(cpu_milli=1_000), tasks=3)
+        job = rig.submit(shape)
+        launches = rig.start(job, shape, nodes=(1, 1, 1))
+        rig.record(*(started(launch) for launch in launches))
+        rig.act(SuspendJob, job)
+        signals = rig.due()
+        assert [one.task for one in signals] == [0, 1, 2]
+        rig.record(done(signals[1]))
+        assert [one.task for one in rig.due()] == [0, 2]
+        rig.record(ended(launches[0]), done(signals[2]))
+        assert rig.due() == [], "who has ended need not hear it"
+        stops = rig.record(ended(launches[1], 1)).stops
+        assert rig.due() == list(stops), "the rest of the gang is stopped, at once and again until it has heard it"
+        assert [one.task for one in stops] == [2]
+        rig.record(done(stops[0]))
+        assert rig.due() == []
+        assert rig.states(rig.record(ended(launches[2], None, EndReason.STOPPED, signal=15, stop_reason="gang"))) == {job: "failed"}
         rig.sound()
 
     def test_update_changes_what_waits_and_little_of_what_runs(self, rig: StoreRig) -> None:

@@ -20,6 +20,8 @@ from tenure.model.observations import (
     LaunchRejected,
     NodeFound,
     Observation,
+    Signal,
+    SignalDone,
     TaskEmptied,
     TaskEnded,
     TaskStarted,
@@ -147,6 +149,10 @@ class StoreRig:
         """The kinds of all events, or of those of one job."""
         return [event.kind for event in self.store.events(0, 100_000, job_id)[0]]
 
+    def due(self) -> list[Signal]:
+        """The signals that the executor would be sent now."""
+        return list(self.store.claim_commands(self.epoch, self.now_ms).signals)
+
     def sound(self) -> None:
         """Fail unless every invariant holds."""
         assert self.store.check() == []
@@ -165,6 +171,11 @@ def ended(launch: Launch, exit_code: int | None = 0, reason: EndReason = EndReas
 def emptied(launch: Launch) -> TaskEmptied:
     """The report that nothing of it is left."""
     return TaskEmptied(launch.attempt_id, launch.task, launch.fence)
+
+
+def done(signal: Signal) -> SignalDone:
+    """The report that a signal was carried out."""
+    return SignalDone(signal.attempt_id, signal.task, signal.fence, signal.number)
 
 
 def rejected(launch: Launch, *, job_fault: bool, why: str = "no such directory") -> LaunchRejected:

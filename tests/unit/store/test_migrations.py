@@ -59,7 +59,7 @@ def test_all_steps_from_nothing_give_the_schema_of_today() -> None:
 
 @pytest.fixture
 def second_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A version 2 that does not exist: a column more."""
+    """A version that does not exist yet: a column more."""
     from alembic.operations import Operations
     from sqlalchemy import Column, Integer
 
@@ -88,14 +88,27 @@ def test_a_migration_keeps_rows_and_what_runs(tmp_path: Path, request: pytest.Fi
     rig.sound()
     rig.store.close()
     with closing(sqlite3.connect(path)) as raw:
-        assert raw.execute("SELECT schema_version FROM meta").fetchone() == (2,)
+        assert raw.execute("SELECT schema_version FROM meta").fetchone() == (len(STEPS) + 1,)
         assert raw.execute("SELECT mood FROM job").fetchone() == (7,)
+
+
+def test_a_signal_that_is_under_way_survives_the_step_to_version_2() -> None:
+    with create_engine("sqlite://").connect() as connection:
+        connection.execute(text("CREATE TABLE placeholder (id INTEGER)"))
+        migrate(connection, 0, STEPS[:1])
+        row = (
+            "INSERT INTO attempt (id, job_id, number, fence, committed_ms, signal, ended_ms) VALUES (:id, 1, 1, 1, 1, :signal, :ended)"
+        )
+        for number, signal, ended_ms in ((1, "stop", None), (2, "suspend", 5), (3, "", None)):
+            connection.execute(text(row), {"id": number, "signal": signal, "ended": ended_ms})
+        migrate(connection, 1, STEPS[:2])
+        assert connection.execute(text("SELECT id FROM attempt WHERE wish != 0 AND ended_ms IS NULL")).scalars().all() == [1]
 
 
 def test_a_failing_migration_leaves_the_old_version_whole(tmp_path: Path, second_step: None, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "tenure.db")
     with monkeypatch.context() as before:
-        before.setattr(opening, "SCHEMA_VERSION", 1)
+        before.setattr(opening, "SCHEMA_VERSION", len(STEPS))
         open_sqlite(path, NO_BALLAST).close()
     broken = ModuleType("third_step")
     broken.upgrade = lambda op: (op.execute("DROP TABLE hold"), op.execute("nonsense"))  # type: ignore[attr-defined]

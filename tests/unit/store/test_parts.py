@@ -29,6 +29,7 @@ from tenure.store import (
     staging,
     stream,
     views,
+    wishes,
 )
 from tenure.store.launches import log_paths
 from tenure.store.outcome import GANG, TaskRow, back_off_ms, decisive
@@ -77,7 +78,26 @@ BIG = ("job", "attempt", "allocation", "allocation_device", "event", "idempotenc
 
 @pytest.mark.parametrize(
     "module",
-    [acts, alive, apply, arrays, commit, deps, ending, holds, intern, listing, pending, record, rows, snapshot, staging, stream, views],
+    [
+        acts,
+        alive,
+        apply,
+        arrays,
+        commit,
+        deps,
+        ending,
+        holds,
+        intern,
+        listing,
+        pending,
+        record,
+        rows,
+        snapshot,
+        staging,
+        stream,
+        views,
+        wishes,
+    ],
 )
 def test_no_statement_reads_through_history(module: ModuleType, store: SqlStore) -> None:
     """Tables that grow with every job are only read by a key or by an index of what is alive."""

@@ -41,6 +41,7 @@ from tenure.model.observations import (
     Observations,
     Signal,
     SignalAction,
+    SignalDone,
     TaskEmptied,
     TaskEnded,
 )
@@ -73,6 +74,7 @@ class LocalExecutor:
         self._tasks.releasing = self._release.uses
         self._composer = Composer(settings.home, self._inventory.capacity(), self._pretend)
         self._sent: dict[int, list[Launch]] = {}
+        self._asked: dict[int, list[SignalDone]] = {}
         self._session = Session(settings, self._awaken, self._begun, self._take_in, watched)
         self._session.open()
 
@@ -127,10 +129,20 @@ class LocalExecutor:
         """Ask tasks to stop, pause or go on; `SignalAction.CHECKPOINT` is no capability and does nothing."""
         with self._lock:
             for fence, group in groupby(batch, key=_fence):
-                items = [item for signal in group if (item := self._signal_item(signal)) is not None]
-                if items:
-                    self._session.send(_encode({"op": "signal", "fence": fence, "items": items}) + b"\n")
+                asked = [(signal, item) for signal in group if (item := self._signal_item(signal)) is not None]
+                if asked:
+                    self._send_signals(fence, asked)
             self._nudge()
+
+    def _send_signals(self, fence: int, asked: list[tuple[Signal, dict[str, Any]]]) -> None:
+        """An answer says that they were carried out, which the supervisor had written down before it answered."""
+        link = self._session.link
+        if link is None:
+            return
+        number = link.next_id()
+        self._asked[number] = [SignalDone(signal.attempt_id, signal.task, fence, signal.number) for signal, _ in asked if signal.number]
+        items = [item for _, item in asked]
+        self._session.send(_encode({"op": "signal", "id": number, "fence": fence, "items": items}) + b"\n")
 
     def observe(self, since: int) -> Observations:
         """Reports after ``since``. Cursors count from 0 in every executor that is made; a greater one than any counts as 0."""
@@ -211,6 +223,7 @@ class LocalExecutor:
         self._reports.clear()
         self._composer.forget()
         self._sent.clear()
+        self._asked.clear()
         self._tasks.restart(listed, link.records)
         self._take_in()
         self._wake()
@@ -315,6 +328,9 @@ class LocalExecutor:
 
     def _answered(self, reply: Reply) -> list[Key]:
         """Deal with one answer; the tasks that a signal did not find."""
+        for done in self._asked.pop(reply.id, []):
+            if reply.reply != "error" and (done.attempt_id, done.task) not in reply.missing:
+                self._reports.add(done)
         batch = self._sent.pop(reply.id, [])
         if reply.reply != "error" or not batch:
             return reply.missing

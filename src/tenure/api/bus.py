@@ -1,4 +1,9 @@
-"""From the control thread to whoever waits in the event loop: one message per durable turn, and only while somebody listens."""
+"""From the control thread to whoever waits in the event loop: a bell that rings after a durable turn, while somebody listens.
+
+Why a bell and no messages: every listener reads the store anyway, so that it can miss nothing. Why it is bounded: a busy control loop
+turns hundreds of times a second, and waking the event loop and its readers after each would cost more than the jobs do.
+Invariant: after the last turn of a burst the bell rings once more, at most ``1 / RATE`` seconds late.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +13,50 @@ from dataclasses import dataclass, field
 
 from tenure.model.outcomes import JobChange
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A durable turn: the store's revision after it and the jobs whose state it is known to have moved."""
-
-    revision: int
-    changes: Sequence[JobChange]
+RATE = 50
+"""Rings a second that a busy loop may keep up."""
+BURST = 20
+"""Rings that come at once after quiet: who runs one short job after the other is told of each without delay."""
 
 
 @dataclass(slots=True)
 class Bus:
-    """Turns for listeners. `publish` is called from the control thread, everything else in the event loop.
-
-    A listener that falls behind loses turns, never blocks one: every listener re-reads the store, turns only wake it.
-    """
+    """`publish` is called from the control thread, everything else in the event loop."""
 
     loop: asyncio.AbstractEventLoop
-    _listeners: list[asyncio.Queue[Turn]] = field(default_factory=list)
+    _listeners: list[asyncio.Event] = field(default_factory=list)
+    _ringing: bool = False
+    _left: float = BURST
+    _rang_at: float = 0.0
 
     def publish(self, revision: int, changes: Sequence[JobChange]) -> None:
-        """Tell the listeners, if there are any."""
-        if self._listeners and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._deliver, Turn(revision, changes))
+        """Ring, if somebody listens; a ring that is on its way says it all."""
+        if self._listeners and not self._ringing and not self.loop.is_closed():
+            self._ringing = True
+            self.loop.call_soon_threadsafe(self._schedule)
 
-    def _deliver(self, turn: Turn) -> None:
+    def _schedule(self) -> None:
+        """Now, or as soon as the rate allows (a token bucket)."""
+        now = self.loop.time()
+        self._left = min(BURST, self._left + (now - self._rang_at) * RATE) - 1
+        self._rang_at = now
+        if self._left >= 0:
+            self._ring()
+        else:
+            self.loop.call_later(-self._left / RATE, self._ring)
+
+    def _ring(self) -> None:
+        self._ringing = False  # before anybody reads: what is written from now on rings anew
         for listener in self._listeners:
-            if listener.full():
-                listener.get_nowait()
-            listener.put_nowait(turn)
+            listener.set()
 
-    def listen(self) -> asyncio.Queue[Turn]:
-        """Begin to listen; read the store *after* this call, so that nothing falls between."""
-        listener: asyncio.Queue[Turn] = asyncio.Queue(64)
+    def listen(self) -> asyncio.Event:
+        """An event that is set by each ring, and cleared by whoever waits for it; read the store *after* this call and after each
+        clearing, so that nothing falls between."""
+        listener = asyncio.Event()
         self._listeners.append(listener)
         return listener
 
-    def leave(self, listener: asyncio.Queue[Turn]) -> None:
+    def leave(self, listener: asyncio.Event) -> None:
         """Stop listening."""
         self._listeners.remove(listener)

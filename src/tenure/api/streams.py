@@ -4,6 +4,7 @@ also looked at four times a second, since the file system tells nobody that a jo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,6 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from tenure.api.bus import Turn
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, selected
 from tenure.api.schema import documents
@@ -51,17 +51,12 @@ async def wait(request: Request) -> Response:
         context.bus.leave(listener)
 
 
-async def _next_change(listener: asyncio.Queue[Turn], left_s: float) -> None:
-    """Sleep until a turn or the deadline, then gather for a moment: a busy loop turns hundreds of times a second."""
-    try:
+async def _next_change(listener: asyncio.Event, left_s: float) -> None:
+    """Sleep until the bell rings or the deadline."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(left_s):
-            await listener.get()
-    except TimeoutError:
-        return
-    if not listener.empty():
-        await asyncio.sleep(min(0.05, left_s))
-        while not listener.empty():
-            listener.get_nowait()
+            await listener.wait()
+    listener.clear()
 
 
 @router.get("/events")

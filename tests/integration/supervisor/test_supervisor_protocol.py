@@ -147,6 +147,13 @@ def test_observers_may_join_at_any_point(node: Node) -> None:
     assert {record["attempt"] for record in node.records} == {3}
 
 
+def test_news_that_waits_for_company_is_told_without_it(node: Node) -> None:
+    node.launch(1, "sleep", "60")
+    node.launch(2, "true")
+    assert node.wait("exited", 2)["exit_code"] == 0
+    assert node.kinds(1) == ["started"]
+
+
 def test_acknowledged_records_are_dropped_from_the_journal(node: Node) -> None:
     template = {"argv": ["true"], "env": {"PATH": os.environ["PATH"]}, "cwd": "/"}
     node.launch(1, "sleep", "60")

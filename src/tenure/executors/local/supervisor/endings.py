@@ -23,6 +23,9 @@ from .timers import KILL, LIMIT, WATCH, Timers
 from .tree import Tree
 
 WATCH_MS = 100
+SHORT_MS = 5
+END_NEWS_MS = 2
+"""The ends of short tasks that run side by side are told together: the daemon's turn costs the same for one as for ten."""
 
 
 class Endings:
@@ -93,11 +96,17 @@ class Endings:
         """Write down that the main process ended."""
         seq = self._journal.next_seq()
         line = records.exited(seq, task, end)
-        self._journal.add(line)
+        self._journal.add(line, patience_ms=self._patience_ms(end))
         if end.empty:
             self.remember(seq, task.key)
         else:
             task.lines.append((seq, line))
+
+    def _patience_ms(self, end: End) -> int:
+        """How long the news may wait: only that of a short task, while another is about to end like it."""
+        if end.wall_ms is None or end.wall_ms > SHORT_MS:
+            return 0
+        return END_NEWS_MS if self._tree.runs_since(clock.boot_ms() - SHORT_MS) else 0
 
     def remember(self, seq: int, key: Key) -> None:
         """`seq` is the last record of a task; until it is acknowledged the task counts as known."""

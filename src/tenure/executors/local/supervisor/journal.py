@@ -20,6 +20,7 @@ from .task import Task
 
 RESERVE_BYTES = 256 << 10
 COMPACT_BYTES = 1 << 20
+NO_HURRY_MS = 1 << 30
 _MARK_BYTES = 64 << 10
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -41,7 +42,7 @@ class Journal:
         self.size = os.fstat(self._fd).st_size
         self._pending: list[bytes] = []
         self.news: list[bytes] = []  #: public lines that were not announced yet
-        self.urgent = False  #: one of them must not wait
+        self.patience_ms = NO_HURRY_MS  #: how long the most urgent of them may wait for company
         self._rest = b""  #: what a full disk did not take of lines already begun
         self._marks: list[tuple[int, int]] = []  #: (last seq before, offset), coarse
         self.seq = 0  #: the highest given out
@@ -55,12 +56,12 @@ class Journal:
         self.seq += 1
         return self.seq
 
-    def add(self, line: bytes, public: bool = True, urgent: bool = True) -> None:
-        """Queue a line for the next commit; `public` ones are announced by it, at once if one of them is `urgent`."""
+    def add(self, line: bytes, public: bool = True, patience_ms: int = 0) -> None:
+        """Queue a line for the next commit; `public` ones are announced by it, or up to `patience_ms` later."""
         self._pending.append(line)
         if public:
             self.news.append(line)
-            self.urgent = self.urgent or urgent
+            self.patience_ms = min(self.patience_ms, patience_ms)
 
     def note(self, task: Task, kind: str, **fields: object) -> None:
         """Queue a private record about a task."""
@@ -104,7 +105,7 @@ class Journal:
             return b""
         lines = b"".join(self.news)
         self.news.clear()
-        self.urgent = False
+        self.patience_ms = NO_HURRY_MS
         return lines
 
     def acknowledge(self, upto: int) -> bool:

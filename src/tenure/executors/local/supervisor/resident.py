@@ -14,7 +14,7 @@ from . import clock, logs, memory, records
 from .detect import Setup
 from .devices import DeviceLocks
 from .endings import Endings
-from .journal import Journal
+from .journal import NO_HURRY_MS, Journal
 from .kernel import Alarm
 from .loop import Loop
 from .pauses import Pauses
@@ -28,7 +28,6 @@ from .timers import TELL, TICK, Timers
 from .tree import Tree
 
 FULL_DISK_RETRY_MS = 1_000
-START_NEWS_MS = 10
 
 
 class Resident:
@@ -49,8 +48,8 @@ class Resident:
         self._logs = keep
         self._next_logs = 0
         self._ticking_at = 0  #: when the next tick is due; 0: none
-        self._telling = False  #: a timer will have starts told
-        self._tell_now = False
+        self._tell_at = 0  #: when the news that wait must be told; 0: none waits
+        self._telling_at = 0  #: when a timer will ring for it; 0: none
         self._listener: Listener | None = None
         self._wakeup: tuple[int, int] | None = None
         kind = setup.pool.kind if setup.pool is not None else None
@@ -145,7 +144,7 @@ class Resident:
         """Once per turn of the loop: write, tell, and see to it that we are woken if we must be."""
         journal = self.journal
         journal.flush()
-        lines = b"" if self._starts_may_wait() else journal.announce()
+        lines = b"" if self._news_may_wait() else journal.announce()
         transient, self.starts.transient = b"".join(self.starts.transient), []
         if self._listener is not None:
             last = records.seq_of(lines[lines.rfind(b"\n", 0, -1) + 1 :]) if lines else 0
@@ -160,15 +159,18 @@ class Resident:
         if self.leaving and not self.tree.tasks:
             self.loop.stop()
 
-    def _starts_may_wait(self) -> bool:
-        """A start is told together with the next end, if one comes soon: short tasks would wake the daemon twice for nothing."""
+    def _news_may_wait(self) -> bool:
+        """Whether somebody with more news is expected soon enough; if so, a timer sees to it that they are told without him."""
         journal = self.journal
-        if not journal.news or journal.urgent or journal.blocked or self._tell_now:
-            self._tell_now = False
+        now = clock.boot_ms()
+        until = min(self._tell_at or now + NO_HURRY_MS, now + journal.patience_ms)
+        if not journal.news or journal.blocked or until <= now:
+            self._tell_at = 0
             return False
-        if not self._telling:
-            self._telling = True
-            self.timers.add(clock.boot_ms() + START_NEWS_MS, TELL, None)
+        self._tell_at = until
+        if not self._telling_at or until < self._telling_at:
+            self._telling_at = until
+            self.timers.add(until, TELL, None)
         return True
 
     def _between(self) -> None:
@@ -203,7 +205,7 @@ class Resident:
         self._alarm.clear()
         for what, task in self.timers.due(clock.boot_ms()):
             if what == TELL:
-                self._telling, self._tell_now = False, True
+                self._telling_at = 0
             elif task is None:
                 self._tick()
             elif not task.gone:

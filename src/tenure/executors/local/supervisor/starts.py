@@ -21,6 +21,8 @@ from .timers import LIMIT, Timers
 from .tree import Tree
 
 CHUNK = 32
+START_NEWS_MS = 10
+"""A start is told together with the next end, if one comes soon: short tasks would wake the daemon twice for nothing."""
 
 
 class Starts:
@@ -128,7 +130,7 @@ class Starts:
         seq = self._journal.next_seq()
         line = records.started(seq, task)
         task.lines.append((seq, line))
-        self._journal.add(line, urgent=False)
+        self._journal.add(line, patience_ms=START_NEWS_MS)
         if task.time_limit_ms:
             task.deadline_boot_ms = task.started_boot_ms + task.time_limit_ms
             self._timers.add(task.deadline_boot_ms, LIMIT, task)

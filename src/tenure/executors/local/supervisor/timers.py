@@ -15,7 +15,7 @@ LIMIT = 0  #: the task's time limit
 KILL = 1  #: the end of its grace
 WATCH = 2  #: look again whether anything of it is left
 TICK = 3  #: periodic work of the whole supervisor; has no task
-TELL = 4  #: starts have waited long enough for company; has no task
+TELL = 4  #: news have waited long enough for company; has no task
 
 
 class Ringer(Protocol):

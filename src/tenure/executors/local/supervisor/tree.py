@@ -11,6 +11,7 @@ tag; never the supervisor, never another task's.
 from __future__ import annotations
 
 import os
+from collections import deque
 from signal import SIGKILL
 
 from . import proc
@@ -28,6 +29,7 @@ class Tree:
         self.tasks: dict[Key, Task] = {}
         self.mains: dict[int, Task] = {}  #: children of ours not yet waited for
         self._sessions: dict[int, Task] = {}
+        self._recent: deque[Task] = deque()  #: by start; some have ended or are old
         self._strays: dict[int, Task | None] = {}
         self._unclaimed: dict[int, int] = {}  #: strays of nobody known, and how often that was found
         self._retry = False
@@ -46,6 +48,14 @@ class Tree:
         self._sessions[task.pid] = task
         if not task.adopted:
             self.mains[task.pid] = task
+            self._recent.append(task)
+
+    def runs_since(self, boot_ms: int) -> bool:
+        """Whether a task runs that was started at that moment or later."""
+        recent = self._recent
+        while recent and (recent[0].draining or recent[0].gone or recent[0].started_boot_ms < boot_ms):
+            recent.popleft()
+        return bool(recent)
 
     def forget(self, task: Task) -> None:
         """Nothing of the task is left."""

@@ -15,7 +15,13 @@ from tenure.executors.local.supervisor.groups import Files, Group, Pool, Unavail
 WRITTEN: list[tuple[str, str, str]] = []  #: (hierarchy, file, value), in order
 V2_FILES = {"cgroup.procs": "", "memory.max": "max", "memory.swap.max": "max", "cpu.max": "max 100000", "memory.peak": "5000"}
 V2_FILES |= {"memory.current": "4000", "memory.events": "low 0\noom 1\noom_kill 2\n", "cpu.stat": "usage_usec 9000\nuser_usec 1\n"}
-V1_MEMORY = {"cgroup.procs": "", "memory.limit_in_bytes": "", "memory.max_usage_in_bytes": "700", "memory.usage_in_bytes": "600"}
+V1_MEMORY = {
+    "tasks": "",
+    "cgroup.procs": "",
+    "memory.limit_in_bytes": "",
+    "memory.max_usage_in_bytes": "700",
+    "memory.usage_in_bytes": "600",
+}
 V1_MEMORY |= {"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"}
 
 
@@ -39,8 +45,9 @@ def v2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> V2:
 def v1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> V1:
     """Both hierarchies."""
     memory, cpu = tmp_path / "memory", tmp_path / "cpu"
-    folder(memory, {"cgroup.procs": ""})
-    _kernel(monkeypatch, {str(memory): V1_MEMORY, str(cpu): {"cgroup.procs": "", "cpu.cfs_quota_us": ""}})
+    folder(memory, {"tasks": ""})
+    folder(cpu, {"tasks": ""})
+    _kernel(monkeypatch, {str(memory): V1_MEMORY, str(cpu): {"tasks": "", "cpu.cfs_quota_us": ""}})
     return V1(str(memory / "tenure-x"), str(cpu / "tenure-x"))
 
 
@@ -77,6 +84,11 @@ def content(group: Group, name: str) -> str:
     return Path(group.path, name).read_text()
 
 
+def v1_home(group: Group, hierarchy: str) -> str:
+    """What was written to the place where the supervisor lives."""
+    return (Path(group.path.replace("/memory/", f"/{hierarchy}/")).parents[1] / "tasks").read_text()
+
+
 def test_v2_limits_come_after_leaving_and_go_before_the_next_task(v2: V2) -> None:
     pool = Pool(v2)
     group = pool.acquire()
@@ -106,19 +118,23 @@ def test_v1_limits_and_the_cpu_group(v1: V1) -> None:
     pool = Pool(v1)
     group = pool.acquire()
     cpu = Path(group.path.replace("/memory/", "/cpu/"))
+    group.enter()
+    entered = [(hierarchy, name) for hierarchy, name, value in WRITTEN if value == "0" and name != "memory.max_usage_in_bytes"]
+    assert entered == [("memory", "tasks"), ("cpu", "tasks")], "a whole process would wait for the kernel's lock on forks"
+    assert (cpu / "cpu.cfs_quota_us").read_text() == "-1", "no quota while the supervisor stands inside"
+    v1.leave()
+    assert (v1_home(group, "memory"), v1_home(group, "cpu")) == ("0", "0")
     Path(group.path, "cgroup.procs").write_text("41\n42\n")
     group.confine(41, 250, 99)
     assert content(group, "memory.limit_in_bytes") == "99"
     assert (cpu / "cpu.cfs_quota_us").read_text() == "25000"
-    assert (cpu / "cgroup.procs").read_text() == "42"
-    moved = [value for hierarchy, name, value in WRITTEN if (hierarchy, name) == ("cpu", "cgroup.procs")]
-    assert moved == ["41", "42"], "what was forked meanwhile is moved along"
     assert group.pids() == [41, 42]
     assert group.cpu_ms() is None
     assert group.oom_kills() == 3
     assert group.usage_bytes() == 600
     pool.release(group)
     assert content(group, "memory.limit_in_bytes") == "-1"
+    assert (cpu / "cpu.cfs_quota_us").read_text() == "-1"
     group.confine(41, 1, 0)
     assert (cpu / "cpu.cfs_quota_us").read_text() == "1000", "the kernel's smallest quota"
 

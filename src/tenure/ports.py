@@ -158,8 +158,9 @@ class Executor(Protocol):
         ...
 
     def signal(self, batch: Sequence[Signal]) -> None:
-        """Ask tasks to stop, pause or go on, in order. A task that is gone already is reported again; of a living one it is reported
-        when what was asked under a number is done, so that it need not be asked again. Asking twice has the effect of asking once."""
+        """Ask tasks to stop, pause, go on or keep another time limit, in order. A task that is gone already is reported again; of a
+        living one it is reported when what was asked under a number is done, so that it need not be asked again. Asking twice has the
+        effect of asking once."""
         ...
 
     def observe(self, since: int) -> Observations:

@@ -108,6 +108,31 @@ def test_a_limit_that_passed_while_nobody_watched(node: Node) -> None:
     assert node.wait("exited", 1)["reason"] == "timeout"
 
 
+def test_a_changed_limit_still_holds(node: Node) -> None:
+    node.launch(1, "sleep", "60", time_limit_ms=60_000)
+    node.launch(2, "sleep", "60", time_limit_ms=400)
+    node.launch(3, "sleep", "60")
+    for attempt in (1, 2, 3):
+        node.wait("started", attempt)
+    node.signal(3, "suspend")
+    node.signal(1, "limit", limit_ms=1_500)
+    node.signal(2, "limit", limit_ms=3_600_000)
+    node.signal(3, "limit", limit_ms=7_200_000)
+    before = {task["attempt"]: task for task in node.ask("list")["tasks"]}
+    node.kill9()
+    node.start()
+    after = {task["attempt"]: task for task in node.ask("list")["tasks"]}
+    assert [after[one]["time_limit_ms"] for one in (1, 2, 3)] == [1_500, 3_600_000, 7_200_000]
+    assert after[2]["deadline_boot_ms"] == before[2]["deadline_boot_ms"]
+    assert after[3]["state"] == "suspended"
+    end = node.wait("exited", 1)
+    assert (end["reason"], end["exit_code"]) == ("timeout", None)
+    assert node.kinds(2) == ["started"], "its first limit has passed"
+    node.signal(3, "resume")
+    node.signal(3, "limit", limit_ms=1)
+    assert node.wait("exited", 3)["reason"] == "timeout"
+
+
 def test_a_stop_goes_on(node: Node, tmp_path: Path) -> None:
     node.script(1, trees.DEAF_FAMILY.format(path=str(tmp_path / "last")))
     last = pid_in(tmp_path / "last")

@@ -9,7 +9,9 @@ import pytest
 from tenure.executors.fake import Behaviour, FakeExecutor, by_name
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.observations import DeviceFound, NodeFound
-from tenure.testing.executor_suite import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS, ExecutorSuite, Rig
+from tenure.testing.executor_limits_suite import ExecutorLimitsSuite
+from tenure.testing.executor_rig import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS, Rig
+from tenure.testing.executor_suite import ExecutorSuite
 from tests.support.local_executor import local_rig
 
 
@@ -59,13 +61,13 @@ class FakeRig:
         return self.executor
 
 
-class TestFakeExecutor(ExecutorSuite):
+class TestFakeExecutor(ExecutorSuite, ExecutorLimitsSuite):
     @pytest.fixture
     def rig(self) -> Rig:
         return FakeRig()
 
 
-class TestLocalExecutor(ExecutorSuite):
+class TestLocalExecutor(ExecutorSuite, ExecutorLimitsSuite):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
         with local_rig() as rig:

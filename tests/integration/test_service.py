@@ -76,6 +76,21 @@ def test_a_mistake_in_the_settings_is_one_clear_sentence(living: Installation) -
     assert "Traceback" not in refused.stderr
 
 
+def test_a_new_time_limit_reaches_what_runs_and_holds_without_the_daemon(living: Installation) -> None:
+    job = living.submit("--time", "2s", "--", "sleep", "300")
+    until(lambda: living.state(job) == "running", "it to run")
+    living.cli("update", job, "--time", "1h")
+    witness = living.submit("--time", "2s", "--", "sleep", "300")
+    until(lambda: living.state(witness) == "running", "a later one with the first limit to run")
+    living.kill_daemon()
+    living.cli("wait", witness, ok=False)
+    assert living.state(witness) == "timed_out"
+    assert living.state(job) == "running"
+    living.cli("update", job, "--time", "1s")
+    living.cli("wait", job, ok=False)
+    assert living.state(job) == "timed_out"
+
+
 STUCK = """
 import sys, threading
 from tenure.bootstrap import daemon

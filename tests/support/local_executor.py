@@ -17,7 +17,7 @@ from typing import Any
 
 from tenure.executors.local.executor import LocalExecutor
 from tenure.executors.local.settings import LocalSettings
-from tenure.testing.executor_suite import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS
+from tenure.testing.executor_rig import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS
 
 PATIENCE_S = 30.0
 

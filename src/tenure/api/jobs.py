@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,6 +13,7 @@ from tenure.api.schema import documents
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
 from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
+from tenure.model.lifecycle import LIVE_STATES
 from tenure.store.queries import JobRow
 from tenure.wire.dto import (
     ActReply,
@@ -21,6 +23,7 @@ from tenure.wire.dto import (
     ExplanationView,
     JobDetail,
     JobsReply,
+    JobView,
     PlanReply,
     Selection,
     SubmitManyReply,
@@ -170,6 +173,11 @@ async def update(request: Request) -> Response:
     wish = await body_of(request, UpdateRequest)
     rows = await selected(context, wish.select, caller)
     shapes = await asyncio.to_thread(context.queries.shapes, [row.job_id for row in rows])
+    if wish.limit_ms is not None and not context.loop.ports.executor.capabilities().limit:
+        named = Selection(ids=[row.id for row in rows], limit=max(1, len(rows)))
+        refusal = fixed_limit((await asyncio.to_thread(context.queries.jobs, named, caller)).jobs)
+        if refusal is not None:
+            raise refused(refusal)
     try:
         commands = update_commands(wish, [(row.job_id, row.position) for row in rows], shapes, caller, context.loop.planner.nodes)
     except Inadmissible as error:
@@ -177,6 +185,19 @@ async def update(request: Request) -> Response:
     except ValueError as error:
         raise refused(Refused("bad_request", str(error))) from None
     return answer(_act_reply(rows, await context.apply(commands)))
+
+
+def fixed_limit(jobs: Sequence[JobView]) -> ErrorReply | None:
+    """Why these jobs cannot get another time limit where the executor cannot change that of a job that runs."""
+    for job in jobs:
+        states = {job.state} if job.array is None else {state for state, count in job.array.states.items() if count}
+        if states & LIVE_STATES:
+            message = (
+                f"job {job.id} runs, and its executor is of an earlier version, which cannot change a time limit that is under way"
+            )
+            remedy = f"tenure requeue {job.id} stops it and runs it again; while it waits its limit can be changed"
+            return ErrorReply(code="limit_fixed", message=message, remedy=remedy)
+    return None
 
 
 async def selected(context: Context, selection: Selection, caller: Caller) -> list[JobRow]:

@@ -44,6 +44,8 @@ def update(
 ) -> None:
     """Change jobs: all of it while they wait; priority, name and time limit also while they run.
 
+    A time limit counts from the start: one that is shorter than what a job has used already ends it as timed out.
+
     Examples:
 
         tenure update 12 --priority high

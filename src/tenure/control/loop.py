@@ -31,7 +31,7 @@ from tenure.control.steps import (
 )
 from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
-from tenure.model.commands import Answer, CancelJob, Command, RequeueJob, SuspendJob
+from tenure.model.commands import Answer, CancelJob, Command, RequeueJob, SuspendJob, UpdateJob
 from tenure.model.observations import Launch, Observations
 from tenure.model.outcomes import JobChange
 from tenure.ports import Clock, StaleEpoch, StoreUnavailable
@@ -45,7 +45,7 @@ INTAKE_BATCH = 512
 BUSY_S = 0.003
 """A loop that slept for less is busy: it may gather reports for a moment. One that was idle answers the first at once."""
 GATHER_S = 0.0004
-STOPPING = (CancelJob, RequeueJob, SuspendJob)
+TELLING = (CancelJob, RequeueJob, SuspendJob, UpdateJob)
 """Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000
 
@@ -259,7 +259,7 @@ class ControlLoop:
         recorded = turn.intake.recorded
         if recorded is not None and recorded.stops:
             self.ports.executor.signal(recorded.stops)
-        if any(isinstance(command, STOPPING) for command in turn.commands):
+        if any(isinstance(command, TELLING) for command in turn.commands):
             signal_step(self.ports, turn.now_ms)
         if turn.launches:
             self.ports.executor.launch(turn.launches)

@@ -77,17 +77,34 @@ def by_name(names: Mapping[str, Behaviour], otherwise: Script = read_argv) -> Sc
 
 @dataclass(slots=True)
 class _Task:
-    """A task from its launch until its evidence. ``due`` numbers the event that counts; events with another number are stale."""
+    """A task from its launch until its evidence. ``due`` numbers the event that counts; events with another number are stale.
+
+    ``stood_ms`` is how long it was suspended so far; both its work and its time limit stand still meanwhile.
+    """
 
     launch: Launch
     acts: Behaviour
     pid: int
+    limit_ms: int
     due: int = 0
     started_at_ms: int | None = None
-    ends_at_ms: int | None = None
     suspended_at_ms: int | None = None
+    stood_ms: int = 0
     ended: bool = False
     ending: TaskEnded | None = None
+
+    @property
+    def ends_after_ms(self) -> int:
+        """How long it runs if nobody stops it: until its work is done or its limit is reached."""
+        bounds = [self.limit_ms] if self.limit_ms else []
+        if self.acts.duration_ms != FOREVER_MS:
+            bounds.append(self.acts.duration_ms)
+        return min(bounds, default=FOREVER_MS)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its limit ends it, and not its own work."""
+        return 0 < self.limit_ms == self.ends_after_ms != self.acts.duration_ms
 
 
 @dataclass(slots=True)
@@ -124,7 +141,9 @@ class FakeExecutor:
 
     def capabilities(self) -> Capabilities:
         """Everything, enforced by nobody."""
-        return Capabilities(suspend=True, checkpoint=True, enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"})
+        return Capabilities(
+            suspend=True, checkpoint=True, limit=True, enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"}
+        )
 
     def nodes(self) -> list[NodeFound]:
         """The nodes it was given."""
@@ -264,21 +283,25 @@ class FakeExecutor:
         if acts.reject:
             self._report(LaunchRejected(*key, launch.fence, acts.reject == "job", acts.code, acts.why))
             return
-        task = self._tasks[key] = _Task(launch, acts, 1000 + len(self.launches))
+        task = self._tasks[key] = _Task(launch, acts, 1000 + len(self.launches), launch.limit_ms)
         self._at(task, self._clock.now_ms() + acts.start_delay_ms, self._start)
 
     def _start(self, task: _Task, at_ms: int) -> None:
         launch = task.launch
         task.started_at_ms = at_ms
         self._report(TaskStarted(launch.attempt_id, launch.task, launch.fence, at_ms, task.pid))
-        if task.acts.duration_ms != FOREVER_MS:
-            task.ends_at_ms = at_ms + task.acts.duration_ms
-        if launch.limit_ms and (task.ends_at_ms is None or task.ends_at_ms > at_ms + launch.limit_ms):
-            task.acts = replace(task.acts, exit_code=0, signal=15, reason=EndReason.TIMEOUT)
-            task.ends_at_ms = at_ms + launch.limit_ms
+        self._expect(task, at_ms)
+
+    def _expect(self, task: _Task, now_ms: int) -> None:
+        """Let its end by itself be what happens next to it, at once where that is past; nothing, where it goes on for ever."""
         task.due = 0
-        if task.ends_at_ms is not None:
-            self._at(task, task.ends_at_ms, self._end)
+        if task.started_at_ms is not None and task.suspended_at_ms is None and task.ends_after_ms != FOREVER_MS:
+            self._at(task, max(now_ms, task.started_at_ms + task.stood_ms + task.ends_after_ms), self._end_itself)
+
+    def _end_itself(self, task: _Task, at_ms: int) -> None:
+        if task.is_late:
+            task.acts = replace(task.acts, exit_code=0, signal=15, reason=EndReason.TIMEOUT)
+        self._end(task, at_ms)
 
     def _end(self, task: _Task, at_ms: int) -> None:
         launch, acts = task.launch, task.acts
@@ -310,6 +333,8 @@ class FakeExecutor:
             self._suspend(task, now_ms)
         elif signal.action is SignalAction.RESUME:
             self._resume(task, now_ms)
+        elif signal.action is SignalAction.LIMIT and task.ending is None:
+            self._limit(task, signal.limit_ms, now_ms)
 
     def _stop(self, task: _Task, signal: Signal, now_ms: int) -> None:
         if task.ending is not None:
@@ -328,11 +353,20 @@ class FakeExecutor:
     def _resume(self, task: _Task, now_ms: int) -> None:
         if task.suspended_at_ms is None:
             return
-        if task.ends_at_ms is not None:
-            task.ends_at_ms += now_ms - task.suspended_at_ms
-            if task.ending is None:
-                self._at(task, task.ends_at_ms, self._end)
+        task.stood_ms += now_ms - task.suspended_at_ms
         task.suspended_at_ms = None
+        if task.ending is None:
+            self._expect(task, now_ms)
+
+    def _limit(self, task: _Task, limit_ms: int, now_ms: int) -> None:
+        task.limit_ms = limit_ms
+        if task.started_at_ms is None:
+            return
+        until = now_ms if task.suspended_at_ms is None else task.suspended_at_ms
+        if limit_ms and until - task.started_at_ms - task.stood_ms >= limit_ms:
+            self._at(task, now_ms, self._end_itself)
+        else:
+            self._expect(task, now_ms)
 
     def _at(self, task: _Task, at_ms: int, what: Callable[[_Task, int], None]) -> None:
         """Let ``what`` be the one thing that happens next to the task."""

@@ -40,17 +40,20 @@ class Launch:
 
 
 class SignalAction(StrEnum):
-    """What to do to a task. ``stop`` is polite, then hard after the grace; it always takes the whole tree."""
+    """What to do to a task. ``stop`` is polite, then hard after the grace; it always takes the whole tree. ``limit`` is a new time
+    limit, counted from the start as the first one was: a task that has run for longer already ends as timed out."""
 
     STOP = "stop"
     SUSPEND = "suspend"
     RESUME = "resume"
+    LIMIT = "limit"
     CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Ask a task to stop, pause, go on or save its work. ``reason`` is echoed in the report of its end.
+    """Ask a task to stop, pause, go on, save its work or keep another time limit (``limit_ms``, 0: none). ``reason`` is echoed in the
+    report of its end.
 
     A ``number`` above 0 asks to be told (`SignalDone`) when this signal was carried out; numbers of one attempt only grow.
     """
@@ -62,6 +65,7 @@ class Signal:
     grace_ms: int = 10_000
     reason: str = ""
     number: int = 0
+    limit_ms: int = 0
 
 
 class EndReason(StrEnum):
@@ -187,8 +191,10 @@ class DeviceFound:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an executor can do and what it enforces; a policy does not use what is absent."""
+    """What an executor can do and what it enforces; a policy does not use what is absent. ``limit``: the time limit of a task that
+    runs can be changed."""
 
     suspend: bool = False
     checkpoint: bool = False
+    limit: bool = False
     enforces: dict[str, str] = field(default_factory=dict)

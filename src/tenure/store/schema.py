@@ -225,6 +225,7 @@ attempt = Table(
     # What the attempt's tasks must still be told, and the number of the last wish: 0 once all of them have heard it.
     _str("signal"),
     _int("wish"),
+    _int("limit_due"),
 )
 SIGNALLED = text("wish != 0 AND ended_ms IS NULL")
 Index("ix_attempt_signalled", attempt.c.id, sqlite_where=SIGNALLED, postgresql_where=SIGNALLED)

@@ -137,10 +137,18 @@ def _refusal(command: SubmitJob, queue: Queue, limit_ms: int) -> Refused | None:
         return Refused("malformed", "a job needs a command; write it after --")
     if not 1 <= request.priority <= 10:
         return Refused("malformed", f"priority {request.priority} is not on the scale; write 1 (low) to 10 (critical)")
-    if queue.max_limit_ms and (limit_ms == 0 or limit_ms > queue.max_limit_ms):
-        return Refused("limit_too_long", f"queue {queue.name} allows at most {queue.max_limit_ms // 1000} s; ask for less with --time")
+    too_long = limit_refusal(queue, limit_ms)
+    if too_long is not None:
+        return too_long
     if sum(range_size(item) for item in request.array) > MAX_ARRAY:
         return Refused("malformed", f"an array has at most {MAX_ARRAY} elements; split it into several arrays")
+    return None
+
+
+def limit_refusal(queue: Queue, limit_ms: int) -> Refused | None:
+    """Why a queue does not allow this time limit (0: none)."""
+    if queue.max_limit_ms and (limit_ms == 0 or limit_ms > queue.max_limit_ms):
+        return Refused("limit_too_long", f"queue {queue.name} allows at most {queue.max_limit_ms // 1000} s; ask for less with --time")
     return None
 
 

@@ -8,9 +8,12 @@ from tenure.model.commands import Answer, Applied, Refused, UpdateJob
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store import arrays
 from tenure.store.rows import JobRow, read_jobs
-from tenure.store.schema import attempt, job
+from tenure.store.schema import job
 from tenure.store.sql import Statement, param
+from tenure.store.staging import limit_until
+from tenure.store.submit import limit_refusal
 from tenure.store.tx import Transaction, to_json
+from tenure.store.wishes import ASK_LIMIT
 from tenure.wire.ids import format_id
 
 _CHANGEABLE = ("name", "shape_id", "queue_id", "priority", "limit_ms", "deadline_ms", "retries", "array_cap")
@@ -18,9 +21,6 @@ WRITE_JOB = Statement(
     job.update().ordered_values(*((job.c[name], param(name)) for name in _CHANGEABLE)).where(job.c.id == param("id")),
     *_CHANGEABLE,
     "id",
-)
-LIMIT_ATTEMPT = Statement(
-    attempt.update().values(limit_ms=param("limit")).where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None)), "limit", "id"
 )
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 _WHILE_RUNNING = frozenset({"name", "priority", "limit_ms"})
@@ -43,7 +43,7 @@ def update(tx: Transaction, command: UpdateJob, row: JobRow) -> Answer:
         ids = [number for (number,) in tx.link.rows(arrays.OPEN_ELEMENTS, row.id)]
         found = read_jobs(tx.link, ids)
         rows += [found[number] for number in ids]
-    refused = [_refusal(one, wanted) for one in rows]
+    refused = [_refusal(tx, one, wanted) for one in rows]
     if all(refused):
         return refused[0] or Applied(row.id)
     for one, refusal in zip(rows, refused, strict=True):
@@ -74,19 +74,25 @@ def _wanted(tx: Transaction, command: UpdateJob) -> dict[str, Any] | Refused:
     return wanted
 
 
-def _refusal(row: JobRow, wanted: dict[str, Any]) -> Refused | None:
+def _refusal(tx: Transaction, row: JobRow, wanted: dict[str, Any]) -> Refused | None:
     waits = row.state in ("held", "pending")
     late = sorted(wanted.keys() - _WHILE_RUNNING - ({"array_cap"} if row.is_array else set()))
-    if waits or not late:
-        return None
-    name = format_id(row.id, row.array_id or 0, row.array_index)
-    return Refused("not_waiting", f"job {name} is {row.state}; only its name, priority and time limit can change now")
+    if late and not waits:
+        name = format_id(row.id, row.array_id or 0, row.array_index)
+        return Refused("not_waiting", f"job {name} is {row.state}; only its name, priority and time limit can change now")
+    if "limit_ms" in wanted or "queue_id" in wanted:
+        queue_id, limit_ms = wanted.get("queue_id", row.queue_id), wanted.get("limit_ms", row.limit_ms)
+        return limit_refusal(next(queue for queue in tx.names.queues(tx.link).values() if queue.id == queue_id), limit_ms)
+    return None
 
 
 def _write(tx: Transaction, row: JobRow, wanted: dict[str, Any]) -> None:
     changes = {key: value for key, value in wanted.items() if key != "array_cap" or row.is_array}
     values = [changes.get(key, getattr(row, key)) for key in _CHANGEABLE]
     tx.link.write(WRITE_JOB, *values, row.id)
+    wish = tx.emit("job.updated", row.id, row.project_id, to_json({"changed": sorted(changes)}))
     if row.attempt_id and "limit_ms" in changes:
-        tx.link.write(LIMIT_ATTEMPT, changes["limit_ms"], row.attempt_id)
-    tx.emit("job.updated", row.id, row.project_id, to_json({"changed": sorted(changes)}))
+        limit_ms = changes["limit_ms"]
+        if row.deadline_ms:
+            limit_ms = limit_until(row.deadline_ms, limit_ms, row.started_ms or tx.now_ms)
+        tx.link.write(ASK_LIMIT, limit_ms, wish, row.attempt_id)

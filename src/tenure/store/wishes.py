@@ -1,8 +1,8 @@
 """What the tasks of an attempt were asked to do, until all of them have heard it.
 
-A wish (stop, suspend, resume) is written with a number, the cursor of its event, so numbers of one attempt only grow. It is due for
-every task that has not reported the number or a higher one. Invariant: a wish is due again after any crash, and no longer once every
-task that has not ended has heard it; a late report of an earlier wish settles nothing.
+A wish (stop, suspend, resume, another time limit) is written with a number, the cursor of its event, so numbers of one attempt only
+grow. It is due for every task that has not reported the number or a higher one. Invariant: a wish is due again after any crash, and no
+longer once every task that has not ended has heard it; a late report of an earlier wish settles nothing.
 """
 
 from __future__ import annotations
@@ -49,8 +49,16 @@ ASK_GANG_STOP = Statement(
     "wish",
     "id",
 )
+ASK_LIMIT = Statement(
+    attempt.update()
+    .ordered_values((attempt.c.limit_ms, param("limit")), (attempt.c.wish, param("wish")), (attempt.c.limit_due, const(1)))
+    .where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None)),
+    "limit",
+    "wish",
+    "id",
+)
 WISHES = Statement(
-    select(attempt.c.id, attempt.c.job_id, attempt.c.signal, attempt.c.stop_reason, attempt.c.wish)
+    select(*(attempt.c[name] for name in ("id", "job_id", "signal", "stop_reason", "wish", "limit_due", "limit_ms")))
     .where(SIGNALLED)
     .order_by(attempt.c.id)
 )
@@ -72,7 +80,7 @@ HEAR = Statement(
 )
 SETTLE = Statement(
     attempt.update()
-    .ordered_values((attempt.c.signal, const("")), (attempt.c.wish, const(0)))
+    .ordered_values((attempt.c.signal, const("")), (attempt.c.wish, const(0)), (attempt.c.limit_due, const(0)))
     .where(
         attempt.c.id == param("id"),
         ~select(allocation.c.task)
@@ -84,13 +92,18 @@ SETTLE = Statement(
 
 
 def due(tx: Transaction) -> tuple[Signal, ...]:
-    """The signals that tasks have not heard yet, by attempt and task."""
+    """The signals that tasks have not heard yet, by attempt and task; the last one of a task carries the number."""
     wishes = {row[0]: row[1:] for row in tx.link.rows(WISHES)}
     jobs = read_jobs(tx.link, sorted({wish[0] for wish in wishes.values()}))
     found = []
     for attempt_id, task, heard in tx.link.rows_in(HEARD, list(wishes)):
-        job_id, action, reason, number = wishes[attempt_id]
-        if heard < number:
+        job_id, action, reason, number, limit_due, limit_ms = wishes[attempt_id]
+        if heard >= number:
+            continue
+        if limit_due:
+            last = 0 if action else number
+            found.append(Signal(attempt_id, task, tx.leader_epoch, SignalAction.LIMIT, number=last, limit_ms=limit_ms))
+        if action:
             grace_ms = jobs[job_id].grace_ms
             found.append(Signal(attempt_id, task, tx.leader_epoch, SignalAction(action), grace_ms, reason, number))
     return tuple(found)

@@ -217,6 +217,47 @@ class StoreActsSuite(StoreSuiteBase):
             assert answer.code == code
         rig.sound()
 
+    def test_a_new_limit_of_what_runs_is_due_until_it_is_heard(self, rig: StoreRig) -> None:
+        job = rig.submit(limit_ms=10_000)
+        launch = rig.run(job)
+        rig.act(UpdateJob, job, priority=7)
+        assert rig.due() == []
+        rig.act(UpdateJob, job, limit_ms=90_000)
+        rig.reopen()
+        first = rig.due()
+        assert [(one.action, one.limit_ms, one.attempt_id) for one in first] == [(SignalAction.LIMIT, 90_000, launch.attempt_id)]
+        rig.act(UpdateJob, job, limit_ms=60_000)
+        rig.record(done(first[0]))
+        assert [one.limit_ms for one in rig.due()] == [60_000]
+        rig.act(SuspendJob, job)
+        both = rig.due()
+        assert [one.action for one in both] == [SignalAction.LIMIT, SignalAction.SUSPEND]
+        assert both[0].number == 0, "only the last of several is confirmed, so that neither is lost"
+        rig.record(done(both[1]))
+        assert rig.due() == []
+        rig.act(RequeueJob, job)
+        rig.record(done(rig.due()[-1]), ended(launch, None, EndReason.STOPPED, signal=15, stop_reason="requeued"))
+        assert rig.run(job).limit_ms == 60_000, "the next run starts with it"
+        assert rig.due() == []
+        rig.sound()
+
+    def test_a_new_limit_still_ends_by_the_deadline_and_keeps_to_the_queue(self, rig: StoreRig) -> None:
+        rig.apply(SetQueue(rig.key(), ADA, "short", max_limit_ms=60_000))
+        job = rig.submit(limit_ms=10_000, deadline_ms=rig.now_ms + 50_000)
+        launch = rig.run(job)
+        assert launch.limit_ms == 10_000
+        rig.act(UpdateJob, job, limit_ms=3_600_000)
+        assert [one.limit_ms for one in rig.due()] == [50_000]
+        kept = rig.submit(queue="short", limit_ms=5_000)
+        for limit_ms in (61_000, 0):
+            answer = rig.act(UpdateJob, kept, limit_ms=limit_ms)
+            assert isinstance(answer, Refused)
+            assert answer.code == "limit_too_long"
+        moved = rig.act(UpdateJob, rig.submit(limit_ms=61_000), queue="short")
+        assert isinstance(moved, Refused)
+        assert isinstance(rig.act(UpdateJob, kept, limit_ms=60_000), Applied)
+        rig.sound()
+
     def test_a_dependent_waits_and_starts_when_all_holds(self, rig: StoreRig) -> None:
         first, array = rig.submit(), rig.submit(array=((0, 1, 1),))
         last = rig.submit(after=(DependsOn(first), DependsOn(array, "any"), DependsOn(first)))

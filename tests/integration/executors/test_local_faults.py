@@ -14,7 +14,7 @@ from tenure.executors.local.executor import LocalExecutor
 from tenure.model.amounts import Amounts
 from tenure.model.commands import JobSpec
 from tenure.model.observations import EndReason, Launch, Signal, SignalAction, TaskStarted
-from tenure.testing.executor_suite import Watcher
+from tenure.testing.executor_rig import Watcher
 from tests.support.local_executor import LocalRig, local_rig
 
 
@@ -200,3 +200,14 @@ def test_what_the_machine_enforces_is_told(rig: LocalRig) -> None:
     names = {finding.name for finding in rig.executor.diagnose()}
     assert {"supervisor", "memory limits", "home", "disk"} <= names
     assert not rig.executor.has_devices
+
+
+def test_an_earlier_supervisor_is_never_asked_for_another_limit(rig: LocalRig, watch: Watcher) -> None:
+    rig.executor.launch([launch(1)])
+    watch.started(1)
+    link = rig.executor._session.link
+    assert link is not None
+    link.hello["protocol"] = 1
+    assert not rig.executor.capabilities().limit
+    rig.executor.signal([Signal(1, 0, 1, SignalAction.LIMIT, limit_ms=1, number=1), stop(1)])
+    assert watch.ended(1).reason is EndReason.STOPPED, "what it knows is done, and what it does not know never reaches it"

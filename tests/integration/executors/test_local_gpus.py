@@ -11,7 +11,7 @@ import pytest
 from tenure.model.amounts import Amounts
 from tenure.model.commands import JobSpec
 from tenure.model.observations import Launch, Signal, SignalAction, TaskEmptied, TaskEnded, TaskStarted
-from tenure.testing.executor_suite import Watcher
+from tenure.testing.executor_rig import Watcher
 from tests.support.local_executor import LocalRig, local_rig
 from tests.support.nvml import FakeDriver, FakeGpu
 

@@ -117,6 +117,34 @@ def test_suspended_time_does_not_count(any_node: Node) -> None:
     assert any_node.wait("exited", 1)["reason"] == "timeout"
 
 
+def test_a_changed_limit_does_not_count_suspended_time(any_node: Node) -> None:
+    any_node.launch(1, "sleep", "60")
+    started = any_node.wait("started", 1)
+    any_node.signal(1, "suspend")
+    any_node.launch(2, "sleep", "1")
+    any_node.wait("exited", 2)
+    any_node.signal(1, "limit", limit_ms=900)
+    assert any_node.ask("list")["tasks"][0]["time_limit_ms"] == 900
+    assert any_node.kinds(1) == ["started"], "the second it stood still is not used"
+    any_node.signal(1, "resume")
+    end = any_node.wait("exited", 1)
+    assert end["reason"] == "timeout"
+    assert end["ended_at_ms"] - started["at_ms"] > 1_500
+    assert "900 ms" in end["why"]
+
+
+def test_the_same_limit_again_is_not_written_again(node: Node) -> None:
+    node.launch(1, "sleep", "60", time_limit_ms=60_000)
+    node.wait("started", 1)
+    node.signal(1, "limit", limit_ms=50_000)
+    once = node.ask("stats")["journal_bytes"]
+    deadline = node.ask("list")["tasks"][0]["deadline_boot_ms"]
+    for _ in range(3):
+        node.signal(1, "limit", limit_ms=50_000)
+    assert node.ask("stats")["journal_bytes"] == once
+    assert node.ask("list")["tasks"][0]["deadline_boot_ms"] == deadline
+
+
 def test_a_suspended_task_can_be_stopped(any_node: Node) -> None:
     log = any_node.launch(1, "sh", "-c", "trap 'echo told; exit 4' TERM; echo up; while :; do sleep 0.01; done", grace_ms=60_000)
     until(lambda: log.exists() and "up" in log.read_text(), "its trap")

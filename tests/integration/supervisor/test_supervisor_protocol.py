@@ -92,11 +92,14 @@ def test_malformed_input_is_answered_and_harms_nobody(node: Node, raw: Raw, line
 
 
 def test_versions_must_meet(raw: Raw) -> None:
-    raw.say(b'{"op": "hello", "protocol": [2, 9], "id": "x"}\n{"op": "hello", "protocol": [0, 9], "id": "y"}\n')
+    raw.say(b'{"op": "hello", "protocol": [3, 9], "id": "x"}\n{"op": "hello", "protocol": [0, 9], "id": "y"}\n')
     answer = raw.heard()
     assert (answer["reply"], answer["code"], answer["id"]) == ("error", "protocol_mismatch", "x")
     assert "restart it" in answer["why"]
-    assert raw.heard()["protocol"] == 1
+    assert raw.heard()["protocol"] == 2
+    raw.say(b'{"op": "hello", "protocol": [1, 1], "id": "z"}\n{"op": "hello", "protocol": [0, 0], "id": "w"}\n')
+    assert raw.heard()["protocol"] == 1, "an older daemon is spoken to in its own way"
+    assert raw.heard()["code"] == "protocol_mismatch"
 
 
 def test_requests_arrive_in_pieces(raw: Raw) -> None:

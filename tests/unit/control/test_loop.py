@@ -13,7 +13,7 @@ import pytest
 from tenure.control import loop as loop_module
 from tenure.control.loop import ControlLoop
 from tenure.control.steps import Ports
-from tenure.model.commands import Applied, Caller, CancelJob
+from tenure.model.commands import Applied, Caller, CancelJob, UpdateJob
 from tenure.model.observations import Observations, TaskEmptied
 from tenure.model.outcomes import Commands, Committed, Recorded
 from tenure.model.plan import Decision, Plan, Rejection
@@ -168,6 +168,15 @@ def test_commands_are_answered_in_order_and_in_one_group() -> None:
         answers = running.loop.submit([cancel(1), cancel(2)]).result(10)
         assert [given.job_id for given in answers if isinstance(given, Applied)] == [1, 2]
         assert "claim" in running.store.calls
+
+
+def test_a_change_of_a_job_is_told_to_the_executor() -> None:
+    with Running() as running:
+        running.loop.call(lambda: None).result(10)
+        before = running.store.calls.count("claim")
+        running.loop.submit([UpdateJob("key", CALLER, 7, limit_ms=1_000)]).result(10)
+        running.loop.call(lambda: None).result(10)
+        assert running.store.calls.count("claim") == before + 1
 
 
 def test_calls_run_on_the_control_thread_and_their_errors_come_back() -> None:

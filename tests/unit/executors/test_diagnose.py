@@ -77,7 +77,8 @@ def test_a_supervisor_that_is_gone_is_a_problem(home: str) -> None:
 
 
 def test_an_older_supervisor_is_only_a_note(home: str) -> None:
-    finding = found(facts(home, hello={**WELL, "version": "0.1"}), "supervisor")
+    finding = found(facts(home, hello={**WELL, "version": "0.1", "protocol": 1}), "supervisor")
+    assert "cannot change the time limit" in finding.text
     assert finding.level == "note"
     assert "0.1" in finding.text
 

@@ -19,7 +19,12 @@ import time
 from collections import deque
 from typing import Any
 
-PROTOCOL = (1, 1)
+PROTOCOL = (1, 2)
+"""The oldest and the newest that we speak: tasks outlive an upgrade, under the supervisor that started them."""
+
+CHANGES_LIMITS = 2
+"""From this one on a supervisor can be told a new time limit."""
+
 _LONGEST_PATH = 100
 
 Message = dict[str, Any]

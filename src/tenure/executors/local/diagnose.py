@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenure.executors.local.connection import CHANGES_LIMITS
 from tenure.executors.local.settings import LocalSettings
-from tenure.executors.local.supervisor import PROTOCOL, VERSION, kernel, proc
+from tenure.executors.local.supervisor import VERSION, kernel, proc
 from tenure.model.amounts import GIB, MIB, format_bytes
 from tenure.model.observations import DeviceFound
 
@@ -83,10 +84,12 @@ def supervisor(facts: Facts) -> Iterator[Finding]:
         return
     version, pid = facts.hello.get("version", "?"), facts.hello.get("pid", 0)
     if version != VERSION:
+        spoken = int(facts.hello.get("protocol", 0))
+        lacks = "" if spoken >= CHANGES_LIMITS else "; it cannot change the time limit of a task that runs"
         yield Finding(
             "supervisor",
             NOTE,
-            f"the supervisor (pid {pid}) is version {version}, installed is {VERSION}; both speak protocol {PROTOCOL}",
+            f"the supervisor (pid {pid}) is version {version}, installed is {VERSION}; they speak protocol {spoken}{lacks}",
             "nothing to do: it is replaced when it is next started, after its tasks have ended",
         )
     else:

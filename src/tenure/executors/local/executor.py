@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from tenure.executors.local.connection import CHANGES_LIMITS
 from tenure.executors.local.devices import Devices
 from tenure.executors.local.diagnose import Facts, Finding, diagnose
 from tenure.executors.local.diagnose import strays as leftover_processes
@@ -46,7 +47,12 @@ from tenure.model.observations import (
     TaskEnded,
 )
 
-_ACTIONS = {SignalAction.STOP: "stop", SignalAction.SUSPEND: "suspend", SignalAction.RESUME: "resume"}
+_ACTIONS = {
+    SignalAction.STOP: "stop",
+    SignalAction.SUSPEND: "suspend",
+    SignalAction.RESUME: "resume",
+    SignalAction.LIMIT: "limit",
+}
 _encode = msgspec.json.Encoder().encode
 MAX_SENT = 1024
 
@@ -100,9 +106,15 @@ class LocalExecutor:
 
     def capabilities(self) -> Capabilities:
         """What the supervisor enforces here. GPUs are advisory: nothing hinders a process that looks for others."""
-        groups = self._hello().get("cgroups", {})
+        hello = self._hello()
+        groups = hello.get("cgroups", {})
         enforces = {name: str(groups.get(name, "advisory")) for name in ("cpu", "memory")}
-        return Capabilities(suspend=True, checkpoint=False, enforces={**enforces, "time": "enforced", "gpu": "advisory"})
+        return Capabilities(
+            suspend=True,
+            checkpoint=False,
+            limit=int(hello.get("protocol", CHANGES_LIMITS)) >= CHANGES_LIMITS,
+            enforces={**enforces, "time": "enforced", "gpu": "advisory"},
+        )
 
     def nodes(self) -> list[NodeFound]:
         """This machine and the pretend nodes, devices probed afresh."""
@@ -266,6 +278,8 @@ class LocalExecutor:
         if known.is_final or signal.action not in _ACTIONS:
             return None
         item = {"attempt": signal.attempt_id, "task": signal.task, "action": _ACTIONS[signal.action]}
+        if signal.action is SignalAction.LIMIT:
+            return {**item, "limit_ms": signal.limit_ms} if self.capabilities().limit else None
         return {**item, "grace_ms": signal.grace_ms, "reason": signal.reason[:200]}
 
     def _report_unknown(self, key: Key, fence: int) -> None:

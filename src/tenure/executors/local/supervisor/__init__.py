@@ -10,5 +10,8 @@ Invariant: what happened is in the journal before it is announced; a task is nev
 
 from __future__ import annotations
 
-PROTOCOL = 1
-VERSION = "1.0"
+PROTOCOL = 2
+"""What is spoken with a daemon that speaks it too. 1: without changing a time limit."""
+
+OLDEST_PROTOCOL = 1
+VERSION = "1.1"

@@ -35,10 +35,11 @@ class Pauses:
         if task.frozen or task.draining:
             return
         task.frozen = task.paused = True
+        task.frozen_boot_ms = clock.boot_ms()
         if task.deadline_boot_ms:
-            task.remaining_ms = max(task.deadline_boot_ms - clock.boot_ms(), 1)
+            task.remaining_ms = max(task.deadline_boot_ms - task.frozen_boot_ms, 1)
             task.deadline_boot_ms = 0
-        self._journal.note(task, "suspended", remaining_ms=task.remaining_ms)
+        self._journal.note(task, "suspended", remaining_ms=task.remaining_ms, at_boot_ms=task.frozen_boot_ms)
         if not self._freeze(task):
             self._tree.send_until_stable(task, SIGSTOP)
 
@@ -47,11 +48,13 @@ class Pauses:
         if not task.frozen:
             return
         task.frozen = False
+        now = clock.boot_ms()
+        task.stood_ms += now - task.frozen_boot_ms
         if task.remaining_ms:
-            task.deadline_boot_ms = clock.boot_ms() + task.remaining_ms
+            task.deadline_boot_ms = now + task.remaining_ms
             self._timers.add(task.deadline_boot_ms, LIMIT, task)
             task.remaining_ms = 0
-        self._journal.note(task, "resumed", deadline_boot_ms=task.deadline_boot_ms)
+        self._journal.note(task, "resumed", deadline_boot_ms=task.deadline_boot_ms, stood_ms=task.stood_ms)
         if not self._thaw(task):
             self._tree.send(task, SIGCONT)
 

@@ -121,10 +121,10 @@ def launches(message: Message, templates: dict[str, Template]) -> list[Launch]:
 
 
 class Signal:
-    """One action on a task: stop (TERM, grace, KILL), kill, suspend, resume, signal."""
+    """One action on a task: stop (TERM, grace, KILL), kill, suspend, resume, limit (a new time limit), signal."""
 
-    __slots__ = ("action", "attempt", "grace_ms", "number", "reason", "task")
-    ACTIONS = ("stop", "kill", "suspend", "resume", "signal")
+    __slots__ = ("action", "attempt", "grace_ms", "limit_ms", "number", "reason", "task")
+    ACTIONS = ("stop", "kill", "suspend", "resume", "limit", "signal")
 
     def __init__(self, raw: Message) -> None:
         self.attempt = _integer(raw.get("attempt"), "attempt")
@@ -135,6 +135,7 @@ class Signal:
         self.number = _integer(raw.get("signal", 0), "signal")
         if self.action == "signal" and not 1 <= self.number <= 64:
             raise Refused("bad_request", "signal is a number from 1 to 64")
+        self.limit_ms = _integer(raw.get("limit_ms"), "limit_ms") if self.action == "limit" else 0
         grace = raw.get("grace_ms")
         self.grace_ms = None if grace is None else _integer(grace, "grace_ms")
         reason = raw.get("reason", "")

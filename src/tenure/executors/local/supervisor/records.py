@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .task import Task
 
-#: What observers are told; the other kinds (boot, intent, ack, suspended, resumed, fence) are the supervisor's own memory.
+#: What observers are told; the other kinds (boot, intent, ack, suspended, resumed, limited, fence) are the supervisor's own memory.
 PUBLIC = frozenset((b"started", b"rejected", b"exited", b"emptied"))
 
 

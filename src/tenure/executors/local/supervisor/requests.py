@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import PROTOCOL, VERSION, memory, protocol
+from . import OLDEST_PROTOCOL, PROTOCOL, VERSION, limits, memory, protocol
 from .protocol import Message, Refused
 from .server import Client
 from .task import Task
@@ -64,13 +64,15 @@ class Requests:
         offered = message.get("protocol")
         if not (isinstance(offered, list) and len(offered) == 2 and all(type(one) is int for one in offered)):
             raise Refused("bad_request", "hello needs protocol: [lowest, highest]")
-        if not offered[0] <= PROTOCOL <= offered[1]:
-            why = f"this supervisor speaks protocol {PROTOCOL}, you {offered[0]} to {offered[1]}; let its tasks end and restart it"
+        agreed = min(PROTOCOL, offered[1])
+        if agreed < max(OLDEST_PROTOCOL, offered[0]):
+            ours = f"{OLDEST_PROTOCOL} to {PROTOCOL}"
+            why = f"this supervisor speaks protocols {ours}, you {offered[0]} to {offered[1]}; let its tasks end and restart it"
             raise Refused("protocol_mismatch", why)
         resident = self._resident
         return {
             "reply": "hello",
-            "protocol": PROTOCOL,
+            "protocol": agreed,
             "version": VERSION,
             "pid": os.getpid(),
             "boot_id": resident.boot_id,
@@ -112,6 +114,8 @@ class Requests:
             self._resident.pauses.suspend(task)
         elif item.action == "resume":
             self._resident.pauses.resume(task)
+        elif item.action == "limit":
+            limits.change(task, item.limit_ms, self._resident.journal, self._resident.timers, endings)
         else:
             self._resident.tree.send(task, item.number)
 
@@ -177,6 +181,7 @@ def _described(task: Task) -> dict[str, Any]:
         "ending": task.ending,
         "adopted": task.adopted,
         "cgroup": task.group_path,
+        "time_limit_ms": task.time_limit_ms,
         "deadline_boot_ms": task.deadline_boot_ms,
         "devices": list(task.devices),
     }

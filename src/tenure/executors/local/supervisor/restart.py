@@ -51,7 +51,7 @@ class Past:
             (self.intents if kind == "intent" else self.started)[key] = record
             self.boot_of[key] = self.boot_id
             self.finished.pop(key, None)
-        elif kind in ("ending", "suspended", "resumed"):
+        elif kind in ("ending", "suspended", "resumed", "limited"):
             self.notes.setdefault(key, []).append(record)
         elif kind in ("rejected", "exited", "emptied"):
             self._ended(key, kind, record)
@@ -190,9 +190,14 @@ def _restore_limits(resident: Resident, task: Task, notes: list[Record]) -> None
         if note["kind"] == "suspended":
             task.frozen, task.paused, task.deadline_boot_ms = True, True, 0
             task.remaining_ms = _integer(note, "remaining_ms")
+            task.frozen_boot_ms = _integer(note, "at_boot_ms")
         elif note["kind"] == "resumed":
             task.frozen, task.remaining_ms = False, 0
             task.deadline_boot_ms = _integer(note, "deadline_boot_ms")
+            task.stood_ms = _integer(note, "stood_ms")
+        elif note["kind"] == "limited":
+            for name in ("time_limit_ms", "deadline_boot_ms", "remaining_ms"):
+                setattr(task, name, _integer(note, name))
     if task.deadline_boot_ms:
         resident.timers.add(task.deadline_boot_ms, LIMIT, task)
     wishes = [note for note in notes if note["kind"] == "ending"]

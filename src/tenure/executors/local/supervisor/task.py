@@ -28,6 +28,7 @@ class Task:
         "ending",
         "fence",
         "frozen",
+        "frozen_boot_ms",
         "gone",
         "grace_ms",
         "group",
@@ -47,6 +48,7 @@ class Task:
         "start_ticks",
         "started_at_ms",
         "started_boot_ms",
+        "stood_ms",
         "stop_reason",
         "stray_cpu_ms",
         "strays",
@@ -85,6 +87,8 @@ class Task:
         self.draining = False
         self.gone = False
         self.frozen = False
+        self.frozen_boot_ms = 0  #: since when it is suspended
+        self.stood_ms = 0  #: how long it was suspended before that
         self.paused = False  #: it was frozen at some time
         self.adopted = False  #: it was started by an earlier supervisor, so it is not our child
         self.pidfd = -1
@@ -98,6 +102,11 @@ class Task:
     @property
     def key(self) -> Key:
         return (self.attempt, self.task)
+
+    def used_ms(self, now_boot_ms: int) -> int:
+        """How much of a time limit it has used: since its start, without the time it was suspended."""
+        until = self.frozen_boot_ms if self.frozen else now_boot_ms
+        return until - self.started_boot_ms - self.stood_ms
 
     @classmethod
     def of(cls, launch: Launch, fence: int) -> Task:

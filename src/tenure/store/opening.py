@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 from sqlalchemy import select
 
+from tenure.ports import StoreUnavailable
 from tenure.store.create import create, refuse_newer
 from tenure.store.migrations import migrate
 from tenure.store.schema import SCHEMA_VERSION, meta
@@ -41,6 +45,7 @@ def _prepare(database: SqliteDatabase) -> None:
             if found is None:
                 create(database.link)
             elif found < SCHEMA_VERSION:
+                _keep_copy(database, found)
                 database.alter(lambda connection: migrate(connection, found))
             else:
                 refuse_newer(found)
@@ -48,6 +53,17 @@ def _prepare(database: SqliteDatabase) -> None:
         database.rollback()
         raise
     database.commit()
+
+
+def _keep_copy(database: SqliteDatabase, found: int) -> None:
+    """Keep what an older Tenure could go back to; one copy per version is enough. Raises `StoreUnavailable` when there is no room."""
+    target = Path(f"{database.path}.version-{found}")
+    try:
+        with contextlib.suppress(FileExistsError):
+            database.copy_to(target)
+    except OSError as error:
+        why = f"the store must be brought up to date, and the copy {target} that is kept of it cannot be written ({error}); free some space"
+        raise StoreUnavailable("disk_full", why) from error
 
 
 def _version(link: Link) -> int | None:

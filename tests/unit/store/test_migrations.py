@@ -87,6 +87,8 @@ def test_a_migration_keeps_rows_and_what_runs(tmp_path: Path, request: pytest.Fi
     rig.record(ended(launch))
     rig.sound()
     rig.store.close()
+    with closing(sqlite3.connect(f"{path}.version-{len(STEPS)}")) as copy:
+        assert copy.execute("SELECT schema_version, (SELECT count(*) FROM job) FROM meta").fetchone() == (len(STEPS), 1)
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT schema_version FROM meta").fetchone() == (len(STEPS) + 1,)
         assert raw.execute("SELECT mood FROM job").fetchone() == (7,)
@@ -103,6 +105,17 @@ def test_a_signal_that_is_under_way_survives_the_step_to_version_2() -> None:
             connection.execute(text(row), {"id": number, "signal": signal, "ended": ended_ms})
         migrate(connection, 1, STEPS[:2])
         assert connection.execute(text("SELECT id FROM attempt WHERE wish != 0 AND ended_ms IS NULL")).scalars().all() == [1]
+
+
+def test_without_room_for_the_copy_nothing_is_migrated(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    path = str(tmp_path / "tenure.db")
+    open_sqlite(path, NO_BALLAST).close()
+    request.getfixturevalue("second_step")
+    (tmp_path / f"tenure.db.version-{len(STEPS)}.partial").mkdir()
+    with pytest.raises(StoreUnavailable, match="free some space"):
+        open_sqlite(path, NO_BALLAST)
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT schema_version FROM meta").fetchone() == (len(STEPS),)
 
 
 def test_a_failing_migration_leaves_the_old_version_whole(tmp_path: Path, second_step: None, monkeypatch: pytest.MonkeyPatch) -> None:

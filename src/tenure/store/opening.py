@@ -62,7 +62,7 @@ def _keep_copy(database: SqliteDatabase, found: int) -> None:
         with contextlib.suppress(FileExistsError):
             database.copy_to(target)
     except OSError as error:
-        why = f"the store must be brought up to date, and the copy {target} that is kept of it cannot be written ({error}); free some space"
+        why = f"the store must be brought up to date, but its copy {target} cannot be written ({error}); free some space"
         raise StoreUnavailable("disk_full", why) from error
 
 

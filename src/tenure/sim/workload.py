@@ -20,7 +20,7 @@ class TraceJob:
     ``number`` is unique and orders ties; ``name`` is the log's own id (``#k`` appended to repeated draws). ``run_ms`` is how long it
     really runs, which no policy may see before it has ended; ``requested_ms`` is the time its user asked for (0: nothing). ``lives``
     says that it never ends by itself (a service, or a job of a placement study). ``deadline_ms`` 0 is none. ``project`` is the log's
-    queue, partition or virtual cluster.
+    queue, partition or virtual cluster. A node takes at most ``max_per_node`` tasks of jobs with the same ``app`` (0: any number).
     """
 
     number: int
@@ -34,6 +34,8 @@ class TraceJob:
     project: str = ""
     priority: int = 5
     deadline_ms: int = 0
+    app: str = ""
+    max_per_node: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +62,28 @@ def workload_of(name: str, nodes: Iterable[Node], jobs: Iterable[TraceJob], skip
     ordered = sorted(jobs, key=lambda job: (job.submitted_ms, job.number))
     if len({job.number for job in ordered}) != len(ordered):
         raise BadWorkload(f"{name}: two jobs have the same number")
-    shared = tuple(replace(job, shape=known.setdefault(job.shape, job.shape)) for job in ordered)
+    shared = tuple(_with(job, known.setdefault(job.shape, job.shape)) for job in ordered)
     return Workload(name, tuple(nodes), shared, dict(skipped or {}))
+
+
+def _with(job: TraceJob, shape: Shape) -> TraceJob:
+    """The job with the shape that is shared; most loaders share already, and a copy costs more than reading the record."""
+    return job if job.shape is shape else replace(job, shape=shape)
+
+
+def span_ms(workload: Workload) -> int:
+    """From the first submission to the last; at least 1."""
+    return max(1, workload.jobs[-1].submitted_ms - workload.jobs[0].submitted_ms) if workload.jobs else 1
+
+
+def offered_load(workload: Workload) -> float:
+    """What jobs that end ask for over the whole span, as a share of what there is of the resource that is shortest: cpu or GPUs.
+
+    A placement policy cannot do better than 1; a log that was recorded on these machines lies below it.
+    """
+    cpu = sum(node.capacity.cpu_milli for node in workload.nodes)
+    gpu = sum(device.capacity_milli for node in workload.nodes for device in node.devices)
+    ending = [job for job in workload.jobs if not job.lives]
+    cpu_work = sum(job.run_ms * job.shape.tasks * job.shape.amounts.cpu_milli for job in ending)
+    gpu_work = sum(job.run_ms * job.shape.tasks * job.shape.gpu_milli for job in ending)
+    return max(cpu_work / max(1, cpu), gpu_work / max(1, gpu)) / span_ms(workload)

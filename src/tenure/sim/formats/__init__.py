@@ -1,0 +1,1 @@
+"""Published logs as workloads: one module per format."""

@@ -21,7 +21,10 @@ def ddl(dialect: Dialect) -> list[str]:
     statements = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
-        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=lambda i: str(i.name))]
+        for index in sorted(table.indexes, key=lambda i: str(i.name)):
+            if "where" in index.info:
+                index.dialect_kwargs[f"{dialect.name}_where"] = index.info["where"]
+            statements.append(str(CreateIndex(index).compile(dialect=dialect)))
     return statements
 
 

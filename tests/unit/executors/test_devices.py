@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tenure.executors.local import gpu
 from tenure.executors.local.devices import Devices, Key, locked_devices
 from tenure.executors.local.settings import LocalSettings
 from tests.support.nvml import FakeDriver, FakeGpu
@@ -219,3 +220,15 @@ def test_a_lock_of_another_daemon_is_seen_without_touching_it(driver: FakeDriver
         assert status_of(devices)[0] == "foreign"
         assert status_of(devices, "b") == ("ok", "")
     assert status_of(devices) == ("ok", "")
+
+
+def test_a_machine_without_a_driver_has_no_devices_until_it_has_one(
+    driver: FakeDriver, devices: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(gpu, "LIBRARY", "libnobody-has-this.so.1")
+        assert devices.probe() == {}
+        assert "no NVIDIA driver is installed" in devices.problem
+    driver.show(FakeGpu("a"))
+    assert list(devices.probe()) == ["a"]
+    assert devices.problem == ""

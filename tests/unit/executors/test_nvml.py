@@ -5,7 +5,8 @@ from __future__ import annotations
 import pynvml
 import pytest
 
-from tenure.executors.local.nvml import LOST, MIG, GpuProcess, Nvml
+from tenure.executors.local.gpu import LOST, MIG, GpuProcess
+from tenure.executors.local.nvml import Nvml
 from tenure.model.amounts import MIB
 from tests.support.nvml import FakeDriver, FakeGpu
 

@@ -13,13 +13,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tenure.executors.local.nvml import LOST, Gpu, GpuProcess, Nvml, Reading
+from tenure.executors.local.gpu import LOST, NO_DRIVER, Gpu, GpuProcess, Reading, installed_nvml
 from tenure.executors.local.settings import LocalSettings
 from tenure.model.amounts import format_bytes
 from tenure.model.lifecycle import DeviceStatus
 from tenure.model.observations import DeviceFound
+
+if TYPE_CHECKING:
+    from tenure.executors.local.nvml import Nvml
 
 Key = tuple[int, int]
 
@@ -55,7 +58,7 @@ class Devices:
     def __init__(self, settings: LocalSettings, owners: Owners, nvml: Nvml | None = None) -> None:
         self._settings = settings
         self._owners = owners
-        self._nvml = nvml or Nvml()
+        self._nvml = nvml
         self._lock = threading.RLock()
         self._found: dict[str, DeviceFound] = {}
         self._looked_at: dict[str, float] = {}
@@ -106,10 +109,12 @@ class Devices:
     def close(self) -> None:
         """Let go of the driver."""
         with self._lock:
-            self._nvml.close()
+            if self._nvml is not None:
+                self._nvml.close()
 
     def _read(self, uuids: list[str] | None) -> Reading:
-        reading = self._nvml.read(uuids)
+        self._nvml = self._nvml or installed_nvml()
+        reading = self._nvml.read(uuids) if self._nvml is not None else Reading(problem=NO_DRIVER)
         self.driver, self.problem = reading.driver, reading.problem
         return reading
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,7 +23,6 @@ from tenure.executors.local.diagnose import strays as leftover_processes
 from tenure.executors.local.inventory import Inventory
 from tenure.executors.local.launching import Composer
 from tenure.executors.local.link import Link, Reply
-from tenure.executors.local.nvml import Nvml
 from tenure.executors.local.release import Release
 from tenure.executors.local.reports import Reports
 from tenure.executors.local.session import Listed, Session
@@ -46,6 +45,9 @@ from tenure.model.observations import (
     TaskEmptied,
     TaskEnded,
 )
+
+if TYPE_CHECKING:
+    from tenure.executors.local.nvml import Nvml
 
 _ACTIONS = {
     SignalAction.STOP: "stop",

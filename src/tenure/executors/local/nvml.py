@@ -8,52 +8,16 @@ never changes the hardware; what was once seen of a device (uuid, index, model, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pynvml
 
-LOST = "lost"
-MIG = "mig"
+from tenure.executors.local.gpu import LOST, MIG, NO_DRIVER, Gpu, GpuProcess, Reading
+
 _GONE = (pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED, pynvml.NVML_ERROR_UNKNOWN)
 _STALE = (pynvml.NVML_ERROR_UNINITIALIZED, pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class GpuProcess:
-    """A process that computes on a device; ``memory_bytes`` 0 where the driver does not say."""
-
-    pid: int
-    memory_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One device as read now. ``memory_bytes`` is what programs can use: total less the driver's own reserve.
-
-    ``fault`` is empty, `LOST` (the driver lost it) or `MIG` (it is split); ``why`` is the driver's sentence. ``processes`` is None
-    where the driver does not name them. ``group`` numbers the island of devices joined by NVLink or one NUMA node.
-    """
-
-    uuid: str
-    index: int
-    model: str
-    memory_bytes: int
-    used_bytes: int = 0
-    processes: tuple[GpuProcess, ...] | None = ()
-    group: int = 0
-    fault: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """All devices by index. ``problem`` says why there are none, or which could not be read; empty when all is well."""
-
-    gpus: tuple[Gpu, ...] = ()
-    driver: str = ""
-    problem: str = ""
 
 
 class Nvml:
@@ -203,7 +167,7 @@ def _near(one: Any, other: Any) -> bool:
 
 def _init_problem(error: pynvml.NVMLError) -> str:
     if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-        return "no NVIDIA driver is installed (libnvidia-ml.so.1 is not found)"
+        return NO_DRIVER
     if error.value == pynvml.NVML_ERROR_DRIVER_NOT_LOADED:
         return "the NVIDIA driver is installed but not loaded; load it with modprobe nvidia"
     return f"the NVIDIA driver does not answer: {error}"

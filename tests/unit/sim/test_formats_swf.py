@@ -13,7 +13,8 @@ from tenure.model.amounts import Amounts
 from tenure.model.shape import Shape
 from tenure.sim.formats.swf import read_swf
 from tenure.sim.machines import parse_nodes
-from tenure.sim.workload import BadWorkload
+from tenure.sim.workload import BadWorkload, Workload
+from tests.unit.sim.outcome import outcome
 
 HEADER = "; Version: 2.2\n; MaxNodes: 8\n; MaxProcs: 16\n"
 
@@ -134,9 +135,5 @@ def test_an_empty_log_is_an_empty_workload(log: Path) -> None:
 @given(st.lists(st.one_of(st.integers(-2, 10**20), st.floats(), st.text(max_size=8)), min_size=16, max_size=20), st.binary(max_size=30))
 def test_a_mangled_log_is_read_or_refused_with_a_reason(log: Path, fields: list[object], tail: bytes) -> None:
     log.write_bytes(HEADER.encode() + " ".join(map(str, fields)).encode(errors="replace") + b"\n" + tail)
-    try:
-        workload = read_swf(str(log))
-    except BadWorkload as error:
-        assert str(log) in str(error)
-    else:
-        assert len(workload.jobs) + sum(workload.skipped.values()) >= 0
+    found = outcome(lambda: read_swf(str(log)))
+    assert isinstance(found, Workload) or str(log) in found

@@ -85,14 +85,14 @@ def test_a_bad_table_says_where(file: Path, content: str, told: str) -> None:
 def test_numbers_are_whole_and_bounded() -> None:
     assert [whole(text, "n") for text in ("0", "12", "12.0")] == [0, 12, 12]
     for bad in ("", "-1", "1.5", "1_000", "inf", "nan", "9" * 20, "9" * 5000, "1e400", "x"):
-        with pytest.raises(ValueError, match="^n is '"):
+        with pytest.raises(ValueError, match="n is '"):
             whole(bad, "n")
 
 
 def test_seconds_become_milliseconds() -> None:
     assert [milliseconds(text, "t") for text in ("3", "0.5", "2029855.0000000002")] == [3000, 500, 2_029_855_000]
     for bad in ("", "-1", "inf", "nan", "1_0.5", "1e30", "x"):
-        with pytest.raises(ValueError, match="^t is '"):
+        with pytest.raises(ValueError, match="t is '"):
             milliseconds(bad, "t")
 
 

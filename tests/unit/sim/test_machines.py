@@ -49,20 +49,9 @@ def test_what_is_not_said_follows_from_gpus_or_cores() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "A100",
-        "x",
-        "0x8c",
-        "8xA100:80G",
-        "2x0xA100",
-        "2x200xA100",
-        "2x8xA100:80Q",
-        "2x8xA100,64q",
-        "2x128G",
-        "2x4c,disk=",
-        "2x4c,net=fast",
-    ]
-    + ["2x4c,label=", "2x4c,gpu=3", "2x4c+", "300000x4c", "150000x4c+150000x4c", "missing.csv", "no/such/file"],
+        *("", "A100", "x", "0x8c", "8xA100:80G", "2x0xA100", "2x200xA100", "2x8xA100:80Q", "2x8xA100,64q", "2x128G", "2x4c,disk="),
+        *("2x4c,net=fast", "2x4c,label=", "2x4c,gpu=3", "2x4c+", "300000x4c", "150000x4c+150000x4c", "missing.csv", "no/such/file"),
+    ],
 )
 def test_a_bad_spec_shows_what_to_write(text: str) -> None:
     with pytest.raises(BadWorkload) as caught:

@@ -1,0 +1,272 @@
+"""Replay a workload: from event to event on one board, with the planning cycle that decides in production.
+
+At each point in time everything that happens then is applied first (ends, beliefs that proved too short, arrivals), then the policy
+plans once and its starts take effect. The board learns of all this by `Changes`, as from a store. What the planner believes about run
+times (`tenure.sim.runtimes`) is kept apart from when jobs really end. Invariants: the same workload, policy and rules give the same
+actions; a job's number in the board is its position in the workload plus one, so ties end as the workload's own order does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Protocol
+
+from tenure.core.board import Board
+from tenure.model.allocation import Allocation, Placement
+from tenure.model.job import PendingJob, RunningJob
+from tenure.model.plan import Plan, Start
+from tenure.model.queue import Queue
+from tenure.model.settings import PlanSettings
+from tenure.model.shape import Shape
+from tenure.model.snapshot import Changes, Snapshot
+from tenure.sim.clock import VirtualClock
+from tenure.sim.results import DROP, END, START, Action, Replayed
+from tenure.sim.runtimes import Exact, RunTimes, extended_ms
+from tenure.sim.sampling import Sampler
+from tenure.sim.workload import TraceJob, Workload
+
+QUEUE = 1
+Progress = Callable[[int, int], None]
+"""Told now and then: how many jobs have arrived, of how many."""
+
+
+class Planner(Protocol):
+    """A policy that plans on a kept board; `tenure.policies.StagedPolicy` is one."""
+
+    name: str
+
+    def plan_on(self, board: Board, now_ms: int) -> Plan:
+        """Decide, and leave the board as it was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a workload is replayed.
+
+    ``enforce_limits`` ends a job at the time its user requested. ``drop`` is the rule of placement studies: a job that does not start
+    as it arrives is gone. ``settings`` are the planner's; the depth of backfilling is unlimited unless they say otherwise.
+    """
+
+    enforce_limits: bool = False
+    drop: bool = False
+    seed: int = 0
+    settings: PlanSettings = PlanSettings(backfill_depth=2**31)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Changes that the board has not been told of."""
+
+    pending: dict[int, PendingJob] = field(default_factory=dict)
+    pending_removed: list[int] = field(default_factory=list)
+    running: dict[int, RunningJob] = field(default_factory=dict)
+    running_removed: list[int] = field(default_factory=list)
+
+
+class Replay:
+    """One replay; used once."""
+
+    def __init__(self, workload: Workload, policy: Planner, runtimes: RunTimes | None = None, rules: Rules = Rules()) -> None:
+        self.workload = workload
+        self.policy = policy
+        self.runtimes = runtimes if runtimes is not None else Exact()
+        self.rules = rules
+        self.clock = VirtualClock()
+        self.result = Replayed.of(workload, policy.name, self.runtimes.name)
+        self._shapes: dict[Shape, int] = {}
+        for job in workload.jobs:
+            self._shapes.setdefault(job.shape, len(self._shapes) + 1)
+        self._users: dict[str, int] = {}
+        self._projects: dict[str, int] = {}
+        self.board = Board.of(self._empty())
+        self._news = _Waiting()
+        self._arrived = 0
+        self._ends: list[tuple[int, int]] = []
+        self._expiries: list[tuple[int, int, int]] = []
+        self._placements: dict[int, tuple[Placement, ...]] = {}
+        self._sampler = Sampler(workload, self.board) if any(node.devices for node in workload.nodes) else None
+
+    def _empty(self) -> Snapshot:
+        """The machines before the first job."""
+        return Snapshot(
+            revision=0,
+            now_ms=0,
+            seed=self.rules.seed,
+            nodes=tuple(sorted(self.workload.nodes, key=lambda node: node.id)),
+            shapes={number: shape for shape, number in self._shapes.items()},
+            queues=(Queue(QUEUE, "default"),),
+            settings=self.rules.settings,
+        )
+
+    def run(self, progress: Progress | None = None) -> Replayed:
+        """Go through the whole workload. Jobs for which there never is room are left waiting."""
+        began = time.perf_counter()
+        tell_at = 0
+        while (now_ms := self.next_ms()) is not None:
+            self.step(now_ms)
+            if progress is not None and self._arrived >= tell_at:
+                progress(self._arrived, len(self.workload.jobs))
+                tell_at = self._arrived + max(len(self.workload.jobs) // 200, 1)
+        if self._sampler is not None:
+            self.result.samples = self._sampler.finish(self.clock.now_ms())
+        self.result.elapsed_s = time.perf_counter() - began
+        return self.result
+
+    def next_ms(self) -> int | None:
+        """When the next thing happens."""
+        jobs = self.workload.jobs
+        times = [jobs[self._arrived].submitted_ms] if self._arrived < len(jobs) else []
+        if self._ends:
+            times.append(self._ends[0][0])
+        if self._expiries:
+            times.append(self._expiries[0][0])
+        return min(times, default=None)
+
+    def step(self, now_ms: int) -> None:
+        """Let everything of this moment happen, then plan."""
+        self.clock.move_to(now_ms)
+        self.result.events += 1
+        self._end(now_ms)
+        self._extend(now_ms)
+        first = self._arrived
+        self._arrive(now_ms)
+        self._tell_board(now_ms)
+        if self.board.waiting.groups:
+            self.result.plans += 1
+            for decision in self.policy.plan_on(self.board, now_ms).decisions:
+                for start in decision.starts:
+                    self._start(start, now_ms)
+            if self.rules.drop:
+                self._drop(first, now_ms)
+            self._tell_board(now_ms)
+        if self._sampler is not None:
+            self._sampler.look(now_ms, self._arrived)
+
+    def _end(self, now_ms: int) -> None:
+        ends, jobs, result = self._ends, self.workload.jobs, self.result
+        while ends and ends[0][0] <= now_ms:
+            job_id = heappop(ends)[1]
+            job = jobs[job_id - 1]
+            result.ended_ms[job_id - 1] = now_ms
+            result.actions.append(Action(now_ms, END, job_id - 1, self._placements.pop(job_id)))
+            self._news.running_removed.append(job_id)
+            self.runtimes.ended(job, now_ms - result.started_ms[job_id - 1])
+
+    def _extend(self, now_ms: int) -> None:
+        """Believe something else of jobs that run longer than was believed."""
+        expiries, running = self._expiries, self.board.running
+        while expiries and expiries[0][0] <= now_ms:
+            _, job_id, times = heappop(expiries)
+            row = running[job_id]
+            longer_ms = extended_ms(self.workload.jobs[job_id - 1], row.ends_by_ms - row.started_ms, times)
+            self._believe(row, longer_ms, times + 1)
+
+    def _believe(self, row: RunningJob, limit_ms: int, times: int) -> None:
+        """Tell the planner that a running job has this limit, and look at it again when that proves too short."""
+        changed = _running(row, row.started_ms + limit_ms)
+        self._news.running[row.id] = changed
+        if limit_ms < self._lasts_ms(self.workload.jobs[row.id - 1]):
+            heappush(self._expiries, (changed.ends_by_ms, row.id, times))
+
+    def _lasts_ms(self, job: TraceJob) -> int:
+        """How long the job really holds its room."""
+        if job.lives:
+            return 2**62
+        if self.rules.enforce_limits and job.requested_ms:
+            return min(job.run_ms, job.requested_ms)
+        return job.run_ms
+
+    def _arrive(self, now_ms: int) -> None:
+        jobs = self.workload.jobs
+        while self._arrived < len(jobs) and jobs[self._arrived].submitted_ms <= now_ms:
+            job = jobs[self._arrived]
+            limit_ms = self.runtimes.limit_ms(job, now_ms)
+            self.result.believed_ms[self._arrived] = limit_ms
+            self._arrived += 1
+            self._news.pending[self._arrived] = PendingJob(
+                id=self._arrived,
+                shape=self._shapes[job.shape],
+                queue=QUEUE,
+                project=self._projects.setdefault(job.project, len(self._projects) + 1),
+                user=self._users.setdefault(job.user, len(self._users) + 1),
+                priority=job.priority,
+                submitted_ms=job.submitted_ms,
+                limit_ms=limit_ms,
+                deadline_ms=job.deadline_ms,
+            )
+
+    def _tell_board(self, now_ms: int) -> None:
+        """Let the board know what has happened."""
+        news, revision = self._news, self.board.revision
+        if not (news.pending or news.running or news.running_removed or news.pending_removed):
+            return
+        self.board.advance(
+            Changes(
+                revision,
+                revision + 1,
+                now_ms,
+                news.pending,
+                tuple(news.pending_removed),
+                news.running,
+                tuple(news.running_removed),
+            )
+        )
+        self._news = _Waiting()
+
+    def _start(self, start: Start, now_ms: int) -> None:
+        job_id = start.job_id
+        job, row = self.workload.jobs[job_id - 1], self.board.waiting.rows[job_id]
+        self.result.started_ms[job_id - 1] = now_ms
+        self.result.actions.append(Action(now_ms, START, job_id - 1, start.placements))
+        self._placements[job_id] = start.placements
+        self._news.pending_removed.append(job_id)
+        self._news.running[job_id] = self._attempt(start, row, now_ms)
+        lasts_ms = self._lasts_ms(job)
+        if not job.lives:
+            heappush(self._ends, (now_ms + lasts_ms, job_id))
+        if 0 < row.limit_ms < lasts_ms:
+            heappush(self._expiries, (now_ms + row.limit_ms, job_id, 0))
+
+    def _attempt(self, start: Start, row: PendingJob, now_ms: int) -> RunningJob:
+        amounts = self.board.shapes[row.shape].amounts
+        return RunningJob(
+            id=row.id,
+            attempt_id=row.id,
+            shape=row.shape,
+            queue=row.queue,
+            project=row.project,
+            user=row.user,
+            priority=row.priority,
+            started_ms=now_ms,
+            ends_by_ms=now_ms + row.limit_ms if row.limit_ms else 0,
+            allocations=tuple(
+                Allocation(0, row.id, row.id, place.task, place.node_id, amounts, place.devices) for place in start.placements
+            ),
+        )
+
+    def _drop(self, first: int, now_ms: int) -> None:
+        """What has just arrived and was not started is gone."""
+        for position in range(first, self._arrived):
+            if self.result.started_ms[position] < 0:
+                self.result.actions.append(Action(now_ms, DROP, position))
+                self._news.pending_removed.append(position + 1)
+
+
+def _running(row: RunningJob, ends_by_ms: int) -> RunningJob:
+    """The same attempt with another limit."""
+    return RunningJob(
+        row.id,
+        row.attempt_id,
+        row.shape,
+        row.queue,
+        row.project,
+        row.user,
+        row.priority,
+        row.started_ms,
+        ends_by_ms,
+        row.allocations,
+    )

@@ -1,0 +1,64 @@
+"""What a replay leaves behind: every action in order, and when each job started and ended. Figures are worked out from it elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tenure.model.allocation import Placement
+from tenure.sim.workload import Workload
+
+NOT_YET = -1
+"""The time of what has not happened."""
+
+START, END, DROP = "start", "end", "drop"
+
+
+class Action(NamedTuple):
+    """Something that happened to the job at this position of the workload. A drop has no placements."""
+
+    t_ms: int
+    kind: str
+    job: int
+    placements: tuple[Placement, ...] = ()
+
+
+class Sample(NamedTuple):
+    """The state of the GPUs at one time, in thousandths: what has been asked for so far, what is allocated, what is stranded."""
+
+    t_ms: int
+    arrived_milli: int
+    allocated_milli: int
+    stranded_milli: float
+
+
+@dataclass(slots=True)
+class Replayed:
+    """One policy's run of a workload. Lists have one entry per job of the workload; `NOT_YET` where it never came to that.
+
+    ``believed_ms`` is what the planner was told at submission. ``events`` are points in time at which something happened, ``plans``
+    those at which the policy had something to decide. ``elapsed_s`` is wall time: the one thing here that differs between runs.
+    """
+
+    workload: Workload
+    policy: str
+    runtimes: str
+    started_ms: list[int]
+    ended_ms: list[int]
+    believed_ms: list[int]
+    actions: list[Action] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    events: int = 0
+    plans: int = 0
+    elapsed_s: float = 0.0
+
+    @staticmethod
+    def of(workload: Workload, policy: str, runtimes: str) -> Replayed:
+        """Before anything has happened."""
+        count = len(workload.jobs)
+        return Replayed(workload, policy, runtimes, [NOT_YET] * count, [NOT_YET] * count, [0] * count)
+
+    @property
+    def decisions(self) -> int:
+        """What the policy decided: starts and drops."""
+        return sum(action.kind != END for action in self.actions)

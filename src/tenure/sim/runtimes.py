@@ -1,0 +1,109 @@
+"""What the planner is told about how long a job will run. How long it really runs is the workload's secret until it has ended.
+
+A job that outlives what was believed is believed to run on for a little longer, then for much longer, as in D. Tsafrir, Y. Etsion and
+D. Feitelson, "Backfilling using system-generated predictions rather than user runtime estimates", IEEE TPDS 18(6), 2007; never beyond
+what its user asked for while that has not passed. Invariant: a belief is made from jobs that had ended by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tenure.model.forecast import Forecast
+from tenure.sim.workload import TraceJob
+
+MINUTE_MS = 60_000
+EXTENSIONS_MS = tuple(minutes * MINUTE_MS for minutes in (1, 5, 15, 30, 60, 120, 300, 600, 1200, 3000, 6000))
+"""By how much a belief grows the first, the second, ... time that a job outlives it."""
+
+
+class RunTimes(Protocol):
+    """Beliefs about run times, in milliseconds. ``name`` is what ``--runtimes`` calls them."""
+
+    name: str
+
+    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
+        """What is believed when the job is submitted, 0 for nothing."""
+        ...
+
+    def ended(self, job: TraceJob, ran_ms: int) -> None:
+        """A job has ended: what it ran for is known from now on."""
+        ...
+
+
+class Exact:
+    """What really comes: the bound of what better beliefs can bring."""
+
+    name = "exact"
+
+    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The true run time; nothing for a job that never ends."""
+        return 0 if job.lives else max(job.run_ms, 1)
+
+    def ended(self, job: TraceJob, ran_ms: int) -> None:
+        """Nothing new."""
+
+
+class Requested:
+    """What the user asked for: what a scheduler without predictions goes by."""
+
+    name = "requested"
+
+    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The requested time, 0 when none was."""
+        return job.requested_ms
+
+    def ended(self, job: TraceJob, ran_ms: int) -> None:
+        """Nothing follows from it."""
+
+
+class LastTwo:
+    """The mean of the last two jobs of the same user that have ended (Tsafrir, Etsion and Feitelson 2007)."""
+
+    name = "last_two"
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[int, ...]] = {}
+
+    def forecast(self, job: TraceJob, now_ms: int) -> Forecast | None:
+        """The prediction for a job as of now, None for a user of whom nothing is known."""
+        known = self._last.get(job.user)
+        if known is None:
+            return None
+        return Forecast(job.number, sum(known) // len(known), max(known), self.name, now_ms)
+
+    def learn(self, job: TraceJob, ran_ms: int) -> None:
+        """A job of the user has ended."""
+        self._last[job.user] = (*self._last.get(job.user, ())[-1:], ran_ms)
+
+
+class Predicted:
+    """The median of a forecast, never more than what was requested; the request where there is no forecast."""
+
+    name = "predicted"
+
+    def __init__(self) -> None:
+        self._predictor = LastTwo()
+
+    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The forecast of this moment."""
+        forecast = self._predictor.forecast(job, now_ms)
+        if forecast is None:
+            return job.requested_ms
+        p50_ms = max(forecast.p50_ms, 1)
+        return min(p50_ms, job.requested_ms) if job.requested_ms else p50_ms
+
+    def ended(self, job: TraceJob, ran_ms: int) -> None:
+        """The predictor learns."""
+        self._predictor.learn(job, ran_ms)
+
+
+BY_NAME: dict[str, Callable[[], RunTimes]] = {"exact": Exact, "requested": Requested, "predicted": Predicted}
+"""The kinds of beliefs. Each replay needs its own, because they learn."""
+
+
+def extended_ms(job: TraceJob, believed_ms: int, times: int) -> int:
+    """The next belief about a job that has run for ``believed_ms`` and goes on; it was extended so many times before."""
+    longer_ms = believed_ms + EXTENSIONS_MS[min(times, len(EXTENSIONS_MS) - 1)]
+    return min(longer_ms, job.requested_ms) if job.requested_ms > believed_ms else longer_ms

@@ -6,7 +6,7 @@ their shapes are interned: equal shapes are the same object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from tenure.model.node import Node
@@ -58,17 +58,21 @@ class BadWorkload(ValueError):
 
 def workload_of(name: str, nodes: Iterable[Node], jobs: Iterable[TraceJob], skipped: dict[str, int] | None = None) -> Workload:
     """A workload with its jobs in order and equal shapes shared. Raises BadWorkload for numbers that are not unique."""
-    known: dict[Shape, Shape] = {}
     ordered = sorted(jobs, key=lambda job: (job.submitted_ms, job.number))
     if len({job.number for job in ordered}) != len(ordered):
         raise BadWorkload(f"{name}: two jobs have the same number")
-    shared = tuple(_with(job, known.setdefault(job.shape, job.shape)) for job in ordered)
-    return Workload(name, tuple(nodes), shared, dict(skipped or {}))
+    return Workload(name, tuple(nodes), tuple(_interned(ordered)), dict(skipped or {}))
 
 
-def _with(job: TraceJob, shape: Shape) -> TraceJob:
-    """The job with the shape that is shared; most loaders share already, and a copy costs more than reading the record."""
-    return job if job.shape is shape else replace(job, shape=shape)
+def _interned(jobs: list[TraceJob]) -> Iterator[TraceJob]:
+    """The jobs with equal shapes shared. Loaders mostly share already: then no shape is hashed twice and no job is copied."""
+    known: dict[Shape, Shape] = {}
+    met: dict[int, Shape] = {}  # by identity, which holds as long as the list keeps the objects alive
+    for job in jobs:
+        shape = met.get(id(job.shape))
+        if shape is None:
+            shape = met[id(job.shape)] = known.setdefault(job.shape, job.shape)
+        yield job if job.shape is shape else replace(job, shape=shape)
 
 
 def span_ms(workload: Workload) -> int:

@@ -131,6 +131,17 @@ def _from_float(text: str, otherwise: int) -> int:
     return int(value) if math.isfinite(value) and value == int(value) else otherwise
 
 
+def scaled(text: str, column: str, unit: int, most: int) -> int:
+    """A number of ``unit``, with or without a fraction, in whole ones: 937.5 GiB in bytes. Raises ValueError for none."""
+    try:
+        value = float(text) if "_" not in text else -1.0
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise ValueError(f"{column} is {shown(text)}, not a number from 0 to {most}")
+    return round(value * unit)
+
+
 def milliseconds(text: str, column: str, least_s: int = 0) -> int:
     """A number of seconds, with or without a fraction, as whole milliseconds. Raises ValueError with the column when it is none."""
     try:

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 from tenure.core import candidates, cycle, turns
 from tenure.core.backfill import reserve, steps
 from tenure.core.board import Board
+from tenure.core.budget import UnitBudget
+from tenure.core.columns import NEVER, RoomColumns
+from tenure.core.cycle import Cycle
 from tenure.core.feasibility import ask_of, count_tasks, fits, lack
-from tenure.core.horizon import NEVER, Horizon
+from tenure.core.horizon import bounds
 from tenure.core.possible import nearest
+from tenure.core.rooms import Rooms
 from tenure.core.scoring import waste
 from tenure.core.tables import NOWHERE, AskTable, NodeTable, judge
 from tenure.model.settings import PlanSettings
@@ -21,7 +25,8 @@ from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
 from tenure.policies.best_fit import BestFit
 from tenure.policies.points import Points
-from tenure.testing.strategies import shapes, snapshots
+from tenure.testing.outcome import applied
+from tenure.testing.strategies import changes_after, shapes, snapshots
 
 DEFAULT = policy_by_name("default")
 
@@ -49,12 +54,40 @@ def test_tables_agree_with_single_judgements(snapshot: Snapshot, wanted: list[Sh
 
 
 @settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_columns_written_through_are_columns_made_anew(data: st.DataObject) -> None:
+    snapshot = data.draw(snapshots(DEFAULT))
+    board = Board.of(snapshot)
+    kept = board.rooms.columns
+    for _ in range(2):
+        mark = board.mark()
+        Cycle(board, snapshot.now_ms, DEFAULT.stages, UnitBudget()).run()
+        assert_same_columns(board.rooms.columns, board.rooms)
+        board.rollback(mark)
+        changes = data.draw(changes_after(snapshot))
+        snapshot = applied(snapshot, changes)
+        board.advance(changes)
+        assert board.rooms.columns is kept or changes.nodes is not None, "written through, not made anew"
+        kept = board.rooms.columns
+        assert_same_columns(kept, board.rooms)
+
+
+def assert_same_columns(kept: RoomColumns, rooms: Rooms) -> None:
+    anew = RoomColumns(rooms.nodes, [holdings.values() for holdings in rooms.holdings])
+    for one, other in ((kept, anew), (kept.columns, anew.columns)):
+        names = [name for name in dir(one) if isinstance(getattr(one, name), np.ndarray)]
+        assert len(names) >= 5
+        for name in names:
+            assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
+
+
+@settings(max_examples=100, deadline=None)
 @given(snapshots(DEFAULT), st.lists(shapes(), min_size=1, max_size=4))
 def test_a_bound_is_never_later_than_the_time_itself(snapshot: Snapshot, wanted: list[Shape]) -> None:
     rooms = Board.of(snapshot).rooms
-    table, horizon = NodeTable(rooms), Horizon(rooms)
+    table = NodeTable(rooms)
     for ask in (ask_of(shape) for shape in wanted):
-        for index, bound in enumerate(horizon.bounds(table, ask, snapshot.now_ms).tolist()):
+        for index, bound in enumerate(bounds(table, ask, snapshot.now_ms).tolist()):
             exact = steps(rooms, index, ask, snapshot.now_ms)
             assert bound <= (exact[0][0] if exact else NEVER)
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenure.core.board import Board
+from tenure.core.columns import NEVER
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, give, is_allowed, lack
-from tenure.core.horizon import NEVER, Horizon
+from tenure.core.horizon import bounds as bounds_of
 from tenure.core.placement import Layout, Option, arrange, deal, is_enough
 from tenure.core.rooms import FOREVER, Rooms
 from tenure.core.stages import Score
@@ -89,7 +90,7 @@ def _first_time(board: Board, ask: Ask, now_ms: int, table: NodeTable | None) ->
     rooms = board.rooms
     if table is None:
         return earliest(ask, [step for index in range(len(rooms.nodes)) for step in steps(rooms, index, ask, now_ms)])
-    bounds = _horizon(board).bounds(table, ask, now_ms)
+    bounds = bounds_of(table, ask, now_ms)
     order = np.argsort(bounds, kind="stable").tolist()
     profile: list[Step] = []
     found: tuple[int, dict[int, int]] | None = None
@@ -103,13 +104,6 @@ def _first_time(board: Board, ask: Ask, now_ms: int, table: NodeTable | None) ->
         found = earliest(ask, profile)
         done, chunk = done + chunk, chunk * 2
     return found
-
-
-def _horizon(board: Board) -> Horizon:
-    kept: Horizon | None = board.caches.get("horizon")
-    if kept is None:
-        kept = board.caches["horizon"] = Horizon(board.rooms)
-    return kept
 
 
 def reserve(board: Board, ask: Ask, job_id: int, score: Score, now_ms: int, table: NodeTable | None = None) -> Window | None:

@@ -7,7 +7,7 @@ score of that node as it is now, `NOWHERE` where one task does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ FEW = 32
 class Candidates:
     """The rows of all shapes that were judged, for one way of scoring. A shape's row is at ``slots[shape]``.
 
-    The shapes of the last `refresh` are *live*: when many nodes were touched since, all of them are judged anew together.
+    The shapes of the last `refresh` that had a place, without those that were dropped since, are *live*: when many nodes were touched
+    since, all of them are judged anew together.
     """
 
     def __init__(self, rooms: Rooms, score: Score) -> None:
@@ -52,22 +53,30 @@ class Candidates:
 
     @property
     def table(self) -> NodeTable:
-        """The rooms in columns, read afresh."""
+        """The judgement of many nodes at once."""
         if self._table is None:
             self._table = NodeTable(self.rooms)
-        self._table.refresh()
         return self._table
 
-    def refresh(self, shapes: Sequence[int], asks: dict[int, Ask]) -> None:
-        """At the beginning of a cycle: bring the rows of these shapes up to date; they are the live ones from now on."""
-        self._live = {self._slot(shape, asks): None for shape in shapes}
-        self.update(shapes, asks)
+    def refresh(self, shapes: Sequence[int], asks: dict[int, Ask]) -> list[bool]:
+        """At the beginning of a cycle: bring these rows up to date. The answer: whether one task of each shape fits anywhere."""
+        slots = [self._slot(shape, asks) for shape in shapes]
+        self._catch_up(slots)
         self._began = self._live_cursor = self.rooms.cursor
+        has_place = self._has_place(slots)
+        self._live = {slot: None for slot, found in zip(slots, has_place, strict=True) if found}
+        return has_place
 
-    def update(self, shapes: Iterable[int], asks: dict[int, Ask]) -> None:
-        """Bring the rows of these shapes up to date together."""
+    def _has_place(self, slots: Sequence[int]) -> list[bool]:
+        if len(slots) <= FEW:
+            return [bool(self._scores[slot].min(initial=NOWHERE) != NOWHERE) for slot in slots]
+        found: list[bool] = (self._scores[slots].min(axis=1, initial=NOWHERE) != NOWHERE).tolist()
+        return found
+
+    def _catch_up(self, slots: Sequence[int]) -> None:
+        """Judge these together wherever something was touched since they were judged last."""
         now, cursors = self.rooms.cursor, self._cursors
-        stale = [slot for slot in (self._slot(shape, asks) for shape in shapes) if cursors[slot] != now]
+        stale = [slot for slot in slots if cursors[slot] != now]
         # A cycle undoes what it touched: after it the same nodes are stale, whenever in it a shape was judged last.
         recent = [slot for slot in stale if cursors[slot] >= self._began]
         if recent:
@@ -75,10 +84,6 @@ class Candidates:
         older = [slot for slot in stale if cursors[slot] < self._began]
         if older:
             self._judge(older, self.rooms.touched_since(min(cursors[slot] for slot in older)))
-
-    def keep(self, shapes: Iterable[int]) -> None:
-        """Only these stay live."""
-        self._live = {self.slots[shape]: None for shape in shapes}
 
     def drop(self, shape: int) -> None:
         """This one is live no more: it will hardly be asked for again."""
@@ -100,14 +105,6 @@ class Candidates:
             self._live_cursor = rooms.cursor
         else:
             self._judge([slot], touched)
-
-    def has_place(self, shapes: Sequence[int]) -> list[bool]:
-        """For each of these shapes, which must be up to date, whether one task fits anywhere."""
-        if len(shapes) <= FEW:
-            return [bool(self._scores[self.slots[shape]].min(initial=NOWHERE) != NOWHERE) for shape in shapes]
-        rows = self._scores[[self.slots[shape] for shape in shapes]]
-        found: list[bool] = (rows.min(axis=1, initial=NOWHERE) != NOWHERE).tolist()
-        return found
 
     def _slot(self, shape: int, asks: dict[int, Ask]) -> int:
         slot = self.slots.get(shape)

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-import numpy as np
-
 from tenure.core.backfill import Window, common_room, reserve
 from tenure.core.board import Board
 from tenure.core.candidates import Candidates
@@ -21,10 +19,11 @@ from tenure.core.holds import holds_of
 from tenure.core.placement import Layout, arrange, deal
 from tenure.core.possible import Possible
 from tenure.core.rooms import FOREVER, PLANNED, Holding
-from tenure.core.stages import Stages, Vector
-from tenure.core.tables import NOWHERE, Bools
+from tenure.core.sought import Sought
+from tenure.core.stages import Stages
+from tenure.core.tables import NOWHERE
 from tenure.core.turns import Turn, first_turn, in_order, scores_of
-from tenure.core.waiting import LIMIT, SHAPE, Group
+from tenure.core.waiting import Group
 from tenure.model.allocation import Placement
 from tenure.model.plan import Decision, Plan, Start
 from tenure.ports import Budget
@@ -55,11 +54,9 @@ class Cycle:
         self.possible = Possible.of(board)
         self.few_nodes = len(board.nodes) <= FEW_NODES
         self.starts: list[Start] = []
+        self.sought = Sought(board.waiting, now_ms)
         self.window: Window | None = None
         self.done: dict[int, int] = {}
-        self.blocked: set[int] = set()
-        self.delayed: set[int] = set()
-        self._careful: dict[int, bool] = {}
         self._shared: dict[int, NodeRoom] = {}
         self._truncated: int | None = None
         self._head: Turn | None = None
@@ -69,13 +66,14 @@ class Cycle:
     def run(self) -> Plan:
         """The plan."""
         looked, by_slot, depth = 0, self.board.waiting.by_slot, self.board.settings.backfill_depth
-        blocked, delayed = self.blocked, self.delayed
+        sought = self.sought
+        blocked, delayed = sought.blocked, sought.delayed
         for turn in self._turns():
             group = by_slot[turn[3]]
             assert group is not None
             shape = group.shape
             # What was sought and not found already is not looked at again: with a long queue this is most of the turns.
-            if shape in blocked or (shape in delayed and self.is_careful(group.limit_ms)):
+            if shape in blocked or (shape in delayed and sought.is_careful(group.limit_ms)):
                 continue
             if not self._consider(turn, group):
                 break
@@ -97,15 +95,14 @@ class Cycle:
         """The jobs that have a place on some node now, in order; the next one of a group once the one before has started."""
         waiting = self.board.waiting
         scores = scores_of(self.board, self.now_ms, self.stages.order)
-        shapes = sorted(waiting.shapes)
-        self.candidates.refresh(shapes, self.board.asks)
-        has_place = self.candidates.has_place(shapes)
-        self.blocked.update(shape for shape, found in zip(shapes, has_place, strict=True) if not found)
-        hopeful = [shape for shape in shapes if shape in self.blocked and self.possible.could_hold(shape)]
-        self._head = first_turn(waiting, scores, hopeful)
-        still_open = [shape for shape in shapes if shape not in self.blocked]
-        self.candidates.keep(still_open)
-        first = in_order(waiting, scores, still_open, self._is_due)
+        shapes = self.sought.shapes
+        has_place = self.candidates.refresh(shapes, self.board.asks)
+        blocked = [shape for shape, found in zip(shapes, has_place, strict=True) if not found]
+        for shape in blocked:
+            self.sought.block(shape)
+        self._head = first_turn(waiting, scores, [shape for shape in blocked if self.possible.could_hold(shape)])
+        still_open = [shape for shape, found in zip(shapes, has_place, strict=True) if found]
+        first = in_order(waiting, scores, still_open, self.sought.are_due)
         turn = next(first, None)
         while turn is not None or self._follow:
             if turn is None or (self._follow and self._follow[0] < turn):
@@ -154,7 +151,7 @@ class Cycle:
             heappush(self._follow, (turn[0] + older - younger, submitted_ms, job_id, group.slot))
 
     def _failed(self, group: Group, turn: Turn) -> None:
-        if group.shape in self.blocked and self.window is None and self._may_reserve:
+        if group.shape in self.sought.blocked and self.window is None and self._may_reserve:
             self._reserve(turn)
 
     def _reserve_before(self, turn: Turn | None) -> None:
@@ -168,56 +165,26 @@ class Cycle:
         ask = self.board.asks[group.shape]
         table = None if self.few_nodes else self.candidates.table
         self.window = reserve(self.board, ask, turn[2], self.stages.score, self.now_ms, table)
+        self.sought.reserve(self.window)
         self._may_reserve = self.window is None
-        self._careful.clear()
 
     def _place(self, group: Group, job_id: int) -> tuple[Placement, ...] | None:
         """Take the room for one run of the job, or mark why not."""
-        shape = group.shape
-        if self.window is not None and not self.window.ends_before(self.now_ms, group.limit_ms):
-            found = None if shape in self.delayed else self.find(shape, careful=True)
+        shape, sought, window = group.shape, self.sought, self.window
+        if window is not None and not window.ends_before(self.now_ms, group.limit_ms):
+            found = None if shape in sought.delayed else self.find(shape, careful=True)
             if found is not None:
                 return self._hold(group, job_id, found, careful=True)
-            self.delayed.add(shape)
+            sought.delay(shape)
             self.candidates.drop(shape)
-            if self.window.firm:
+            if window.firm:
                 return None
         found = self.find(shape, careful=False)
         if found is None:
-            self.blocked.add(shape)
+            sought.block(shape)
             self.candidates.drop(shape)
             return None
         return self._hold(group, job_id, found, careful=False)
-
-    def is_careful(self, limit_ms: int) -> bool:
-        """Whether a job with that limit may take only what the head's reservation leaves."""
-        found = self._careful.get(limit_ms)
-        if found is None:
-            window = self.window
-            found = window is not None and window.firm and not window.ends_before(self.now_ms, limit_ms)
-            self._careful[limit_ms] = found
-        return found
-
-    def may_find(self, shape: int, *, careful: bool) -> bool:
-        """False when the shape was sought in this cycle and not found: room only shrinks within a cycle."""
-        return shape not in self.blocked and not (careful and shape in self.delayed)
-
-    def _is_due(self, slots: Vector) -> Bools:
-        """`may_find` of the groups in these slots."""
-        columns = self.board.waiting.columns
-        shapes = columns[SHAPE, slots]
-        delayed = np.isin(shapes, list(self.delayed)) & (self.careful_limits(columns[LIMIT, slots]) > 0)
-        return ~(np.isin(shapes, list(self.blocked)) | delayed)
-
-    def careful_limits(self, limits_ms: Vector) -> Vector:
-        """`is_careful` of many limits, as 0 and 1."""
-        window = self.window
-        if window is None or not window.firm:
-            return np.zeros_like(limits_ms)
-        if window.start_ms >= FOREVER:
-            return np.ones_like(limits_ms)
-        careful: Vector = ((limits_ms == 0) | (limits_ms > window.start_ms - self.now_ms)).astype(np.int64)
-        return careful
 
     def find(self, shape: int, *, careful: bool) -> Layout | None:
         """Where the tasks of a shape could go now; ``careful``: without taking what is reserved."""
@@ -250,7 +217,7 @@ class Cycle:
     def rooms_for(self, limit_ms: int) -> list[NodeRoom]:
         """What a job with that limit may use of each node at this point of the cycle."""
         nodes = self.board.rooms.nodes
-        if not self.is_careful(limit_ms) or self.window is None:
+        if not self.sought.is_careful(limit_ms) or self.window is None:
             return nodes
         return [self._common(index) if index in self.window.extra else node for index, node in enumerate(nodes)]
 

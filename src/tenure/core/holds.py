@@ -31,11 +31,7 @@ def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     """The holds at the end of a cycle, by the lowest waiting job."""
     found: dict[tuple[int, int, str], Hold] = {}
     details = NEAREST_FIRST if cycle.few_nodes else NEAREST_FIRST_OF_MANY
-    kinds = _waiting_kinds(cycle)
-    # Few or none in a cycle that was not cut short: what waits on was sought and not found.
-    unsought = dict.fromkeys(shape for _, shape, _, careful in kinds if cycle.may_find(shape, careful=careful))
-    cycle.candidates.update(unsought, cycle.board.asks)
-    for job_id, shape, queue, careful in kinds:
+    for job_id, shape, queue, careful in _waiting_kinds(cycle):
         reason = _reason(cycle, shape, careful=careful, detailed=len(found) < details)
         found.setdefault((shape, queue, reason.code), Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id))
     return tuple(found.values())
@@ -50,7 +46,7 @@ def _waiting_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
     for group in waiting.groups.values():
         offset = cycle.done.get(group.slot, 0)
         if offset < len(group.entries):
-            kind = (group.shape, group.queue, cycle.is_careful(group.limit_ms))
+            kind = (group.shape, group.queue, cycle.sought.is_careful(group.limit_ms))
             job_id = group.lowest_from(offset)
             lowest[kind] = min(job_id, lowest.get(kind, job_id))
     return sorted((job_id, *kind) for kind, job_id in lowest.items())
@@ -66,7 +62,7 @@ def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
         waits[slot] = group is not None and offset < len(group.entries)
         if group is not None and waits[slot]:
             lowest[slot] = group.lowest_from(offset)
-    careful = cycle.careful_limits(columns[LIMIT])
+    careful = cycle.sought.are_careful(columns[LIMIT])
     slots = np.flatnonzero(waits)
     rows = np.stack((columns[SHAPE, slots], columns[QUEUE, slots], careful[slots], lowest[slots]))
     rows = rows[:, np.lexsort(rows[::-1])]
@@ -81,7 +77,7 @@ def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reaso
     obstacle = cycle.possible.obstacle(shape)
     if obstacle is not None:
         return obstacle
-    if cycle.may_find(shape, careful=careful) and cycle.find(shape, careful=careful) is not None:
+    if cycle.sought.may_find(shape, careful=careful) and cycle.find(shape, careful=careful) is not None:
         return NotReached()
     return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape) if detailed else Capacity())
 
@@ -91,7 +87,7 @@ def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
     obstacle = cycle.possible.obstacle(job.shape)
     if obstacle is not None:
         return (obstacle,)
-    careful = cycle.is_careful(job.limit_ms)
+    careful = cycle.sought.is_careful(job.limit_ms)
     if cycle.find(job.shape, careful=careful) is not None:
         return ()
     delay = _delay(cycle, job.shape) if careful else None
@@ -131,7 +127,7 @@ def _fitted_before(ask: Ask, window: Window) -> bool:
 
 def _fits_on_reserved(cycle: Cycle, shape: int, window: Window) -> bool:
     """Whether a shape that does not fit beside the reservation would fit now without it."""
-    if not cycle.may_find(shape, careful=False):
+    if not cycle.sought.may_find(shape, careful=False):
         return False
     ask = cycle.board.asks[shape]
     if ask.tasks == 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tenure.core.columns import RoomColumns
 from tenure.core.feasibility import NodeRoom, give, node_room, take
 from tenure.model.allocation import DeviceShare
 from tenure.model.node import Node
@@ -45,6 +46,7 @@ class Rooms:
         self.holdings: list[dict[Key, Holding]] = [{} for _ in self.nodes]
         self.log: list[int] = []
         self.log_base = 0
+        self._columns: RoomColumns | None = None
         self._undo: list[tuple[bool, int, Key, Holding]] = []
         self._trials = 0
 
@@ -52,6 +54,13 @@ class Rooms:
     def cursor(self) -> int:
         """The end of the log: what a reader remembers when it is up to date."""
         return self.log_base + len(self.log)
+
+    @property
+    def columns(self) -> RoomColumns:
+        """The same in columns. They are made when somebody asks for the first time: a small board never needs them."""
+        if self._columns is None:
+            self._columns = RoomColumns(self.nodes, [holdings.values() for holdings in self.holdings])
+        return self._columns
 
     def touched_since(self, cursor: int) -> list[int] | None:
         """Indexes of nodes touched after ``cursor``, sorted, each once; None when the log no longer goes back so far."""
@@ -93,14 +102,20 @@ class Rooms:
         self._trials -= 1
 
     def _put(self, index: int, key: Key, holding: Holding) -> None:
-        take(self.nodes[index], holding.need, holding.devices)
+        node = self.nodes[index]
+        take(node, holding.need, holding.devices)
         self.holdings[index][key] = holding
         self.log.append(index)
+        if self._columns is not None:
+            self._columns.put(index, node, holding)
 
     def _drop(self, index: int, key: Key) -> Holding:
-        holding = self.holdings[index].pop(key)
-        give(self.nodes[index], holding.need, holding.devices)
+        node, holdings = self.nodes[index], self.holdings[index]
+        holding = holdings.pop(key)
+        give(node, holding.need, holding.devices)
         self.log.append(index)
+        if self._columns is not None:
+            self._columns.drop(index, node, holding, holdings.values())
         return holding
 
     def until(self, index: int, at_ms: int) -> NodeRoom:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tenure.core.columns import Ints
 from tenure.core.feasibility import Ask, NodeRoom, device_fits
-from tenure.core.tables import Ints, Judged
+from tenure.core.tables import Judged
 from tenure.model.amounts import MILLI
 
 DEVICE_WEIGHT = 4

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from tenure.core.columns import Ints
 from tenure.core.feasibility import Ask, NodeRoom
-from tenure.core.tables import Ints, Judged
+from tenure.core.tables import Judged
 from tenure.core.waiting import Columns
 from tenure.model.settings import PlanSettings
 

@@ -1,7 +1,7 @@
-"""The rooms as columns of 64-bit integers, and the judgement of many shapes on many nodes in a few array operations.
+"""The judgement of many shapes on many nodes in a few array operations, over the columns of the rooms.
 
-`NodeTable` mirrors the rooms of a board and re-reads only nodes that were touched; `judge` is the vector form of
-`tenure.core.feasibility.fits` and of a score. A property test holds the two forms against each other: this module may only be faster.
+`judge` is the vector form of `tenure.core.feasibility.fits` and of a score, `NodeTable` has those of its other functions. A property
+test holds the two forms against each other: this module may only be faster.
 """
 
 from __future__ import annotations
@@ -10,48 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from tenure.core.feasibility import UNBOUNDED, Ask, NodeRoom, is_whole
+from tenure.core.columns import Bools, Columns, Ints
+from tenure.core.feasibility import UNBOUNDED, Ask
 from tenure.core.rooms import Rooms
 from tenure.model.amounts import MILLI
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-
 NOWHERE = 2**31 - 1
 """The score of a node on which a task does not fit; every other score is smaller."""
-
-UNUSABLE = -(2**40)
-"""Free thousandths of a device that is not offered, or that pads a node with fewer devices than the largest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Some nodes in columns: K nodes, D devices at most. ``size`` [K, 2] is the capacity of cpu and memory, for shares of it."""
-
-    offered: Bools
-    free: Ints
-    size: Floats
-    device_count: Ints
-    gpu_free: Ints
-    milli: Ints
-    memory: Ints
-    empty: Bools
-
-    def rows(self, index: Ints) -> Columns:
-        """The same columns for these nodes only."""
-        return Columns(
-            self.offered.take(index),
-            self.free.take(index, axis=0),
-            self.size.take(index, axis=0),
-            self.device_count.take(index),
-            self.gpu_free.take(index),
-            self.milli.take(index, axis=0),
-            self.memory.take(index, axis=0),
-            self.empty.take(index, axis=0),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,58 +31,15 @@ class Demand:
 
 
 class NodeTable:
-    """All nodes of a board in columns, up to date after `refresh`."""
+    """All nodes of a board, with what never changes about them worked out once."""
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
-        nodes = rooms.nodes
-        size, width = len(nodes), max((len(node.devices) for node in nodes), default=0)
-        self._models: dict[str, int] = {}
-        self.columns = Columns(
-            offered=np.array([node.offered for node in nodes], dtype=np.bool_),
-            free=np.zeros((size, 4), dtype=np.int64),
-            size=np.array([[max(1, amount) for amount in node.capacity[:2]] for node in nodes], dtype=np.float64).reshape(size, 2),
-            device_count=np.array([len(node.devices) for node in nodes], dtype=np.int64),
-            gpu_free=np.zeros(size, dtype=np.int64),
-            milli=np.full((size, width), UNUSABLE, dtype=np.int64),
-            memory=np.full((size, width), UNUSABLE, dtype=np.int64),
-            empty=np.zeros((size, width), dtype=np.bool_),
-        )
-        self.total_memory: Ints = np.zeros((size, width), dtype=np.int64)
-        self._model: Ints = np.full((size, width), -1, dtype=np.int64)
-        for index, node in enumerate(nodes):
-            self._read_fixed(index, node)
-            self._read(index, node)
-        self.cursor = rooms.cursor
+        self.now = rooms.columns
+        self.columns = self.now.columns
         self._labelled: dict[tuple[str, ...], Bools] = {}
         self._demands: dict[tuple[int, int, str], Demand] = {}
         self._stack: tuple[Ints, Bools, Ints] | None = None
-
-    def _read_fixed(self, index: int, node: NodeRoom) -> None:
-        count = len(node.devices)
-        self.total_memory[index, :count] = [device.memory_bytes for device in node.devices]
-        self._model[index, :count] = [self._models.setdefault(device.model, len(self._models)) for device in node.devices]
-
-    def _read(self, index: int, node: NodeRoom) -> None:
-        columns, devices = self.columns, node.devices
-        columns.free[index] = node.free
-        if devices:
-            count = len(devices)
-            free = [device.free_milli if device.offered else UNUSABLE for device in devices]
-            columns.milli[index, :count] = free
-            columns.memory[index, :count] = [device.free_memory_bytes for device in devices]
-            columns.empty[index, :count] = [is_whole(device) for device in devices]
-            columns.gpu_free[index] = node.gpu_free
-
-    def refresh(self) -> None:
-        """Read again what was touched since the last time."""
-        cursor = self.rooms.cursor
-        if self.cursor == cursor:
-            return
-        touched = self.rooms.touched_since(self.cursor)
-        for index in range(len(self.rooms.nodes)) if touched is None else touched:
-            self._read(index, self.rooms.nodes[index])
-        self.cursor = cursor
 
     def labelled(self, labels: tuple[str, ...]) -> Bools:
         """Which nodes carry all these labels."""
@@ -131,12 +54,12 @@ class NodeTable:
         key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
         found = self._demands.get(key)
         if found is None:
-            wanted = [number for name, number in self._models.items() if ask.gpu_model in name]
-            accepted = np.isin(self._model, wanted)
+            wanted = [number for name, number in self.now.models.items() if ask.gpu_model in name]
+            accepted, total = np.isin(self.now.model, wanted), self.now.total_memory
             if ask.milli:
-                found = Demand(accepted, accepted, share_memory(self.total_memory, ask))
+                found = Demand(accepted, accepted, share_memory(total, ask))
             else:
-                found = Demand(accepted, accepted & (self.total_memory >= ask.gpu_memory_bytes), self.total_memory)
+                found = Demand(accepted, accepted & (total >= ask.gpu_memory_bytes), total)
             self._demands[key] = found
         return found
 
@@ -160,7 +83,6 @@ class NodeTable:
 
     def counts(self, ask: Ask, index: Ints | None = None) -> Ints:
         """How many tasks fit on each of these nodes together (`feasibility.count_tasks`, up to all tasks; None: on all nodes)."""
-        self.refresh()
         columns = self.columns if index is None else self.columns.rows(index)
         labelled = self.labelled(ask.labels)
         found = np.where(columns.offered & (labelled if index is None else labelled[index]), ask.tasks, 0)
@@ -183,7 +105,6 @@ class NodeTable:
 
     def lacks(self, ask: Ask, index: Ints) -> Ints:
         """How far one task is from fitting on each of these nodes (`feasibility.lack`)."""
-        self.refresh()
         columns = self.columns.rows(index)
         total = np.zeros(len(index), dtype=np.int64)
         for resource, need in enumerate(ask.need):
@@ -234,31 +155,30 @@ class AskTable:
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
-        self.need: Ints = np.zeros((4, 4), dtype=np.int64)
-        self.whole: Ints = np.zeros(4, dtype=np.int64)
-        self.milli: Ints = np.zeros(4, dtype=np.int64)
-        self.kind: Ints = np.zeros(4, dtype=np.int64)
         self.kinds: dict[tuple[int, int, str], Ask] = {}
         self.labelled: list[int] = []
+        self._demand: Ints = np.zeros((4, 6), dtype=np.int64)
+        self._kind: Ints = np.zeros(4, dtype=np.int64)
 
     def add(self, ask: Ask) -> int:
         """Append an ask; its position."""
         position = len(self.asks)
-        if position == len(self.whole):
-            self.need = np.concatenate((self.need, np.zeros_like(self.need)))
-            self.whole, self.milli, self.kind = (np.concatenate((old, old)) for old in (self.whole, self.milli, self.kind))
+        if position == len(self._kind):
+            self._demand, self._kind = (np.concatenate((old, np.zeros_like(old))) for old in (self._demand, self._kind))
         self.asks.append(ask)
         if ask.labels:
             self.labelled.append(position)
-        self.need[position] = ask.need
-        self.whole[position], self.milli[position] = ask.whole, ask.milli
+        self._demand[position] = (*ask.need, ask.whole, ask.milli)
         if ask.wants_devices:
             demand = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
             self.kinds.setdefault(demand, ask)
-            self.kind[position] = list(self.kinds).index(demand) + 1
-        else:
-            self.kind[position] = 0
+            self._kind[position] = list(self.kinds).index(demand) + 1
         return position
+
+    def rows(self, positions: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """Of these asks: need [n, 4], whole devices, thousandths and kind [n]."""
+        demand = self._demand[positions]
+        return demand[:, :4], demand[:, 4], demand[:, 5], self._kind[positions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,10 +198,10 @@ class Judged:
 
 
 def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Ints | None) -> Judged:
-    """Judge the asks at these positions on these nodes (None: on all). The table must be refreshed."""
+    """Judge the asks at these positions on these nodes (None: on all)."""
     columns = table.columns if index is None else table.columns.rows(index)
     rows = np.array(positions, dtype=np.int64)
-    need, whole, milli, kinds = asks.need[rows], asks.whole[rows], asks.milli[rows], asks.kind[rows]
+    need, whole, milli, kinds = asks.rows(rows)
     usable, least = _devices_by_kind(table, asks, columns, index)
     fits = usable[kinds] >= np.maximum(whole, milli > 0)[:, np.newaxis]
     fits &= columns.offered

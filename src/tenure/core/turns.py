@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tenure.core.board import Board
+from tenure.core.columns import Bools
 from tenure.core.stages import Order, Vector
-from tenure.core.tables import Bools
 from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, SHAPE, Waiting
 
 Turn = tuple[int, int, int, int]

@@ -7,9 +7,10 @@ simple one-dimensional packing algorithms", SIAM J. Comput. 3(4), 1974), on norm
 
 from __future__ import annotations
 
+from tenure.core.columns import Ints
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.scoring import waste, wastes
-from tenure.core.tables import Ints, Judged
+from tenure.core.tables import Judged
 
 
 class BestFit:

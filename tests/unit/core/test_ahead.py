@@ -10,7 +10,7 @@ from tenure.core.backfill import earliest
 from tenure.core.board import Board
 from tenure.core.feasibility import ask_of
 from tenure.core.forward import ROUND_UNITS, look_ahead
-from tenure.core.horizon import Horizon
+from tenure.core.horizon import bounds
 from tenure.core.tables import NodeTable
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.explanation import Change, ExpectedStart, UnknownStart
@@ -178,5 +178,5 @@ def test_a_device_that_is_gone_bounds_nothing() -> None:
     snapshot = cluster.snapshot()
     smaller = replace(snapshot.nodes[0], devices=snapshot.nodes[0].devices[:1])
     rooms = Board.of(replace(snapshot, nodes=(smaller,))).rooms
-    bounds = Horizon(rooms).bounds(NodeTable(rooms), ask_of(Shape(gpu_milli=1000)), NOW_MS)
-    assert bounds.tolist() == [NOW_MS + 5]
+    found = bounds(NodeTable(rooms), ask_of(Shape(gpu_milli=1000)), NOW_MS)
+    assert found.tolist() == [NOW_MS + 5]

@@ -57,6 +57,10 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "Study",
+        (Entry("simulate", "simulate", "Replay a log under one policy or several, compare what comes of it."),),
+    ),
+    (
         "Look after it",
         (
             Entry("status", "service", "Say whether the daemon is there and well."),

@@ -1,0 +1,231 @@
+"""``simulate``: replay a log under one policy or several and compare what comes of it. Needs no daemon and touches none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tenure.cli import console, options
+from tenure.cli.table import Column, render
+from tenure.cli.text import span
+from tenure.client.errors import BadRequest, usage
+
+if TYPE_CHECKING:
+    from tenure.sim.compare import Told
+    from tenure.sim.replay import Rules
+    from tenure.sim.results import Replayed
+    from tenure.sim.traces import Source
+    from tenure.sim.workload import Workload
+
+_LOG, _HOW = "The log and the machines", "How it is replayed"
+_COLUMNS = (
+    Column("POLICY", cut=True),
+    Column("AVEBSLD", right=True),
+    Column("MEAN-WAIT", right=True),
+    Column("P95-WAIT", right=True, drop=3),
+    Column("MAX-WAIT", right=True),
+    Column("TURNAROUND", right=True),
+    Column("MAKESPAN", right=True, drop=4),
+    Column("CPU", right=True, drop=2),
+    Column("GPU", right=True),
+    Column("FRAG", right=True, drop=1),
+    Column("JAIN", right=True, drop=5),
+    Column("DEADLINES", right=True, drop=6),
+    Column("DROPPED", right=True, drop=7),
+    Column("WAITING", right=True, drop=8),
+    Column("DECISIONS/S", right=True, drop=9),
+)
+
+
+def simulate(
+    traces: Annotated[list[str], typer.Argument(metavar="TRACE...", help="Logs, plain or gzip.", show_default=False)],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", metavar="NAME[:KEY=N,..]", rich_help_panel=_HOW, help="A policy; several times to compare."),
+    ] = None,
+    runtimes: Annotated[
+        str,
+        typer.Option(
+            "--runtimes", metavar="KIND", rich_help_panel=_HOW, help="What the planner believes: exact, requested (default), predicted."
+        ),
+    ] = "requested",
+    enforce_limits: Annotated[
+        bool, typer.Option("--enforce-limits", rich_help_panel=_HOW, help="End a job at the time that its user requested.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", rich_help_panel=_HOW, help="For everything that is drawn.")] = 0,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="NAME", rich_help_panel=_LOG, help="swf, openb, philly, chronus, dlrm; default: by its looks."
+        ),
+    ] = "",
+    nodes: Annotated[
+        str,
+        typer.Option(
+            "--nodes", metavar="SPEC|FILE", rich_help_panel=_LOG, help="100x8xA100:80G,64c,512G or a list; default: the log's machine."
+        ),
+    ] = "",
+    node_order: Annotated[
+        str,
+        typer.Option("--node-order", metavar="ORDER", rich_help_panel=_LOG, help="How ties see the nodes: name (default), shuffled."),
+    ] = "name",
+    arrival: Annotated[
+        str,
+        typer.Option(
+            "--arrival", metavar="RATIO", rich_help_panel=_LOG, help="Of openb pods: come until so much of all GPUs is asked for."
+        ),
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", metavar="N", rich_help_panel=_LOG, help="The first N jobs only.")] = 0,
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Write metrics.json and every decision there.")] = "",
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Replay a log with the code that decides in production, and say what came of it: slowdown, waits, use, fairness, speed.
+
+    Examples:
+
+        tenure simulate KTH-SP2.swf.gz --policy easy --runtimes exact
+        tenure simulate SDSC-SP2.swf.gz --policy easy --policy default --out out/
+        tenure simulate pods.csv --nodes nodes.csv --arrival 1.3 --seed 42 --json
+        tenure simulate log.swf --nodes 4x32c --policy default:wait_bonus=500
+
+    Times in the log are the truth; --runtimes says what the planner is told of them. With --out, decisions.jsonl has one line per
+    start, end and drop; with several policies each has a folder of its own.
+    """
+    from tenure.sim.compare import summary_of, write_results
+    from tenure.sim.replay import Rules
+    from tenure.sim.traces import Source
+
+    _check(runtimes, limit)
+    source = Source(format_, nodes, node_order, _ratio(arrival), seed, limit)
+    rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), seed=seed)
+    results = _replayed(traces, policy or ["default"], runtimes, source, rules)
+    summary = summary_of(results, seed=seed)
+    if out:
+        written = write_results(Path(out), results, summary)
+        console.note("wrote " + ", ".join(map(str, written)))
+    if options.is_json(output, as_json):
+        console.out(console.to_json(summary))
+    else:
+        console.out(text_of(results, summary["results"], wide=output == "wide"))
+
+
+def _check(runtimes: str, limit: int) -> None:
+    from tenure.sim.runtimes import BY_NAME
+
+    if runtimes not in BY_NAME:
+        raise usage(f"{runtimes!r} is no kind of run times", f"choose {', '.join(BY_NAME)}")
+    if limit < 0:
+        raise usage("--limit is a number of jobs", "leave it out for all")
+
+
+def _ratio(text: str) -> float:
+    """A share such as 1.3, 0 for none given."""
+    try:
+        found = float(text or 0)
+    except ValueError:
+        found = -1.0
+    if not found > 0 and text:
+        raise usage(f"{text!r} is no share of all GPUs", "write --arrival 1.3 for 130 %")
+    return found
+
+
+def _replayed(traces: Sequence[str], policies: Sequence[str], runtimes: str, source: Source, rules: Rules) -> list[Replayed]:
+    """Every trace under every policy."""
+    from tenure.sim.compare import BadPolicy, compare, policy_of
+    from tenure.sim.traces import open_trace
+    from tenure.sim.workload import BadWorkload
+
+    found = []
+    try:
+        for word in policies:
+            policy_of(word, rules.settings)  # a mistake is told before a long log is read
+        for path in traces:
+            workload = open_trace(path, source)
+            _note_skipped(workload)
+            with _bar() as told:
+                found += compare(workload, policies, runtimes, rules, told)
+    except BadWorkload as error:
+        raise BadRequest("bad_workload", str(error)) from None
+    except BadPolicy as error:
+        raise usage(str(error)) from None
+    return found
+
+
+def _note_skipped(workload: Workload) -> None:
+    if workload.skipped:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(workload.skipped.items()))
+        console.note(f"{workload.name}: left out {reasons}")
+
+
+@contextmanager
+def _bar() -> Iterator[Told | None]:
+    """A progress bar for a person; nothing for a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def told(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(console.clean(name), total=total)
+            progress.update(tasks[name], completed=done)
+
+        yield told
+
+
+def text_of(results: Sequence[Replayed], rows: Sequence[dict[str, Any]], *, wide: bool = False) -> str:
+    """One table per workload."""
+    from shutil import get_terminal_size
+
+    width = get_terminal_size().columns if console.is_terminal() and not wide else 0
+    parts = []
+    for name in dict.fromkeys(result.workload.name for result in results):
+        mine = [row for row in rows if row["workload"] == name]
+        workload = next(result.workload for result in results if result.workload.name == name)
+        parts.append(f"{console.clean(name)}: {_about(workload, mine[0]['runtimes'])}")
+        parts.append(render(_COLUMNS, [_cells(row) for row in mine], width=width, colour=console.has_colour()))
+    return "\n".join(parts)
+
+
+def _about(workload: Workload, runtimes: str) -> str:
+    nodes = len(workload.nodes)
+    gpus = sum(len(node.devices) for node in workload.nodes)
+    machines = f"{nodes:,} node{'s' if nodes != 1 else ''}" + (f" with {gpus:,} GPUs" if gpus else "")
+    return f"{len(workload.jobs):,} jobs on {machines}, run times {runtimes}"
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    hits = f"{row['deadline_hits']}/{row['deadlines']}" if row["deadlines"] else "-"
+    return (
+        console.clean(row["policy"]),
+        _number(row["avebsld"], 4),
+        *(_time(row[key]) for key in ("mean_wait_s", "p95_wait_s", "max_wait_s", "mean_turnaround_s", "makespan_s")),
+        *(_percent(row[key]) for key in ("cpu_utilisation_pct", "gpu_allocated_pct", "fragmentation_pct")),
+        _number(row["fairness_jain"], 3),
+        hits,
+        str(row["dropped"]) if row["dropped"] else "-",
+        str(row["waiting"]) if row["waiting"] else "-",
+        _number(row["decisions_per_s"], 0),
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _time(value_s: float | None) -> str:
+    return "-" if value_s is None else span(round(value_s * 1000))
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}%"

@@ -1,0 +1,104 @@
+"""Several policies on the same workload, side by side, and what is told of it to programs.
+
+Invariant: a policy's figures do not depend on which others are compared with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from tenure.model.settings import PlanSettings
+from tenure.policies import policy_by_name
+from tenure.policies.staged import StagedPolicy
+from tenure.sim.decisions import write_decisions
+from tenure.sim.metrics import Figures, figures_of
+from tenure.sim.replay import Replay, Rules
+from tenure.sim.results import Replayed
+from tenure.sim.runtimes import BY_NAME
+from tenure.sim.workload import Workload
+
+SCHEMA = 1
+_DIGITS = 6
+_NUMBERS = tuple(field.name for field in fields(PlanSettings) if field.type == "int")
+
+Told = Callable[[str, int, int], None]
+"""Told now and then: the policy that is being replayed, and how many jobs have arrived, of how many."""
+
+
+class BadPolicy(ValueError):
+    """A policy that does not exist or a setting it does not have. The text is one sentence with the way out."""
+
+
+def policy_of(word: str, settings: PlanSettings) -> tuple[StagedPolicy, PlanSettings]:
+    """The policy of ``NAME[:key=value,...]`` and the settings it is to plan with. Raises BadPolicy.
+
+    The keys are the numbers of `tenure.model.settings.PlanSettings`.
+    """
+    name, _, pairs = word.partition(":")
+    try:
+        policy = policy_by_name(name)
+    except KeyError as error:
+        raise BadPolicy(str(error.args[0])) from None
+    changes = dict(_pair(pair) for pair in pairs.split(",")) if pairs else {}
+    return StagedPolicy(word, policy.stages), replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def _pair(text: str) -> tuple[str, int]:
+    key, _, value = text.partition("=")
+    if key not in _NUMBERS or not re.fullmatch(r"-?\d{1,18}", value):
+        raise BadPolicy(f"{text!r} is no setting of a policy; write KEY=NUMBER with a key of {', '.join(_NUMBERS)}")
+    return key, int(value)
+
+
+def compare(workload: Workload, words: Sequence[str], runtimes: str, rules: Rules, told: Told | None = None) -> list[Replayed]:
+    """Replay the workload under each policy. Raises BadPolicy before anything runs, KeyError for unknown ``runtimes``."""
+    chosen = [policy_of(word, rules.settings) for word in words]
+    beliefs = BY_NAME[runtimes]
+    found = []
+    for policy, settings in chosen:
+        replay = Replay(workload, policy, beliefs(), replace(rules, settings=settings))
+        found.append(replay.run(_teller(policy.name, told)))
+    return found
+
+
+def _teller(name: str, told: Told | None) -> Callable[[int, int], None] | None:
+    return None if told is None else lambda done, total: told(name, done, total)
+
+
+def summary_of(results: Sequence[Replayed], **context: Any) -> dict[str, Any]:
+    """All figures as plain data: ``results`` has one object per replay; where there is only one, its figures stand on top as well."""
+    rows = [{"workload": result.workload.name, **rounded(figures_of(result))} for result in results]
+    return {"schema": SCHEMA, **context, **(rows[0] if len(rows) == 1 else {}), "results": rows}
+
+
+def rounded(figures: Figures) -> Figures:
+    """The figures with as many decimals as anybody reads."""
+    return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in figures.items()}
+
+
+def write_results(folder: Path, results: Sequence[Replayed], summary: dict[str, Any]) -> list[Path]:
+    """Write ``metrics.json`` and each replay's ``decisions.jsonl``, of several in a folder of their own. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "metrics.json"]
+    written[0].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    for place, result in zip(_places(results), results, strict=True):
+        (folder / place).mkdir(exist_ok=True)
+        written.append(folder / place / "decisions.jsonl")
+        write_decisions(written[-1], result)
+    return written
+
+
+def _places(results: Sequence[Replayed]) -> Iterable[str]:
+    """A folder for each result: none for one alone, else the policy's name, numbered where that is not enough."""
+    if len(results) == 1:
+        return [""]
+    names: list[str] = []
+    for result in results:
+        name = re.sub(r"[^\w.=-]+", "-", result.policy)
+        names.append(name if name not in names else f"{name}-{len(names) + 1}")
+    return names

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import shutil
 import socket
 import sys
 import threading
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from tenure.control.steps import Ports
     from tenure.executors.local.executor import LocalExecutor
     from tenure.executors.local.settings import LocalSettings
+    from tenure.store.files import Sweeping
     from tenure.store.settings import StoreSettings
     from tenure.store.store import SqlStore
     from tenure.wire.dto import CheckView
@@ -118,6 +118,8 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     context.shut_down = lambda: setattr(server, "should_exit", True)
     runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
     runner.start()
+    sweeping = _sweeping(parts)
+    sweeping.start()
     try:
         # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
         await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
@@ -126,12 +128,21 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     finally:
         loop.stop()
         await asyncio.to_thread(runner.join)
+        await asyncio.to_thread(sweeping.stop)
         # Nothing is left running for nobody: a supervisor without tasks goes too, and an upgrade brings a new one.
         parts.executor.dismiss_idle()
         parts.executor.close()
         context.queries.close()
         parts.store.close()
     return 1 if loop.health.stopped_why else 0
+
+
+def _sweeping(parts: Parts) -> Sweeping:
+    """What removes the files that belong to no job any more."""
+    from tenure.store.files import Files, Places, Sweeping
+
+    places = Places(paths.logs_dir(parts.home), paths.snapshots_dir(parts.home), paths.scripts_dir(parts.home))
+    return Sweeping(Files(parts.store.database, places), parts.store.settings.keep_released_ms, _log)
 
 
 def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:
@@ -219,7 +230,7 @@ def store_settings(home: str, settings: config.Settings) -> StoreSettings:
     return StoreSettings(
         log_dir=paths.logs_dir(home),
         plan=settings.plan.settings(),
-        keep_released_ms=parse_duration_ms(keep.allocations),
+        keep_released_ms=parse_duration_ms(keep.runs),
         keep_events_ms=parse_duration_ms(keep.events),
         keep_samples_ms=parse_duration_ms(keep.samples),
     )
@@ -256,7 +267,7 @@ def local_settings(home: str, settings: config.Settings) -> LocalSettings:
 
 def restore(home: str, copy: Path) -> int:
     """Put a backup in the place of the store, which is kept beside it. Only while no daemon runs."""
-    from tenure.store.backup import check_copy
+    from tenure.store.backup import check_copy, put_back
 
     paths.ensure_runtime_dir(home)
     lock = _only_one(home)
@@ -268,20 +279,6 @@ def restore(home: str, copy: Path) -> int:
         put_back(copy, target)
     print(f"restored {jobs} jobs from {copy}")
     return 0
-
-
-def put_back(copy: Path, target: Path) -> None:
-    """Replace the database by a copy in one step that a crash cannot split; the old one is kept as ``….before-restore``."""
-    fresh = target.with_suffix(".restoring")
-    shutil.copyfile(copy, fresh)
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
-    if target.exists():
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(f"{target}{suffix}", f"{target}.before-restore{suffix}")
-        os.replace(target, f"{target}.before-restore")
-    os.replace(fresh, target)
 
 
 # --- the process

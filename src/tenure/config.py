@@ -87,9 +87,10 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How long the past is kept: rows of released allocations, events, and utilisation samples. Jobs and their logs are kept."""
+    """How long the past is kept: details of ended runs with their logs, as well as the snapshots and scripts that no job needs any more
+    (``runs``); events; utilisation samples. Jobs themselves are kept."""
 
-    allocations: str = "7d"
+    runs: str = "30d"
     events: str = "7d"
     samples: str = "30d"
 

@@ -91,6 +91,17 @@ def test_a_new_time_limit_reaches_what_runs_and_holds_without_the_daemon(living:
     assert living.state(job) == "timed_out"
 
 
+def test_a_script_that_no_job_needs_any_more_is_removed(living: Installation) -> None:
+    (living.home / "config.toml").write_text('[retention]\nruns = "1s"\n')
+    script = living.work / "job.sh"
+    script.write_text("#!/bin/sh\n#SBATCH --time=1:00\ncat\n")
+    copies = living.home / "scripts"
+    job = living.submit(str(script))
+    living.cli("wait", job)
+    assert living.json("show", job)["script"], "its text stays with the job"
+    until(lambda: not any(copies.iterdir()), "its copy to be removed")
+
+
 STUCK = """
 import sys, threading
 from tenure.bootstrap import daemon

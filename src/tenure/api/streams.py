@@ -111,10 +111,19 @@ async def log(
         await _until_started(context, request, row.job_id, row.position)
     found = await asyncio.to_thread(context.queries.log_file, row.job_id, row.position, attempt, task, stream)
     if found is None:
-        raise ApiError(404, ErrorReply(code="no_log", message=f"job {ref} has not written a log", remedy=f"tenure why {ref}"))
+        raise await no_log(context, row.job_id, row.position, ref)
     start = await asyncio.to_thread(_start_offset, Path(found.path), offset, tail)
     body = _log_bytes(context, request, found, start, follow=bool(follow))
     return StreamingResponse(body, media_type="application/octet-stream", headers={"Tenure-Log-Offset": str(start)})
+
+
+async def no_log(context: Context, job_id: int, position: int, ref: str) -> ApiError:
+    """The error for a job without a log: it has not run, or so long ago that retention has removed what there was."""
+    detail = await asyncio.to_thread(context.queries.detail, job_id, position)
+    if detail is not None and detail.job.attempts and not detail.attempts:
+        text = f"the log of job {ref} is no longer kept (settings: retention.runs)"
+        return ApiError(404, ErrorReply(code="no_log", message=text, remedy=f"tenure requeue {ref} runs it again"))
+    return ApiError(404, ErrorReply(code="no_log", message=f"job {ref} has not written a log", remedy=f"tenure why {ref}"))
 
 
 async def _until_started(context: Context, request: Request, job_id: int, position: int) -> None:

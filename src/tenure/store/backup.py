@@ -1,7 +1,10 @@
-"""Copies of the store: is this file one, and is it whole? Asked before anything is put in its place."""
+"""Copies of the store: is this file one, is it whole, and putting it in the store's place."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -27,3 +30,17 @@ def check_copy(path: Path) -> int:
             return int(copy.execute("SELECT count(*) FROM job").fetchone()[0])
     except sqlite3.Error as error:
         raise StoreUnavailable("foreign_database", f"{path} is not a backup made by tenure ({error})") from None
+
+
+def put_back(copy: Path, target: Path) -> None:
+    """Replace the database by a copy in one step that a crash cannot split; the old one is kept as ``….before-restore``."""
+    fresh = target.with_suffix(".restoring")
+    shutil.copyfile(copy, fresh)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    if target.exists():
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{target}{suffix}", f"{target}.before-restore{suffix}")
+        os.replace(target, f"{target}.before-restore")
+    os.replace(fresh, target)

@@ -21,7 +21,7 @@ class StoreSettings:
     """
 
     log_dir: str = "logs"
-    keep_released_ms: int = 7 * DAY_MS
+    keep_released_ms: int = 30 * DAY_MS
     keep_events_ms: int = 7 * DAY_MS
     max_events: int = 1_000_000
     keep_keys_ms: int = DAY_MS

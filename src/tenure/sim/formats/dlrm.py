@@ -44,14 +44,16 @@ class _Instance(NamedTuple):
 def read_dlrm(path: str, nodes: tuple[Node, ...] = ()) -> Workload:
     """The instances on the given nodes, else on a cluster that holds them. Raises BadWorkload with file, line and reason."""
     found = sorted(instance._replace(row=row) for row, instance in enumerate(table(path, WANTED, _row), 1))
-    return workload_of(path, nodes or parse_nodes(MACHINES), (_job(number, instance) for number, instance in enumerate(found, 1)))
+    shapes: dict[Shape, Shape] = {}
+    jobs = (_job(number, instance, shapes.setdefault(instance.shape, instance.shape)) for number, instance in enumerate(found, 1))
+    return workload_of(path, nodes or parse_nodes(MACHINES), jobs)
 
 
-def _job(number: int, instance: _Instance) -> TraceJob:
+def _job(number: int, instance: _Instance, shape: Shape) -> TraceJob:
     return TraceJob(
         number,
         instance.name,
-        instance.shape,
+        shape,
         instance.created_ms,
         instance.run_ms or 0,
         lives=instance.run_ms is None,

@@ -33,13 +33,14 @@ class GpuJob(NamedTuple):
 def gpu_workload(path: str, records: Iterable[GpuJob], nodes: tuple[Node, ...], skipped: dict[str, int]) -> Workload:
     """The records on the nodes, as gangs where they are wider than the largest node. Those wider than all nodes are skipped."""
     sizes = [len(node.devices) for node in nodes]
-    if not any(sizes):
+    total, largest = sum(sizes), max(sizes, default=0)
+    if not total:
         raise BadWorkload(f"{path} asks for GPUs and the machines have none; give machines such as 100x8xA100")
     found = sorted(records)
-    fitting = [record for record in found if record.gpus <= sum(sizes)]
+    fitting = [record for record in found if record.gpus <= total]
     if len(fitting) < len(found):
         skipped = skipped | {"more GPUs than the machines": len(found) - len(fitting)}
-    shapes = {gpus: _shape(gpus, max(sizes)) for gpus in sorted({record.gpus for record in fitting})}
+    shapes = {gpus: _shape(gpus, largest) for gpus in sorted({record.gpus for record in fitting})}
     first_ms = fitting[0].submitted_ms if fitting else 0
     jobs = [_job(number, record, shapes[record.gpus], first_ms) for number, record in enumerate(fitting, 1)]
     return workload_of(path, nodes, jobs, skipped)

@@ -115,11 +115,12 @@ def _known(field: str) -> str:
 
 def _workload(path: str, records: list[_Record], nodes: tuple[Node, ...], skipped: dict[str, int]) -> Workload:
     cores = [node.capacity.cpu_milli // MILLI for node in nodes]
-    fitting = sorted(record for record in records if record.processors <= sum(cores))
+    total, largest = sum(cores), max(cores)
+    fitting = sorted(record for record in records if record.processors <= total)
     if len(fitting) < len(records):
         skipped["more processors than the machine"] = len(records) - len(fitting)
     first_ms = fitting[0].submitted_ms if fitting else 0
-    shapes = {size: _shape(size, max(cores)) for size in sorted({record.processors for record in fitting})}
+    shapes = {size: _shape(size, largest) for size in sorted({record.processors for record in fitting})}
     jobs = [
         TraceJob(
             number,

@@ -71,6 +71,7 @@ class _Ahead:
         self.now_ms = now_ms
         self.stages = stages
         self.wanted = wanted
+        self.awaited = [job_id for job_id, job in wanted.items() if self._hopeless(job) is None]
         self.starts: dict[int, int] = {}
         self.changed: dict[int, PendingJob] = {}
         self.serial = 0
@@ -106,7 +107,7 @@ class _Ahead:
             if plan.truncated_at is not None:
                 break
             following = self._next(at_ms)
-            complete = following is None or all(job_id in self.starts for job_id in self.wanted)
+            complete = following is None or all(job_id in self.starts for job_id in self.awaited)
             if following is None or complete:
                 break
             at_ms = following
@@ -159,11 +160,15 @@ class _Ahead:
             self.board.waiting.put(replace(array, array_room=array.array_room + 1), self.board.asks)
 
     def _why(self, job: PendingJob, *, complete: bool) -> UnknownStart:
+        return self._hopeless(job) or (UnknownStart.NO_LIMIT if complete else UnknownStart.TOO_FAR)
+
+    def _hopeless(self, job: PendingJob) -> UnknownStart | None:
+        """Why no passing of time lets the job start, if so: nobody need look ahead for it."""
         if job.held or job.blocked or self.board.waiting.is_paused(job):
             return UnknownStart.NOT_READY
         if not Possible.of(self.board).could_hold(job.shape):
             return UnknownStart.NEVER
-        return UnknownStart.NO_LIMIT if complete else UnknownStart.TOO_FAR
+        return None
 
 
 def first_in_order(board: Board, now_ms: int, stages: Stages, count: int) -> list[int]:

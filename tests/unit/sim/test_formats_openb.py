@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tenure.model.amounts import MIB, Amounts
 from tenure.model.shape import Shape
-from tenure.sim.formats import load
+from tenure.sim.formats import load, openb
 from tenure.sim.formats.openb import Pod, arrivals, labelled, read_pods, replayed, study
 from tenure.sim.machines import Machine, nodes_of
 from tenure.sim.workload import BadWorkload, Workload
@@ -36,8 +36,8 @@ def test_a_row_is_a_pod(log: Path) -> None:
 
 
 def test_parts_of_several_gpus_are_skipped(log: Path) -> None:
-    log.write_text(HEADER + "a,1,2,2,500,,,,,,\n")
-    assert read_pods(str(log)) == ((), {"parts of several GPUs": 1})
+    log.write_text(HEADER + "a,1,2,2,500,,,,,,\nb,1,2,3,1,,,,,,\n")
+    assert read_pods(str(log)) == ((), {"parts of several GPUs": 2})
 
 
 def test_a_list_without_the_optional_columns(log: Path) -> None:
@@ -87,6 +87,14 @@ def test_arrivals_need_gpus_on_both_sides() -> None:
     for pods, nodes in ((PODS[3:], NODES), (PODS, nodes_of([Machine("n", Amounts(1000))])), ((), NODES)):
         with pytest.raises(BadWorkload, match="arrivals are measured in GPUs"):
             arrivals(pods, nodes, 1.3, 1)
+
+
+def test_arrivals_are_bounded_when_pods_are_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openb, "MAX_RECORDS", 50)
+    pods = (Pod("crumb", Shape(gpu_milli=1)),)
+    assert len(arrivals(pods, NODES, 50 / 12_000, 1)) == 50
+    with pytest.raises(BadWorkload, match="more than 50 pods"):
+        arrivals(pods, NODES, 1.0, 1)
 
 
 def test_a_study_has_labelled_nodes_and_what_was_skipped() -> None:

@@ -27,7 +27,7 @@ ONLY_IN = {
     "rich": ("cli",),
     "pynvml": ("monitors", "executors"),
     "psutil": ("monitors", "executors", "control", "bootstrap", "testing"),
-    "numpy": ("core", "policies", "testing"),
+    "numpy": ("core", "policies", "sim", "testing"),
     "hypothesis": ("testing",),
     "pytest": ("testing",),
     "platformdirs": ("config", "client", "cli", "bootstrap"),

@@ -139,9 +139,11 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
 
 def _sweeping(parts: Parts) -> Sweeping:
     """What removes the files that belong to no job any more."""
+    from tenure.executors.local.supervisor.lengths import directory_of
     from tenure.store.files import Files, Places, Sweeping
 
-    places = Places(paths.logs_dir(parts.home), paths.snapshots_dir(parts.home), paths.scripts_dir(parts.home))
+    home = parts.home
+    places = Places(paths.logs_dir(home), paths.snapshots_dir(home), paths.scripts_dir(home), directory_of(home))
     return Sweeping(Files(parts.store.database, places), parts.store.settings.keep_released_ms, _log)
 
 
@@ -166,6 +168,7 @@ def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket
         started_ms=parts.clock.now_ms(),
         diagnose=lambda _deep: diagnose(parts),
         supervisor=parts.executor.supervisor,
+        log_length_at=parts.executor.log_length_at,
     )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -77,11 +78,10 @@ def test_a_mistake_in_the_settings_is_one_clear_sentence(living: Installation) -
 
 
 def test_a_new_time_limit_reaches_what_runs_and_holds_without_the_daemon(living: Installation) -> None:
-    job = living.submit("--time", "2s", "--", "sleep", "300")
-    until(lambda: living.state(job) == "running", "it to run")
-    living.cli("update", job, "--time", "1h")
-    witness = living.submit("--time", "2s", "--", "sleep", "300")
-    until(lambda: living.state(witness) == "running", "a later one with the first limit to run")
+    with living.client() as client:
+        job, witness = (client.submit(["sleep", "300"], time="5s").id for _ in range(2))
+        until(lambda: all(view.state == "running" for view in client.jobs([job, witness]).jobs), "both to run")
+        client.update(job, limit_ms=3_600_000)
     living.kill_daemon()
     living.cli("wait", witness, ok=False)
     assert living.state(witness) == "timed_out"
@@ -100,6 +100,23 @@ def test_a_script_that_no_job_needs_any_more_is_removed(living: Installation) ->
     living.cli("wait", job)
     assert living.json("show", job)["script"], "its text stays with the job"
     until(lambda: not any(copies.iterdir()), "its copy to be removed")
+
+
+def test_a_log_can_be_read_from_a_moment_on(living: Installation) -> None:
+    script = "echo early; while [ ! -e go ]; do sleep 0.02; done; echo late; exec sleep 300"
+    job = living.submit("--time", "5m", "--", "sh", "-c", script)
+    noted = living.home / "node" / "lengths" / "0" / "1.0.0"
+    until(noted.exists, "a look at the log")
+    assert living.cli("logs", "--since", "1h", job).stdout == "early\n"
+    moment = datetime.now().isoformat()
+    (living.work / "go").touch()
+    until(lambda: "late" in living.cli("logs", job).stdout, "the second line")
+    assert living.cli("logs", "--since", moment, job).stdout == "late\n"
+    assert living.cli("logs", "--from-byte", "3", "-n", "2", job).stdout == "ly\nlate\n"
+    living.cli("cancel", job)
+    living.cli("wait", job, ok=None)
+    assert living.cli("logs", "--since", datetime.now().isoformat(), job).stdout == "", "nothing was written since"
+    assert "2026-01-31T16:00" in living.cli("logs", "--since", "yesterday", job, ok=False).stderr
 
 
 STUCK = """

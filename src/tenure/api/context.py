@@ -51,6 +51,7 @@ class Context:
     started_ms: int = 0
     diagnose: Callable[[bool], Sequence[CheckView]] = lambda _check_store: ()
     supervisor: Callable[[], tuple[int, str, dict[str, str]]] = lambda: (0, "", {})
+    log_length_at: Callable[[int, int, int, int], int] = lambda _attempt, _task, _stream, _moment_ms: 0
     shut_down: Callable[[], None] = lambda: None
     version: str = __version__
     pid: int = field(default_factory=os.getpid)

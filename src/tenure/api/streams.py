@@ -101,10 +101,12 @@ async def log(
     task: int = 0,
     stream: str = "out",
     offset: int = -1,
+    since_ms: int = 0,
     tail: int = 0,
     follow: int = 0,
 ) -> Response:
-    """The bytes of a log from ``offset`` on, or its last ``tail`` lines; with ``follow`` until the task has ended."""
+    """The bytes of a log from ``offset`` on, or what was written after ``since_ms`` (and a few seconds before), or its last ``tail``
+    lines; of several, what all of them leave. With ``follow`` it goes on until the task has ended."""
     context = context_of(request)
     row = await one_job(context, ref, caller_from(request))
     if follow:
@@ -112,6 +114,8 @@ async def log(
     found = await asyncio.to_thread(context.queries.log_file, row.job_id, row.position, attempt, task, stream)
     if found is None:
         raise await no_log(context, row.job_id, row.position, ref)
+    if since_ms > 0:
+        offset = max(offset, await asyncio.to_thread(_offset_since, context, found, since_ms))
     start = await asyncio.to_thread(_start_offset, Path(found.path), offset, tail)
     body = _log_bytes(context, request, found, start, follow=bool(follow))
     return StreamingResponse(body, media_type="application/octet-stream", headers={"Tenure-Log-Offset": str(start)})
@@ -165,12 +169,23 @@ def _start_offset(path: Path, offset: int, tail: int) -> int:
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            start = max(0, min(offset, size)) if offset >= 0 else 0
+            start = max(0, min(offset, size))
             if tail > 0:
-                start = _tail_offset(file.fileno(), size, tail)
+                start = max(start, _tail_offset(file.fileno(), size, tail))
             return _after_hole(file.fileno(), start, size)
     except OSError:
         return 0
+
+
+def _offset_since(context: Context, found: LogFile, since_ms: int) -> int:
+    """Where to begin so that nothing of what was written since is missed: nothing at all, if the log is older than that."""
+    try:
+        status = os.stat(found.path)
+    except OSError:
+        return 0
+    if status.st_mtime_ns // 1_000_000 < since_ms:
+        return status.st_size
+    return context.log_length_at(found.attempt_id, found.task, found.stream, since_ms)
 
 
 def _after_hole(fd: int, start: int, size: int) -> int:

@@ -91,18 +91,22 @@ class Client:
         task: int = 0,
         stream: str = "out",
         offset: int | None = None,
+        since_ms: int = 0,
         tail: int = 0,
         follow: bool = False,
     ) -> Iterator[bytes]:
-        """A task's output, piece by piece. ``tail`` starts that many lines before the end, ``offset`` at that byte. With ``follow`` it
-        goes on until the task has ended, waits for one that has not started, and outlives a restart of the daemon."""
+        """A task's output, piece by piece. ``tail`` starts that many lines before the end, ``offset`` at that byte, ``since_ms`` at
+        that moment (at most some seconds earlier). With ``follow`` it goes on until the task has ended, waits for one that has not
+        started, and outlives a restart of the daemon."""
         base = f"/v1/jobs/{quote(str(job))}/log"
         query: dict[str, Any] = {"attempt": attempt, "task": task, "stream": stream, "follow": follow}
         position = offset  # None: the beginning, or where ``tail`` says
         failures = 0
         while True:
-            head, pieces, close = self._link.stream(path_of(base, **query, offset=position, tail=tail or None))
-            position, tail = int(head.get("tenure-log-offset") or position or 0), 0
+            head, pieces, close = self._link.stream(
+                path_of(base, **query, offset=position, since_ms=since_ms or None, tail=tail or None)
+            )
+            position, tail, since_ms = int(head.get("tenure-log-offset") or position or 0), 0, 0
             try:
                 for piece in pieces:
                     position += len(piece)

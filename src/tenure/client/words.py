@@ -144,6 +144,22 @@ def moment_of(text: str, now_s: float | None = None) -> int:
     return int(at.timestamp() * 1000)
 
 
+def since_of(text: str, now_s: float | None = None) -> int:
+    """A moment that is past, in milliseconds since the epoch: ``10m`` (that long ago), ``14:30`` (today, or yesterday if that is yet to
+    come), ``2026-01-31T16:00``. Local time where no zone is given."""
+    now = time.time() if now_s is None else now_s
+    word = text.strip()
+    if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", word):
+        at_ms = moment_of(word, now)
+        return at_ms if at_ms <= now * 1000 else at_ms - _UNIT_S["day"] * 1000
+    if re.match(r"\d{4}-\d{2}-\d{2}", word):
+        return moment_of(word, now)
+    try:
+        return int(now * 1000) - parse_duration_ms(word)
+    except ValueError as error:
+        raise usage(f"{text!r} is neither a span nor a moment", "write 10m, 14:30 or 2026-01-31T16:00") from error
+
+
 def _ahead_ms(text: str, slurm: bool) -> int:
     if match := _SLURM_SPAN.fullmatch(text):
         return int(match[1]) * _UNIT_S[match[2]] * 1000

@@ -1,4 +1,5 @@
-"""The files that belong to jobs (logs, snapshots of directories, copies of scripts), and removing those that nobody needs any more.
+"""The files that belong to jobs (logs and what is known of their lengths, snapshots of directories, copies of scripts), and removing
+those that nobody needs any more.
 
 A log is needed as long as the rows of its run are kept; a snapshot or a script as long as a job that uses it has not ended, and as long
 again as the rows of its last run. Only what Tenure itself has named in its own directories is looked at. Whoever submits touches what
@@ -39,6 +40,7 @@ class Places:
     logs: str
     snapshots: str
     scripts: str
+    lengths: str
 
 
 class Files:
@@ -54,6 +56,9 @@ class Files:
         for name, old in self._old_logs(before_ms):
             needed = self._logs_of(int(name))
             removed += sum(_remove(path, before_ms) for path in old if os.path.basename(path) not in needed)
+        for runs, old in self._old_lengths(before_ms):
+            kept = self._runs_with_rows(runs)
+            removed += sum(_remove(path, before_ms) for run, path in zip(runs, old, strict=True) if run not in kept)
         copies = [path for place in (self._places.snapshots, self._places.scripts) for path in _old(place, before_ms)]
         if copies:
             used = self._copies_in_use(before_ms)
@@ -69,6 +74,18 @@ class Files:
         for folder in _entries(self._places.logs):
             if folder.name.isdigit() and (old := [path for path in _old(folder.path, before_ms) if path.endswith(".log")]):
                 yield folder.name, old
+
+    def _old_lengths(self, before_ms: int) -> Iterator[tuple[list[int], list[str]]]:
+        """Old records of how long a log was, folder by folder, and of which runs they are."""
+        for folder in _entries(self._places.lengths):
+            found = [path for path in _old(folder.path, before_ms) if _run_of(path)]
+            if found:
+                yield [_run_of(path) for path in found], found
+
+    def _runs_with_rows(self, runs: list[int]) -> set[int]:
+        with self._reader.read() as link:
+            parts = [ask(link, select(attempt.c.id).where(attempt.c.id.in_(part))) for part in _parts(runs)]
+        return {row[0] for rows in parts for row in rows}
 
     def _logs_of(self, folder: int) -> set[str]:
         """The names of the logs whose runs have rows, of the jobs whose logs a folder holds."""
@@ -141,6 +158,12 @@ class Sweeping(threading.Thread):
         self._stopped.set()
         self.join()
         self._files.close()
+
+
+def _run_of(path: str) -> int:
+    """The run that a record of lengths is named after; 0 for any other file."""
+    number = os.path.basename(path).removeprefix(_GONE).partition(".")[0]
+    return int(number) if number.isdigit() else 0
 
 
 def _parts(keys: list[int]) -> Iterator[list[int]]:

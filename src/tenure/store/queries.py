@@ -37,11 +37,12 @@ MAX_LISTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """Where a task writes, and whose it is."""
+    """Where a task writes, and whose it is. ``stream`` 1 are its errors, where they are kept apart."""
 
     path: str
     attempt_id: int
     task: int
+    stream: int = 0
 
 
 class Queries:
@@ -163,8 +164,8 @@ class Queries:
             rows = ask(link, clause.where(allocation.c.attempt_id == chosen[0][0], allocation.c.task == task))
         if not rows:
             return None
-        path = rows[0][1] if stream == "err" and rows[0][1] else rows[0][0]
-        return LogFile(path, chosen[0][0], task)
+        number = 1 if stream == "err" and rows[0][1] else 0
+        return LogFile(rows[0][number], chosen[0][0], task, number)
 
     def task_ended(self, attempt_id: int, task: int) -> bool:
         """Whether a task's main process is gone, so that its log is complete."""

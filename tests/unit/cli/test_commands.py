@@ -262,8 +262,8 @@ def test_logs(client: FakeClient, binary: Binary) -> None:
     client.answers["logs"] = [b"hi\n"]
     assert run(["logs"]) == 0
     assert binary()[0] == b"hi\n"
-    run(["logs", "12", "-f", "-n", "5", "--task", "1", "--attempt", "2", "--err", "--since", "9"])
-    expected = {"attempt": 2, "task": 1, "stream": "err", "offset": 9, "tail": 5, "follow": True}
+    run(["logs", "12", "-f", "-n", "5", "--task", "1", "--attempt", "2", "--err", "--from-byte", "9"])
+    expected = {"attempt": 2, "task": 1, "stream": "err", "offset": 9, "since_ms": 0, "tail": 5, "follow": True}
     assert client.calls[-1] == ("logs", ("12",), expected)
     binary()
     run(["logs", "--path", "12"])

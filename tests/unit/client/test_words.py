@@ -120,6 +120,27 @@ def test_moments_that_are_refused(text: str) -> None:
         words.moment_of(text, NOON.timestamp())
 
 
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2h", (2026, 1, 31, 10, 0)),
+        ("90s", (2026, 1, 31, 11, 58, 30)),
+        ("11:30", (2026, 1, 31, 11, 30)),
+        ("12:00", (2026, 1, 31, 12, 0)),
+        ("14:30", (2026, 1, 30, 14, 30)),
+        ("2026-01-02T08:15", (2026, 1, 2, 8, 15)),
+    ],
+)
+def test_moments_that_are_past(text: str, at: tuple[int, ...]) -> None:
+    assert words.since_of(text, NOON.timestamp()) == int(datetime(*at).astimezone().timestamp() * 1000)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "25:00", "2026-13-01"])
+def test_past_moments_that_are_refused(text: str) -> None:
+    with pytest.raises(BadRequest):
+        words.since_of(text, NOON.timestamp())
+
+
 def test_sizes() -> None:
     assert words.bytes_of("8G") == 8 * 1024**3
     assert words.bytes_of("100", "m") == 100 * 1024**2

@@ -61,7 +61,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     settings = StoreSettings(log_dir=str(tmp_path / "logs"), keep_released_ms=KEEP_MS, ballast_bytes=0)
     rig = StoreRig(lambda: open_sqlite(str(tmp_path / "tenure.db"), settings))
     assert isinstance(rig.store, SqlStore)
-    places = Places(str(tmp_path / "logs"), str(tmp_path / "snapshots"), str(tmp_path / "scripts"))
+    places = Places(*(str(tmp_path / name) for name in ("logs", "snapshots", "scripts", "lengths")))
     files = Files(rig.store.database, places)
     yield Home(tmp_path, rig, files)
     files.close()
@@ -86,6 +86,20 @@ def test_logs_go_with_the_rows_of_their_run(home: Home) -> None:
     home.later()
     assert home.sweep() == 2
     assert home.sweep() == 0
+
+
+def test_what_is_known_of_the_length_of_a_log_goes_with_its_run(home: Home) -> None:
+    over, lives = home.rig.run(home.rig.submit()), home.rig.run(home.rig.submit())
+    records = [
+        home.old(home.root / "lengths" / "0" / f"{launch.attempt_id}.0.{stream}") for launch in (over, lives) for stream in (0, 1)
+    ]
+    other = home.old(home.root / "lengths" / "0" / "notes")
+    home.rig.record(ended(over))
+    assert home.sweep() == 0
+    home.later()
+    assert home.sweep() == 2
+    assert [record.exists() for record in records] == [False, False, True, True]
+    assert other.exists()
 
 
 def test_only_what_tenure_named_in_its_own_folders_is_looked_at(home: Home) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tenure.executors.local.supervisor import clock, kernel, proc
+from tenure.executors.local.supervisor import clock, kernel, lengths, proc
 from tenure.executors.local.supervisor.devices import Busy, DeviceLocks
 from tenure.executors.local.supervisor.logs import Logs
 from tenure.executors.local.supervisor.memory import limited
@@ -116,7 +116,7 @@ def logged(path: Path) -> Task:
 
 def test_a_file_system_without_holes_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log").write_bytes(b"x" * 100_000)
-    logs = Logs(8192)
+    logs = Logs(8192, str(tmp_path / "lengths"))
 
     def cannot(_fd: int, _length: int) -> None:
         raise OSError(95, "Operation not supported")
@@ -130,11 +130,42 @@ def test_a_file_system_without_holes_is_said_so(tmp_path: Path, monkeypatch: pyt
 def test_a_small_log_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log").write_bytes(b"x" * 9_000)
     monkeypatch.setattr(kernel, "punch", None)
-    logs = Logs(8192)
+    logs = Logs(8192, str(tmp_path / "lengths"))
     logs.bound([logged(tmp_path / "log")])
     assert logs.supported is None
     logs.bound([logged(tmp_path / "gone")])
     assert logs.supported is None, "a log that its task removed says nothing about the file system"
+
+
+def test_a_log_is_noted_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(1_000, 10_000, 1_000))
+    monkeypatch.setattr(clock, "wall_ms", lambda: next(times))
+    logs = Logs(8192, str(tmp_path / "lengths"))
+    log = tmp_path / "log"
+    log.touch()
+    task = logged(log)
+    noted = lengths.path_of(str(tmp_path / "lengths"), 1, 0, 0)
+    logs.bound([task])
+    assert not os.path.exists(noted), "nothing was written to it"
+    for text in ("12345", "", "678"):
+        log.write_text(log.read_text() + text)
+        logs.bound([task])
+    assert os.path.getsize(noted) == 2 * lengths.RECORD.size
+    assert [lengths.length_at(noted, moment) for moment in (1_999, 2_000, 3_999, 4_000, 99_999)] == [0, 5, 5, 8, 8]
+
+
+def test_what_is_known_of_a_log_is_bounded_and_survives_a_torn_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lengths, "MOST_BYTES", 10 * lengths.RECORD.size)
+    path = lengths.path_of(str(tmp_path), 7_001, 2, 1)
+    for second in range(1, 1_001):
+        lengths.note(path, second * 1_000, second)
+    assert os.path.getsize(path) < 10 * lengths.RECORD.size
+    assert lengths.length_at(path, 1_000_000) == 1_000, "the newest stays"
+    assert 0 < lengths.length_at(path, 995_000) <= 995, "never more than had been written"
+    with open(path, "ab") as file:
+        file.write(b"torn")
+    assert lengths.length_at(path, 2_000_000) == 1_000
+    assert lengths.length_at(str(tmp_path / "none"), 1) == 0
 
 
 def test_only_tasks_with_a_limit_are_looked_at() -> None:

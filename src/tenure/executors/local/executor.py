@@ -27,6 +27,7 @@ from tenure.executors.local.release import Release
 from tenure.executors.local.reports import Reports
 from tenure.executors.local.session import Listed, Session
 from tenure.executors.local.settings import LocalSettings
+from tenure.executors.local.supervisor import lengths
 from tenure.executors.local.tasks import Key, Known, Tasks, observation_of
 from tenure.model.lifecycle import DeviceStatus
 from tenure.model.observations import (
@@ -81,6 +82,7 @@ class LocalExecutor:
         self._release = Release(self._devices, settings.release_ms, self._awaken)
         self._tasks.releasing = self._release.uses
         self._composer = Composer(settings.home, self._inventory.capacity(), self._pretend)
+        self._lengths = lengths.directory_of(settings.home)
         self._sent: dict[int, list[Launch]] = {}
         self._asked: dict[int, list[SignalDone]] = {}
         self._session = Session(settings, self._awaken, self._begun, self._take_in, watched)
@@ -202,6 +204,10 @@ class LocalExecutor:
     def has_devices(self) -> bool:
         """Whether there are real GPUs to look after."""
         return bool(self._devices.probe(max_age_ms=self._settings.probe_age_ms))
+
+    def log_length_at(self, attempt_id: int, task: int, stream: int, moment_ms: int) -> int:
+        """How much of a task's output (``stream`` 0) or errors (1) had been written by then, at least: to the last look at it."""
+        return lengths.length_at(lengths.path_of(self._lengths, attempt_id, task, stream), moment_ms)
 
     def supervisor(self) -> tuple[int, str, dict[str, str]]:
         """The supervisor's pid (0: none), its version, and what it enforces."""

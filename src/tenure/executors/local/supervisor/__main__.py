@@ -18,7 +18,7 @@ import os
 import sys
 from fcntl import LOCK_EX, LOCK_NB, flock
 
-from . import kernel
+from . import kernel, lengths
 from .detect import setup
 from .devices import DEFAULT_DIRECTORY, DeviceLocks
 from .journal import Journal
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
         setup(chosen.get("--cgroups", "auto"), home_tag),
         Journal(os.path.join(home, "node")),
         DeviceLocks(chosen.get("--device-locks", DEFAULT_DIRECTORY)),
-        Logs(int(chosen.get("--log-keep-bytes", str(256 << 20)))),
+        Logs(int(chosen.get("--log-keep-bytes", str(256 << 20))), lengths.directory_of(home)),
     )
     take_over(resident)
     resident.listen(chosen.get("--socket", os.path.join(run, "supervisor.sock")))

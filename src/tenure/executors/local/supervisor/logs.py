@@ -1,4 +1,5 @@
-"""Bounding the logs of running tasks: the oldest bytes go back to the file system, the newest stay where they are.
+"""Looking after the logs of running tasks: noting how long they are, and bounding them. The oldest bytes go back to the file system,
+the newest stay where they are.
 
 A hole is punched instead of moving or truncating the file, so offsets that readers remember stay right, the task goes on
 appending, and not one line of the kept part is lost. Invariant: the newest `keep_bytes` of a log are never touched.
@@ -10,7 +11,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
-from . import kernel
+from . import clock, kernel, lengths
 from .task import Task
 
 EVERY_MS = 5_000
@@ -18,22 +19,30 @@ _BLOCK = 4096
 
 
 class Logs:
-    """Keeps the newest `keep_bytes` of every log."""
+    """Keeps the newest `keep_bytes` of every log, and notes in `directory` how long it was when."""
 
-    def __init__(self, keep_bytes: int) -> None:
+    def __init__(self, keep_bytes: int, directory: str) -> None:
+        self._directory = directory
         self.keep_bytes = max(keep_bytes, _BLOCK)
         self.supported: bool | None = None  #: None: not needed so far
         self.released_bytes = 0
 
     def bound(self, tasks: Iterable[Task]) -> None:
-        """Release what is too old."""
+        """Note how long they are now, and release what is too old."""
+        now_ms = clock.wall_ms()
         for task in tasks:
-            for path in task.log_files:
-                with suppress(OSError):  # the task may have removed it
-                    self._bound(path)
+            for stream, path in enumerate(task.log_files):
+                with suppress(OSError):  # the task may have removed it, or the disk is full
+                    found = os.stat(path)
+                    self._bound(path, found)
+                    self._note(task, stream, found.st_size, now_ms)
 
-    def _bound(self, path: str) -> None:
-        found = os.stat(path)
+    def _note(self, task: Task, stream: int, length: int, now_ms: int) -> None:
+        if task.log_lengths[stream] != length:
+            lengths.note(lengths.path_of(self._directory, task.attempt, task.task, stream), now_ms, length)
+            task.log_lengths[stream] = length
+
+    def _bound(self, path: str, found: os.stat_result) -> None:
         # One block of slack keeps a log that grows by the line from being opened at every look.
         if found.st_blocks * 512 <= self.keep_bytes + max(self.keep_bytes // 8, 2 * _BLOCK):
             return

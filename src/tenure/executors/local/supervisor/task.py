@@ -37,6 +37,7 @@ class Task:
         "kill_set",
         "lines",
         "log_files",
+        "log_lengths",
         "memory_bytes",
         "oom_before",
         "paused",
@@ -73,6 +74,7 @@ class Task:
         self.memory_bytes = 0
         self.devices: tuple[str, ...] = ()
         self.log_files: tuple[str, ...] = ()
+        self.log_lengths = [0, 0]  #: when last looked at, by stream
         self.group: Group | None = None
         self.group_path = ""
         self.oom_before = 0

@@ -1,9 +1,10 @@
 """One planning cycle over a board: order, place, reserve for the head, backfill, say why the rest waits.
 
 1. Let time pass: jobs become eligible.   2. Put the groups in order.   3. Start what fits, in that order.
-4. The first that does not fit gets the reservation.   5. Later jobs start if they do not delay it.   6. Roll the trial back.
-A job that does not fit never stops the others. Invariant: the plan depends on the board's content and the time alone, not on what the
-board remembers from earlier cycles; the board is left as it was.
+4. The first that does not fit, the head, gets the reservation.   5. Later jobs start if they do not delay it, if the policy lets them,
+in the order it has for them.   6. Roll the trial back.
+A job that does not fit never stops the others by itself. Invariant: the plan depends on the board's content and the time alone, not on
+what the board remembers from earlier cycles; the board is left as it was.
 """
 
 from __future__ import annotations
@@ -20,26 +21,38 @@ from tenure.core.placement import Layout, arrange, deal
 from tenure.core.possible import Possible
 from tenure.core.rooms import FOREVER, PLANNED, Holding
 from tenure.core.sought import Sought
-from tenure.core.stages import Stages
+from tenure.core.stages import Order, Stages
 from tenure.core.tables import NOWHERE
 from tenure.core.turns import Turn, first_turn, in_order, scores_of
 from tenure.core.waiting import Group
 from tenure.model.allocation import Placement
-from tenure.model.plan import Decision, Plan, Start
+from tenure.model.plan import Decision, Hold, Plan, Start
 from tenure.ports import Budget
 
 FEW_NODES = 8
 """Up to so many nodes are looked at one by one, more by array operations."""
 
 
-def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget) -> Plan:
-    """Plan on a board as of ``now_ms``. The board is unchanged afterwards, but for the passing of time."""
+def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget, *, decisions_only: bool = False) -> Plan:
+    """Plan on a board as of ``now_ms``. The board is unchanged afterwards, but for the passing of time.
+
+    ``decisions_only``: the same decisions, without the reasons why others wait and perhaps without the reservation.
+    """
     board.waiting.move_to(now_ms, board.asks)
+    if decisions_only and len(board.nodes) <= FEW_NODES and not _has_place(board):
+        return Plan(board.revision, next_ms=board.waiting.next_ms)
     mark = board.mark()
     try:
-        return Cycle(board, now_ms, stages, budget).run()
+        cycle = Cycle(board, now_ms, stages, budget)
+        return cycle.decide() if decisions_only else cycle.run()
     finally:
         board.rollback(mark)
+
+
+def _has_place(board: Board) -> bool:
+    """Whether one task of anything that waits fits anywhere. If not, nothing starts, in whatever order and with whatever promise."""
+    asks = board.asks
+    return any(fits(asks[shape], node) for shape in board.waiting.shapes for node in board.rooms.nodes)
 
 
 class Cycle:
@@ -61,10 +74,32 @@ class Cycle:
         self._truncated: int | None = None
         self._head: Turn | None = None
         self._may_reserve = stages.backfill.reserve > 0
+        self._order = stages.order
         self._follow: list[Turn] = []
 
     def run(self) -> Plan:
         """The plan."""
+        self._start_what_fits()
+        self._reserve_before(None)
+        return self._plan(holds_of(self))
+
+    def decide(self) -> Plan:
+        """Its decisions alone."""
+        self._start_what_fits()
+        return self._plan(())
+
+    def _plan(self, holds: tuple[Hold, ...]) -> Plan:
+        return Plan(
+            base_revision=self.board.revision,
+            decisions=tuple(Decision(starts=(start,)) for start in self.starts),
+            holds=holds,
+            reservation=self.window.reservation if self.window else None,
+            truncated_at=self._truncated,
+            units=self.budget.spent,
+            next_ms=self.board.waiting.next_ms,
+        )
+
+    def _start_what_fits(self) -> None:
         looked, by_slot, depth = 0, self.board.waiting.by_slot, self.board.settings.backfill_depth
         sought = self.sought
         blocked, delayed = sought.blocked, sought.delayed
@@ -80,29 +115,45 @@ class Cycle:
             looked += self.window is not None
             if looked >= depth:
                 break
-        self._reserve_before(None)
-        return Plan(
-            base_revision=self.board.revision,
-            decisions=tuple(Decision(starts=(start,)) for start in self.starts),
-            holds=holds_of(self),
-            reservation=self.window.reservation if self.window else None,
-            truncated_at=self._truncated,
-            units=self.budget.spent,
-            next_ms=self.board.waiting.next_ms,
-        )
 
     def _turns(self) -> Iterator[Turn]:
-        """The jobs that have a place on some node now, in order; the next one of a group once the one before has started."""
-        waiting = self.board.waiting
-        scores = scores_of(self.board, self.now_ms, self.stages.order)
-        shapes = self.sought.shapes
+        """The jobs that have a place on some node now, in order; the next one of a group once the one before has started.
+
+        Once there is a head, those behind it come in the order of the candidates, or not at all.
+        """
+        shapes, backfill = self.sought.shapes, self.stages.backfill
         has_place = self.candidates.refresh(shapes, self.board.asks)
         blocked = [shape for shape, found in zip(shapes, has_place, strict=True) if not found]
         for shape in blocked:
             self.sought.block(shape)
-        self._head = first_turn(waiting, scores, [shape for shape in blocked if self.possible.could_hold(shape)])
+        scores = scores_of(self.board, self.now_ms, self._order)
+        self._head = first_turn(self.board.waiting, scores, [shape for shape in blocked if self.possible.could_hold(shape)])
         still_open = [shape for shape, found in zip(shapes, has_place, strict=True) if found]
-        first = in_order(waiting, scores, still_open, self.sought.are_due)
+        switches = not backfill.passing or backfill.candidates is not None
+        for turn in self._walk(in_order(self.board.waiting, scores, still_open, self.sought.are_due)):
+            if switches and self._is_behind(turn):
+                break
+            yield turn
+        if self.window is not None and backfill.passing and backfill.candidates is not None:
+            yield from self._behind(backfill.candidates, still_open)
+
+    def _is_behind(self, turn: Turn) -> bool:
+        """Whether somebody before this turn in the order has a reservation; makes it if it is due."""
+        self._reserve_before(turn)
+        return self.window is not None
+
+    def _behind(self, order: Order, shapes: list[int]) -> Iterator[Turn]:
+        """The jobs behind the head in the order of the candidates."""
+        self._order = order
+        self._follow.clear()
+        scores = scores_of(self.board, self.now_ms, order)
+        for slot in self.done:
+            self._follow_up(slot, (-int(scores[slot]), *self._group(slot).entries[0], slot))
+        first = in_order(self.board.waiting, scores, shapes, self.sought.are_due)
+        return self._walk(turn for turn in first if turn[3] not in self.done)
+
+    def _walk(self, first: Iterator[Turn]) -> Iterator[Turn]:
+        """The first jobs of groups, and in their places those that follow a job that was started."""
         turn = next(first, None)
         while turn is not None or self._follow:
             if turn is None or (self._follow and self._follow[0] < turn):
@@ -141,14 +192,23 @@ class Cycle:
 
     def _advance(self, group: Group, turn: Turn) -> None:
         """The group's first waiting job has started: the next one's turn comes in its place in the order."""
-        offset = self.done.get(group.slot, 0) + 1
-        self.done[group.slot] = offset
-        if offset < len(group.entries):
-            submitted_ms, job_id = group.entries[offset]
-            order, settings = self.stages.order, self.board.settings
+        self.done[group.slot] = self.done.get(group.slot, 0) + 1
+        self._follow_up(group.slot, turn)
+
+    def _follow_up(self, slot: int, turn: Turn) -> None:
+        """Let the group's first job that has not started follow, ``turn`` being one of the same group."""
+        entries, offset = self._group(slot).entries, self.done[slot]
+        if offset < len(entries):
+            submitted_ms, job_id = entries[offset]
+            order, settings = self._order, self.board.settings
             younger = order.ageing_of(max(self.now_ms - submitted_ms, 0), settings)
             older = order.ageing_of(max(self.now_ms - turn[1], 0), settings)
-            heappush(self._follow, (turn[0] + older - younger, submitted_ms, job_id, group.slot))
+            heappush(self._follow, (turn[0] + older - younger, submitted_ms, job_id, slot))
+
+    def _group(self, slot: int) -> Group:
+        group = self.board.waiting.by_slot[slot]
+        assert group is not None
+        return group
 
     def _failed(self, group: Group, turn: Turn) -> None:
         if group.shape in self.sought.blocked and self.window is None and self._may_reserve:
@@ -160,9 +220,7 @@ class Cycle:
             self._reserve(self._head)
 
     def _reserve(self, turn: Turn) -> None:
-        group = self.board.waiting.by_slot[turn[3]]
-        assert group is not None
-        ask = self.board.asks[group.shape]
+        ask = self.board.asks[self._group(turn[3]).shape]
         table = None if self.few_nodes else self.candidates.table
         self.window = reserve(self.board, ask, turn[2], self.stages.score, self.now_ms, table)
         self.sought.reserve(self.window)
@@ -172,7 +230,7 @@ class Cycle:
         """Take the room for one run of the job, or mark why not."""
         shape, sought, window = group.shape, self.sought, self.window
         if window is not None and not window.ends_before(self.now_ms, group.limit_ms):
-            found = None if shape in sought.delayed else self.find(shape, careful=True)
+            found = None if shape in sought.delayed or not self.stages.backfill.beside else self.find(shape, careful=True)
             if found is not None:
                 return self._hold(group, job_id, found, careful=True)
             sought.delay(shape)

@@ -77,9 +77,25 @@ def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reaso
     obstacle = cycle.possible.obstacle(shape)
     if obstacle is not None:
         return obstacle
+    if _is_kept_back(cycle, careful=careful):
+        return _kept_back(cycle, shape) or (capacity_of(cycle, shape) if detailed else Capacity())
     if cycle.sought.may_find(shape, careful=careful) and cycle.find(shape, careful=careful) is not None:
         return NotReached()
     return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape) if detailed else Capacity())
+
+
+def _is_kept_back(cycle: Cycle, *, careful: bool) -> bool:
+    """Whether the policy keeps such jobs behind the head even where they would leave its room alone."""
+    backfill = cycle.stages.backfill
+    return cycle.window is not None and not (backfill.passing and (backfill.beside or not careful))
+
+
+def _kept_back(cycle: Cycle, shape: int) -> WouldDelay | None:
+    """That it is the head that is waited for, for a shape that has room now."""
+    assert cycle.window is not None, "nobody is kept back without a head"
+    if cycle.find(shape, careful=False) is None:
+        return None
+    return WouldDelay(cycle.window.reservation.job_id, cycle.window.reservation.start_ms)
 
 
 def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
@@ -88,6 +104,9 @@ def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
     if obstacle is not None:
         return (obstacle,)
     careful = cycle.sought.is_careful(job.limit_ms)
+    kept_back = _kept_back(cycle, job.shape) if _is_kept_back(cycle, careful=careful) else None
+    if kept_back is not None:
+        return (kept_back,)
     if cycle.find(job.shape, careful=careful) is not None:
         return ()
     delay = _delay(cycle, job.shape) if careful else None

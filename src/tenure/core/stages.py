@@ -52,10 +52,18 @@ class Score(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """What the head of the order is promised. ``reserve`` 0: nothing, every later job may go ahead of it; 1: EASY's reservation."""
+    """What the first job that does not fit, the head, is promised, and who may go ahead of it.
+
+    ``reserve`` 0: nothing is promised, everybody may go ahead; 1: a start that nobody delays (`tenure.core.backfill`). Then, of the
+    jobs behind: ``passing`` false lets none go ahead; ``beside`` false none that would still run at the head's start, not even beside
+    it; ``candidates`` is the order in which they are tried, None the order that made the head the head.
+    """
 
     name: str
     reserve: int
+    passing: bool = True
+    beside: bool = True
+    candidates: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)

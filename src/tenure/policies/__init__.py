@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenure.core.stages import Stages
 from tenure.policies.best_fit import BestFit
-from tenure.policies.easy import EASY, GREEDY
+from tenure.policies.easy import EASY, GREEDY, SJBF, STRICT
 from tenure.policies.fifo import Fifo
 from tenure.policies.points import Points
 from tenure.policies.staged import StagedPolicy
@@ -12,6 +12,8 @@ from tenure.policies.staged import StagedPolicy
 _BUILT_IN = {
     "default": Stages(order=Points(), score=BestFit(), backfill=EASY),
     "easy": Stages(order=Fifo(), score=BestFit(), backfill=EASY),
+    "easy-sjbf": Stages(order=Fifo(), score=BestFit(), backfill=SJBF),
+    "fifo": Stages(order=Fifo(), score=BestFit(), backfill=STRICT),
     "greedy": Stages(order=Points(), score=BestFit(), backfill=GREEDY),
 }
 

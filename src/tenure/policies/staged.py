@@ -25,9 +25,13 @@ class StagedPolicy:
         """Decide on a snapshot (`tenure.ports.Policy`)."""
         return self.plan_on(Board.of(snapshot), snapshot.now_ms, budget)
 
-    def plan_on(self, board: Board, now_ms: int, budget: Budget | None = None) -> Plan:
-        """Decide on a kept board: the same plan as on a snapshot of its content at ``now_ms``. The board is left as it was."""
-        return plan_on_board(board, now_ms, self.stages, budget if budget is not None else UnitBudget())
+    def plan_on(self, board: Board, now_ms: int, budget: Budget | None = None, *, decisions_only: bool = False) -> Plan:
+        """Decide on a kept board: the same plan as on a snapshot of its content at ``now_ms``. The board is left as it was.
+
+        ``decisions_only`` leaves out why others wait, which costs as much again and which nobody reads in a simulation.
+        """
+        budget = budget if budget is not None else UnitBudget()
+        return plan_on_board(board, now_ms, self.stages, budget, decisions_only=decisions_only)
 
     def explain(self, snapshot: Snapshot, job_id: int) -> Explanation:
         """Why a job waits under this policy. Raises KeyError when it does not wait."""

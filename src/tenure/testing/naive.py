@@ -61,8 +61,14 @@ class _Naive:
 
     def run(self) -> Plan:
         self.uses = list(self._uses())
-        for job in sorted(filter(self._is_ready, self.snapshot.pending.jobs()), key=self._turn):
-            self._consider(job)
+        queue = sorted(filter(self._is_ready, self.snapshot.pending.jobs()), key=self._turn)
+        while queue:
+            if self.reserved is not None and not self.stages.backfill.passing:
+                self.waiting += queue
+                break
+            if self.reserved is not None and self.stages.backfill.candidates is not None:
+                queue.sort(key=self._turn_behind)
+            self._consider(queue.pop(0))
         later = [job.eligible_ms for job in self.snapshot.pending.jobs() if self._may_start(job) and job.eligible_ms > self.now_ms]
         return Plan(
             base_revision=self.snapshot.revision,
@@ -103,6 +109,10 @@ class _Naive:
         points += age_ms * settings.wait_bonus * MILLI // max(settings.wait_full_ms, 1)
         return (-points, job.submitted_ms, job.id)
 
+    def _turn_behind(self, job: PendingJob) -> tuple[int, int, int]:
+        """The shortest first, those without a limit last: the one order of candidates there is."""
+        return (job.limit_ms or FOREVER, job.submitted_ms, job.id)
+
     def _rooms(self, at_ms: int) -> dict[int, NodeRoom]:
         """Every node as it is at that time: what ends by then is gone."""
         rooms = {node.id: node_room(node) for node in self.snapshot.nodes}
@@ -127,7 +137,7 @@ class _Naive:
     def _place(self, job: PendingJob) -> tuple[Placement, ...] | None:
         ask = ask_of(self.snapshot.shapes[job.shape])
         if self.reserved is not None and not self._is_short(job):
-            layout = self._layout(ask, careful=True)
+            layout = self._layout(ask, careful=True) if self.stages.backfill.beside else None
             if layout is not None:
                 placements = self._take(job, ask, layout, careful=True)
                 for place in placements:
@@ -220,13 +230,22 @@ class _Naive:
             found.setdefault((job.shape, job.queue, reason.code), Hold(job.shape, job.queue, reason, job.id))
         yield from found.values()
 
+    def _is_kept_back(self, job: PendingJob) -> bool:
+        """Whether the policy lets such a job not go ahead of the head even where there is room for both."""
+        backfill, reserved = self.stages.backfill, self.reserved
+        careful = reserved is not None and reserved.firm and not self._is_short(job)
+        return not backfill.passing or (careful and not backfill.beside)
+
     def _reason(self, job: PendingJob) -> Reason:
         ask = ask_of(self.snapshot.shapes[job.shape])
         impossible = obstacle(ask, self.snapshot.nodes)
         if impossible is not None:
             return impossible
         reserved = self.reserved
-        if reserved is not None and reserved.firm and not self._is_short(job):
+        if reserved is not None and self._is_kept_back(job):
+            if self._layout(ask, careful=False) is not None:
+                return WouldDelay(reserved.reservation.job_id, reserved.reservation.start_ms)
+        elif reserved is not None and reserved.firm and not self._is_short(job):
             counts = [Option(0, i, count_tasks(ask, room, ask.tasks)) for i, room in reserved.before.items()]
             if self._layout(ask, careful=False) is not None or arrange(ask, counts) is not None:
                 return WouldDelay(reserved.reservation.job_id, reserved.reservation.start_ms)

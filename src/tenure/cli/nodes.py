@@ -80,7 +80,8 @@ def gpus(output: options.Form = "table", as_json: options.Json = False) -> None:
     """List GPUs: who holds how much of each, what uses it, and why one is not offered.
 
     The number is the one nvidia-smi shows. "foreign" means that a process which Tenure did not start uses the GPU; it is offered
-    again when that process has ended. A pretend GPU exists only in the settings, for trying things out.
+    again when that process has ended. "mig" means that it is split into MIG instances, which are not offered. A pretend GPU exists
+    only in the settings, for trying things out.
 
     Examples:
 

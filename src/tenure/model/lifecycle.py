@@ -46,12 +46,14 @@ class NodeStatus(StrEnum):
 
 
 class DeviceStatus(StrEnum):
-    """Whether a device is offered. ``foreign``: a process that Tenure did not start uses it; ``lost``: the driver lost it."""
+    """Whether a device is offered. ``foreign``: a process that Tenure did not start uses it; ``lost``: the driver lost it;
+    ``quarantined``: an ended task left something on it; ``mig``: it is split into instances, and only whole devices are offered."""
 
     OK = "ok"
     FOREIGN = "foreign"
     LOST = "lost"
     QUARANTINED = "quarantined"
+    MIG = "mig"
 
 
 _J = JobState

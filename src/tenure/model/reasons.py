@@ -109,7 +109,7 @@ class NodeUnavailable:
 
 @dataclass(frozen=True, slots=True)
 class DeviceUnavailable:
-    """It would fit, but only on devices that are not offered (a foreign process, lost, quarantined)."""
+    """It would fit, but only on devices that are not offered (a foreign process, lost, quarantined, split)."""
 
     code: ClassVar[str] = "device_unavailable"
     cure: ClassVar[Cure] = Cure.PERSON

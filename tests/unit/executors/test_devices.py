@@ -129,7 +129,11 @@ def test_a_lost_or_split_device_is_not_offered(driver: FakeDriver, devices: Devi
     devices.probe()
     driver.change(0, lost=True)
     assert status_of(devices)[0] == "lost"
-    assert status_of(devices, "b")[0] == "quarantined"
+    status, why = status_of(devices, "b")
+    assert status == "mig"
+    assert "only whole GPUs" in why
+    driver.change(1, mig=False)
+    assert status_of(devices, "b") == ("ok", "")
 
 
 def test_only_chosen_devices_are_offered(driver: FakeDriver, ours: Ours, tmp_path: Path) -> None:

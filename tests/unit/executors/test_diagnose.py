@@ -57,7 +57,12 @@ def test_every_complaint_has_a_remedy(home: str, monkeypatch: pytest.MonkeyPatch
         home,
         hello={**WELL, "cgroups": {"mode": "off", "cpu": "advisory", "memory": "sampled", "why": "not permitted"}},
         stats=stats,
-        devices=[gpu(0, "foreign", "pid 5"), gpu(1, "lost", "fell off"), gpu(2, "quarantined", "still occupied")],
+        devices=[
+            gpu(0, "foreign", "pid 5"),
+            gpu(1, "lost", "fell off"),
+            gpu(2, "quarantined", "still occupied"),
+            gpu(3, "mig", "split"),
+        ],
         driver="550",
         driver_problem="GPU 3 cannot be read",
         strays=[5],
@@ -74,6 +79,12 @@ def test_every_complaint_has_a_remedy(home: str, monkeypatch: pytest.MonkeyPatch
 def test_a_supervisor_that_is_gone_is_a_problem(home: str) -> None:
     finding = found(facts(home, hello={}, problem="it was lost"), "supervisor")
     assert (finding.level, finding.text) == ("problem", "it was lost")
+
+
+def test_a_split_device_is_nothing_to_worry_about(home: str) -> None:
+    finding = found(facts(home, driver="550", driver_problem="", devices=[gpu(3, "mig", "it is in MIG mode")]), "gpu 3")
+    assert (finding.level, finding.text) == ("note", "not offered: it is in MIG mode")
+    assert "-i 3 -mig 0" in finding.remedy
 
 
 def test_an_older_supervisor_is_only_a_note(home: str) -> None:

@@ -147,7 +147,7 @@ class Devices:
 
     def _status(self, gpu: Gpu, locked: bool) -> tuple[DeviceStatus, str]:
         if gpu.fault:
-            return (DeviceStatus.LOST if gpu.fault == LOST else DeviceStatus.QUARANTINED), gpu.why
+            return (DeviceStatus.LOST if gpu.fault == LOST else DeviceStatus.MIG), gpu.why
         if gpu.uuid in self._quarantine:
             if self._left_on(gpu):
                 return DeviceStatus.QUARANTINED, self._quarantine[gpu.uuid]

@@ -169,6 +169,10 @@ def occupied(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 f"gpu {device.index}", WARNING, f"not offered: {device.why}", "it is offered again as soon as that process is gone"
             )
+        elif device.status == "mig":
+            yield Finding(
+                f"gpu {device.index}", NOTE, f"not offered: {device.why}", f"nvidia-smi -i {device.index} -mig 0 makes it whole"
+            )
         elif device.status != "ok":
             remedy = (
                 "see dmesg for Xid messages, then nvidia-smi --gpu-reset or a reboot"

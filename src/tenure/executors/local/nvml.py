@@ -100,7 +100,8 @@ class Nvml:
         except pynvml.NVMLError as error:
             return replace(known, processes=None, fault=LOST, why=f"the driver lost it: {error}")
         if _tried(lambda: pynvml.nvmlDeviceGetMigMode(handle), [0])[0]:
-            return replace(known, processes=processes, fault=MIG, why="it is split by MIG; only whole GPUs are offered")
+            why = "it is in MIG mode, and only whole GPUs are offered; its instances can be used without Tenure"
+            return replace(known, processes=processes, fault=MIG, why=why)
         return replace(known, used_bytes=used, processes=processes)
 
 

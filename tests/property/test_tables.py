@@ -47,7 +47,7 @@ def test_tables_agree_with_single_judgements(snapshot: Snapshot, wanted: list[Sh
         assert scores.tolist() == [[waste(ask, node) if fits(ask, node) else NOWHERE for node in nodes] for ask in singles]
     for ask in singles:
         assert table.counts(ask).tolist() == [count_tasks(ask, node, ask.tasks) for node in rooms.nodes]
-        assert table.lacks(ask, np.arange(len(rooms.nodes))).tolist() == [lack(ask, node) for node in rooms.nodes]
+        assert table.lacks(ask).tolist() == [lack(ask, node) for node in rooms.nodes]
         assert [fits(ask, node) for node in rooms.nodes] == [count_tasks(ask, node) > 0 for node in rooms.nodes]
         best = table.nearest(ask)
         assert nearest(ask, rooms.nodes)[0] == (0 if best is None else rooms.nodes[best].id)

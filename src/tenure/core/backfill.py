@@ -26,6 +26,7 @@ from tenure.core.rooms import FOREVER, Rooms
 from tenure.core.stages import Score
 from tenure.core.tables import NodeTable
 from tenure.model.plan import Reservation
+from tenure.model.reasons import WouldDelay
 
 CHUNK = 16
 """So many nodes are looked at closely before the first attempt at an answer; then twice as many each time."""
@@ -37,9 +38,11 @@ Step = tuple[int, int, int]
 @dataclass(frozen=True, slots=True)
 class Window:
     """A reservation and its consequences. ``start_ms`` is `FOREVER` when unknown. By index of the reserved nodes: ``extra`` is what
-    stays free beside the reservation at that time, ``before`` what was free when it was made. ``firm``: the room is protected."""
+    stays free beside the reservation at that time, ``before`` what was free when it was made. ``firm``: the room is protected.
+    ``delay`` is the reason of those that wait for its sake."""
 
     reservation: Reservation
+    delay: WouldDelay
     start_ms: int
     extra: dict[int, NodeRoom]
     before: dict[int, NodeRoom]
@@ -124,7 +127,8 @@ def reserve(board: Board, ask: Ask, job_id: int, score: Score, now_ms: int, tabl
     placements = deal(ask, layout, extra)
     job = board.waiting.rows[job_id]
     firm = known or now_ms - job.submitted_ms >= board.settings.wait_full_ms
-    return Window(Reservation(job_id, start_ms if known else 0, placements), start_ms, extra, before, firm)
+    said_ms = start_ms if known else 0
+    return Window(Reservation(job_id, said_ms, placements), WouldDelay(job_id, said_ms), start_ms, extra, before, firm)
 
 
 def _layout(ask: Ask, rooms: Rooms, at_start: dict[int, NodeRoom], counts: dict[int, int], score: Score, known: bool) -> Layout:

@@ -7,13 +7,13 @@ score of that node as it is now, `NOWHERE` where one task does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from tenure.core.board import SCORES, Board
-from tenure.core.feasibility import Ask, fits
+from tenure.core.feasibility import Ask, count_tasks, fits
 from tenure.core.placement import Option
 from tenure.core.rooms import Rooms
 from tenure.core.stages import Score
@@ -41,6 +41,7 @@ class Candidates:
         self._live: dict[int, None] = {}
         self._live_cursor = self._began = -1
         self._scores: Scores = np.full((4, len(rooms.nodes)), NOWHERE, dtype=np.int32)
+        self._rows: list[memoryview[int]] = [row.data for row in self._scores]
         self._table: NodeTable | None = None
 
     @staticmethod
@@ -106,6 +107,17 @@ class Candidates:
         else:
             self._judge([slot], touched)
 
+    def _judge_one(self, slot: int, touched: Iterable[int]) -> None:
+        """`_judge` of one shape on few nodes."""
+        nodes, ask, row, score = self.rooms.nodes, self._asks.asks[slot], self._rows[slot], self.score.score
+        skip = self.rooms.only_filled_since(self._cursors[slot])
+        for index in touched:
+            if skip and row[index] == NOWHERE:
+                continue
+            node = nodes[index]
+            row[index] = score(ask, node) if fits(ask, node) else NOWHERE
+        self._cursors[slot] = self.rooms.cursor
+
     def _slot(self, shape: int, asks: dict[int, Ask]) -> int:
         slot = self.slots.get(shape)
         if slot is None:
@@ -113,20 +125,18 @@ class Candidates:
             self._cursors.append(-1)
             if slot == len(self._scores):
                 self._scores = np.concatenate((self._scores, np.full_like(self._scores, NOWHERE)))
+                self._rows = [row.data for row in self._scores]
         return slot
 
     def _judge(self, slots: Sequence[int], touched: list[int] | None) -> None:
         """Judge these shapes on the touched nodes (None: on all)."""
         nodes = self.rooms.nodes
-        for slot in slots:
-            self._cursors[slot] = self.rooms.cursor
         if len(slots) * len(nodes if touched is None else touched) <= FEW:
             for slot in slots:
-                ask, row, score = self._asks.asks[slot], self._scores[slot], self.score.score
-                for index in range(len(nodes)) if touched is None else touched:
-                    node = nodes[index]
-                    row[index] = score(ask, node) if fits(ask, node) else NOWHERE
+                self._judge_one(slot, range(len(nodes)) if touched is None else touched)
             return
+        for slot in slots:
+            self._cursors[slot] = self.rooms.cursor
         among = None if touched is None else np.array(touched, dtype=np.int64)
         judged = judge(self.table, self._asks, slots, among)
         scores = np.full((len(slots), len(nodes) if touched is None else len(touched)), NOWHERE, dtype=np.int32)
@@ -143,7 +153,11 @@ class Candidates:
         """
         scores, ask = self.row(shape, asks), asks[shape]
         places = np.flatnonzero(scores != NOWHERE)
-        counts = self.table.counts(ask, places)
+        if len(places) <= FEW:
+            nodes = self.rooms.nodes
+            counts = np.array([count_tasks(ask, nodes[index], ask.tasks) for index in places.tolist()], dtype=np.int64)
+        else:
+            counts = self.table.counts(ask)[places]
         for index, count in instead.items():
             counts[places == index] = count
         if counts.sum() < ask.tasks:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NEAREST_FIRST, NEAREST_FIRST_OF_MANY = 16, 4
 """For so many holds, those of the lowest job ids, the nearest fit is named; the second number where there are many nodes."""
 
+NO_ROOM = Capacity()
+"""No room, and nobody asks for the nearest fit: one for all, as there are many in each cycle."""
+
 
 def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     """The holds at the end of a cycle, by the lowest waiting job."""
@@ -33,7 +36,9 @@ def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     details = NEAREST_FIRST if cycle.few_nodes else NEAREST_FIRST_OF_MANY
     for job_id, shape, queue, careful in _waiting_kinds(cycle):
         reason = _reason(cycle, shape, careful=careful, detailed=len(found) < details)
-        found.setdefault((shape, queue, reason.code), Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id))
+        kind = (shape, queue, reason.code)
+        if kind not in found:
+            found[kind] = Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id)
     return tuple(found.values())
 
 
@@ -81,7 +86,7 @@ def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reaso
         return _kept_back(cycle, shape) or (capacity_of(cycle, shape) if detailed else Capacity())
     if cycle.sought.may_find(shape, careful=careful) and cycle.find(shape, careful=careful) is not None:
         return NotReached()
-    return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape) if detailed else Capacity())
+    return (careful and _delay(cycle, shape)) or (capacity_of(cycle, shape) if detailed else NO_ROOM)
 
 
 def _is_kept_back(cycle: Cycle, *, careful: bool) -> bool:
@@ -133,14 +138,14 @@ def _delay(cycle: Cycle, shape: int) -> WouldDelay | None:
     assert window is not None, "nobody is careful without a reservation"
     if not _fitted_before(cycle.board.asks[shape], window) and not _fits_on_reserved(cycle, shape, window):
         return None
-    return WouldDelay(window.reservation.job_id, window.reservation.start_ms)
+    return window.delay
 
 
 def _fitted_before(ask: Ask, window: Window) -> bool:
     """Whether the reserved nodes had room when they were reserved: it went to jobs that do not delay the head."""
     rooms = window.before.values()
     if ask.tasks == 1:
-        return any(fits(ask, room) for room in rooms)
+        return any([fits(ask, room) for room in rooms])  # noqa: C419 - hardly ever more than one: a generator costs more
     return is_enough(ask, [count_tasks(ask, room, ask.tasks) for room in rooms])
 
 
@@ -152,7 +157,7 @@ def _fits_on_reserved(cycle: Cycle, shape: int, window: Window) -> bool:
     if ask.tasks == 1:
         # A node that is not reserved would have been found; the tasks of a gang may also need both kinds of node.
         nodes = cycle.board.rooms.nodes
-        return any(fits(ask, nodes[index]) for index in window.extra)
+        return any([fits(ask, nodes[index]) for index in window.extra])  # noqa: C419 - as above
     return cycle.find(shape, careful=False) is not None
 
 

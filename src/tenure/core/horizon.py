@@ -30,11 +30,11 @@ def _device_bounds(table: NodeTable, ask: Ask) -> Ints:
     columns = table.columns
     known = table.demanded(ask).accepted & (columns.milli != UNUSABLE)
     if ask.milli:
-        times = np.where(table.usable(columns, ask), 0, np.where(known, table.now.device_first, NEVER))
-        first: Ints = times.min(axis=1, initial=NEVER)
+        times = np.where(table.usable(ask), 0, np.where(known, table.now.device_first, NEVER))
+        first: Ints = times.min(axis=0, initial=NEVER)
         return first
     times = np.where(known & (table.now.total_memory >= ask.gpu_memory_bytes), table.now.device_last, NEVER)
-    if ask.whole > times.shape[1]:
-        return np.full(len(times), NEVER, dtype=np.int64)
-    last: Ints = np.partition(times, ask.whole - 1, axis=1)[:, ask.whole - 1]
+    if ask.whole > len(times):
+        return np.full(times.shape[1], NEVER, dtype=np.int64)
+    last: Ints = np.partition(times.T, ask.whole - 1)[:, ask.whole - 1]
     return last

@@ -46,6 +46,7 @@ class Rooms:
         self.holdings: list[dict[Key, Holding]] = [{} for _ in self.nodes]
         self.log: list[int] = []
         self.log_base = 0
+        self._emptied = 0
         self._columns: RoomColumns | None = None
         self._undo: list[tuple[bool, int, Key, Holding]] = []
         self._trials = 0
@@ -68,6 +69,10 @@ class Rooms:
             return None
         tail = self.log[cursor - self.log_base :]
         return sorted(set(tail)) if len(tail) > 1 else tail
+
+    def only_filled_since(self, cursor: int) -> bool:
+        """Whether no holding has left any node after ``cursor``: what did not fit then does not fit now."""
+        return cursor >= self._emptied
 
     def forget_log(self) -> None:
         """Drop the log; readers that are not up to date start anew."""
@@ -114,6 +119,7 @@ class Rooms:
         holding = holdings.pop(key)
         give(node, holding.need, holding.devices)
         self.log.append(index)
+        self._emptied = self.cursor
         if self._columns is not None:
             self._columns.drop(index, node, holding, holdings.values())
         return holding

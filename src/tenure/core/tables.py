@@ -22,7 +22,7 @@ NOWHERE = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What an ask demands of devices, [N, D]: those of an accepted model, those that are able to serve it when they are free, and the
+    """What an ask demands of devices, [D, N]: those of an accepted model, those that are able to serve it when they are free, and the
     memory it takes of each."""
 
     accepted: Bools
@@ -64,7 +64,7 @@ class NodeTable:
         return found
 
     def stacked(self, asks: AskTable) -> tuple[Ints, Bools, Ints]:
-        """Of each kind of ask: the fraction [kinds, 1, 1], the able devices and the memory it takes of each [kinds, N, D]."""
+        """Of each kind of ask: the fraction [kinds, 1, 1], the able devices and the memory it takes of each [kinds, D, N]."""
         if self._stack is None or len(self._stack[1]) != len(asks.kinds):
             demands = [self.demanded(ask) for ask in asks.kinds.values()]
             milli = np.array([ask.milli for ask in asks.kinds.values()], dtype=np.int64)
@@ -72,51 +72,48 @@ class NodeTable:
             self._stack = (milli[:, np.newaxis, np.newaxis], able, share)
         return self._stack
 
-    def usable(self, columns: Columns, ask: Ask, index: Ints | None = None) -> Bools:
-        """[K, D]: `feasibility.device_fits`, for the columns of these nodes (None: of all)."""
-        demand = self.demanded(ask)
-        able = demand.able if index is None else demand.able[index]
+    def usable(self, ask: Ask) -> Bools:
+        """[D, N]: `feasibility.device_fits`."""
+        columns, demand = self.columns, self.demanded(ask)
         if not ask.milli:
-            return able & columns.empty
-        share = demand.share if index is None else demand.share[index]
-        return able & (columns.milli >= ask.milli) & (columns.memory >= share)
+            return demand.able & columns.empty
+        return demand.able & (columns.milli >= ask.milli) & (columns.memory >= demand.share)
 
-    def counts(self, ask: Ask, index: Ints | None = None) -> Ints:
-        """How many tasks fit on each of these nodes together (`feasibility.count_tasks`, up to all tasks; None: on all nodes)."""
-        columns = self.columns if index is None else self.columns.rows(index)
-        labelled = self.labelled(ask.labels)
-        found = np.where(columns.offered & (labelled if index is None else labelled[index]), ask.tasks, 0)
+    def counts(self, ask: Ask) -> Ints:
+        """How many tasks fit on each node together (`feasibility.count_tasks`, up to all tasks)."""
+        columns = self.columns
+        found = np.where(columns.offered & self.labelled(ask.labels), ask.tasks, 0)
         for resource, need in enumerate(ask.need):
             free = columns.free[:, resource]
             found = np.where(free >= need, np.minimum(found, free // need if need else UNBOUNDED), 0)
         if ask.whole:
-            found = np.minimum(found, self.usable(columns, ask, index).sum(axis=1) // ask.whole)
+            found = np.minimum(found, self.usable(ask).sum(axis=0) // ask.whole)
         elif ask.milli:
-            found = np.minimum(found, self._fractions(columns, ask, index))
+            found = np.minimum(found, self._fractions(ask))
         return found.astype(np.int64)
 
-    def _fractions(self, columns: Columns, ask: Ask, index: Ints | None) -> Ints:
+    def _fractions(self, ask: Ask) -> Ints:
         """How many fractions the devices of each node hold together."""
-        share = self.demanded(ask).share if index is None else self.demanded(ask).share[index]
+        columns, share = self.columns, self.demanded(ask).share
         per_device = columns.milli // ask.milli
         per_device = np.where(share > 0, np.minimum(per_device, columns.memory // np.maximum(share, 1)), per_device)
-        counts: Ints = np.where(self.usable(columns, ask, index), per_device, 0).sum(axis=1)
+        counts: Ints = np.where(self.usable(ask), per_device, 0).sum(axis=0)
         return counts
 
-    def lacks(self, ask: Ask, index: Ints) -> Ints:
-        """How far one task is from fitting on each of these nodes (`feasibility.lack`)."""
-        columns = self.columns.rows(index)
-        total = np.zeros(len(index), dtype=np.int64)
+    def lacks(self, ask: Ask) -> Ints:
+        """How far one task is from fitting on each node (`feasibility.lack`)."""
+        columns = self.columns
+        total = np.zeros(len(columns.offered), dtype=np.int64)
         for resource, need in enumerate(ask.need):
             missing = np.maximum(need - columns.free[:, resource], 0)
             total += np.minimum(missing // max(1, need // MILLI), MILLI)
         if not ask.wants_devices:
             return total
-        usable = self.usable(columns, ask, index).sum(axis=1)
+        usable = self.usable(ask).sum(axis=0)
         if ask.whole:
             total += (ask.whole - np.minimum(usable, ask.whole)) * MILLI // ask.whole
             return total
-        known = np.where(self.demanded(ask).accepted[index], columns.milli, 0).max(axis=1, initial=0)
+        known = np.where(self.demanded(ask).accepted, columns.milli, 0).max(axis=0, initial=0)
         total += np.where(usable > 0, 0, MILLI - np.minimum(known, ask.milli) * (MILLI // 2) // ask.milli)
         return total
 
@@ -135,9 +132,9 @@ class NodeTable:
         if ask.labels:
             missing = self.missing_labels(ask.labels)[left]
             left = left[missing == missing.min()]
-        counts = self.counts(ask, left)
+        counts = self.counts(ask)[left]
         left = left[counts == counts.max()]
-        return int(left[self.lacks(ask, left).argmin()])
+        return int(left[self.lacks(ask)[left].argmin()])
 
 
 def share_memory(total: Ints, ask: Ask) -> Ints:
@@ -221,10 +218,10 @@ def _devices_by_kind(table: NodeTable, asks: AskTable, columns: Columns, index: 
     if asks.kinds:
         milli, able, share = table.stacked(asks)
         if index is not None:
-            able, share = able.take(index, axis=1), share.take(index, axis=1)
+            able, share = able.take(index, axis=2), share.take(index, axis=2)
         shared = (columns.milli >= milli) & (columns.memory >= share)
         free = able & np.where(milli > 0, shared, columns.empty)
-        free.sum(axis=2, out=usable[1:])
-        fullest = np.where(free, columns.milli, MILLI * MILLI).min(axis=2, initial=MILLI * MILLI)
+        free.sum(axis=1, out=usable[1:])
+        fullest = np.where(free, columns.milli, MILLI * MILLI).min(axis=1, initial=MILLI * MILLI)
         least[1:] = np.where(milli[:, :, 0] > 0, fullest - milli[:, :, 0], 0)
     return usable, least

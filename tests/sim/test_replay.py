@@ -61,15 +61,15 @@ def test_easy_is_the_textbooks_easy(seed: int, exact: bool) -> None:
 
 
 class Doubting:
-    """A policy that plans each time on the kept board and on a fresh one of the same content, and compares."""
+    """A policy that decides each time on the kept board, plans on a fresh one of the same content as production does, and compares."""
 
     def __init__(self, policy: StagedPolicy) -> None:
         self.policy = policy
         self.name = policy.name
         self.compared = 0
 
-    def plan_on(self, board: Board, now_ms: int) -> Plan:
-        plan = self.policy.plan_on(board, now_ms)
+    def plan_on(self, board: Board, now_ms: int, *, decisions_only: bool) -> Plan:
+        plan = self.policy.plan_on(board, now_ms, decisions_only=decisions_only)
         snapshot = Snapshot(
             board.revision,
             now_ms,

@@ -38,7 +38,7 @@ class Planner(Protocol):
 
     name: str
 
-    def plan_on(self, board: Board, now_ms: int) -> Plan:
+    def plan_on(self, board: Board, now_ms: int, *, decisions_only: bool) -> Plan:
         """Decide, and leave the board as it was."""
         ...
 
@@ -137,7 +137,7 @@ class Replay:
         self._tell_board(now_ms)
         if self.board.waiting.groups:
             self.result.plans += 1
-            for decision in self.policy.plan_on(self.board, now_ms).decisions:
+            for decision in self.policy.plan_on(self.board, now_ms, decisions_only=True).decisions:
                 for start in decision.starts:
                     self._start(start, now_ms)
             if self.rules.drop:

@@ -148,17 +148,35 @@ def test_a_job_that_outlives_its_request_goes_on_unless_limits_are_enforced() ->
     assert enforced.ended_ms == [20_000, 30_000]
 
 
+class Watching:
+    """A policy that writes down what it is told of the job with number 2: how long it has run, how long it is believed to run."""
+
+    def __init__(self, policy: StagedPolicy) -> None:
+        self.policy = policy
+        self.name = policy.name
+        self.seen: list[tuple[int, int]] = []
+
+    def plan_on(self, board: Board, now_ms: int, *, decisions_only: bool) -> Plan:
+        row = board.running.get(2)
+        if row is not None:
+            self.seen.append((now_ms - row.started_ms, row.ends_by_ms - row.started_ms))
+        return self.policy.plan_on(board, now_ms, decisions_only=decisions_only)
+
+
 def test_an_outlived_belief_grows_until_the_request() -> None:
     workload = workload_of("late", [pool(4)], [one(1, 0, 1, 10, 10), one(2, 20, 4, 1000, 900), one(3, 21, 4, 5, 5)])
-    replay = Replay(workload, policy_by_name("easy"), Predicted())
-    beliefs = []
-    while (now_ms := replay.next_ms()) is not None:
-        replay.step(now_ms)
-        row = replay.board.running.get(2)
-        beliefs += [(now_ms - row.started_ms, row.ends_by_ms - row.started_ms)] if row else []
+    watching = Watching(policy_by_name("easy"))
+    Replay(workload, watching, Predicted()).run()
     # 10 s by the user's first job, a minute more, five minutes more, then the request, then on from there.
-    grown = [(0, 10_000), (1000, 10_000), (10_000, 70_000), (70_000, 370_000), (370_000, 900_000), (900_000, 2_700_000)]
-    assert beliefs == grown
+    assert watching.seen == [(1000, 10_000), (10_000, 70_000), (70_000, 370_000), (370_000, 900_000), (900_000, 2_700_000)]
+
+
+def test_an_outlived_belief_is_seen_at_once() -> None:
+    # The belief about job 2 ends when nothing else has happened since its start.
+    workload = workload_of("late", [pool(4)], [one(1, 0, 1, 10, 10), one(2, 20, 4, 100, 90), one(3, 30, 4, 5, 5)])
+    watching = Watching(policy_by_name("easy"))
+    Replay(workload, watching, Predicted()).run()
+    assert watching.seen == [(10_000, 70_000), (70_000, 90_000), (90_000, 990_000)]
 
 
 def test_the_mean_of_the_last_two_ended_jobs_of_the_user() -> None:

@@ -1,9 +1,10 @@
 """Replay a workload: from event to event on one board, with the planning cycle that decides in production.
 
 At each point in time everything that happens then is applied first (ends, beliefs that proved too short, arrivals), then the policy
-plans once and its starts take effect. The board learns of all this by `Changes`, as from a store. What the planner believes about run
-times (`tenure.sim.runtimes`) is kept apart from when jobs really end. Invariants: the same workload, policy and rules give the same
-actions; a job's number in the board is its position in the workload plus one, so ties end as the workload's own order does.
+plans once and its starts take effect. The board learns of all this by `Changes`, as from a store, of starts when the next thing happens.
+What the planner believes about run times (`tenure.sim.runtimes`) is kept apart from when jobs really end. Invariants: the same
+workload, policy and rules give the same actions; a job's number in the board is its position in the workload plus one, so ties end as
+the workload's own order does.
 """
 
 from __future__ import annotations
@@ -111,20 +112,21 @@ class Replay:
             if progress is not None and self._arrived >= tell_at:
                 progress(self._arrived, len(self.workload.jobs))
                 tell_at = self._arrived + max(len(self.workload.jobs) // 200, 1)
+        self._tell_board(self.clock.now_ms())
         if self._sampler is not None:
-            self.result.samples = self._sampler.finish(self.clock.now_ms())
+            self._sampler.take(self.clock.now_ms(), self._arrived)
+            self.result.samples = self._sampler.samples
         self.result.elapsed_s = time.perf_counter() - began
         return self.result
 
     def next_ms(self) -> int | None:
-        """When the next thing happens."""
+        """When the next thing happens, None for never."""
         jobs = self.workload.jobs
-        times = [jobs[self._arrived].submitted_ms] if self._arrived < len(jobs) else []
-        if self._ends:
-            times.append(self._ends[0][0])
-        if self._expiries:
-            times.append(self._expiries[0][0])
-        return min(times, default=None)
+        found_ms = jobs[self._arrived].submitted_ms if self._arrived < len(jobs) else None
+        for queue in (self._ends, self._expiries):
+            if queue and (found_ms is None or queue[0][0] < found_ms):
+                found_ms = queue[0][0]
+        return found_ms
 
     def step(self, now_ms: int) -> None:
         """Let everything of this moment happen, then plan."""
@@ -142,9 +144,9 @@ class Replay:
                     self._start(start, now_ms)
             if self.rules.drop:
                 self._drop(first, now_ms)
+        if self._sampler is not None and self._sampler.is_due(now_ms, self._arrived):
             self._tell_board(now_ms)
-        if self._sampler is not None:
-            self._sampler.look(now_ms, self._arrived)
+            self._sampler.take(now_ms, self._arrived)
 
     def _end(self, now_ms: int) -> None:
         ends, jobs, result = self._ends, self.workload.jobs, self.result
@@ -153,7 +155,8 @@ class Replay:
             job = jobs[job_id - 1]
             result.ended_ms[job_id - 1] = now_ms
             result.actions.append(Action(now_ms, END, job_id - 1, self._placements.pop(job_id)))
-            self._news.running_removed.append(job_id)
+            if self._news.running.pop(job_id, None) is None:  # else it began and ended in no time, and the board never knew
+                self._news.running_removed.append(job_id)
             self.runtimes.ended(job, now_ms - result.started_ms[job_id - 1])
 
     def _extend(self, now_ms: int) -> None:
@@ -161,7 +164,7 @@ class Replay:
         expiries, running = self._expiries, self.board.running
         while expiries and expiries[0][0] <= now_ms:
             _, job_id, times = heappop(expiries)
-            row = running[job_id]
+            row = self._news.running.get(job_id) or running[job_id]
             longer_ms = extended_ms(self.workload.jobs[job_id - 1], row.ends_by_ms - row.started_ms, times)
             self._believe(row, longer_ms, times + 1)
 
@@ -202,20 +205,19 @@ class Replay:
     def _tell_board(self, now_ms: int) -> None:
         """Let the board know what has happened."""
         news, revision = self._news, self.board.revision
-        if not (news.pending or news.running or news.running_removed or news.pending_removed):
-            return
-        self.board.advance(
-            Changes(
-                revision,
-                revision + 1,
-                now_ms,
-                news.pending,
-                tuple(news.pending_removed),
-                news.running,
-                tuple(news.running_removed),
+        if news.pending or news.running or news.running_removed or news.pending_removed:
+            self.board.advance(
+                Changes(
+                    revision,
+                    revision + 1,
+                    now_ms,
+                    news.pending,
+                    tuple(news.pending_removed),
+                    news.running,
+                    tuple(news.running_removed),
+                )
             )
-        )
-        self._news = _Waiting()
+            self._news = _Waiting()
 
     def _start(self, start: Start, now_ms: int) -> None:
         job_id = start.job_id

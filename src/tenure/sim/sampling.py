@@ -26,17 +26,12 @@ class Sampler:
         self.samples: list[Sample] = []
         self._arrived = self._arrived_milli = 0
 
-    def look(self, now_ms: int, arrived: int) -> None:
-        """Take a sample if one is due."""
-        if (arrived if self.by_arrival else now_ms) >= self.due:
-            self._take(now_ms, arrived)
+    def is_due(self, now_ms: int, arrived: int) -> bool:
+        """Whether it is time for another look."""
+        return (arrived if self.by_arrival else now_ms) >= self.due
 
-    def finish(self, now_ms: int) -> list[Sample]:
-        """All samples, the end included."""
-        self._take(now_ms, len(self.jobs))
-        return self.samples
-
-    def _take(self, now_ms: int, arrived: int) -> None:
+    def take(self, now_ms: int, arrived: int) -> None:
+        """Take a sample. The board must know of everything so far."""
         self._arrived_milli += sum(job.shape.gpu_milli * job.shape.tasks for job in self.jobs[self._arrived : arrived])
         self._arrived = arrived
         nodes = self.board.rooms.nodes

@@ -1,7 +1,7 @@
 """Replay a workload: from event to event on one board, with the planning cycle that decides in production.
 
 At each point in time everything that happens then is applied first (ends, beliefs that proved too short, arrivals), then the policy
-plans once and its starts take effect. The board learns of all this by `Changes`, as from a store, of starts when the next thing happens.
+plans once and its starts take effect. The board learns of this by `Changes`, as from a store, of starts when the next thing happens.
 What the planner believes about run times (`tenure.sim.runtimes`) is kept apart from when jobs really end. Invariants: the same
 workload, policy and rules give the same actions; a job's number in the board is its position in the workload plus one, so ties end as
 the workload's own order does.

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tenure.api import cluster, jobs, streams, system
+from tenure.api import cluster, jobs, streams, system, whatif
 from tenure.api.context import ApiError, Context, answer
 from tenure.api.front import error_response
 from tenure.api.schema import add_components
@@ -18,7 +18,7 @@ def create_app(context: Context) -> FastAPI:
     """The application for one daemon."""
     app = FastAPI(title="Tenure", version=context.version, docs_url=None, redoc_url=None)
     app.state.context = context
-    for module in (jobs, cluster, streams, system):
+    for module in (jobs, whatif, cluster, streams, system):
         app.include_router(module.router)
     for known in (ApiError, StoreUnavailable, StaleEpoch):
         app.add_exception_handler(known, _known)

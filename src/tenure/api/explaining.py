@@ -3,22 +3,20 @@ the decision was made on, or from the record of the job's end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tenure.api.context import Context
 from tenure.api.postmortem import account
 from tenure.control.admission import describe_shape
 from tenure.core.explain import explain
 from tenure.model.amounts import format_bytes, format_duration_ms
-from tenure.model.commands import SubmitJob
 from tenure.model.explanation import Change, Explanation, Holder, Suggestion, UnknownStart
-from tenure.model.job import NO_CAP, PendingJob
+from tenure.model.job import PendingJob
 from tenure.model.lifecycle import WAITING_STATES
 from tenure.model.reasons import Reason, reason_to_dict
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
-from tenure.wire.dto import ExplanationView, HolderView, JobDetail, PlanReply, ReasonView, SuggestionView
-from tenure.wire.ids import range_size
+from tenure.wire.dto import ExplanationView, HolderView, JobDetail, ReasonView, SuggestionView
 from tenure.wire.text import clock_text, count_text, lack_text, reason_text
 
 _UNKNOWN = {
@@ -53,57 +51,11 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail) ->
     if job.state not in WAITING_STATES or snapshot.job(job.number) is None:
         return account(detail)
     found = explain(snapshot, job.number, context.loop.ports.policy.stages)
-    return _view(context, snapshot, found, job.id, job.state)
+    return explained(context, snapshot, found, job.id, job.state)
 
 
-def planned(context: Context, snapshot: Snapshot, command: SubmitJob) -> PlanReply:
-    """What would become of a submission if it were made now."""
-    hypothetical = with_submission(snapshot, command)
-    number = max((job.id for job in hypothetical.pending.jobs()), default=1)
-    plan = context.loop.ports.policy.plan(hypothetical)
-    found = explain(hypothetical, number, context.loop.ports.policy.stages)
-    view = _view(context, hypothetical, found, "this job", "pending")
-    starts = [start for decision in plan.decisions for start in decision.starts if start.job_id == number]
-    nodes = {node.id: node for node in snapshot.nodes}
-    placements = [
-        f"task {place.task} on {nodes[place.node_id].name}"
-        + "".join(f" gpu {d.index}" for d in nodes[place.node_id].devices if d.id in {share.device_id for share in place.devices})
-        for start in starts[:1]
-        for place in start.placements
-    ]
-    verdict = "starts_now" if starts else "waits"
-    return PlanReply(verdict=verdict, placements=placements, explanation=view, limit_ms=command.request.limit_ms)
-
-
-def with_submission(snapshot: Snapshot, command: SubmitJob) -> Snapshot:
-    """The snapshot as if the job had just been submitted."""
-    request = command.request
-    number = 1 + max((job.id for job in snapshot.pending.jobs()), default=0)
-    number = max([number, *(job.id + 1 for job in snapshot.running)])
-    shape = next((key for key, known in snapshot.shapes.items() if known == request.shape), None)
-    shapes = dict(snapshot.shapes)
-    if shape is None:
-        shape = 1 + max(shapes, default=0)
-        shapes[shape] = request.shape
-    queue = next((queue for queue in snapshot.queues if queue.name == request.queue), None)
-    job = PendingJob(
-        id=number,
-        shape=shape,
-        queue=queue.id if queue else 0,
-        priority=request.priority,
-        submitted_ms=snapshot.now_ms,
-        eligible_ms=request.not_before_ms,
-        limit_ms=request.limit_ms or (queue.default_limit_ms if queue else 0),
-        held=int(request.hold),
-        blocked=int(bool(request.after)),
-        is_array=int(bool(request.array)),
-        array_left=sum(range_size(item) for item in request.array) or 1,
-        array_room=min(request.array_cap, NO_CAP),
-    )
-    return replace(snapshot, shapes=shapes, pending=snapshot.pending.changed({number: job}, ()))
-
-
-def _view(context: Context, snapshot: Snapshot, found: Explanation, shown: str, state: str) -> ExplanationView:
+def explained(context: Context, snapshot: Snapshot, found: Explanation, shown: str, state: str) -> ExplanationView:
+    """An explanation in words, of a job that people call ``shown``."""
     names = Names.of(snapshot)
     names.jobs.update(context.queries.ids_of([holder.job_id for holder in found.holders]))
     blockers = [reason_view(reason, names) for reason in found.blockers]

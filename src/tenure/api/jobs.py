@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
-from tenure.api.explaining import explanation_view, planned
+from tenure.api.explaining import explanation_view
 from tenure.api.schema import documents
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
@@ -24,7 +24,6 @@ from tenure.wire.dto import (
     JobDetail,
     JobsReply,
     JobView,
-    PlanReply,
     Selection,
     SubmitManyReply,
     SubmitManyRequest,
@@ -104,19 +103,6 @@ async def submit_many(request: Request) -> Response:
     pairs = iter(commands)
     full = [result if result is not None else submit_reply(next(pairs), next(answers)) for result in results]
     return answer(SubmitManyReply(results=full))
-
-
-@router.post("/plan", openapi_extra=documents(SubmitRequest, PlanReply))
-async def plan(request: Request) -> Response:
-    """What would become of a submission, without submitting it."""
-    context, caller = context_of(request), caller_from(request)
-    submission = await body_of(request, SubmitRequest)
-    try:
-        command = context.admission(caller).command(submission, caller)
-    except Inadmissible as error:
-        return answer(PlanReply(verdict="never", note=f"{error.reply.message}; {error.reply.remedy}"))
-    snapshot = await context.on_control(lambda: context.loop.ports.store.snapshot(context.loop.clock.now_ms()))
-    return answer(await asyncio.to_thread(planned, context, snapshot, command))
 
 
 @router.post("/jobs/query", openapi_extra=documents(Selection, JobsReply))

@@ -26,6 +26,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("submit", "submit", "Queue a command or a script; prints its id."),
             Entry("run", "submit", "Queue a command, show its output, return its exit code."),
             Entry("plan", "submit", "Say what would become of a submission; queue nothing."),
+            Entry("what-if", "what_if", "Say what would start when if something were different; change nothing.", (), "what_if"),
             Entry("sweep", "sweep", "Queue a command once for every combination of parameters."),
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from tenure.cli.submit_table import with_submit_options
 from tenure.client.errors import EXIT_NEVER_FITS, usage
 from tenure.model.amounts import format_duration_ms
 from tenure.wire import dto
+
+if TYPE_CHECKING:
+    from tenure.wire.whatif import PlanReply
 
 _HOW = "How submit behaves"
 Command = Annotated[list[str], typer.Argument(metavar="COMMAND", help="A command with its arguments, or a script.", show_default=False)]
@@ -141,7 +144,9 @@ def run(
 
 @with_submit_options
 def plan(given: dict[str, Any], command: Command, output: options.Form = "table", as_json: options.Json = False) -> None:
-    """Say what would become of a submission: starts now, waits (for what, until when), or could never run. Nothing is queued.
+    """Say what would become of a submission: starts now, waits (for what, until when), or could never run; and whom it would delay.
+
+    Nothing is queued. For questions of other kinds see tenure what-if.
 
     Examples:
 
@@ -165,9 +170,10 @@ def _plan(request: dto.SubmitRequest, as_json: bool) -> None:
     raise typer.Exit(EXIT_NEVER_FITS if reply.verdict == "never" else 0)
 
 
-def plan_text(reply: dto.PlanReply, now_ms: int | None = None) -> str:
-    """What would become of it, and why."""
+def plan_text(reply: PlanReply, now_ms: int | None = None) -> str:
+    """What would become of it, and why; whom it would delay."""
     from tenure.cli.explain import explanation_lines, present_ms
+    from tenure.cli.shifts import horizon_lines
 
     first = {"starts_now": "It would start now", "waits": "It would wait", "never": "It could never run here"}.get(
         reply.verdict, reply.verdict
@@ -179,6 +185,7 @@ def plan_text(reply: dto.PlanReply, now_ms: int | None = None) -> str:
         lines.append(f"Time limit: {text.span(reply.limit_ms)}")
     if reply.explanation is not None:
         lines += explanation_lines(reply.explanation, now_ms or present_ms())
+    lines += horizon_lines(reply, now_ms or present_ms())
     if reply.note:
         lines.append(reply.note)
     return "\n".join(lines)

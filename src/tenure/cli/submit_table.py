@@ -102,14 +102,15 @@ def with_submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def called(**values: Any) -> Any:
-        given = {opt.field: values.pop(opt.field) for opt in TABLE}
+        given = {opt.field: values.pop(opt.field) for opt in left}
         return function({field: value for field, value in given.items() if value}, **values)
 
     own = list(signature(function, eval_str=True).parameters.values())[1:]
     arguments = [p for p in own if p.default is Parameter.empty]
     options = [p for p in own if p.default is not Parameter.empty]
     taken = {flag for p in options for flag in _flags(p.annotation)}
-    table = [Parameter(o.field, Parameter.KEYWORD_ONLY, default=_default(o), annotation=_annotation(o, taken)) for o in TABLE]
+    left = [opt for opt in TABLE if not taken.issuperset(opt.flags)]
+    table = [Parameter(o.field, Parameter.KEYWORD_ONLY, default=_default(o), annotation=_annotation(o, taken)) for o in left]
     parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in arguments] + table
     parameters += [p.replace(kind=Parameter.KEYWORD_ONLY) for p in options]
     called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]

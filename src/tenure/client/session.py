@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from tenure.client.errors import TenureError, error_of
 from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.selecting import Which, selection
 from tenure.wire import dto
+
+if TYPE_CHECKING:
+    from tenure.wire.whatif import PlanReply, WhatIfReply, WhatIfRequest
 
 WAIT_SLICE_MS = 30_000
 _CUTS = 3
@@ -66,10 +69,12 @@ class Client:
         raw = self._link.call("POST", "/v1/jobs/batch", _Many, dto.SubmitManyRequest(jobs=list(requests)))
         return [_one_of_many(item) for item in raw.results]
 
-    def plan(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> dto.PlanReply:
-        """What would become of this submission; nothing is queued."""
+    def plan(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> PlanReply:
+        """What would become of this submission, and whom it would delay; nothing is queued."""
+        from tenure.wire.whatif import PlanReply
+
         request = command if isinstance(command, dto.SubmitRequest) else _built(command, options)
-        return self._link.call("POST", "/v1/plan", dto.PlanReply, request)
+        return self._link.call("POST", "/v1/plan", PlanReply, request, timeout_s=120)
 
     def jobs(self, which: Which = None) -> dto.JobsReply:
         """A page of jobs: those selected, by default the active ones."""
@@ -183,6 +188,12 @@ class Admin:
         return self._link.call(
             "POST", "/v1/nodes", dto.NodeView, dto.NodeRequest(name=name, status=status, key=new_key(), reason=reason)
         )
+
+    def what_if(self, request: WhatIfRequest) -> WhatIfReply:
+        """What would start when if something were different, and who would be delayed by how much; nothing is changed."""
+        from tenure.wire.whatif import WhatIfReply
+
+        return self._link.call("POST", "/v1/what-if", WhatIfReply, request, timeout_s=120)
 
     def queues(self) -> dto.QueuesReply:
         """All queues."""

@@ -210,7 +210,8 @@ class Shift:
 class WhatIf:
     """The comparison. ``shifts``: jobs in the order in which they are considered as things are, then those that would wait only if.
 
-    ``waiting`` is how many wait as things are. ``endless`` are the running jobs, by id, whose end nobody knows, on the altered side.
+    ``waiting`` is how many wait as things are. ``endless`` are the jobs without a known end on the altered side: those that run, by id,
+    then those of the ``shifts``.
     """
 
     shifts: tuple[Shift, ...]
@@ -295,8 +296,15 @@ def what_if(
         pair = before_by_id.get(job_id), after_by_id.get(job_id)
         effect = _effect(*pair) if pair[0] is not None else Effect.INTERRUPTED if job_id in board.running else Effect.ADDED
         shifts.append(Shift(job_id, *pair, effect))
-    endless = tuple(job_id for job_id in sorted(other.running) if end_of(other.running[job_id]) >= FOREVER)
-    return WhatIf(tuple(shifts), len(board.waiting.rows), endless)
+    return WhatIf(
+        tuple(shifts), len(board.waiting.rows), _endless(other, [shift.job_id for shift in shifts if shift.after is not None])
+    )
+
+
+def _endless(board: Board, waiting: Iterable[int]) -> tuple[int, ...]:
+    """The jobs that hold their room for nobody knows how long, or will."""
+    running = [job_id for job_id in sorted(board.running) if end_of(board.running[job_id]) >= FOREVER]
+    return (*running, *(job_id for job_id in waiting if not board.waiting.rows[job_id].limit_ms))
 
 
 def in_line(board: Board, now_ms: int, stages: Stages, count: int) -> list[int]:

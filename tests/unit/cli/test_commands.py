@@ -12,6 +12,7 @@ import pytest
 
 from tenure.client.errors import NeverFits, NotFound
 from tenure.wire import dto
+from tenure.wire.whatif import PlanReply
 from tests.unit.cli.conftest import Binary, FakeClient, Shell
 
 QUEUED = dto.SubmitReply(id="12", number=12, name="true")
@@ -136,11 +137,11 @@ def test_no_traceback_unless_asked_for(shell: Shell, client: FakeClient, monkeyp
 
 
 def test_dry_run_and_plan_queue_nothing(shell: Shell, client: FakeClient) -> None:
-    client.answers["plan"] = dto.PlanReply(verdict="starts_now", placements=["a"])
+    client.answers["plan"] = PlanReply(verdict="starts_now", placements=["a"])
     assert shell("submit", "--dry-run", "--", "true") == (0, "It would start now on a.\n", "")
     assert shell("plan", "--gpus", "1", "--", "true").code == 0
     assert json.loads(shell("plan", "--json", "--", "true").out)["verdict"] == "starts_now"
-    client.answers["plan"] = dto.PlanReply(verdict="never")
+    client.answers["plan"] = PlanReply(verdict="never")
     assert shell("plan", "--", "true").code == 4
     assert {name for name, _, _ in client.calls} == {"plan"}
 

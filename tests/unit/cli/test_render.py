@@ -16,6 +16,7 @@ from tenure.cli.show import show_text
 from tenure.cli.submit import plan_text, submitted_text
 from tenure.cli.table import Column, render
 from tenure.wire import dto
+from tenure.wire.whatif import PlanReply
 
 NOW = 1_769_860_800_000  # 2026-01-31 12:00:00 UTC
 MINUTE, GIB = 60_000, 1024**3
@@ -183,18 +184,18 @@ def test_a_change_that_update_cannot_make_is_shown_as_an_option(job: str, change
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
-        (dto.PlanReply(verdict="starts_now", placements=["a"]), "It would start now on a."),
+        (PlanReply(verdict="starts_now", placements=["a"]), "It would start now on a."),
         (
-            dto.PlanReply(verdict="waits", explanation=dto.ExplanationView(id="", state="pending", summary="no room"), limit_ms=MINUTE),
+            PlanReply(verdict="waits", explanation=dto.ExplanationView(id="", state="pending", summary="no room"), limit_ms=MINUTE),
             "It would wait: no room\nTime limit: 1m",
         ),
         (
-            dto.PlanReply(verdict="never", note="the nearest that can run is --cpus 2"),
+            PlanReply(verdict="never", note="the nearest that can run is --cpus 2"),
             "It could never run here.\nthe nearest that can run is --cpus 2",
         ),
     ],
 )
-def test_plan(reply: dto.PlanReply, text: str) -> None:
+def test_plan(reply: PlanReply, text: str) -> None:
     assert plan_text(reply, NOW) == text
 
 

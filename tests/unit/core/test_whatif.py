@@ -187,6 +187,7 @@ def test_what_depends_on_a_job_without_a_limit_is_unknown_and_the_job_is_named()
     assert effects(asked(cluster.snapshot(), more(1))) == {2: Effect.FORESEEN}
     assert effects(asked(altered(cluster.snapshot(), [more(1)]), NodeRemoved(101))) == {2: Effect.UNFORESEEN}
     assert asked(cluster.snapshot(), JobCancelled(1)).endless == ()
+    assert asked(cluster.snapshot(), JobAdded(PendingJob(9, 0, 1), CPU)).endless == (1, 9)
 
 
 def test_who_waits_for_a_person_is_neither_sooner_nor_later() -> None:

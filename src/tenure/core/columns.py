@@ -1,7 +1,7 @@
 """The rooms as columns of 64-bit integers, for array operations; each holding that comes or goes is written through.
 
 A cycle changes a few numbers of a few nodes: to write them while they are at hand costs less than to read whole nodes again later.
-Columns of devices are [D, N], the few devices first: sums and minima over them are then made along the long axis, ten times faster.
+Amounts are [4, N] and devices [D, N], nodes last: what is compared, summed or sought runs along the long axis, ten times faster.
 Invariant: the columns say what the rooms and their holdings say (a property test holds them against columns built anew).
 """
 
@@ -34,7 +34,7 @@ UNUSABLE = -(2**40)
 class Columns:
     """Some nodes in columns: K nodes, D devices at most.
 
-    ``free`` [K, 4] and ``size`` [K, 2], the capacity of cpu and memory for shares of it; ``milli``, ``memory`` and ``empty`` [D, K]
+    ``free`` [4, K] and ``size`` [2, K], the capacity of cpu and memory for shares of it; ``milli``, ``memory`` and ``empty`` [D, K]
     of the devices, the rest [K].
     """
 
@@ -51,8 +51,8 @@ class Columns:
         """The same columns for these nodes only."""
         return Columns(
             self.offered.take(index),
-            self.free.take(index, axis=0),
-            self.size.take(index, axis=0),
+            self.free.take(index, axis=1),
+            self.size.take(index, axis=1),
             self.device_count.take(index),
             self.gpu_free.take(index),
             self.milli.take(index, axis=1),
@@ -66,8 +66,8 @@ def empty_columns(nodes: Sequence[NodeRoom], width: int) -> Columns:
     size = len(nodes)
     return Columns(
         offered=np.array([node.offered for node in nodes], dtype=np.bool_),
-        free=np.zeros((size, 4), dtype=np.int64),
-        size=np.array([[max(1, amount) for amount in node.capacity[:2]] for node in nodes], dtype=np.float64).reshape(size, 2),
+        free=np.zeros((4, size), dtype=np.int64),
+        size=np.array([[max(1, node.capacity[resource]) for node in nodes] for resource in range(2)], dtype=np.float64),
         device_count=np.array([len(node.devices) for node in nodes], dtype=np.int64),
         gpu_free=np.zeros(size, dtype=np.int64),
         milli=np.full((width, size), UNUSABLE, dtype=np.int64),
@@ -139,8 +139,8 @@ class RoomColumns:
                 self._device_first[at], self._device_last[at] = (min(ends), max(ends)) if ends else (NEVER, 0)
 
     def _write_amounts(self, index: int, node: NodeRoom) -> None:
-        at, free = 4 * index, self._free
-        free[at], free[at + 1], free[at + 2], free[at + 3] = node.free
+        free, size = self._free, self.size
+        free[index], free[size + index], free[2 * size + index], free[3 * size + index] = node.free
         self._gpu_free[index] = node.gpu_free
 
     def _write_device(self, at: int, device: DeviceRoom) -> None:

@@ -20,7 +20,7 @@ def bounds(table: NodeTable, ask: Ask, now_ms: int) -> Ints:
     ample = columns.offered & table.labelled(ask.labels)
     bound = np.where(ample, now_ms, NEVER)
     for resource, need in enumerate(ask.need):
-        bound = np.where(columns.free[:, resource] >= need, bound, np.maximum(bound, table.now.first))
+        bound = np.where(columns.free[resource] >= need, bound, np.maximum(bound, table.now.first))
     if ask.wants_devices:
         bound = np.maximum(bound, _device_bounds(table, ask))
     return bound.astype(np.int64)

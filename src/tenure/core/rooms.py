@@ -63,12 +63,14 @@ class Rooms:
             self._columns = RoomColumns(self.nodes, [holdings.values() for holdings in self.holdings])
         return self._columns
 
+    def log_since(self, cursor: int) -> list[int] | None:
+        """Indexes of nodes touched after ``cursor``, in order; None when the log no longer goes back so far."""
+        return None if cursor < self.log_base else self.log[cursor - self.log_base :]
+
     def touched_since(self, cursor: int) -> list[int] | None:
-        """Indexes of nodes touched after ``cursor``, sorted, each once; None when the log no longer goes back so far."""
-        if cursor < self.log_base:
-            return None
-        tail = self.log[cursor - self.log_base :]
-        return sorted(set(tail)) if len(tail) > 1 else tail
+        """The same sorted, each once."""
+        tail = self.log_since(cursor)
+        return sorted(set(tail)) if tail is not None and len(tail) > 1 else tail
 
     def only_filled_since(self, cursor: int) -> bool:
         """Whether no holding has left any node after ``cursor``: what did not fit then does not fit now."""

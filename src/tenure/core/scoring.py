@@ -39,9 +39,11 @@ def waste(ask: Ask, node: NodeRoom) -> int:
 
 def wastes(judged: Judged) -> Ints:
     """[P]: `waste` of each pair."""
-    columns, node = judged.columns, judged.node
-    free, size, count = columns.free[node], columns.size[node], columns.device_count[node]
-    left = (free[:, 0] - judged.need[:, 0]) / size[:, 0] + (free[:, 1] - judged.need[:, 1]) / size[:, 1]
-    gpu_left = (columns.gpu_free[node] - judged.gpu_milli) / np.maximum(count, 1)
+    columns, row, node = judged.columns, judged.row, judged.node
+    left = (columns.free[0].take(node) - judged.need[0].take(row)) / columns.size[0].take(node)
+    left += (columns.free[1].take(node) - judged.need[1].take(row)) / columns.size[1].take(node)
+    count = columns.device_count.take(node)
+    gpu_left = (columns.gpu_free.take(node) - judged.gpu_milli.take(row)) / np.maximum(count, 1)
     left += np.where(count > 0, DEVICE_WEIGHT * (gpu_left + judged.leftover) / MILLI, 0.0)
-    return (left * MILLI).astype(np.int64)
+    found: Ints = (left * MILLI).astype(np.int64)
+    return found

@@ -84,7 +84,7 @@ class NodeTable:
         columns = self.columns
         found = np.where(columns.offered & self.labelled(ask.labels), ask.tasks, 0)
         for resource, need in enumerate(ask.need):
-            free = columns.free[:, resource]
+            free = columns.free[resource]
             found = np.where(free >= need, np.minimum(found, free // need if need else UNBOUNDED), 0)
         if ask.whole:
             found = np.minimum(found, self.usable(ask).sum(axis=0) // ask.whole)
@@ -105,7 +105,7 @@ class NodeTable:
         columns = self.columns
         total = np.zeros(len(columns.offered), dtype=np.int64)
         for resource, need in enumerate(ask.need):
-            missing = np.maximum(need - columns.free[:, resource], 0)
+            missing = np.maximum(need - columns.free[resource], 0)
             total += np.minimum(missing // max(1, need // MILLI), MILLI)
         if not ask.wants_devices:
             return total
@@ -148,41 +148,54 @@ def share_memory(total: Ints, ask: Ask) -> Ints:
 
 
 class AskTable:
-    """Many asks in columns, in the order they were added. Asks that demand the same of one device are of one ``kind`` (0: of none)."""
+    """Many asks in columns, in the order they were added.
+
+    Asks that demand the same of one device are of one *kind*; those that moreover want as many such devices have one *demand*. Number 0
+    is to want none. What depends on devices is worked out per kind and demand: there are far fewer of them than of asks.
+    """
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
         self.kinds: dict[tuple[int, int, str], Ask] = {}
         self.labelled: list[int] = []
-        self._demand: Ints = np.zeros((4, 6), dtype=np.int64)
-        self._kind: Ints = np.zeros(4, dtype=np.int64)
+        self._kind_numbers: dict[tuple[int, int, str], int] = {}
+        self._demand_numbers: dict[tuple[int, int], int] = {(0, 0): 0}
+        self._columns: Ints = np.zeros((7, 4), dtype=np.int64)
 
     def add(self, ask: Ask) -> int:
         """Append an ask; its position."""
         position = len(self.asks)
-        if position == len(self._kind):
-            self._demand, self._kind = (np.concatenate((old, np.zeros_like(old))) for old in (self._demand, self._kind))
+        if position == self._columns.shape[1]:
+            self._columns = np.concatenate((self._columns, np.zeros_like(self._columns)), axis=1)
+        kind, demand = 0, (0, 0)
+        if ask.wants_devices:
+            key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
+            self.kinds.setdefault(key, ask)
+            kind = self._kind_numbers.setdefault(key, len(self.kinds))
+            demand = (kind, max(ask.whole, 1))
+        number = self._demand_numbers.setdefault(demand, len(self._demand_numbers))
+        self._columns[:, position] = (*ask.need, ask.whole * MILLI + ask.milli, kind, number)
         self.asks.append(ask)
         if ask.labels:
             self.labelled.append(position)
-        self._demand[position] = (*ask.need, ask.whole, ask.milli)
-        if ask.wants_devices:
-            demand = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
-            self.kinds.setdefault(demand, ask)
-            self._kind[position] = list(self.kinds).index(demand) + 1
         return position
 
     def rows(self, positions: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-        """Of these asks: need [n, 4], whole devices, thousandths and kind [n]."""
-        demand = self._demand[positions]
-        return demand[:, :4], demand[:, 4], demand[:, 5], self._kind[positions]
+        """Of these n asks: need [4, n], thousandths of all devices together, kind and demand [n]."""
+        columns = self._columns.take(positions, axis=1)
+        return columns[:4], columns[4], columns[5], columns[6]
+
+    def demands(self) -> tuple[Ints, Ints]:
+        """Of each demand: its kind and the number of devices."""
+        kinds, counts = zip(*self._demand_numbers, strict=True)
+        return np.array(kinds, dtype=np.int64), np.array(counts, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Where asks fit: P pairs of a row (position among the asks that were judged) and a node (position among the nodes, see `columns`).
+    """Where asks fit: P pairs of a row (position among the n asks that were judged) and a node (position in `columns`).
 
-    For each pair: ``need`` [P, 4] and ``gpu_milli`` [P] are what one task takes, ``leftover`` [P] what stays free of the fullest device
+    ``need`` [4, n] and ``gpu_milli`` [n] are what one task of each ask takes, ``leftover`` [P] what stays free of the fullest device
     that holds its fraction (0 without one).
     """
 
@@ -198,17 +211,21 @@ def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Int
     """Judge the asks at these positions on these nodes (None: on all)."""
     columns = table.columns if index is None else table.columns.rows(index)
     rows = np.array(positions, dtype=np.int64)
-    need, whole, milli, kinds = asks.rows(rows)
+    need, gpu_milli, kinds, demands = asks.rows(rows)
     usable, least = _devices_by_kind(table, asks, columns, index)
-    fits = usable[kinds] >= np.maximum(whole, milli > 0)[:, np.newaxis]
-    fits &= columns.offered
-    for resource in range(4):
-        fits &= need[:, resource, np.newaxis] <= columns.free[np.newaxis, :, resource]
+    kind_of, count_of = asks.demands()
+    enough = (usable[kind_of] >= count_of[:, np.newaxis]) & columns.offered
+    fits = enough.take(demands, axis=0)
+    for most, wanted, free in zip(need.max(axis=1, initial=0).tolist(), need, columns.free, strict=True):
+        # Often there is enough of a resource everywhere, mostly because nobody asks for it.
+        if most > free.min(initial=most):
+            fits &= wanted[:, np.newaxis] <= free
     for position in asks.labelled:
         carries = table.labelled(asks.asks[position].labels)
         fits[rows == position] &= carries if index is None else carries[index]
-    row, node = np.nonzero(fits)
-    return Judged(columns, row, node, need[row], (whole * MILLI + milli)[row], least[kinds[row], node])
+    # Found in the flat form and divided: several times faster than `numpy.nonzero` of two dimensions.
+    row, node = np.divmod(np.flatnonzero(fits), max(fits.shape[1], 1))
+    return Judged(columns, row, node, need, gpu_milli, least[kinds.take(row), node])
 
 
 def _devices_by_kind(table: NodeTable, asks: AskTable, columns: Columns, index: Ints | None) -> tuple[Ints, Ints]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenure.api.context import Context
+from tenure.api.particulars import with_particulars
 from tenure.api.postmortem import account
 from tenure.control.admission import describe_shape
 from tenure.core.explain import explain
@@ -51,7 +52,7 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail) ->
     if job.state not in WAITING_STATES or snapshot.job(job.number) is None:
         return account(detail)
     found = explain(snapshot, job.number, context.loop.ports.policy.stages)
-    return explained(context, snapshot, found, job.id, job.state)
+    return with_particulars(explained(context, snapshot, found, job.id, job.state), detail)
 
 
 def explained(context: Context, snapshot: Snapshot, found: Explanation, shown: str, state: str) -> ExplanationView:

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import signal as signals
 
+from tenure.api.particulars import memory_note
 from tenure.model.amounts import format_bytes, format_duration_ms
-from tenure.wire.dto import ExplanationView, JobDetail, JobView
+from tenure.wire.dto import ArrayView, ExplanationView, JobDetail, JobView
+from tenure.wire.text import elements_text
+
+_OUT_OF_MEMORY = ("oom", "oom_sampled")
 
 
 def account(detail: JobDetail) -> ExplanationView:
     """The explanation of a job that does not wait."""
     job = detail.job
-    summary, next_step = _cause(job)
-    return ExplanationView(id=job.id, state=job.state, summary=summary, evidence=_evidence(detail), next_step=next_step)
+    summary, next_step = _cause(job) if job.array is None else _of_array(job, job.array)
+    return ExplanationView(
+        id=job.id,
+        state=job.state,
+        summary=summary,
+        evidence=_evidence(detail),
+        next_step=next_step,
+        is_array=job.array is not None,
+    )
+
+
+def _of_array(job: JobView, array: ArrayView) -> tuple[str, str]:
+    counts = elements_text(array.states, array.waiting)
+    elements = f"{job.id}_{array.indices.partition('%')[0]}"
+    return f"of its {array.size} elements {counts or 'none is left'}", f"tenure ps {elements} lists them"
 
 
 def _cause(job: JobView) -> tuple[str, str]:
@@ -25,7 +42,10 @@ def _cause(job: JobView) -> tuple[str, str]:
         return job.why or "it was cancelled", f"tenure requeue {job.id} runs it again"
     if job.state == "timed_out":
         limit = format_duration_ms(job.limit_ms) if job.limit_ms else "its time limit"
-        return f"it was ended at its time limit of {limit}", f"run it again with more: tenure update {job.id} --time 2h, then requeue"
+        return (
+            f"it was ended at its time limit of {limit}",
+            f"run it again, and give it more: tenure requeue {job.id}, then tenure update {job.id} --time 2h",
+        )
     if job.state == "lost":
         return (
             job.why or "it ended while nobody could see how; its exit is unknown",
@@ -47,7 +67,7 @@ def _of_live(job: JobView) -> tuple[str, str]:
 
 
 def _of_failure(job: JobView) -> tuple[str, str]:
-    if job.end_reason in ("oom", "oom_sampled"):
+    if job.end_reason in _OUT_OF_MEMORY:
         return _of_memory(job)
     if job.signal:
         name = signals.Signals(job.signal).name if job.signal in signals.valid_signals() else str(job.signal)
@@ -64,7 +84,7 @@ def _of_memory(job: JobView) -> tuple[str, str]:
     wanted = format_bytes(max(job.memory_bytes, job.peak_memory_bytes) * 2) if job.memory_bytes else "more"
     return (
         f"out of memory{how}: it needed more than {limit}{peak}",
-        f"give it more: tenure update {job.id} --memory {wanted}, then tenure requeue {job.id}",
+        f"submit it again with --memory {wanted}",
     )
 
 
@@ -77,19 +97,21 @@ def _after(job: JobView) -> str:
 def _evidence(detail: JobDetail) -> list[str]:
     """What the record holds of the last attempt, task by task."""
     lines = []
-    if detail.job.why:
+    if detail.job.why and detail.job.state != "cancelled":
         lines.append(detail.job.why)
+    if detail.job.end_reason not in _OUT_OF_MEMORY and (note := memory_note(detail.job)):
+        lines.append(note)
     for task in detail.attempts[-1].tasks if detail.attempts else []:
         facts = [f"task {task.task} on {task.node}: {task.end_reason or task.state}"]
         if task.exit_code is not None:
             facts.append(f"exit code {task.exit_code}")
-        if task.signal:
+        if task.signal and task.end_reason != "stopped":  # of a task that was stopped, the signal is only how
             facts.append(f"signal {task.signal}")
         if task.peak_memory_bytes:
             facts.append(f"peak memory {format_bytes(task.peak_memory_bytes)}")
         if task.cpu_ms:
             facts.append(f"cpu time {format_duration_ms(task.cpu_ms)}")
         if task.why and task.why != detail.job.why:
-            facts.append(task.why)
+            facts.append(f"because it was {task.why}" if task.end_reason == "stopped" else task.why)
         lines.append(", ".join(facts))
     return lines

@@ -18,7 +18,10 @@ def present_ms() -> int:
 
 def why_text(view: ExplanationView, now_ms: int) -> str:
     """The whole explanation of one job."""
-    lines = [f"Job {view.id} ({view.state.replace('_', ' ')}): {clean(view.summary)}", *explanation_lines(view, now_ms)]
+    lines = [
+        f"{'Array' if view.is_array else 'Job'} {view.id} ({view.state.replace('_', ' ')}): {clean(view.summary)}",
+        *explanation_lines(view, now_ms),
+    ]
     if view.evidence:
         lines += ["Evidence:", *(f"  - {clean(item)}" for item in view.evidence)]
     if view.next_step:
@@ -57,9 +60,11 @@ def _holder(item: HolderView, now_ms: int) -> str:
 
 
 def _change(job: str, options: str) -> str:
-    """The change as one types it: of a queued job with ``update`` where that can do it, else as options of a submission."""
+    """The change as one types it: of a queued job with ``update`` where that can do it, else as options of another submission."""
+    if not job[:1].isdigit():
+        return options
     flags = [word for word in options.split() if word.startswith("--")]
-    return f"tenure update {job} {options}" if job and flags and set(flags) <= _UPDATABLE else options
+    return f"tenure update {job} {options}" if flags and set(flags) <= _UPDATABLE else f"submit it again with {options}"
 
 
 def expected_start(view: ExplanationView, now_ms: int) -> str:

@@ -85,4 +85,4 @@ def detach(job: str) -> int:
 
 def ending(job: JobView) -> str:
     """One sentence on how a job ended."""
-    return f"job {job.id} {text.ended_text(job)}"
+    return f"{'job' if job.array is None else 'array'} {job.id} {text.ended_text(job)}"

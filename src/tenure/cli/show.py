@@ -7,7 +7,7 @@ import shlex
 from tenure.cli import console, options, text
 from tenure.cli.explain import present_ms, why_text
 from tenure.model.amounts import format_bytes, format_duration_ms
-from tenure.wire.dto import AttemptView, JobDetail, JobView, TaskView
+from tenure.wire.dto import AttemptView, EventView, JobDetail, JobView, TaskView
 
 _EVENTS_SHOWN = 12
 
@@ -62,8 +62,15 @@ def show_text(detail: JobDetail, now_ms: int, *, wide: bool = False) -> str:
         lines += ["Environment:", *(f"  {name}={console.clean(value)}" for name, value in sorted(detail.env.items()))]
     if detail.events:
         shown = detail.events if wide else detail.events[-_EVENTS_SHOWN:]
-        lines += ["History:", *(f"  {text.moment(event.at_ms, now_ms)}  {event.kind}" for event in shown)]
+        lines += ["History:", *(_event(event, now_ms) for event in shown)]
     return "\n".join(lines)
+
+
+def _event(event: EventView, now_ms: int) -> str:
+    """One line of the history; of an end, which."""
+    state = str(event.data.get("state", "")).replace("_", " ")
+    line = f"  {text.moment(event.at_ms, now_ms)}  {event.kind}"
+    return f"{line:<30}  {console.clean(state)}" if state else line
 
 
 def _standing(job: JobView, now_ms: int) -> str:
@@ -131,6 +138,8 @@ def _task_state(task: TaskView) -> str:
     parts = [task.state]
     if task.end_reason in ("oom", "oom_sampled"):
         parts.append("out of memory")
+    elif task.end_reason == "stopped":
+        parts.append("stopped")
     elif task.signal:
         parts.append(f"signal {task.signal} ({text.signal_name(task.signal)})")
     elif task.exit_code is not None:

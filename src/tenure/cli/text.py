@@ -7,6 +7,7 @@ import time
 from tenure.cli.console import clean
 from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
 from tenure.wire.dto import JobView
+from tenure.wire.text import elements_text
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "timed_out", "lost"})
 WAITING = frozenset({"held", "pending"})
@@ -77,8 +78,7 @@ def reason(job: JobView) -> str:
     """The REASON column: why it waits, or how it ended when that needs saying."""
     parts = []
     if job.array is not None:
-        counts = ", ".join(f"{count} {state}" for state, count in job.array.states.items() if count)
-        parts.append(counts or f"{job.array.waiting} waiting")
+        parts.append(elements_text(job.array.states, job.array.waiting))
     if job.stopping and job.state not in ENDED:
         parts.append("stopping")
     if job.state in WAITING and job.reason is not None:
@@ -90,13 +90,15 @@ def reason(job: JobView) -> str:
 
 def how_ended(job: JobView) -> str:
     """In a few words: ``exit 3``, ``out of memory``, ``signal 9 (KILL)``."""
+    if job.state == "cancelled":
+        return clean(job.why)
     if job.end_reason in _OOM:
         return "out of memory" + (" (sampled)" if job.end_reason == "oom_sampled" else "")
     if job.state == "timed_out":
         return f"over its limit of {span(job.limit_ms)}"
-    if job.state != "cancelled" and job.signal:
+    if job.signal:
         return f"signal {job.signal} ({signal_name(job.signal)})"
-    if job.state != "cancelled" and job.exit_code and job.end_reason in ("", "exit"):
+    if job.exit_code and job.end_reason in ("", "exit"):
         return f"exit {job.exit_code}"
     unknown = job.state in ("failed", "lost") and job.attempts and not job.why
     return "exit unknown" if unknown else clean(job.why)
@@ -115,7 +117,9 @@ def signal_name(number: int) -> str:
 def ended_text(job: JobView) -> str:
     """How a job ended, as the end of a sentence: ``succeeded after 2m 5s``."""
     if job.state not in ENDED:
-        return f"is {job.state}"
+        return f"is {job.state}" + (f": {elements_text(job.array.states, job.array.waiting)}" if job.array is not None else "")
     how = how_ended(job) if job.state != "succeeded" else ""
+    if job.array is not None:
+        how = elements_text(job.array.states, job.array.waiting)
     after = f" after {format_duration_ms(elapsed_ms(job, job.ended_ms))}" if job.started_ms else ""
     return f"{job.state.replace('_', ' ')}{after}" + (f": {how}" if how else "")

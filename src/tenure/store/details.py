@@ -12,10 +12,10 @@ from tenure.store.arrays import index_at
 from tenure.store.intern import Names
 from tenure.store.listing import ids_of, records
 from tenure.store.reader import ask
-from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, node
+from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, job, node
 from tenure.store.sql import Link
-from tenure.store.views import job_views
-from tenure.wire.dto import AfterRef, AttemptView, EventView, JobDetail, TaskView
+from tenure.store.views import job_views, shown_state
+from tenure.wire.dto import AfterView, AttemptView, EventView, JobDetail, TaskView
 from tenure.wire.ids import format_id
 
 MAX_EVENTS = 200
@@ -46,7 +46,7 @@ def detail(link: Link, names: Names, job_id: int, position: int, now_ms: int) ->
         submit_dir=spec.submit_dir,
         env=redact(dict(spec.env)),
         origin=dict(spec.origin),
-        after=_after(link, job_id),
+        after=_after(link, record["array_id"] or job_id),
         attempts=_attempts(link, record),
         events=_events(link, job_id),
     )
@@ -57,11 +57,18 @@ def detail(link: Link, names: Names, job_id: int, position: int, now_ms: int) ->
     return made
 
 
-def _after(link: Link, job_id: int) -> list[AfterRef]:
-    clause = select(dependency.c.on_job, dependency.c.condition).where(dependency.c.job_id == job_id).order_by(dependency.c.on_job)
-    rows = ask(link, clause)
+def _after(link: Link, job_id: int) -> list[AfterView]:
+    """What a job waits for; an element waits for what its array does."""
+    columns = (dependency.c.on_job, dependency.c.condition, dependency.c.satisfied, job.c.name, job.c.state, job.c.array_live)
+    clause = select(*columns).join(job, job.c.id == dependency.c.on_job).where(dependency.c.job_id == job_id)
+    rows = ask(link, clause.order_by(dependency.c.on_job))
     shown = ids_of(link, [row[0] for row in rows])
-    return [AfterRef(job=shown.get(on_job, str(on_job)), condition=condition) for on_job, condition in rows]
+    return [
+        AfterView(
+            job=shown.get(on_job, str(on_job)), condition=condition, name=name, state=shown_state(state, live), is_met=bool(satisfied)
+        )
+        for on_job, condition, satisfied, name, state, live in rows
+    ]
 
 
 def attempt_chain(link: Link, last_id: int, limit: int = MAX_ATTEMPTS) -> list[tuple[Any, ...]]:

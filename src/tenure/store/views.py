@@ -14,11 +14,11 @@ from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, QueuePau
 from tenure.store.arrays import ranges_of
 from tenure.store.intern import NODE_NAMES, Names
 from tenure.store.listing import ids_of
-from tenure.store.schema import allocation, attempt, dependency, hold, node, queue
+from tenure.store.schema import allocation, attempt, dependency, hold, job, node, queue
 from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.wire.dto import ArrayView, JobView, ReasonView
 from tenure.wire.ids import format_id, format_indices
-from tenure.wire.text import reason_text
+from tenure.wire.text import Awaited, dependency_text, reason_text
 
 _COUNTED = {
     "array_succeeded": "succeeded",
@@ -63,7 +63,8 @@ PLACES = InList(
 )
 STOPPING = InList(lambda keys: select(attempt.c.id).where(attempt.c.id.in_(keys), attempt.c.stop_reason != const("")))
 UNSATISFIED = Statement(
-    select(dependency.c.on_job)
+    select(dependency.c.on_job, job.c.name, job.c.state, job.c.array_live, dependency.c.condition)
+    .join(job, job.c.id == dependency.c.on_job)
     .where(dependency.c.job_id == param("job"), dependency.c.satisfied == const(0))
     .order_by(dependency.c.on_job),
     "job",
@@ -106,9 +107,14 @@ def _view(link: Link, names: Names, record: dict[str, Any], on_nodes: list[str],
         reason=reasons.of(record),
         array=_array_view(record) if record["array_size"] else None,
         command=shlex.join(names.spec(link, record["spec_id"]).argv)[:200],
-        state="running" if record["array_live"] else record["state"],
+        state=shown_state(record["state"], record["array_live"]),
         **{name: record[name] for name in _SAME},
     )
+
+
+def shown_state(state: str, live: int) -> str:
+    """The state of a job as people see it: an array runs as soon as an element does."""
+    return "running" if live else state
 
 
 def id_of(record: dict[str, Any]) -> str:
@@ -135,6 +141,11 @@ def _places(link: Link, attempts: Sequence[int]) -> dict[int, list[str]]:
     return found
 
 
+def _waiter(record: dict[str, Any]) -> int:
+    """Whose dependencies hold a job back: its array's, where that waits itself."""
+    return int(record["array_id"] if record["template_blocked"] else record["id"])
+
+
 class Waits:
     """Why waiting jobs wait: what their own row says comes first, then what the last plan found for their shape and queue."""
 
@@ -155,14 +166,14 @@ class Waits:
             return None
         payload = reason_to_dict(reason)
         code, cure = payload.pop("code"), payload.pop("cure")
-        return ReasonView(code=code, cure=cure, text=reason_text(reason, self._nodes, self._name), payload=payload)
+        text = self._waits_for(record) if isinstance(reason, Dependency) else reason_text(reason, self._nodes, self._name)
+        return ReasonView(code=code, cure=cure, text=text, payload=payload)
 
     def _own(self, record: dict[str, Any]) -> Reason | None:
         if record["state"] == "held":
             return Held()
         if record["blocked"] or record["template_blocked"]:
-            waits = record["array_id"] if record["template_blocked"] else record["id"]
-            return Dependency(tuple(number for (number,) in self._link.rows(UNSATISFIED, waits)))
+            return Dependency(tuple(row[0] for row in self._link.rows(UNSATISFIED, _waiter(record))))
         if record["eligible_ms"] > self._now_ms:
             return NotBefore(record["eligible_ms"])
         if record["queue_id"] in self._paused:
@@ -170,6 +181,10 @@ class Waits:
         of_array = bool(record["array_size"]) and record["array_live"] >= record["array_cap"]
         of_element = bool(record["array_id"]) and record["template_live"] >= record["template_cap"]
         return ArrayCap() if of_array or of_element else None
+
+    def _waits_for(self, record: dict[str, Any]) -> str:
+        rows = self._link.rows(UNSATISFIED, _waiter(record))
+        return dependency_text([Awaited(self._name(row[0]), row[1], shown_state(row[2], row[3]), row[4]) for row in rows])
 
     def _found(self, record: dict[str, Any]) -> Reason | None:
         """The plan's reason: of several for one shape and queue, the one that was found latest in the order before this job."""

@@ -165,6 +165,16 @@ class ActReply(Reply):
     results: list[ActResult]
 
 
+class AfterView(Reply):
+    """A job that another one waits for: its name and state now, and whether the condition holds already."""
+
+    job: str
+    condition: str = "ok"
+    name: str = ""
+    state: str = ""
+    is_met: bool = False
+
+
 class ReasonView(Reply):
     """Why a job waits: a code of `tenure.model.reasons`, what cures it, one sentence, and the typed payload."""
 
@@ -272,7 +282,7 @@ class JobDetail(Reply):
     submit_dir: str = ""
     env: dict[str, str] = msgspec.field(default_factory=dict)
     origin: dict[str, str] = msgspec.field(default_factory=dict)
-    after: list[AfterRef] = msgspec.field(default_factory=list)
+    after: list[AfterView] = msgspec.field(default_factory=list)
     attempts: list[AttemptView] = msgspec.field(default_factory=list)
     events: list[EventView] = msgspec.field(default_factory=list)
 
@@ -416,6 +426,7 @@ class ExplanationView(Reply):
     suggestions: list[SuggestionView] = msgspec.field(default_factory=list)
     evidence: list[str] = msgspec.field(default_factory=list)
     next_step: str = ""
+    is_array: bool = False
 
 
 class PlanReply(Reply):

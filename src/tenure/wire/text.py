@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from tenure.model import reasons
 from tenure.model.amounts import format_bytes, format_milli
@@ -71,6 +72,33 @@ def _dependency(reason: reasons.Dependency, _nodes: Mapping[int, str], job: Call
         if names
         else "it waits for another job"
     )
+
+
+class Awaited(NamedTuple):
+    """A job that is waited for: as people type it, its name, its state, and the condition: ok, any or failed."""
+
+    job: str
+    name: str
+    state: str
+    condition: str
+
+
+_CONDITIONS = {"ok": "succeed", "failed": "fail", "any": "end"}
+
+
+def dependency_text(waits: Sequence[Awaited]) -> str:
+    """What a job waits for, by name and state: ``it waits for job 2 (prepare, running) to succeed``; empty for nothing."""
+    parts = []
+    for wait in waits:
+        known = ", ".join(item for item in (wait.name, wait.state) if item)
+        parts.append(f"job {wait.job}" + (f" ({known})" if known else "") + f" to {_CONDITIONS.get(wait.condition, 'end')}")
+    return f"it waits for {' and for '.join(parts)}" if parts else ""
+
+
+def elements_text(states: Mapping[str, int], waiting: int) -> str:
+    """How the elements of an array stand: ``97 succeeded, 2 failed, 1 waiting``."""
+    counts = {**states, "waiting": states.get("pending", 0) + waiting}
+    return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count and state != "pending")
 
 
 def _nodes_text(ids: tuple[int, ...], nodes: Mapping[int, str]) -> str:

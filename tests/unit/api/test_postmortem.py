@@ -8,7 +8,7 @@ import pytest
 
 from tenure.api.postmortem import account
 from tenure.model.lifecycle import WAITING_STATES, JobState
-from tenure.wire.dto import AttemptView, JobDetail, JobView, TaskView
+from tenure.wire.dto import ArrayView, AttemptView, JobDetail, JobView, TaskView
 
 
 def detail(state: str, **facts: Any) -> JobDetail:
@@ -28,7 +28,11 @@ def test_every_state_that_does_not_wait_has_a_sentence_and_a_next_step(state: st
 @pytest.mark.parametrize(
     ("state", "facts", "words"),
     [
-        ("failed", {"end_reason": "oom", "memory_bytes": 64 << 20, "peak_memory_bytes": 64 << 20}, ["out of memory", "64M", "128M"]),
+        (
+            "failed",
+            {"end_reason": "oom", "memory_bytes": 64 << 20, "peak_memory_bytes": 64 << 20},
+            ["out of memory", "64M", "submit it again with --memory 128M"],
+        ),
         ("failed", {"end_reason": "oom_sampled", "memory_bytes": 64 << 20}, ["(sampled)"]),
         ("failed", {"end_reason": "oom"}, ["what the machine has"]),
         ("failed", {"exit_code": 3, "started_ms": 1000, "ended_ms": 3000}, ["code 3", "2s"]),
@@ -36,7 +40,7 @@ def test_every_state_that_does_not_wait_has_a_sentence_and_a_next_step(state: st
         ("failed", {"signal": 250}, ["250"]),
         ("failed", {"why": "there is no program /x"}, ["/x"]),
         ("failed", {}, ["it failed"]),
-        ("timed_out", {"limit_ms": 60_000}, ["1m"]),
+        ("timed_out", {"limit_ms": 60_000}, ["1m", "requeue 7, then tenure update 7 --time"]),
         ("cancelled", {"why": "job 3 failed"}, ["job 3 failed"]),
         ("lost", {"why": "the machine restarted"}, ["restarted", "requeue"]),
         ("running", {"stopping": True}, ["being stopped"]),
@@ -50,6 +54,28 @@ def test_the_words_name_the_cause(state: str, facts: dict[str, Any], words: list
     text = f"{said.summary} {said.next_step}"
     for word in words:
         assert word in text
+
+
+def test_a_cancelled_job_was_cancelled_and_not_ended_by_a_signal() -> None:
+    made = detail("cancelled", why="a person cancelled it", signal=15, end_reason="stopped")
+    task = made.attempts[0].tasks[0]
+    task.signal, task.why = 15, "cancelled"
+    said = account(made)
+    assert said.summary == "a person cancelled it"
+    assert said.evidence == ["task 0 on box: stopped, because it was cancelled"]
+
+
+def test_an_array_is_told_by_its_elements() -> None:
+    made = detail("failed")
+    made.job.array = ArrayView(indices="0-9%2", size=10, waiting=0, states={"succeeded": 9, "failed": 1})
+    said = account(made)
+    assert said.is_array
+    assert said.summary == "of its 10 elements 9 succeeded, 1 failed"
+    assert said.next_step == "tenure ps 7_0-9 lists them"
+
+
+def test_a_success_that_came_near_its_memory_says_so() -> None:
+    assert "97% of the 100M" in account(detail("succeeded", memory_bytes=100 << 20, peak_memory_bytes=97 << 20)).evidence[0]
 
 
 def test_the_evidence_has_what_was_measured() -> None:

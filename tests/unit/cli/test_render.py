@@ -7,7 +7,7 @@ import pytest
 from tenure.cli.act import print_results
 from tenure.cli.events import line_of
 from tenure.cli.explain import why_text
-from tenure.cli.follow import exit_code_of, exit_code_of_all
+from tenure.cli.follow import ending, exit_code_of, exit_code_of_all
 from tenure.cli.nodes import gpus_table, nodes_table
 from tenure.cli.ps import history_table, jobs_table
 from tenure.cli.queue import queues_table
@@ -39,7 +39,7 @@ JOBS = [
         eta_ms=NOW + 15 * MINUTE,
     ),
     job(12, "train.py", "running", started_ms=NOW - 65_400, limit_ms=120 * MINUTE, on_nodes=["a"], memory_bytes=8 * GIB),
-    job(15, "sweep", "pending", array=dto.ArrayView(indices="0-99", size=100, waiting=97, cap=8, states={"pending": 97, "running": 3})),
+    job(15, "sweep", "pending", array=dto.ArrayView(indices="0-99", size=100, waiting=97, cap=8, states={"running": 3})),
     job(13, "bad", "failed", started_ms=NOW - MINUTE, ended_ms=NOW, exit_code=3),
 ]
 
@@ -50,7 +50,7 @@ def test_ps() -> None:
         "12           train.py  running  default     5     1   8G       -  1m5s     2h  a     -                        -\n"
         "14           wait\N{REPLACEMENT CHARACTER}[2J  pending  default     5     1    -  a100:2     -      -  -     "
         "2 GPUs short on a      15m\n"
-        "15_[0-99%8]  sweep     pending  default     5     1    -       -     -      -  -     97 pending, 3 running    -\n"
+        "15_[0-99%8]  sweep     pending  default     5     1    -       -     -      -  -     3 running, 97 waiting    -\n"
         "13           bad       failed   default     5     1    -       -    1m      -  -     exit 3                   -"
     )
 
@@ -174,7 +174,9 @@ def test_a_lone_blocker_that_is_the_summary_is_not_said_twice() -> None:
     assert why_text(view, NOW) == "Job 1 (held): It is held.\nExpected start: 12:01:00 (in 1m)"
 
 
-@pytest.mark.parametrize(("job", "change"), [("14", "  - wait less\n      --nodes 1"), ("", "  - wait less\n      --nodes 1")])
+@pytest.mark.parametrize(
+    ("job", "change"), [("14", "  - wait less\n      submit it again with --nodes 1"), ("this job", "  - wait less\n      --nodes 1")]
+)
 def test_a_change_that_update_cannot_make_is_shown_as_an_option(job: str, change: str) -> None:
     suggestion = dto.SuggestionView(kind="nodes", text="wait less", options="--nodes 1")
     view = dto.ExplanationView(id=job, state="pending", summary="s", suggestions=[suggestion])
@@ -328,16 +330,37 @@ def test_how_a_job_stands(state: str, more: dict[str, object], heading: str) -> 
     assert show_text(dto.JobDetail(job=job(1, "x", state, **more)), NOW).splitlines()[0] == f"Job 1 (x): {heading}"
 
 
+def test_the_history_says_what_an_end_was() -> None:
+    events = [
+        dto.EventView(cursor=1, kind="job.running", at_ms=NOW),
+        dto.EventView(cursor=2, kind="job.ended", at_ms=NOW, data={"state": "timed_out", "signal": 15}),
+    ]
+    shown = show_text(dto.JobDetail(job=job(1, "x", "timed_out"), events=events), NOW)
+    assert shown.splitlines()[-3:] == ["History:", "  12:00:00  job.running", "  12:00:00  job.ended           timed out"]
+
+
+def test_an_array_is_told_by_its_elements() -> None:
+    counts = dto.ArrayView(indices="0-99", size=100, waiting=0, states={"succeeded": 97, "timed_out": 1, "cancelled": 2})
+    over = job(3, "x", "failed", started_ms=NOW, ended_ms=NOW + MINUTE, array=counts)
+    assert ending(over) == "array 3 failed after 1m: 97 succeeded, 1 timed out, 2 cancelled"
+    going = dto.ArrayView(indices="0-9", size=10, waiting=4, states={"succeeded": 5, "pending": 1})
+    assert ending(job(3, "x", "pending", array=going)) == "array 3 is pending: 5 succeeded, 5 waiting"
+    said = why_text(dto.ExplanationView(id="3", state="failed", summary="s", is_array=True), NOW)
+    assert said.startswith("Array 3 (failed)")
+
+
 def test_tasks_as_they_stand() -> None:
     tasks = [
         dto.TaskView(task=0, node="a", state="active", pid=77, log="/l", stderr="/e", devices=["GPU-1"], pretend=True),
-        dto.TaskView(task=1, node="b", state="released", signal=15),
+        dto.TaskView(task=1, node="b", state="released", signal=15, end_reason="exit"),
+        dto.TaskView(task=2, node="b", state="released", signal=15, end_reason="stopped"),
     ]
     shown = show_text(dto.JobDetail(job=job(1, "x", "running"), attempts=[dto.AttemptView(number=2, attempt=5, tasks=tasks)]), NOW)
-    assert shown.splitlines()[-5:] == [
+    assert shown.splitlines()[-6:] == [
         "Run 2 (not started)",
         "  task 0 on a: active, pid 77",
         "    GPUs 1 (GPU-1, pretend)",
         "    log /l, errors /e",
         "  task 1 on b: released, signal 15 (TERM)",
+        "  task 2 on b: released, stopped",
     ]

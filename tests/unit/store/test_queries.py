@@ -139,7 +139,11 @@ def test_why_a_job_waits_is_told_by_its_row_or_by_the_last_plan(rig: StoreRig, q
     }
     reason = codes[waits]
     assert reason is not None
-    assert (reason.text, reason.cure, reason.payload) == (f"it waits for job {first} to end", "time", {"on": (first,)})
+    assert (reason.text, reason.cure, reason.payload) == (
+        f"it waits for job {first} (job, pending) to succeed",
+        "time",
+        {"on": (first,)},
+    )
     shape = rig.pending(first).shape  # type: ignore[union-attr]
     behind = rig.submit()
     rig.commit(holds=(Hold(shape, 1, Capacity(1), first), Hold(shape, 1, WouldDelay(first, 5), behind)))
@@ -160,7 +164,7 @@ def test_one_job_in_full(rig: StoreRig, queries: Queries) -> None:
     detail = queries.detail(job)
     assert detail is not None
     assert (detail.argv, detail.env) == (["sh", "-c", "echo hi"], {"HF_TOKEN": REDACTED, "LANG": "C"})
-    assert [(ref.job, ref.condition) for ref in detail.after] == [(str(before), "any")]
+    assert [(ref.job, ref.condition, ref.name, ref.is_met) for ref in detail.after] == [(str(before), "any", "job", True)]
     assert [(one.number, one.outcome, one.tasks[0].devices) for one in detail.attempts] == [
         (1, "failed", ["GPU-n1-1"]),
         (2, "", ["GPU-n1-0"]),

@@ -8,7 +8,7 @@ import pytest
 
 from tenure.model import reasons
 from tenure.model.reasons import REASON_CODES, Reason, Shortfall
-from tenure.wire.text import clock_text, count_text, lack_text, reason_text
+from tenure.wire.text import Awaited, clock_text, count_text, dependency_text, elements_text, lack_text, reason_text
 
 NODES = {1: "alpha", 2: "beta"}
 SAMPLES: dict[str, tuple[Reason, list[str]]] = {
@@ -66,6 +66,19 @@ def test_reasons_without_particulars_still_say_something() -> None:
 )
 def test_what_is_lacking(short: Shortfall, said: str) -> None:
     assert lack_text(short) == said
+
+
+def test_what_is_waited_for_is_named_with_its_state_and_the_condition() -> None:
+    waits = [Awaited("2", "prepare", "running", "ok"), Awaited("5_3", "", "held", "any"), Awaited("7", "", "", "failed")]
+    assert (
+        dependency_text(waits) == "it waits for job 2 (prepare, running) to succeed and for job 5_3 (held) to end and for job 7 to fail"
+    )
+    assert dependency_text([]) == ""
+
+
+def test_elements_are_counted_once() -> None:
+    assert elements_text({"succeeded": 2, "timed_out": 1, "failed": 0, "pending": 3}, 4) == "2 succeeded, 1 timed out, 7 waiting"
+    assert elements_text({}, 0) == ""
 
 
 def test_counts_and_clocks() -> None:

@@ -1,0 +1,38 @@
+"""What a job's own record adds to what the planner says: which jobs it waits for and how they stand, and what its memory came to."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tenure.model.amounts import format_bytes
+from tenure.wire.dto import ExplanationView, JobDetail, JobView
+from tenure.wire.text import Awaited, dependency_text
+
+NEAR_PERCENT = 90
+"""A peak of so much of the limit is worth a word: the next run may not fit."""
+
+
+def with_particulars(view: ExplanationView, detail: JobDetail) -> ExplanationView:
+    """The explanation of a waiting job with the jobs it waits for by name, and a word on the memory of its last run."""
+    text = dependency_text([Awaited(item.job, item.name, item.state, item.condition) for item in detail.after if not item.is_met])
+    blockers = [replace(item, text=text) if item.code == "dependency" and text else item for item in view.blockers]
+    is_first = bool(blockers) and view.summary == view.blockers[0].text
+    note = memory_note(detail.job)
+    return replace(
+        view,
+        summary=blockers[0].text if is_first else view.summary,
+        blockers=blockers,
+        is_array=detail.job.array is not None,
+        evidence=[*view.evidence, f"of its last run: {note}"] if note else view.evidence,
+    )
+
+
+def memory_note(job: JobView) -> str:
+    """A sentence about a run that came near the memory it asks for, or above it; empty for any other."""
+    limit, peak = job.memory_bytes, job.peak_memory_bytes
+    if not limit or peak * 100 < limit * NEAR_PERCENT:
+        return ""
+    if peak > limit:
+        return f"its memory peaked at {format_bytes(peak)}, above the {format_bytes(limit)} it asks for"
+    share = f"{peak * 100 // limit}% of the {format_bytes(limit)} it asks for"
+    return f"its memory, file cache included, peaked at {format_bytes(peak)}, {share}"

@@ -24,15 +24,15 @@ PATIENCE_S = 900.0
 
 
 class Installation:
-    """A running daemon and a connection to it. ``cgroups`` is auto or off."""
+    """A running daemon and a connection to it. ``cgroups`` is auto or off; ``settings`` is more of ``config.toml``."""
 
-    def __init__(self, cgroups: str = "auto", warm_up: int = 20) -> None:
+    def __init__(self, cgroups: str = "auto", warm_up: int = 20, settings: str = "") -> None:
         folder = tempfile.mkdtemp(prefix="tenure-bench-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         self.home = os.path.join(folder, "h")
         os.mkdir(self.home, 0o700)
         with open(os.path.join(self.home, "config.toml"), "w") as file:
-            file.write(f'[node]\ncgroups = "{cgroups}"\n')
+            file.write(f'[node]\ncgroups = "{cgroups}"\n{settings}')
         self.client: Client = connect(self.home)
         self._pids = self.pids()
         if warm_up:

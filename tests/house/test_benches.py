@@ -20,6 +20,7 @@ from tests.house import tree
         ("latency", "tenure, no groups", {"p50_ms", "p99_ms"}),
         ("idle", "", {"cpu_percent", "pss_mb"}),
         ("cli", "tenure ps, ", {"p50_ms", "p99_ms"}),
+        ("what_if", "what-if", {"p50_ms", "p99_ms"}),
     ],
 )
 def test_a_benchmark_prints_one_line_per_case(name: str, only: str, figures: set[str]) -> None:

@@ -7,6 +7,7 @@ thread of its own, one answer at a time, so that whoever submits meanwhile does 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -29,6 +30,10 @@ T = TypeVar("T")
 
 PLAN_UNITS = 50_000
 """The budget of each side when a submission is only asked about: people wait for the answer at a prompt."""
+
+SWITCH_S = 0.0005
+"""While a question is worked out, whoever else needs the interpreter gets it after so long: a turn of the control loop waits for it
+several times."""
 
 _WORSE = (Effect.LATER, Effect.IMPOSSIBLE, Effect.UNFORESEEN)
 
@@ -59,7 +64,7 @@ def _picture(context: Context) -> Picture:
     """The queue as the planner sees it. On the control thread, and nothing but references: the planner's board is no trial's."""
     loop = context.loop
     now_ms = loop.clock.now_ms()
-    return Picture.of(loop.planner.follow(loop.ports.store, now_ms), now_ms)
+    return Picture.of(loop.planner.follow(loop.ports, now_ms), now_ms)
 
 
 async def _aside(request: Request, work: Callable[[], T]) -> T:
@@ -68,7 +73,17 @@ async def _aside(request: Request, work: Callable[[], T]) -> T:
     if not hasattr(state, "aside"):
         state.aside = asyncio.Lock()
     async with state.aside:
-        return await asyncio.to_thread(work)
+        return await asyncio.to_thread(_politely, work)
+
+
+def _politely(work: Callable[[], T]) -> T:
+    """Work in a thread that gives the interpreter away soon when another one wants it."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        return work()
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def planned(context: Context, snapshot: Snapshot, command: SubmitJob) -> PlanReply:

@@ -106,7 +106,6 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], None]) -> int:
-    from tenure.api.app import create_app
     from tenure.api.bus import Bus
     from tenure.api.front import Front
     from tenure.control.loop import ControlLoop
@@ -114,7 +113,7 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     bus = Bus(asyncio.get_running_loop())
     loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=_log)
     context = _context(parts, loop, bus, listening)
-    server = _server(Front(create_app(context), context))
+    server = _server(Front(context))
     context.shut_down = lambda: setattr(server, "should_exit", True)
     runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
     runner.start()

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import not_found, refused
-from tenure.api.schema import documents
+from tenure.api.routes import Routes
 from tenure.model.commands import Command, Refused, SetNode, SetQueue
 from tenure.wire.dto import NodeRequest, NodesReply, NodeView, QueueRequest, QueuesReply, QueueView
 
-router = APIRouter(prefix="/v1")
+routes = Routes("/v1")
 
 
-@router.get("/nodes", openapi_extra=documents(None, NodesReply))
+@routes.get("/nodes", NodesReply)
 async def nodes(request: Request) -> Response:
     """All nodes and devices with what is held of them."""
     context = context_of(request)
     return answer(await asyncio.to_thread(context.queries.nodes))
 
 
-@router.post("/nodes", openapi_extra=documents(NodeRequest, NodeView))
+@routes.post("/nodes", NodeRequest, NodeView)
 async def set_node(request: Request) -> Response:
     """Drain or resume a node."""
     context, caller = context_of(request), caller_from(request)
@@ -35,14 +36,14 @@ async def set_node(request: Request) -> Response:
     raise not_found(wish.name)
 
 
-@router.get("/queues", openapi_extra=documents(None, QueuesReply))
+@routes.get("/queues", QueuesReply)
 async def queues(request: Request) -> Response:
     """All queues and what waits in them."""
     context = context_of(request)
     return answer(await asyncio.to_thread(context.queries.queues))
 
 
-@router.post("/queues", openapi_extra=documents(QueueRequest, QueueView))
+@routes.post("/queues", QueueRequest, QueueView)
 async def set_queue(request: Request) -> Response:
     """Make or change a queue."""
     context, caller = context_of(request), caller_from(request)

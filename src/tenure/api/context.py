@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tenure import __version__
 from tenure.api.bus import Bus

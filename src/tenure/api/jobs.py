@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.explaining import explanation_view
-from tenure.api.schema import documents
+from tenure.api.routes import Routes
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
 from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
@@ -33,7 +34,7 @@ from tenure.wire.dto import (
 )
 from tenure.wire.ids import expand
 
-router = APIRouter(prefix="/v1")
+routes = Routes("/v1")
 _STATUS = {"not_found": 404, "never_fits": 422, "dependency_cycle": 422, "disk_full": 507, "key_reused": 409, "too_large": 413}
 MAX_BATCH = 100_000
 
@@ -68,7 +69,7 @@ def submit_reply(command: SubmitJob, given: Answer) -> SubmitReply | ErrorReply:
     )
 
 
-@router.post("/jobs", openapi_extra=documents(SubmitRequest, SubmitReply))
+@routes.post("/jobs", SubmitRequest, SubmitReply)
 async def submit(request: Request) -> Response:
     """Queue one job or array; durable when answered."""
     return await submit_one(context_of(request), await body_of(request, SubmitRequest), caller_from(request))
@@ -84,7 +85,7 @@ async def submit_one(context: Context, request: SubmitRequest, caller: Caller) -
     return answer(reply, 201)
 
 
-@router.post("/jobs/batch", openapi_extra=documents(SubmitManyRequest, SubmitManyReply))
+@routes.post("/jobs/batch", SubmitManyRequest, SubmitManyReply)
 async def submit_many(request: Request) -> Response:
     """Queue many jobs in one durable write; each is accepted or refused alone."""
     context, caller = context_of(request), caller_from(request)
@@ -105,7 +106,7 @@ async def submit_many(request: Request) -> Response:
     return answer(SubmitManyReply(results=full))
 
 
-@router.post("/jobs/query", openapi_extra=documents(Selection, JobsReply))
+@routes.post("/jobs/query", Selection, JobsReply)
 async def query(request: Request) -> Response:
     """List jobs."""
     context, caller = context_of(request), caller_from(request)
@@ -115,7 +116,7 @@ async def query(request: Request) -> Response:
     return answer(reply)
 
 
-@router.get("/jobs/{ref}", openapi_extra=documents(None, JobDetail))
+@routes.get("/jobs/{ref}", JobDetail)
 async def show(request: Request, ref: str) -> Response:
     """Everything about one job."""
     context = context_of(request)
@@ -127,7 +128,7 @@ async def show(request: Request, ref: str) -> Response:
     return answer(detail)
 
 
-@router.get("/jobs/{ref}/why", openapi_extra=documents(None, ExplanationView))
+@routes.get("/jobs/{ref}/why", ExplanationView)
 async def why(request: Request, ref: str) -> Response:
     """Why a job is where it is."""
     context = context_of(request)
@@ -139,7 +140,7 @@ async def why(request: Request, ref: str) -> Response:
     return answer(await asyncio.to_thread(explanation_view, context, snapshot, detail))
 
 
-@router.post("/jobs/act", openapi_extra=documents(ActRequest, ActReply))
+@routes.post("/jobs/act", ActRequest, ActReply)
 async def act(request: Request) -> Response:
     """Cancel, hold, release, requeue, suspend or resume the selected jobs."""
     context, caller = context_of(request), caller_from(request)
@@ -152,7 +153,7 @@ async def act(request: Request) -> Response:
     return answer(_act_reply(rows, await context.apply(commands)))
 
 
-@router.post("/jobs/update", openapi_extra=documents(UpdateRequest, ActReply))
+@routes.post("/jobs/update", UpdateRequest, ActReply)
 async def update(request: Request) -> Response:
     """Change the selected jobs."""
     context, caller = context_of(request), caller_from(request)

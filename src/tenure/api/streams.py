@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, selected
-from tenure.api.schema import documents
+from tenure.api.routes import Routes
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store.queries import LogFile
 from tenure.wire.dto import ErrorReply, EventView, Selection, WaitReply, WaitRequest
 
-router = APIRouter(prefix="/v1")
+routes = Routes("/v1")
 MAX_WAIT_MS = 30_000
 PAGE = 500
 LOG_CHUNK = 256 * 1024
@@ -28,7 +28,7 @@ LOG_LOOK_S = 0.25
 _encoder = msgspec.json.Encoder()
 
 
-@router.post("/jobs/wait", openapi_extra=documents(WaitRequest, WaitReply))
+@routes.post("/jobs/wait", WaitRequest, WaitReply)
 async def wait(request: Request) -> Response:
     """Answer when all selected jobs have ended, or when the time is over."""
     context, caller = context_of(request), caller_from(request)
@@ -59,7 +59,7 @@ async def _next_change(listener: asyncio.Event, left_s: float) -> None:
     listener.clear()
 
 
-@router.get("/events")
+@routes.get("/events")
 async def events(request: Request, after: int = -1, limit: int = PAGE, job: str = "", follow: int = 0) -> Response:
     """Events after a cursor as lines of JSON; ``after`` -1 begins with the present. With ``follow`` the stream goes on."""
     context = context_of(request)
@@ -93,7 +93,7 @@ def _line(event: EventView) -> bytes:
     return _encoder.encode(event) + b"\n"
 
 
-@router.get("/jobs/{ref}/log")
+@routes.get("/jobs/{ref}/log")
 async def log(
     request: Request,
     ref: str,

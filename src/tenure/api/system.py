@@ -6,15 +6,16 @@ import asyncio
 import os
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, context_of
-from tenure.api.schema import documents
+from tenure.api.routes import Routes
 from tenure.control.loop import STUCK_AFTER_S
 from tenure.wire import PROTOCOL
 from tenure.wire.dto import BackupReply, BackupRequest, CheckView, DoctorReply, ErrorReply, StatusView
 
-router = APIRouter(prefix="/v1")
+routes = Routes("/v1")
 _LEVELS = ("ok", "note", "warning", "problem")
 
 
@@ -32,7 +33,7 @@ def problems_of(context: Context) -> list[str]:
     return found
 
 
-@router.get("/status", openapi_extra=documents(None, StatusView))
+@routes.get("/status", StatusView)
 async def status(request: Request) -> Response:
     """The daemon about itself."""
     context = context_of(request)
@@ -65,7 +66,7 @@ async def status(request: Request) -> Response:
     return answer(view)
 
 
-@router.get("/doctor", openapi_extra=documents(None, DoctorReply))
+@routes.get("/doctor", DoctorReply)
 async def doctor(request: Request, check_store: int = 0) -> Response:
     """What is enforced, what is advisory, what is wrong, and what to do about it."""
     context = context_of(request)
@@ -79,7 +80,7 @@ async def doctor(request: Request, check_store: int = 0) -> Response:
     return answer(DoctorReply(checks=sorted(checks, key=lambda check: _LEVELS.index(check.level))))
 
 
-@router.post("/backup", openapi_extra=documents(BackupRequest, BackupReply))
+@routes.post("/backup", BackupRequest, BackupReply)
 async def backup(request: Request) -> Response:
     """Write a consistent copy of the store."""
     context = context_of(request)
@@ -94,7 +95,7 @@ async def backup(request: Request) -> Response:
     return answer(BackupReply(path=str(target), bytes=os.path.getsize(target), jobs=jobs))
 
 
-@router.post("/down")
+@routes.post("/down")
 async def down(request: Request) -> Response:
     """Stop the daemon after this answer; jobs go on."""
     context = context_of(request)

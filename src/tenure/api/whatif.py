@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.explaining import explained
-from tenure.api.schema import documents
+from tenure.api.routes import Routes
 from tenure.api.supposing import job_added, next_job, supposed
 from tenure.control.admission import Inadmissible
 from tenure.core.explain import explain
@@ -25,7 +26,7 @@ from tenure.model.snapshot import Snapshot
 from tenure.wire.dto import Selection, SubmitRequest
 from tenure.wire.whatif import PlanReply, ShiftView, WhatIfReply, WhatIfRequest
 
-router = APIRouter(prefix="/v1")
+routes = Routes("/v1")
 T = TypeVar("T")
 
 PLAN_UNITS = 50_000
@@ -38,7 +39,7 @@ several times."""
 _WORSE = (Effect.LATER, Effect.IMPOSSIBLE, Effect.UNFORESEEN)
 
 
-@router.post("/plan", openapi_extra=documents(SubmitRequest, PlanReply))
+@routes.post("/plan", SubmitRequest, PlanReply)
 async def plan(request: Request) -> Response:
     """What would become of a submission and whom it would delay, without submitting it."""
     context, caller = context_of(request), caller_from(request)
@@ -51,7 +52,7 @@ async def plan(request: Request) -> Response:
     return answer(await _aside(request, lambda: planned(context, picture.snapshot(), command)))
 
 
-@router.post("/what-if", openapi_extra=documents(WhatIfRequest, WhatIfReply))
+@routes.post("/what-if", WhatIfRequest, WhatIfReply)
 async def suppose(request: Request) -> Response:
     """What would start when if something were different, and who would be delayed by how much."""
     context, caller = context_of(request), caller_from(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -20,6 +21,25 @@ from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import Applied, Refused
 from tenure.model.node import Node
 from tenure.ports import StaleEpoch, StoreUnavailable
+from tenure.wire.dto import QueuesReply
+
+SUBMIT = ("POST", "/v1/jobs", "")
+
+
+class QueriesDouble:
+    """Knows no job and no queue, and cannot read nodes."""
+
+    def resolve(self, *_asked: Any) -> list[Any]:
+        return []
+
+    def queues(self) -> QueuesReply:
+        return QueuesReply([])
+
+    def nodes(self) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    def last_cursor(self) -> int:
+        raise StoreUnavailable("corrupt", "the store is damaged")
 
 
 class LoopDouble:
@@ -39,19 +59,22 @@ class LoopDouble:
 
 
 def context_with(given: Any) -> Context:
-    return Context(LoopDouble(given), None, None, Path("/srv/tenure"), Path("/srv/tenure/s"))  # type: ignore[arg-type]
+    return Context(LoopDouble(given), QueriesDouble(), None, Path("/srv/tenure"), Path("/srv/tenure/s"))  # type: ignore[arg-type]
 
 
-async def call(app: Any, body: bytes, headers: dict[str, str], client: Any) -> tuple[int, Any]:
+async def call(
+    app: Any, body: bytes, headers: dict[str, str], client: Any, verb: str = "POST", path: str = "/v1/jobs", query: str = ""
+) -> tuple[int, Any]:
+    """One call; an error that the application raises after its answer is what the server would log, and is left out."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": "POST",
+        "method": verb,
         "scheme": "http",
-        "path": "/v1/jobs",
-        "raw_path": b"/v1/jobs",
-        "query_string": b"",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.lower().encode(), value.encode()) for name, value in {"content-length": str(len(body)), **headers}.items()],
         "client": client,
@@ -67,18 +90,20 @@ async def call(app: Any, body: bytes, headers: dict[str, str], client: Any) -> t
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await app(scope, receive, send)
+    with contextlib.suppress(ZeroDivisionError):
+        await app(scope, receive, send)
     text = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(text)
 
 
-def both(given: Any, body: Any, headers: dict[str, str] | None = None, client: Any = ("uid", 0)) -> tuple[int, Any]:
+def both(
+    given: Any, body: Any, headers: dict[str, str] | None = None, client: Any = ("uid", 0), called: tuple[str, str, str] = SUBMIT
+) -> tuple[int, Any]:
     """The answer, which must be the same by both ways."""
     context = context_with(given)
-    app = create_app(context)
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    short = asyncio.run(call(Front(app, context), raw, headers or {}, client))
-    long = asyncio.run(call(app, raw, headers or {}, client))
+    short = asyncio.run(call(Front(context), raw, headers or {}, client, *called))
+    long = asyncio.run(call(create_app(context), raw, headers or {}, client, *called))
     assert short == long
     return short
 
@@ -109,6 +134,29 @@ def test_both_ways_give_the_same_answer(given: Any, body: Any, status: int, word
     assert word in json.dumps(reply)
 
 
+@pytest.mark.parametrize(
+    ("called", "body", "status", "word"),
+    [
+        (("GET", "/v1/queues", ""), b"", 200, "queues"),
+        (("POST", "/v1/jobs/query", ""), {"misspelt": 1}, 400, "misspelt"),
+        (("GET", "/v1/jobs/77", ""), b"", 404, "no job 77"),
+        (("GET", "/v1/jobs/77/log", "offset=12&tail=3&unknown=1"), b"", 404, "no job 77"),
+        (("GET", "/v1/jobs/77/log", "offset=soon"), b"", 400, "offset"),
+        (("GET", "/v1/jobs/77/log", "offset="), b"", 400, "offset"),
+        (("GET", "/v1/events", "limit=5"), b"", 503, "damaged"),
+        (("GET", "/v1/nodes", ""), b"", 500, "ZeroDivisionError"),
+        (("GET", "/v1/nowhere", ""), b"", 404, "Not Found"),
+        (("PUT", "/v1/jobs", ""), b"", 405, "Method Not Allowed"),
+    ],
+)
+def test_every_call_has_the_same_answer_with_and_without_the_framework(
+    called: tuple[str, str, str], body: Any, status: int, word: str
+) -> None:
+    found, reply = both(None, body, called=called)
+    assert found == status
+    assert word in json.dumps(reply)
+
+
 def test_a_body_that_is_announced_too_large_is_refused_unread() -> None:
     status, reply = both(Applied(1), JOB, {"content-length": str(10**9)})
     assert (status, reply["code"]) == (413, "too_large")
@@ -121,7 +169,7 @@ def test_a_connection_without_an_owner_is_refused() -> None:
 
 def test_another_protocol_is_refused_before_anything_is_decoded() -> None:
     context = context_with(Applied(1))
-    status, reply = asyncio.run(call(Front(create_app(context), context), b"nothing", {"tenure-protocol": "99"}, ("uid", 0)))
+    status, reply = asyncio.run(call(Front(context), b"nothing", {"tenure-protocol": "99"}, ("uid", 0)))
     assert status == 426
     assert reply["code"] == "protocol_mismatch"
     assert "tenure up" in reply["remedy"]

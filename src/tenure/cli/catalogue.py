@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """One command: the function ``function`` (default: its name) in ``tenure.cli.<module>``."""
+    """One command: the function ``function`` (default: its name) in ``tenure.cli.<module>``. ``jobs`` says which jobs it takes ids of:
+    active ones, any, or none."""
 
     name: str
     module: str
     summary: str
     aliases: tuple[str, ...] = ()
     function: str = ""
+    jobs: str = ""
 
 
 SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -33,12 +35,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Look",
         (
-            Entry("ps", "ps", "List jobs: what runs, what waits and why, when it will start.", ("ls",)),
-            Entry("show", "show", "Show everything about one job."),
-            Entry("why", "show", "Say why a job waits, ended or is where it is, and what would help.", ("explain",)),
-            Entry("logs", "logs", "Print a job's output, live if you like."),
-            Entry("history", "ps", "List the jobs that have ended."),
-            Entry("events", "events", "Print what happened, as it happens if you like."),
+            Entry("ps", "ps", "List jobs: what runs, what waits and why, when it will start.", ("ls",), jobs="any"),
+            Entry("show", "show", "Show everything about one job.", jobs="any"),
+            Entry("why", "show", "Say why a job waits, ended or is where it is, and what would help.", ("explain",), jobs="any"),
+            Entry("logs", "logs", "Print a job's output, live if you like.", jobs="any"),
+            Entry("history", "ps", "List the jobs that have ended.", jobs="any"),
+            Entry("events", "events", "Print what happened, as it happens if you like.", jobs="any"),
             Entry("nodes", "nodes", "List nodes; drain one, let it work again."),
             Entry("gpus", "nodes", "List GPUs and who holds them."),
         ),
@@ -46,14 +48,14 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Act",
         (
-            Entry("wait", "wait", "Wait for jobs to end; return their exit code."),
-            Entry("cancel", "act", "End jobs.", ("kill", "stop")),
-            Entry("hold", "act", "Keep waiting jobs from starting."),
-            Entry("release", "act", "Let held jobs start."),
-            Entry("requeue", "act", "Run jobs again.", ("restart",)),
-            Entry("suspend", "act", "Stop the processes of running jobs where they are."),
-            Entry("resume", "act", "Let suspended jobs go on."),
-            Entry("update", "update", "Change jobs: priority, time limit, queue, amounts."),
+            Entry("wait", "wait", "Wait for jobs to end; return their exit code.", jobs="any"),
+            Entry("cancel", "act", "End jobs.", ("kill", "stop"), jobs="active"),
+            Entry("hold", "act", "Keep waiting jobs from starting.", jobs="active"),
+            Entry("release", "act", "Let held jobs start.", jobs="active"),
+            Entry("requeue", "act", "Run jobs again.", ("restart",), jobs="any"),
+            Entry("suspend", "act", "Stop the processes of running jobs where they are.", jobs="active"),
+            Entry("resume", "act", "Let suspended jobs go on.", jobs="active"),
+            Entry("update", "update", "Change jobs: priority, time limit, queue, amounts.", jobs="active"),
             Entry("queue", "queue", "List queues; pause one, resume it, set its limits.", ("queues",)),
         ),
     ),
@@ -70,7 +72,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("down", "service", "Stop the daemon; running jobs go on."),
             Entry("backup", "backup", "Write a copy of all jobs and their history to a file."),
             Entry("restore", "backup", "Put a backup in the place of the present store."),
-            Entry("completion", "completion", "Print what makes your shell complete commands and options."),
+            Entry("completion", "completion", "Print what makes your shell complete commands, options and job ids."),
             Entry("version", "completion", "Print the version."),
         ),
     ),

@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Your shell.", show_default=False)]) -> None:
-    """Print what makes your shell complete commands and options. Put it where your shell reads it.
+    """Print what makes your shell complete commands, options and job ids. Put it where your shell reads it.
 
     Examples:
 

@@ -429,16 +429,6 @@ class ExplanationView(Reply):
     is_array: bool = False
 
 
-class PlanReply(Reply):
-    """What would become of a submission: ``verdict`` starts_now, waits or never, and the explanation that goes with it."""
-
-    verdict: str
-    placements: list[str] = msgspec.field(default_factory=list)
-    explanation: ExplanationView | None = None
-    limit_ms: int = 0
-    note: str = ""
-
-
 class WaitReply(Reply):
     """How a job ended, or how it stands when the time was over (``done`` false)."""
 

@@ -1,4 +1,4 @@
-"""kill -9 of the daemon: at every named point, and at random ones under load. No job is lost, none runs twice, exits are kept (T4, T5).
+"""kill -9 of the daemon: at every named point, and at random ones under load. No job is lost, none runs twice, exits are kept.
 
 Each job appends one line to a file of its own, so that a second start would be seen, whatever the rows say.
 """

@@ -1,4 +1,4 @@
-"""kill -9 of the supervisor: tasks go on, are adopted, keep their limits, and are never started twice (T4)."""
+"""kill -9 of the supervisor: tasks go on, are adopted, keep their limits, and are never started twice."""
 
 from __future__ import annotations
 

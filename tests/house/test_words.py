@@ -11,6 +11,7 @@ _BANNED_CLASSES = re.compile(r"(Manager|Handler|Helper|Processor|Utils?|Data|Inf
 _BANNED_MODULES = re.compile(r"(^|_)(utils?|helpers?|misc|common)$")
 _UNDONE = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X{3}|HACK)\b")
 _MACHINE = re.compile(r"(?<![\w.~-])(/work/(main|shared|venv)|/root/)|/home/(?!user\b|you\b|ada\b|\$|\{|<)[a-z]|/tmp/[a-z0-9_-]+/venv")
+_ELSEWHERE = re.compile(r"§|\((?:[A-Z]+ )?T1?\d(?:, T1?\d)*[,)]|\b(?:SPEC|PEERS|DESIGN|ALGORITHMS|COMPONENTS) [A-Z]?\d")
 _RULES = "tests/house/test_words.py"
 
 
@@ -70,11 +71,17 @@ def test_no_path_of_one_machine() -> None:
     assert not lines_matching(_MACHINE)
 
 
+def test_nothing_cites_a_document_that_is_not_here() -> None:
+    assert not lines_matching(_ELSEWHERE), "say the thing itself"
+
+
 def test_the_patterns_find_what_they_are_for() -> None:
     assert _UNDONE.search("# TO" + "DO: later")
     assert _MACHINE.search("see /work" + "/main") is not None
     assert _MACHINE.search("/home/" + "bob/x") is not None
     assert not _MACHINE.search("/var/work/main/x")
+    assert all(map(_ELSEWHERE.search, ("see DESIGN 9", "as SPEC B3 says", "kept (T4, T5).", "in § 2")))
+    assert not any(map(_ELSEWHERE.search, ("SPEC, ADA", "4xT4:16G", "GPUs (T4 or A100)", "PEERS for kind")))
 
 
 def test_the_changelog_has_a_place_for_the_next_change() -> None:

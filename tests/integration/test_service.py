@@ -153,7 +153,7 @@ sys.exit(daemon(sys.argv[1], detach=False, alter=alter))
 
 
 def test_a_stuck_loop_turns_the_status_red_while_it_still_answers(living: Installation) -> None:
-    """T17: the watchdog needs nothing of the loop that it watches."""
+    """The watchdog needs nothing of the loop that it watches."""
     process = subprocess.Popen([sys.executable, "-c", STUCK, str(living.home)], env=living.env, start_new_session=True)
     try:
         until(lambda: living.cli("status", ok=None).returncode == 0, "a healthy daemon")
@@ -176,7 +176,7 @@ def test_a_stuck_loop_turns_the_status_red_while_it_still_answers(living: Instal
 
 @pytest.mark.timeout(180)
 def test_a_thousand_cancels_at_once_while_others_watch(small: Installation) -> None:
-    """T15: no `database is locked`, whatever reads meanwhile."""
+    """No `database is locked`, whatever reads meanwhile."""
     os_home = str(small.home)
     with connect(os_home) as client:
         blocker = client.submit(["sleep", "120"], cpus=2)

@@ -1,4 +1,4 @@
-"""What an explanation promises: all causes, and suggestions that work (T18)."""
+"""What an explanation promises: all causes, and suggestions that work."""
 
 from __future__ import annotations
 

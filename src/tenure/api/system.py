@@ -1,4 +1,4 @@
-"""Routes about the daemon itself. Status answers even when the control loop is stuck: it asks nothing of it (T17)."""
+"""Routes about the daemon itself. Status answers even when the control loop is stuck: it asks nothing of it."""
 
 from __future__ import annotations
 

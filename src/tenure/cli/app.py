@@ -1,7 +1,7 @@
 """From the words of a command line to an exit code.
 
 Commands are looked up in the catalogue and imported one at a time. Invariant: whatever goes wrong ends in one sentence on stderr (a
-JSON object with ``--json``) and an exit code of DESIGN §9; a traceback appears only with ``TENURE_DEBUG=1``.
+JSON object with ``--json``) and an exit code that `--help` lists; a traceback appears only with ``TENURE_DEBUG=1``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A call that survives the loss of a connection, a daemon that restarts, and an answer that does not come.
 
 Every request that changes something carries an idempotency key inside its body, and a repetition sends the very same bytes: whatever
-happened to the first one, the second has no further effect and gets its answer (T6). Invariant: nothing is repeated that was not
+happened to the first one, the second has no further effect and gets its answer. Invariant: nothing is repeated that was not
 declared repeatable by the caller.
 """
 

@@ -3,7 +3,7 @@
 Clients hand in commands, the executor wakes it when it has something to report; each turn makes both true in one durable write, plans,
 commits and dispatches. Nothing is polled: an idle loop sleeps until somebody wakes it or a known time comes.
 
-Invariant: an error in a turn is counted, told and backed off; it never ends the loop (SPEC A4). A lost leadership does: a second
+Invariant: an error in a turn is counted, told and backed off; it never ends the loop. A lost leadership does: a second
 writer is at work, and this one must not write another row.
 """
 
@@ -62,7 +62,7 @@ class Listener(Protocol):
 class LoopHealth:
     """What the loop tells about itself; read by other threads, written by the loop alone.
 
-    ``busy_since`` is the monotonic time at which the present turn began, 0 while it sleeps: the watchdog's one input (T17).
+    ``busy_since`` is the monotonic time at which the present turn began, 0 while it sleeps: the watchdog's one input.
     """
 
     cycles: int = 0

@@ -1,4 +1,4 @@
-"""Numbers a plan depends on; each is a setting with the specified default (SPEC B3), and part of the snapshot."""
+"""Numbers a plan depends on; each is a setting with this default, and part of the snapshot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """Weights of B3's score and bounds of the cycle. Scores are thousandths of a point, so that they stay integers.
+    """Weights of the score that orders what waits, and bounds of the cycle. Scores are thousandths of a point: they stay integers.
 
     ``base_low`` etc. are the levels' bases; a priority inside its level adds ``step``. The waiting bonus grows linearly to
     ``wait_bonus`` over ``wait_full_ms``. ``gpu_penalty`` is subtracted per GPU (all tasks). ``backfill_depth`` bounds how many

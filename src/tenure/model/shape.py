@@ -1,7 +1,7 @@
 """What one task of a job asks for. Jobs that ask for the same share one interned shape, so that a cycle judges it once.
 
 Amounts are per task. A GPU amount is a whole number of devices or exactly one fraction of one device, never 1.5: a fraction is a
-place on one device, not a scalar (PEERS §2 item 6).
+place on one device, not a scalar.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Order by points: a level for the priority, a bonus for waiting, a malus per GPU (SPEC B3).
+"""Order by points: a level for the priority, a bonus for waiting, a malus per GPU.
 
 Points are counted in thousandths so that they stay integers. Priorities 1-3 are low, 4-6 medium, 7 high, 8-10 critical; a step inside
 a level adds `PlanSettings.step`. The waiting bonus grows linearly to its maximum and ages every job alike, so the order is computed
@@ -38,7 +38,7 @@ def _levels(settings: PlanSettings) -> Vector:
 
 
 class Points:
-    """B3's score."""
+    """The score of a job."""
 
     name = "points"
 

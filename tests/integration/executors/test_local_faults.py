@@ -39,7 +39,7 @@ def stop(attempt_id: int) -> Signal:
 
 
 def test_tasks_survive_the_supervisor_and_are_adopted_by_the_next(rig: LocalRig, watch: Watcher) -> None:
-    """T4: nothing is started twice, an exit that nobody could collect is unknown, what ended before is kept."""
+    """Nothing is started twice, an exit that nobody could collect is unknown, what ended before is kept."""
     rig.executor.launch([launch(1), launch(2), launch(3, "sh", "-c", "exit 7")])
     before = watch.started(1)
     doomed = watch.started(2)

@@ -1,4 +1,4 @@
-"""Tasks on GPUs, with a real supervisor and real processes on a stand-in driver: T8 (evidence before reuse), T13, T14."""
+"""Tasks on GPUs, with a real supervisor and real processes on a stand-in driver: evidence before reuse, processes of others."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_device_that_stays_occupied_is_quarantined_not_the_node(driver: FakeDr
 
 
 def test_leftovers_that_ignore_the_stop_are_gone_before_the_device_is_free(rig: LocalRig, watch: Watcher, driver: FakeDriver) -> None:
-    """T8: data loaders that were re-parented, in a session of their own, deaf to TERM."""
+    """Data loaders that were re-parented, in a session of their own, deaf to TERM."""
     mark = rig.home / "worker"
     worker = f'trap "" TERM; echo $$ > {mark}.new; mv {mark}.new {mark}; while :; do sleep 0.05; done'
     rig.executor.launch([launch(1, "sh", "-c", f"setsid sh -c '{worker}' & while :; do sleep 0.05; done")])

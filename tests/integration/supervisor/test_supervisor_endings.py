@@ -1,4 +1,4 @@
-"""How tasks end: time limits, stops, whole trees, leftovers; and that nobody else is touched (T8)."""
+"""How tasks end: time limits, stops, whole trees, leftovers; and that nobody else is touched."""
 
 from __future__ import annotations
 

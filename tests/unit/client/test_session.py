@@ -1,4 +1,4 @@
-"""The client against a daemon that misbehaves: cut connections, nonsense, silence, other protocols (T6)."""
+"""The client against a daemon that misbehaves: cut connections, nonsense, silence, other protocols."""
 
 from __future__ import annotations
 

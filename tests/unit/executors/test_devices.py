@@ -1,4 +1,4 @@
-"""Whose a GPU is: T14, lost devices, leftovers, quarantine, locks."""
+"""Whose a GPU is: processes of others, lost devices, leftovers, quarantine, locks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_free_device_is_offered(driver: FakeDriver, devices: Devices) -> None:
 
 
 def test_a_device_full_of_a_foreign_process_is_not_offered_although_it_idles(driver: FakeDriver, devices: Devices) -> None:
-    """T14: 92 % of the memory held at 0 % utilisation."""
+    """92 % of the memory held at 0 % utilisation."""
     driver.show(FakeGpu("a", used=75_000, processes=((ME, 75_000),)), FakeGpu("b"))
     status, why = status_of(devices)
     assert status == "foreign"

@@ -1,4 +1,4 @@
-"""A GPU is free when NVML says so, not when its process has gone (T8)."""
+"""A GPU is free when NVML says so, not when its process has gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose the GPUs of this machine are: free, ours, somebody else's, lost, or quarantined (PEERS T14).
+"""Whose the GPUs of this machine are: free, ours, somebody else's, lost, or quarantined.
 
 Judged by processes and memory, never by utilisation: a hung foreign process holds 92 % of the memory at 0 %. A device is ours to give
 when no compute process of anybody else is on it and, while none of our tasks holds it, its memory is (nearly) free.

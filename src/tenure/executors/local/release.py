@@ -1,4 +1,4 @@
-"""Holding back the news that a task is gone until its GPUs are: the driver may need longer than the process (PEERS T8, item 9).
+"""Holding back the news that a task is gone until its GPUs are: the driver may need longer than the process.
 
 A thread looks at the devices, seldom and only while something is held. When they do not become clean in time they are quarantined,
 and the news goes out once the control loop has seen the quarantine (`shown`), so that there is no moment in which the device looks

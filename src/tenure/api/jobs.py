@@ -120,10 +120,7 @@ async def query(request: Request) -> Response:
 async def show(request: Request, ref: str) -> Response:
     """Everything about one job."""
     context = context_of(request)
-    row = await one_job(context, ref, caller_from(request))
-    detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
-    if detail is None:
-        raise not_found(ref)
+    detail = await _detail(context, ref, caller_from(request))
     await context.add_expected_starts([detail.job])
     return answer(detail)
 
@@ -132,10 +129,7 @@ async def show(request: Request, ref: str) -> Response:
 async def why(request: Request, ref: str) -> Response:
     """Why a job is where it is."""
     context = context_of(request)
-    row = await one_job(context, ref, caller_from(request))
-    detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
-    if detail is None:
-        raise not_found(ref)
+    detail = await _detail(context, ref, caller_from(request))
     snapshot = await context.on_control(lambda: context.loop.ports.store.snapshot(context.loop.clock.now_ms()))
     return answer(await asyncio.to_thread(explanation_view, context, snapshot, detail))
 
@@ -196,6 +190,15 @@ async def selected(context: Context, selection: Selection, caller: Caller) -> li
     if selection.ids and not rows:
         raise not_found(", ".join(selection.ids))
     return rows
+
+
+async def _detail(context: Context, ref: str, caller: Caller) -> JobDetail:
+    """Everything about the one job that a reference names."""
+    row = await one_job(context, ref, caller)
+    detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
+    if detail is None:
+        raise not_found(ref)
+    return detail
 
 
 async def one_job(context: Context, ref: str, caller: Caller) -> JobRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -49,70 +50,59 @@ def cancel(
     _act("cancel", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), why, yes, output, as_json)
 
 
-def hold(
-    jobs: options.Ids = None,
-    name: options.Name = "",
-    state: options.State = "",
-    mine: options.Mine = False,
-    queue: options.Queue = "",
-    group: options.Group = "",
-    yes: options.Yes = False,
-    output: options.Form = "table",
-    as_json: options.Json = False,
-) -> None:
+def _verb(action: str, manual: str) -> Callable[..., None]:
+    """A command that does ``action`` to the jobs that are named or filtered."""
+
+    def command(
+        jobs: options.Ids = None,
+        name: options.Name = "",
+        state: options.State = "",
+        mine: options.Mine = False,
+        queue: options.Queue = "",
+        group: options.Group = "",
+        yes: options.Yes = False,
+        output: options.Form = "table",
+        as_json: options.Json = False,
+    ) -> None:
+        _act(action, options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), "", yes, output, as_json)
+
+    command.__doc__ = manual
+    return command
+
+
+hold = _verb(
+    "hold",
     """Keep waiting jobs from starting, until tenure release.
 
     Example:
 
         tenure hold 12-15
-    """
-    _act("hold", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), "", yes, output, as_json)
-
-
-def release(
-    jobs: options.Ids = None,
-    name: options.Name = "",
-    state: options.State = "",
-    mine: options.Mine = False,
-    queue: options.Queue = "",
-    group: options.Group = "",
-    yes: options.Yes = False,
-    output: options.Form = "table",
-    as_json: options.Json = False,
-) -> None:
+    """,
+)
+release = _verb(
+    "release",
     """Let held jobs start when there is room.
 
     Examples:
 
         tenure release 12
         tenure release --state held --mine
-    """
-    _act("release", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), "", yes, output, as_json)
-
-
-def requeue(
-    jobs: options.Ids = None,
-    name: options.Name = "",
-    state: options.State = "",
-    mine: options.Mine = False,
-    queue: options.Queue = "",
-    group: options.Group = "",
-    yes: options.Yes = False,
-    output: options.Form = "table",
-    as_json: options.Json = False,
-) -> None:
+    """,
+)
+requeue = _verb(
+    "requeue",
     """Run jobs again: ended ones from the start; running ones are stopped first and then wait again.
 
     Examples:
 
         tenure requeue 12
         tenure requeue --state failed --group sweep-1
-    """
-    _act("requeue", options.chosen(jobs, name=name, state=state, mine=mine, queue=queue, group=group), "", yes, output, as_json)
+    """,
+)
 
 
 def suspend(jobs: options.Ids = None, yes: options.Yes = False, output: options.Form = "table", as_json: options.Json = False) -> None:
-    """Stop the processes of running jobs where they are. They keep what they hold; their time limit goes on.
+    """Stop the processes of running jobs where they are. They keep what they hold; their time limit stands still.
 
     Example:
 

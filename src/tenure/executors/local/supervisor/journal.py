@@ -91,13 +91,7 @@ class Journal:
         data = self._rest + b"".join(self._pending)
         self._pending.clear()
         self._rest = b""
-        try:
-            self._put(data)
-            self.blocked = False
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            self._put_from_reserve()
+        self.blocked = not self._has_put(data) and not self._has_put_from_reserve()
 
     def announce(self) -> bytes:
         """The public lines written since the last call, to be told to observers."""
@@ -214,18 +208,22 @@ class Journal:
             self._rest = view
             raise
 
-    def _put_from_reserve(self) -> None:
+    def _has_put(self, data: bytes) -> bool:
+        """Whether there was room for all of it."""
+        try:
+            self._put(data)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            return False
+        return True
+
+    def _has_put_from_reserve(self) -> bool:
         if self.reserved:
             os.unlink(self._reserve)
             self.reserved = False
         data, self._rest = self._rest, b""
-        try:
-            self._put(data)
-            self.blocked = False
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            self.blocked = True
+        return self._has_put(data)
 
     def _grown(self, count: int) -> None:
         self.size += count

@@ -125,6 +125,27 @@ def test_a_job_without_any_length_comes_and_goes() -> None:
     assert replayed(workload).ended_ms == [5000, 5000]
 
 
+def test_one_by_one_the_policy_sees_what_happens_together_apart() -> None:
+    # At 10 s job 1 ends, and jobs 2 and 3 come, in this order: arrivals first, each of them seen alone.
+    jobs = [one(1, 0, 4, 10), one(2, 10, 2, 5), one(3, 10, 4, 5)]
+    counting = Doubting(policy_by_name("easy"))
+    result = Replay(workload_of("three", [pool(4)], jobs), counting, rules=Rules(one_by_one=True)).run()
+    assert starts_s(result) == [0, 10, 15]
+    assert result.events == 6
+    together = Replay(workload_of("three", [pool(4)], jobs), policy_by_name("easy")).run()
+    assert (together.events, together.started_ms) == (4, result.started_ms)
+    assert result.plans > together.plans
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6))
+def test_one_by_one_nothing_is_given_out_twice(seed: int) -> None:
+    workload = mixed(seed, 40)
+    result = replayed(workload, "default", "predicted", Rules(one_by_one=True))
+    assert faults_of(records_of(result), workload.nodes, workload.jobs) == []
+    assert NOT_YET not in result.ended_ms
+
+
 def test_what_never_fits_is_left_waiting() -> None:
     workload = workload_of("large", [pool(4)], [one(1, 0, 5, 10), one(2, 0, 1, 10)])
     result = replayed(workload)

@@ -30,6 +30,7 @@ from tenure.sim.sampling import Sampler
 from tenure.sim.workload import TraceJob, Workload
 
 QUEUE = 1
+MANY = 2**62
 Progress = Callable[[int, int], None]
 """Told now and then: how many jobs have arrived, of how many."""
 
@@ -49,11 +50,14 @@ class Rules:
     """How a workload is replayed.
 
     ``enforce_limits`` ends a job at the time its user requested. ``drop`` is the rule of placement studies: a job that does not start
-    as it arrives is gone. ``settings`` are the planner's; the depth of backfilling is unlimited unless they say otherwise.
+    as it arrives is gone. ``one_by_one`` lets nothing happen together, as some published protocols do: of what happens in the same
+    millisecond the policy sees one thing after another, arrivals first, and each start before it decides on the next. ``settings``
+    are the planner's; the depth of backfilling is unlimited unless they say otherwise.
     """
 
     enforce_limits: bool = False
     drop: bool = False
+    one_by_one: bool = False
     seed: int = 0
     settings: PlanSettings = PlanSettings(backfill_depth=2**31)
 
@@ -132,25 +136,39 @@ class Replay:
         """Let everything of this moment happen, then plan."""
         self.clock.move_to(now_ms)
         self.result.events += 1
-        self._end(now_ms)
-        self._extend(now_ms)
         first = self._arrived
-        self._arrive(now_ms)
+        if not self.rules.one_by_one:
+            self._end(now_ms)
+            self._extend(now_ms)
+            self._arrive(now_ms)
+        elif not self._arrive(now_ms, 1):
+            self._end(now_ms, 1)
+            self._extend(now_ms)
         self._tell_board(now_ms)
         if self.board.waiting.groups:
-            self.result.plans += 1
-            for decision in self.policy.plan_on(self.board, now_ms, decisions_only=True).decisions:
-                for start in decision.starts:
-                    self._start(start, now_ms)
+            self._decide(now_ms)
             if self.rules.drop:
                 self._drop(first, now_ms)
         if self._sampler is not None and self._sampler.is_due(now_ms, self._arrived):
             self._tell_board(now_ms)
             self._sampler.take(now_ms, self._arrived)
 
-    def _end(self, now_ms: int) -> None:
+    def _decide(self, now_ms: int) -> None:
+        """Plan, and let the decisions take effect."""
+        self.result.plans += 1
+        decisions = self.policy.plan_on(self.board, now_ms, decisions_only=True).decisions
+        for decision in decisions[:1] if self.rules.one_by_one else decisions:
+            for start in decision.starts:
+                self._start(start, now_ms)
+        if self.rules.one_by_one and decisions:
+            self._tell_board(now_ms)
+            self._decide(now_ms)
+
+    def _end(self, now_ms: int, most: int = MANY) -> None:
+        """End what ends by now, at most so many jobs."""
         ends, jobs, result = self._ends, self.workload.jobs, self.result
-        while ends and ends[0][0] <= now_ms:
+        while ends and ends[0][0] <= now_ms and most:
+            most -= 1
             job_id = heappop(ends)[1]
             job = jobs[job_id - 1]
             result.ended_ms[job_id - 1] = now_ms
@@ -183,9 +201,10 @@ class Replay:
             return min(job.run_ms, job.requested_ms)
         return job.run_ms
 
-    def _arrive(self, now_ms: int) -> None:
-        jobs = self.workload.jobs
-        while self._arrived < len(jobs) and jobs[self._arrived].submitted_ms <= now_ms:
+    def _arrive(self, now_ms: int, most: int = MANY) -> int:
+        """Let those come that have been submitted by now, at most so many; how many came."""
+        jobs, first = self.workload.jobs, self._arrived
+        while self._arrived < len(jobs) and jobs[self._arrived].submitted_ms <= now_ms and self._arrived < first + most:
             job = jobs[self._arrived]
             limit_ms = self.runtimes.limit_ms(job, now_ms)
             self.result.believed_ms[self._arrived] = limit_ms
@@ -201,6 +220,7 @@ class Replay:
                 limit_ms=limit_ms,
                 deadline_ms=job.deadline_ms,
             )
+        return self._arrived - first
 
     def _tell_board(self, now_ms: int) -> None:
         """Let the board know what has happened."""
@@ -221,19 +241,20 @@ class Replay:
 
     def _start(self, start: Start, now_ms: int) -> None:
         job_id = start.job_id
-        job, row = self.workload.jobs[job_id - 1], self.board.waiting.rows[job_id]
+        job, limit_ms = self.workload.jobs[job_id - 1], self.result.believed_ms[job_id - 1]
         self.result.started_ms[job_id - 1] = now_ms
         self.result.actions.append(Action(now_ms, START, job_id - 1, start.placements))
         self._placements[job_id] = start.placements
         self._news.pending_removed.append(job_id)
-        self._news.running[job_id] = self._attempt(start, row, now_ms)
+        self._news.running[job_id] = self._attempt(start, now_ms, limit_ms)
         lasts_ms = self._lasts_ms(job)
         if not job.lives:
             heappush(self._ends, (now_ms + lasts_ms, job_id))
-        if 0 < row.limit_ms < lasts_ms:
-            heappush(self._expiries, (now_ms + row.limit_ms, job_id, 0))
+        if 0 < limit_ms < lasts_ms:
+            heappush(self._expiries, (now_ms + limit_ms, job_id, 0))
 
-    def _attempt(self, start: Start, row: PendingJob, now_ms: int) -> RunningJob:
+    def _attempt(self, start: Start, now_ms: int, limit_ms: int) -> RunningJob:
+        row = self.board.waiting.rows[start.job_id]
         amounts = self.board.shapes[row.shape].amounts
         return RunningJob(
             id=row.id,
@@ -244,7 +265,7 @@ class Replay:
             user=row.user,
             priority=row.priority,
             started_ms=now_ms,
-            ends_by_ms=now_ms + row.limit_ms if row.limit_ms else 0,
+            ends_by_ms=now_ms + limit_ms if limit_ms else 0,
             allocations=tuple(
                 Allocation(0, row.id, row.id, place.task, place.node_id, amounts, place.devices) for place in start.placements
             ),

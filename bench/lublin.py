@@ -1,0 +1,142 @@
+"""The Lublin-1 protocol of RLScheduler (D. Zhang et al., SC 2020): mean bounded slowdown of ten sequences beside what was published.
+
+``TENURE_TRACES=DIR python -m bench.lublin [--json] [--policy NAME] [--quick]``. Ten sequences of 1,024 consecutive jobs start on an
+empty cluster of 256 processors; run times are known. The best queued job becomes the head *and stays it* however good those are that
+come later.
+Without backfilling nobody passes the head; with it, others that end before the head's start are tried in the order of their arrival.
+Things that happen in the same second are seen one after another, arrivals first. All the rest is the planner of production.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bench.published import trace
+from tenure.core.board import Board
+from tenure.core.stages import Backfill, Order, Stages, Vector
+from tenure.core.waiting import PRIORITY, Columns
+from tenure.model.plan import Plan
+from tenure.model.settings import PlanSettings
+from tenure.policies import StagedPolicy
+from tenure.policies.best_fit import BestFit
+from tenure.policies.fifo import Fifo
+from tenure.policies.shortest import Shortest
+from tenure.sim.formats.swf import read_swf
+from tenure.sim.metrics import figures_of
+from tenure.sim.replay import Replay, Rules
+from tenure.sim.runtimes import Exact
+from tenure.sim.workload import TraceJob, Workload, workload_of
+
+STARTS = (1981, 2756, 4299, 8850, 3316, 2714, 5228, 7762, 4022, 7085)
+LENGTH = 1024
+PROCESSORS = 256
+QUICK = 100
+
+ORDERS: dict[str, Order] = {"FCFS": Fifo(), "SJF": Shortest()}
+"""The orders by the names they have in the paper."""
+
+PUBLISHED = {
+    ("FCFS", False): 7273.77,
+    ("SJF", False): 277.35,
+    ("F1", False): 258.37,
+    ("FCFS", True): 235.82,
+    ("SJF", True): 73.31,
+    ("F1", True): 75.07,
+}
+ALONE = Backfill("head alone", reserve=1, passing=False)
+IN_TIME = Backfill("those that end in time", reserve=1, beside=False, candidates=Fifo())
+RULES = Rules(one_by_one=True)
+HEAD = 10
+"""The priority by which the head is known; the log's own are all 5."""
+
+
+class HeadFirst:
+    """An order behind one job."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.name = f"head, then {order.name}"
+
+    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
+        """The order's own score; the head is above all."""
+        return np.where(columns[PRIORITY] == HEAD, 2**62, self.order.fixed(columns, settings))
+
+    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
+        """The order's own."""
+        return self.order.ageing(ages_ms, settings)
+
+    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
+        """The order's own."""
+        return self.order.ageing_of(age_ms, settings)
+
+
+class HeadStays:
+    """A policy whose reservation goes to the same job until it has started, and that takes a job which ends right then for too late."""
+
+    def __init__(self, name: str, order: Order, *, backfills: bool) -> None:
+        self.name = name
+        self.seen: set[int] = set()
+        self.policy = StagedPolicy(name, Stages(HeadFirst(order), BestFit(), IN_TIME if backfills else ALONE))
+
+    def plan_on(self, board: Board, now_ms: int, *, decisions_only: bool) -> Plan:
+        """The plan; whoever has its reservation is the head from now on."""
+        for row in [row for job_id, row in board.waiting.rows.items() if job_id not in self.seen]:
+            self.seen.add(row.id)
+            board.waiting.put(replace(row, limit_ms=row.limit_ms + 1), board.asks)
+        if any(row.priority == HEAD for row in board.waiting.rows.values()):
+            return self.policy.plan_on(board, now_ms, decisions_only=True)
+        plan = self.policy.plan_on(board, now_ms)
+        if plan.reservation is not None and not plan.decisions:
+            head = board.waiting.rows[plan.reservation.job_id]
+            board.waiting.put(replace(head, priority=HEAD), board.asks)
+        return plan
+
+
+def sequence(log: Workload, first: int) -> Workload:
+    """Consecutive jobs of the log on an empty cluster."""
+    jobs: Sequence[TraceJob] = log.jobs[first : first + LENGTH]
+    began_ms = jobs[0].submitted_ms
+    return workload_of(f"{first}", log.nodes, [replace(job, submitted_ms=job.submitted_ms - began_ms) for job in jobs])
+
+
+def measure(only: str, *, quick: bool) -> Iterator[dict[str, object]]:
+    """One row per order, with and without backfilling."""
+    log = read_swf(trace("swf/lublin-1.swf.gz"), PROCESSORS)
+    sequences = [sequence(log, first) for first in STARTS]
+    if quick:
+        sequences = [jobs.limited(QUICK) for jobs in sequences[:1]]
+    for backfills in (False, True):
+        for name, order in ORDERS.items():
+            if only and only != name:
+                continue
+            found = [
+                figures_of(Replay(jobs, HeadStays(name, order, backfills=backfills), Exact(), RULES).run())["avebsld"]
+                for jobs in sequences
+            ]
+            mean = statistics.fmean(float(value) for value in found if value is not None)
+            yield {"order": name, "backfilling": backfills, "avebsld": round(mean, 2), "published": PUBLISHED.get((name, backfills))}
+
+
+def main() -> int:
+    """Print one line per case, or one JSON object."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
+    parser.add_argument("--policy", default="", choices=["", *ORDERS], help="only this order")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK} jobs of the first sequence only: figures that compare with nothing"
+    )
+    options = parser.parse_args()
+    for row in measure(options.policy, quick=options.quick):
+        print(json.dumps(row) if options.json else "  ".join(f"{key}={value}" for key, value in row.items()), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

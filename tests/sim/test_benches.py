@@ -1,0 +1,44 @@
+"""The benchmarks on published logs run and print what they promise; without the logs they say so in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHES = {"easy": {"policy", "runtimes", "avebsld", "published", "max_wait_s", "cpu_s"}, "lublin": {"order", "avebsld", "published"}}
+
+
+def bench(name: str, traces: str) -> subprocess.CompletedProcess[str]:
+    """Run one on few jobs."""
+    command = [sys.executable, "-m", f"bench.{name}", "--json", "--quick"]
+    environment = {**os.environ, "TENURE_TRACES": traces}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize("name", sorted(BENCHES))
+def test_it_prints_one_line_per_case(name: str) -> None:
+    traces = os.environ.get("TENURE_TRACES", "")
+    if not traces:
+        pytest.skip("TENURE_TRACES names no folder with the published logs")
+    done = bench(name, traces)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) >= 4
+    for row in rows:
+        assert BENCHES[name] <= set(row)
+        assert row["avebsld"] >= 1
+
+
+@pytest.mark.parametrize(("traces", "sentence"), [("", "TENURE_TRACES is not set"), ("/nowhere", "does not exist")])
+@pytest.mark.parametrize("name", sorted(BENCHES))
+def test_it_says_where_the_logs_are_looked_for(name: str, traces: str, sentence: str) -> None:
+    done = bench(name, traces)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1

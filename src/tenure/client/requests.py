@@ -64,45 +64,51 @@ def build_request(
     """
     if not command or isinstance(command, str):
         raise usage("there is no command to run", 'write it as a list: submit(["python", "train.py"])')
-    here = os.path.abspath(cwd) if cwd else os.getcwd()
-    asked = words.gpus_of(gpus) if gpus else words.Gpus(0)
-    environment = capture() if inherit else {}
     if array:
         check_array(array)
-    return SubmitRequest(
-        argv=list(command),
-        cwd=here,
-        key=key,
-        name=name or default_name(command),
-        env={**environment, **env} if env else environment,
-        script=script,
-        umask=_umask(),
-        stdout=stdout,
-        stderr=stderr,
-        submit_dir=submit_dir,
-        origin=origin(submit_dir or here),
-        cpu_milli=words.milli_of(cpus),
-        memory_bytes=words.bytes_of(memory),
-        storage_bytes=words.bytes_of(storage),
-        gpu_milli=asked.milli,
-        gpu_memory_bytes=words.bytes_of(gpu_memory),
-        gpu_model=gpu_model or asked.model,
-        tasks=tasks,
-        nodes=nodes,
-        labels=list(labels),
-        limit_ms=0 if time is None else words.limit_of(time),
-        grace_ms=10_000 if grace is None else words.span_of(grace),
-        priority=words.priority_of(priority),
-        project=project,
-        queue=queue,
-        after=words.after_of(str(after)) if isinstance(after, str | int) else list(after),
-        array=array,
-        retries=retries,
-        deadline_ms=words.moment_of(deadline) if deadline else 0,
-        not_before_ms=words.moment_of(begin) if begin else 0,
-        hold=hold,
-        group=group,
-    )
+    request = SubmitRequest(argv=list(command), cwd=os.path.abspath(cwd) if cwd else os.getcwd(), key=key)
+    request.name, request.script, request.group = name or default_name(command), script, group
+    request.project, request.queue, request.priority = project, queue, words.priority_of(priority)
+    request.array, request.retries, request.hold = array, retries, hold
+    request.after = words.after_of(str(after)) if isinstance(after, str | int) else list(after)
+    request.tasks, request.nodes, request.labels = tasks, nodes, list(labels)
+    _set_amounts(request, cpus, memory, storage, words.gpus_of(gpus) if gpus else words.Gpus(0), gpu_memory)
+    request.gpu_model = gpu_model or request.gpu_model
+    _set_times(request, time, grace, deadline, begin)
+    _set_surroundings(request, env, inherit, submit_dir)
+    request.stdout, request.stderr = stdout, stderr
+    return request
+
+
+def _set_amounts(
+    request: SubmitRequest, cpus: str | float, memory: str | int, storage: str | int, gpus: words.Gpus, gpu_memory: str | int
+) -> None:
+    request.cpu_milli = words.milli_of(cpus)
+    request.memory_bytes = words.bytes_of(memory)
+    request.storage_bytes = words.bytes_of(storage)
+    request.gpu_milli, request.gpu_model = gpus
+    request.gpu_memory_bytes = words.bytes_of(gpu_memory)
+
+
+def _set_times(request: SubmitRequest, time: str | float | None, grace: str | float | None, deadline: str, begin: str) -> None:
+    """What is not given keeps the default of the wire."""
+    if time is not None:
+        request.limit_ms = words.limit_of(time)
+    if grace is not None:
+        request.grace_ms = words.span_of(grace)
+    if deadline:
+        request.deadline_ms = words.moment_of(deadline)
+    if begin:
+        request.not_before_ms = words.moment_of(begin)
+
+
+def _set_surroundings(request: SubmitRequest, env: Mapping[str, str] | None, inherit: bool, submit_dir: str) -> None:
+    """The environment, the mask and the origin that the job is submitted with."""
+    environment = capture() if inherit else {}
+    request.env = {**environment, **env} if env else environment
+    request.umask = _umask()
+    request.submit_dir = submit_dir
+    request.origin = origin(submit_dir or request.cwd)
 
 
 def default_name(command: Sequence[str]) -> str:

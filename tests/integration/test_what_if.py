@@ -90,13 +90,13 @@ def test_the_whole_of_it_on_the_command_line(busy: Installation) -> None:
     assert "the nearest that can run is --cpus 1 --gpus 8 (on new-1)" in told.stderr
     told = busy.cli(*words.split(), "--job", "--gpus 4 -t 1h -J more", "--all")
     for part in (
-        "2 nodes more, each with 8 GPUs (A100, 80G)",
+        "2 more nodes, each with 8 GPUs (A100, 80G)",
         "node a takes nothing new",
         "node b is gone; job 2",
         "job 4 is cancelled",
     ):
         assert part in told.stdout
-    for part in ("job 3 has priority 8 instead of 5", "a job more, new", "policy is easy instead of default", "Nothing was changed."):
+    for part in ("job 3 has priority 8 instead of 5", "one more job, new", "policy is easy instead of default", "Nothing was changed."):
         assert part in told.stdout
     reply = busy.json(*words.split(), "--job", "--gpus 4 -t 1h -J more")
     assert {job["id"]: job["effect"] for job in reply["jobs"]} == {

@@ -189,7 +189,7 @@ class _Reading:
             added = job_added(self.after, command, first + number - 1)
             limit = f"limit {format_duration_ms(added.job.limit_ms)}" if added.job.limit_ms else "no time limit"
             array = f"an array of {added.job.array_left}, " if added.job.is_array else ""
-            self._suppose(added, f"a job more, {shown} ({array}{describe_shape(added.shape)}, {limit})")
+            self._suppose(added, f"one more job, {shown} ({array}{describe_shape(added.shape)}, {limit})")
             self.found.added[added.job.id] = (shown, request.name)
 
     def follow(self, name: str) -> None:
@@ -265,7 +265,7 @@ def _nodes(snapshot: Snapshot, spec: MachineSpec, names: Sequence[str]) -> tuple
 
 
 def _nodes_text(spec: MachineSpec) -> str:
-    """``2 nodes more, each with 8 GPUs (A100, 80G), 64 cpus and 512G of memory``."""
+    """``2 more nodes, each with 8 GPUs (A100, 80G), 64 cpus and 512G of memory``."""
     parts = []
     if spec.gpus:
         kind = ", ".join([*([spec.gpu_model] if spec.gpu_model else []), format_bytes(spec.gpu_memory_bytes)])
@@ -274,7 +274,7 @@ def _nodes_text(spec: MachineSpec) -> str:
     parts += [f"{format_bytes(spec.memory_bytes)} of memory"] if spec.memory_bytes else []
     parts += [f"labels {', '.join(sorted(spec.labels))}"] if spec.labels else []
     listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
-    return f"{spec.count} nodes more, each with {listed}" if spec.count > 1 else f"a node more, with {listed}"
+    return f"{spec.count} more nodes, each with {listed}" if spec.count > 1 else f"one more node, with {listed}"
 
 
 def _jobs_text(names: Sequence[str]) -> str:

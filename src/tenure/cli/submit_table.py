@@ -95,8 +95,10 @@ REFUSED: dict[str, str] = {
 """Options of Slurm that Tenure does not honour, and what to do instead; any other unknown one is refused without advice."""
 
 
-def with_submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_submit_options(function: Callable[..., Any], *, own_first: bool = False) -> Callable[..., Any]:
     """``function(given, ...)`` with the options of the table in place of its first parameter, which gets those that were given.
+
+    In its help the function's own options stand last, or first.
 
     A spelling that the function uses for an option of its own is its own: ``-p`` of ``sweep`` is a parameter.
     """
@@ -111,8 +113,8 @@ def with_submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     taken = {flag for p in options for flag in _flags(p.annotation)}
     left = [opt for opt in TABLE if not taken.issuperset(opt.flags)]
     table = [Parameter(o.field, Parameter.KEYWORD_ONLY, default=_default(o), annotation=_annotation(o, taken)) for o in left]
-    parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in arguments] + table
-    parameters += [p.replace(kind=Parameter.KEYWORD_ONLY) for p in options]
+    ordered = [*arguments, *options, *table] if own_first else [*arguments, *table, *options]
+    parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in ordered]
     called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {p.name: p.annotation for p in parameters}
     called.__doc__ = function.__doc__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -25,12 +26,12 @@ _STAND_IN = ["true"]
 MaybeCommand = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[COMMAND]...", help="A job more, with the options of submit; the command may be left out.", show_default=False
+        metavar="COMMAND", help="One more job, with the options of submit; the command may be left out.", show_default=False
     ),
 ]
 
 
-@with_submit_options
+@partial(with_submit_options, own_first=True)
 def what_if(
     given: dict[str, Any],
     command: MaybeCommand = None,
@@ -49,7 +50,7 @@ def what_if(
     ] = None,
     job: Annotated[
         list[str] | None,
-        typer.Option("--job", metavar="'OPTIONS'", rich_help_panel=_IF, help="A job more were queued: '--gpus 4 --time 2h'."),
+        typer.Option("--job", metavar="'OPTIONS'", rich_help_panel=_IF, help="One more job were queued: '--gpus 4 --time 2h'."),
     ] = None,
     priority: Annotated[
         list[str] | None,
@@ -60,7 +61,7 @@ def what_if(
     ] = None,
     policy: Annotated[str, typer.Option("--policy", metavar="NAME", rich_help_panel=_IF, help="Another policy decided.")] = "",
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, rich_help_panel=_HOW, help="Compare the first N waiting jobs. Default 200.")
+        int, typer.Option("--limit", metavar="N", min=1, rich_help_panel=_HOW, help="Compare the first N waiting jobs.")
     ] = 200,
     all_jobs: Annotated[bool, typer.Option("--all", rich_help_panel=_HOW, help="List the jobs that nothing changes for, too.")] = False,
     output: options.Form = "table",
@@ -68,9 +69,9 @@ def what_if(
 ) -> None:
     """Say what would start when, and who would be delayed by how much, if something were different. Nothing is changed.
 
-    Everything that is given is supposed together, and each option may be repeated. The options of submit describe a job that were
-    queued now; several take --job. Expected starts are what the planner does when every job takes all of its time limit and nobody
-    new comes: what depends on a job without a limit is unknown.
+    Everything that is given is supposed together, and each option may be repeated. The options of submit describe one more job; for
+    several use --job. Expected starts are what the planner would do if every job took all of its time limit and nobody new came:
+    what depends on a job without a limit is unknown.
 
     Examples:
 

@@ -101,8 +101,8 @@ def test_nodes_get_new_ids_and_are_said() -> None:
     ]
     assert others == [NodeDrained(1), NodeRemoved(2)]
     assert found.sentences == [
-        "2 nodes more, each with 2 GPUs (A100, 80G), 8 cpus, 64G of memory and labels ssd",
-        "a node more, with 1 cpu",
+        "2 more nodes, each with 2 GPUs (A100, 80G), 8 cpus, 64G of memory and labels ssd",
+        "one more node, with 1 cpu",
         "node a takes nothing new",
         "node b is gone; job 4_0 that runs there would wait again, from the beginning",
     ]
@@ -147,8 +147,8 @@ def test_jobs_that_are_added() -> None:
     assert (second.job.id, second.job.blocked, second.job.array_left, second.job.array_room) == (8, 0, 10, 2)
     assert found.added == {7: ("new-1", "first"), 8: ("new-2", "")}
     assert found.sentences == [
-        "a job more, new-1 (--cpus 1, limit 1m)",
-        "a job more, new-2 (an array of 10, --cpus 0.5, no time limit)",
+        "one more job, new-1 (--cpus 1, limit 1m)",
+        "one more job, new-2 (an array of 10, --cpus 0.5, no time limit)",
     ]
 
 

@@ -212,13 +212,19 @@ def test_the_mean_of_the_last_two_ended_jobs_of_the_user() -> None:
     assert (forecast.job_id, forecast.p50_ms, forecast.p90_ms, forecast.as_of_ms) == (9, 30_000, 40_000, 5)
 
 
-def test_a_prediction_is_never_more_than_the_request() -> None:
-    predicted = Predicted()
-    predicted.ended(one(1, 0, 1, 50), 50_000)
-    assert predicted.limit_ms(one(2, 0, 1, 1, asked_s=20), 0) == 20_000
-    assert predicted.limit_ms(one(2, 0, 1, 1, asked_s=0), 0) == 50_000
-    assert predicted.limit_ms(one(2, 0, 1, 1, asked_s=90), 0) == 50_000
-    assert predicted.limit_ms(one(2, 0, 1, 1, asked_s=90, user="new"), 0) == 90_000
+@pytest.mark.parametrize(("asked_s", "expected_s"), [(20, 20), (0, 50), (90, 50)])
+def test_a_prediction_is_never_more_than_the_request(asked_s: int, expected_s: int) -> None:
+    job = one(2, 0, 1, 1, asked_s)
+    for beliefs, limit_s in ((Requested(), asked_s), (Predicted(), expected_s)):
+        beliefs.ended(one(1, 0, 1, 50), 50_000)
+        assert beliefs.limit_ms(job, 0) == limit_s * SECOND_MS
+        assert beliefs.expected_ms(job, 0) == expected_s * SECOND_MS
+
+
+def test_of_a_new_user_nothing_is_predicted() -> None:
+    job = one(2, 0, 1, 1, asked_s=90)
+    assert (Predicted().limit_ms(job, 0), Predicted().expected_ms(job, 0)) == (90_000, 0)
+    assert Exact().expected_ms(job, 0) == 0
 
 
 def test_nothing_is_believed_of_what_never_ends() -> None:

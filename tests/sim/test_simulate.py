@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
+from tenure.cli import options
 from tenure.cli.app import run
 from tenure.model.settings import PlanSettings
 from tenure.sim.check import faults_of
 from tenure.sim.compare import BadPolicy, policy_of
 from tenure.sim.traces import Source, open_trace
+from tenure.wire.dto import JobsReply, JobView, NodesReply, NodeView, Selection
 from tests.sim.drawn import batch
 
 PODS = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\n" + "".join(
@@ -103,6 +106,45 @@ def test_of_several_each_has_a_folder(shell: Shell, tmp_path: Path) -> None:
     ]
 
 
+def test_a_drawn_workload(shell: Shell) -> None:
+    done = shell("--generate", "poisson:jobs=40,seed=3", "--policy", "easy", "--limit", "30", "--json")
+    summary = json.loads(done.out)
+    assert (summary["jobs"], summary["ended"]) == (30, 30)
+
+
+class Store:
+    """A client of a store with a past."""
+
+    def __init__(self) -> None:
+        self.admin = self
+        self.asked: list[Selection] = []
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+    def jobs(self, which: Selection) -> JobsReply:
+        self.asked.append(which)
+        past = [JobView(str(number), number, "x", "succeeded", cpu_milli=1000, submitted_ms=number) for number in (1, 2)]
+        return JobsReply([replace(job, started_ms=500, ended_ms=9500) for job in past], more=True)
+
+    def nodes(self) -> NodesReply:
+        return NodesReply(nodes=[NodeView("a", "up", cpu_milli=1000)], devices=[])
+
+
+def test_the_past_of_the_living_store(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    monkeypatch.setattr(options, "client", lambda: store)
+    done = shell("history", "--policy", "easy", "--json")
+    summary = json.loads(done.out)
+    assert (summary["jobs"], summary["max_wait_s"]) == (2, 8.999)
+    assert store.asked[0].states == ["ended"]
+    assert done.err == "history: the newest 2 jobs only\n"
+    assert json.loads(shell("history", "--policy", "easy", "--nodes", "1x2c", "--json").out)["max_wait_s"] == 0
+
+
 def test_a_placement_study(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "pods.csv").write_text(PODS)
     done = shell("pods.csv", "--nodes", "1x2xA100:80G,64c,512G", "--arrival", "1.5", "--seed", "3", "--policy", "greedy", "--json")
@@ -116,7 +158,7 @@ def test_every_format_is_known_by_its_first_line(shell: Shell, tmp_path: Path, n
     (tmp_path / "log.csv").write_text(text)
     workload = open_trace("log.csv", Source())
     assert sum(len(node.devices) for node in workload.nodes) == gpus
-    assert open_trace("log.csv", Source(format=name)) == workload
+    assert open_trace("log.csv", Source(name)) == workload
     shuffled = open_trace("log.csv", Source(node_order="shuffled", seed=1))
     assert sorted(node.name for node in shuffled.nodes) == sorted(node.name for node in workload.nodes)
     assert [node.name for node in shuffled.nodes] != [node.name for node in workload.nodes]
@@ -131,12 +173,15 @@ def test_every_format_is_known_by_its_first_line(shell: Shell, tmp_path: Path, n
         (["log.swf", "--policy", "easy:step=fast"], "'step=fast' is no setting"),
         (["log.swf", "--runtimes", "felt"], "'felt' is no kind of run times; choose exact, requested, predicted"),
         (["log.swf", "--limit", "-1"], "--limit is a number of jobs"),
-        (["log.swf", "--arrival", "1.3"], "leave --arrival out"),
+        (["log.swf", "--arrival", "1.3"], "a share of arrivals is for openb's placement study; log.swf"),
         (["pods.csv", "--arrival", "much"], "'much' is no share of all GPUs; write --arrival 1.3"),
         (["pods.csv", "--arrival", "0"], "'0' is no share"),
-        (["log.swf", "--format", "xml"], "'xml' is no format of logs; choose from swf"),
-        (["odd.csv"], "name it with --format"),
-        (["pods.csv"], "name them with --nodes"),
+        (["log.swf", "--format", "xml"], "'xml' is no format of a log; choose swf"),
+        ([], "name a log, or let one be drawn: --generate lublin"),
+        (["--generate", "noise"], "'noise' is no generator; choose lublin, poisson"),
+        (["--generate", "poisson", "--arrival", "1"], "are for logs; a generator has settings of its own"),
+        (["odd.csv"], "is in no format that Tenure recognises; say which of swf"),
+        (["pods.csv"], "give the list of nodes"),
         (["log.swf", "--nodes", "many"], "'many'"),
     ],
 )

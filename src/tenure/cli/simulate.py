@@ -1,4 +1,4 @@
-"""``simulate``: replay a log under one policy or several and compare what comes of it. Needs no daemon and touches none."""
+"""``simulate``: replay a log under one policy or several and compare what comes of it. Only ``history`` asks a daemon."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tenure.cli import console, options
 from tenure.cli.table import Column, render
 from tenure.cli.text import span
 from tenure.client.errors import BadRequest, usage
+from tenure.wire.dto import Selection
 
 if TYPE_CHECKING:
     from tenure.sim.compare import Told
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tenure.sim.traces import Source
     from tenure.sim.workload import Workload
 
+_PAST, _MOST_PAST = "history", 10_000
 _LOG, _HOW = "The log and the machines", "How it is replayed"
 _COLUMNS = (
     Column("POLICY", cut=True),
@@ -43,7 +45,9 @@ _COLUMNS = (
 
 
 def simulate(
-    traces: Annotated[list[str], typer.Argument(metavar="TRACE...", help="Logs, plain or gzip.", show_default=False)],
+    traces: Annotated[
+        list[str] | None, typer.Argument(metavar="[TRACE]...", help="Logs; history: the jobs that have ended here.", show_default=False)
+    ] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option("--policy", metavar="NAME[:KEY=N,..]", rich_help_panel=_HOW, help="A policy; several times to compare."),
@@ -58,7 +62,11 @@ def simulate(
         bool, typer.Option("--enforce-limits", rich_help_panel=_HOW, help="End a job at the time that its user requested.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N", rich_help_panel=_HOW, help="For everything that is drawn.")] = 0,
-    format_: Annotated[
+    generate: Annotated[
+        list[str] | None,
+        typer.Option("--generate", metavar="NAME[:KEY=N,..]", rich_help_panel=_LOG, help="Instead of a log: lublin or poisson."),
+    ] = None,
+    log_format: Annotated[
         str,
         typer.Option(
             "--format", metavar="NAME", rich_help_panel=_LOG, help="swf, openb, philly, chronus, dlrm; default: by its looks."
@@ -93,6 +101,11 @@ def simulate(
         tenure simulate SDSC-SP2.swf.gz --policy easy --policy default --out out/
         tenure simulate pods.csv --nodes nodes.csv --arrival 1.3 --seed 42 --json
         tenure simulate log.swf --nodes 4x32c --policy default:wait_bonus=500
+        tenure simulate history --policy default --policy easy
+        tenure simulate --generate lublin:jobs=2000,nodes=128 --policy easy --policy greedy
+
+    A trace is a file in the format of the Parallel Workloads Archive (swf), of the GPU logs openb, philly, chronus and dlrm, plain or
+    gzip; or the word history: the jobs that have ended here, on the nodes there are now.
 
     Times in the log are the truth; --runtimes says what the planner is told of them. With --out, decisions.jsonl has one line per
     start, end and drop; with several policies each has a folder of its own.
@@ -102,9 +115,11 @@ def simulate(
     from tenure.sim.traces import Source
 
     _check(runtimes, limit)
-    source = Source(format_, nodes, node_order, _ratio(arrival), seed, limit)
+    if not traces and not generate:
+        raise usage("there is nothing to simulate", "name a log, or let one be drawn: --generate lublin")
+    source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit)
     rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), seed=seed)
-    results = _replayed(traces, policy or ["default"], runtimes, source, rules)
+    results = _replayed(traces or [], generate or [], policy or ["default"], runtimes, source, rules)
     summary = summary_of(results, seed=seed)
     if out:
         written = write_results(Path(out), results, summary)
@@ -135,26 +150,41 @@ def _ratio(text: str) -> float:
     return found
 
 
-def _replayed(traces: Sequence[str], policies: Sequence[str], runtimes: str, source: Source, rules: Rules) -> list[Replayed]:
-    """Every trace under every policy."""
+def _replayed(
+    traces: Sequence[str], generators: Sequence[str], policies: Sequence[str], runtimes: str, source: Source, rules: Rules
+) -> list[Replayed]:
+    """Every workload under every policy."""
     from tenure.sim.compare import BadPolicy, compare, policy_of
-    from tenure.sim.traces import open_trace
+    from tenure.sim.traces import generated, open_trace
     from tenure.sim.workload import BadWorkload
 
     found = []
     try:
         for word in policies:
             policy_of(word, rules.settings)  # a mistake is told before a long log is read
-        for path in traces:
-            workload = open_trace(path, source)
+        opened = (_past(source) if path == _PAST else open_trace(path, source) for path in traces)
+        drawn = (generated(text, source) for text in generators)
+        for workload in (*opened, *drawn):
             _note_skipped(workload)
             with _bar() as told:
                 found += compare(workload, policies, runtimes, rules, told)
     except BadWorkload as error:
-        raise BadRequest("bad_workload", str(error)) from None
+        raise BadRequest("bad_workload", str(error), "see: tenure simulate --help") from None
     except BadPolicy as error:
         raise usage(str(error)) from None
     return found
+
+
+def _past(source: Source) -> Workload:
+    """The newest jobs that have ended here, on the nodes of the living store unless others are named."""
+    from tenure.sim.formats.history import history_of, machines_of
+
+    with options.client() as client:
+        reply = client.jobs(Selection(states=["ended"], limit=_MOST_PAST))
+        nodes = client.admin.nodes()
+    if reply.more:
+        console.note(f"history: the newest {len(reply.jobs):,} jobs only")
+    return source.finished(history_of(reply.jobs, source.machines or machines_of(nodes)))
 
 
 def _note_skipped(workload: Workload) -> None:

@@ -24,38 +24,16 @@ class RunTimes(Protocol):
     name: str
 
     def limit_ms(self, job: TraceJob, now_ms: int) -> int:
-        """What is believed when the job is submitted, 0 for nothing."""
+        """What is taken for the time limit when the job is submitted, 0 for none: reservations are made by it."""
+        ...
+
+    def expected_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The forecast beside the limit, 0 for none: orders may go by it, nothing is promised by it."""
         ...
 
     def ended(self, job: TraceJob, ran_ms: int) -> None:
         """A job has ended: what it ran for is known from now on."""
         ...
-
-
-class Exact:
-    """What really comes: the bound of what better beliefs can bring."""
-
-    name = "exact"
-
-    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
-        """The true run time; nothing for a job that never ends."""
-        return 0 if job.lives else max(job.run_ms, 1)
-
-    def ended(self, job: TraceJob, ran_ms: int) -> None:
-        """Nothing new."""
-
-
-class Requested:
-    """What the user asked for: what a scheduler without predictions goes by."""
-
-    name = "requested"
-
-    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
-        """The requested time, 0 when none was."""
-        return job.requested_ms
-
-    def ended(self, job: TraceJob, ran_ms: int) -> None:
-        """Nothing follows from it."""
 
 
 class LastTwo:
@@ -67,36 +45,66 @@ class LastTwo:
         self._last: dict[str, tuple[int, ...]] = {}
 
     def forecast(self, job: TraceJob, now_ms: int) -> Forecast | None:
-        """The prediction for a job as of now, None for a user of whom nothing is known."""
+        """The prediction for a job as of now, never more than its user asked for; None for a user of whom nothing is known."""
         known = self._last.get(job.user)
         if known is None:
             return None
-        return Forecast(job.number, sum(known) // len(known), max(known), self.name, now_ms)
+        most_ms = job.requested_ms or max(known)
+        p50_ms, p90_ms = (max(min(found_ms, most_ms), 1) for found_ms in (sum(known) // len(known), max(known)))
+        return Forecast(job.number, p50_ms, p90_ms, self.name, now_ms)
 
     def learn(self, job: TraceJob, ran_ms: int) -> None:
         """A job of the user has ended."""
         self._last[job.user] = (*self._last.get(job.user, ())[-1:], ran_ms)
 
 
-class Predicted:
-    """The median of a forecast, never more than what was requested; the request where there is no forecast."""
+class Exact:
+    """What really comes: the bound of what better beliefs can bring."""
 
-    name = "predicted"
+    name = "exact"
+
+    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The true run time; nothing for a job that never ends."""
+        return 0 if job.lives else max(job.run_ms, 1)
+
+    def expected_ms(self, job: TraceJob, now_ms: int) -> int:
+        """Nothing: the limit says it all."""
+        return 0
+
+    def ended(self, job: TraceJob, ran_ms: int) -> None:
+        """Nothing new."""
+
+
+class Requested:
+    """Limits are what users ask for, as in production, with forecasts beside them."""
+
+    name = "requested"
 
     def __init__(self) -> None:
         self._predictor = LastTwo()
 
     def limit_ms(self, job: TraceJob, now_ms: int) -> int:
-        """The forecast of this moment."""
+        """The requested time, 0 when none was."""
+        return job.requested_ms
+
+    def expected_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The forecast's median."""
         forecast = self._predictor.forecast(job, now_ms)
-        if forecast is None:
-            return job.requested_ms
-        p50_ms = max(forecast.p50_ms, 1)
-        return min(p50_ms, job.requested_ms) if job.requested_ms else p50_ms
+        return forecast.p50_ms if forecast is not None else 0
 
     def ended(self, job: TraceJob, ran_ms: int) -> None:
         """The predictor learns."""
         self._predictor.learn(job, ran_ms)
+
+
+class Predicted(Requested):
+    """Limits are forecasts too; what was requested where there is none."""
+
+    name = "predicted"
+
+    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The forecast of this moment."""
+        return self.expected_ms(job, now_ms) or job.requested_ms
 
 
 BY_NAME: dict[str, Callable[[], RunTimes]] = {"exact": Exact, "requested": Requested, "predicted": Predicted}

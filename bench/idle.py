@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bench import meter
-from bench.installation import Installation, cpu_s, pss_mb
+from bench.installation import Installation, cpu_s, memory_mb
 
 
 def main() -> None:
@@ -19,11 +19,11 @@ def main() -> None:
         began = time.monotonic()
         time.sleep(seconds)
         elapsed = time.monotonic() - began
-        shares = [100 * (cpu_s(pid) - was) / elapsed for pid, was in zip(pids, before, strict=True)]
-        sizes = [pss_mb(pid) for pid in pids]
+        found = [(100 * (cpu_s(pid) - was) / elapsed, *memory_mb(pid)) for pid, was in zip(pids, before, strict=True)]
+    both = tuple(map(sum, zip(*found, strict=True)))
     rows = [
-        {"case": name, "cpu_percent": round(share, 4), "pss_mb": round(size, 1), "seconds": seconds}
-        for name, share, size in zip(("daemon", "supervisor", "both"), [*shares, sum(shares)], [*sizes, sum(sizes)], strict=True)
+        {"case": name, "cpu_percent": round(share, 4), "pss_mb": round(pss, 1), "rss_mb": round(rss, 1), "seconds": seconds}
+        for name, (share, pss, rss) in zip(("daemon", "supervisor", "both"), [*found, both], strict=True)
     ]
     meter.report(rows, given.json)
 

@@ -92,11 +92,12 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def pss_mb(pid: int) -> float:
-    """Proportional set size in MB: shared pages count in part, so that sums over processes are honest."""
+def memory_mb(pid: int) -> tuple[float, float]:
+    """Proportional and resident set size in MB. In the first, shared pages count in part, so that sums over processes are honest; it
+    falls when others on the machine map the same files, so the second is the figure to compare between runs."""
     with open(f"/proc/{pid}/smaps_rollup") as file:
-        kilobytes = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-    return kilobytes / 1000
+        kilobytes = {line.split()[0]: int(line.split()[1]) for line in file if line.startswith(("Pss:", "Rss:"))}
+    return kilobytes["Pss:"] / 1000, kilobytes["Rss:"] / 1000
 
 
 def cpu_s(pid: int) -> float:

@@ -274,7 +274,8 @@ def test_an_upgrade_of_the_daemon_keeps_jobs_running(living: Installation) -> No
     major, *rest = tenure.__version__.split(".")
     newer = ".".join([str(int(major) + 1), *rest])
     shim = living.work / "sitecustomize.py"
-    job = living.submit("--", "sh", "-c", "sleep 2; exit 6")
+    enough = living.work / "enough"
+    job = living.submit("--", "sh", "-c", f"until test -e {enough}; do sleep 0.05; done; exit 6")
     until(lambda: living.state(job) == "running", "the start")
     before, supervisor = living.daemon_pid(), living.supervisor_pid()
     shim.write_text(f"import tenure\ntenure.__version__ = {newer!r}\n")
@@ -283,5 +284,6 @@ def test_an_upgrade_of_the_daemon_keeps_jobs_running(living: Installation) -> No
     assert "restarting it" in said.stderr
     assert living.daemon_pid() != before
     assert living.supervisor_pid() == supervisor
+    enough.touch()
     assert living.cli("wait", job, ok=None).returncode == 6
     assert living.json("show", job)["job"]["attempts"] == 1

@@ -62,7 +62,7 @@ def supposed(context: Context, snapshot: Snapshot, wish: WhatIfRequest, caller: 
     return reading.found
 
 
-def job_added(snapshot: Snapshot, command: SubmitJob, number: int) -> JobAdded:
+def job_added(context: Context, snapshot: Snapshot, command: SubmitJob, number: int) -> JobAdded:
     """A submission as one more waiting job of that number. Raises ApiError when its queue does not take it."""
     request = command.request
     queue = next((queue for queue in snapshot.queues if queue.name == request.queue), None)
@@ -73,11 +73,14 @@ def job_added(snapshot: Snapshot, command: SubmitJob, number: int) -> JobAdded:
     refusal = limit_refusal(queue, limit_ms)
     if refusal is not None:
         raise refused(refusal)
+    project, user = context.queries.owner(request.project, command.caller)
     alive = {job.id for job in snapshot.pending.jobs()}.union(*((job.id, job.array_id) for job in snapshot.running))
     job = PendingJob(
         id=number,
         shape=0,
         queue=queue.id,
+        project=project,
+        user=user,
         priority=request.priority,
         submitted_ms=snapshot.now_ms,
         eligible_ms=request.not_before_ms,
@@ -186,7 +189,7 @@ class _Reading:
             except Inadmissible as error:
                 raise refused(error.reply) from None
             shown = "new" if len(requests) == 1 else f"new-{number}"
-            added = job_added(self.after, command, first + number - 1)
+            added = job_added(self.context, self.after, command, first + number - 1)
             limit = f"limit {format_duration_ms(added.job.limit_ms)}" if added.job.limit_ms else "no time limit"
             array = f"an array of {added.job.array_left}, " if added.job.is_array else ""
             self._suppose(added, f"one more job, {shown} ({array}{describe_shape(added.shape)}, {limit})")

@@ -90,7 +90,7 @@ def _politely(work: Callable[[], T]) -> T:
 def planned(context: Context, snapshot: Snapshot, command: SubmitJob) -> PlanReply:
     """What would become of a submission if it were made now. Raises ApiError when its queue does not take it."""
     policy, number = context.loop.ports.policy, next_job(snapshot)
-    added = job_added(snapshot, command, number)
+    added = job_added(context, snapshot, command, number)
     after = added.on(snapshot)
     starts = [start for decision in policy.plan(after).decisions for start in decision.starts if start.job_id == number]
     found = explain(after, number, policy.stages)

@@ -148,6 +148,12 @@ def _number(link: Link, kind: str, name: str) -> int:
     return int(row[0]) if row else -1
 
 
+def owner_of(link: Link, project_name: str, caller: Caller) -> tuple[int, int]:
+    """The numbers that waiting jobs carry for a project and a user; 0 for one that has had no job."""
+    user_row = link.row(USER_OF, caller.uid)
+    return max(0, _number(link, "project", project_name)), int(user_row[0]) if user_row else 0
+
+
 def _like(pattern: str) -> str:
     for mark in "!%_":
         pattern = pattern.replace(mark, f"!{mark}")

@@ -21,7 +21,7 @@ from tenure.model.shape import Shape
 from tenure.store import details, overview
 from tenure.store.database import Database
 from tenure.store.intern import Names
-from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, page, records, resolve
+from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, page, records, resolve
 from tenure.store.reader import Reader, ask
 from tenure.store.schema import allocation, attempt, job
 from tenure.store.sql import Link
@@ -105,6 +105,11 @@ class Queries:
         """What people type for these jobs, by number."""
         with self._reader.read() as link:
             return ids_of(link, numbers)
+
+    def owner(self, project_name: str, caller: Caller) -> tuple[int, int]:
+        """The numbers of a project and a user in snapshots; 0 for one that has had no job."""
+        with self._reader.read() as link:
+            return owner_of(link, project_name, caller)
 
     def nodes(self) -> NodesReply:
         """All nodes and devices."""

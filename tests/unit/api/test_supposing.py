@@ -49,6 +49,9 @@ class QueriesDouble:
     def ids_of(self, numbers: Sequence[int]) -> dict[int, str]:
         return {number: self.shown[number] for number in numbers if number in self.shown}
 
+    def owner(self, project: str, caller: Caller) -> tuple[int, int]:
+        return {"default": 1, "vision": 7}[project], caller.uid
+
     def jobs(self, selection: Selection, _caller: Caller) -> JobsReply:
         return JobsReply(jobs=[JobView(id=self.shown[int(n)], number=int(n), name=f"name-{n}", state="pending") for n in selection.ids])
 
@@ -137,7 +140,7 @@ def test_priorities() -> None:
 def test_jobs_that_are_added() -> None:
     requests = [
         job(name="first", limit_ms=60_000, after=[AfterRef(job="2"), AfterRef(job="9", condition="any")]),
-        job(array="0-9%2", cpu_milli=500, after=[AfterRef(job="9")]),
+        job(array="0-9%2", cpu_milli=500, project="vision", after=[AfterRef(job="9")]),
     ]
     found = read(WhatIfRequest(add_jobs=requests))
     first, second = found.alterations
@@ -145,6 +148,7 @@ def test_jobs_that_are_added() -> None:
     assert isinstance(second, JobAdded)
     assert (first.job.id, first.job.blocked, first.job.limit_ms, first.job.submitted_ms) == (7, 1, 60_000, NOW_MS)
     assert (second.job.id, second.job.blocked, second.job.array_left, second.job.array_room) == (8, 0, 10, 2)
+    assert [(alteration.job.project, alteration.job.user) for alteration in (first, second)] == [(1, 1000), (7, 1000)]
     assert found.added == {7: ("new-1", "first"), 8: ("new-2", "")}
     assert found.sentences == [
         "one more job, new-1 (--cpus 1, limit 1m)",

@@ -41,6 +41,17 @@ def one(queries: Queries, word: str) -> JobView:
     return jobs[0]
 
 
+def test_the_owner_of_a_job_that_is_only_supposed(rig: StoreRig, store: SqlStore, queries: Queries) -> None:
+    assert queries.owner("vision", ADA) == (0, 0)
+    rig.submit(project="vision")
+    rig.submit(project="speech", caller=BEN)
+    vision, speech = store.snapshot(rig.now_ms).pending.jobs()
+    assert queries.owner("vision", ADA) == (vision.project, vision.user)
+    assert queries.owner("speech", BEN) == (speech.project, speech.user)
+    assert vision.project != speech.project
+    assert queries.owner("none", BEN) == (0, speech.user)
+
+
 def test_a_listing_is_paged_and_filtered(rig: StoreRig, queries: Queries) -> None:
     rig.apply(SetQueue(rig.key(), ADA, "night"))
     first = rig.submit(name="fit-a", group="g")

@@ -13,33 +13,35 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from bench.published import trace
 from tenure.core.board import Board
-from tenure.core.stages import Backfill, Order, Stages, Vector
+from tenure.core.stages import Backfill, Order, Scores, Stages, Vector
 from tenure.core.waiting import PRIORITY, Columns
 from tenure.model.plan import Plan
 from tenure.model.settings import PlanSettings
 from tenure.policies import StagedPolicy
+from tenure.policies.area import SmallestArea
 from tenure.policies.best_fit import BestFit
+from tenure.policies.f1 import F1
 from tenure.policies.fifo import Fifo
 from tenure.policies.shortest import Shortest
 from tenure.sim.formats.swf import read_swf
 from tenure.sim.metrics import figures_of
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.runtimes import Exact
-from tenure.sim.workload import TraceJob, Workload, workload_of
+from tenure.sim.workload import Workload, workload_of
 
 STARTS = (1981, 2756, 4299, 8850, 3316, 2714, 5228, 7762, 4022, 7085)
 LENGTH = 1024
 PROCESSORS = 256
 QUICK = 100
 
-ORDERS: dict[str, Order] = {"FCFS": Fifo(), "SJF": Shortest()}
+ORDERS: dict[str, Order] = {"FCFS": Fifo(), "SJF": Shortest(), "F1": F1(), "SAF": SmallestArea()}
 """The orders by the names they have in the paper."""
 
 PUBLISHED = {
@@ -63,18 +65,13 @@ class HeadFirst:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.name = f"head, then {order.name}"
+        self.distinguishes = order.distinguishes
 
-    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
-        """The order's own score; the head is above all."""
-        return np.where(columns[PRIORITY] == HEAD, 2**62, self.order.fixed(columns, settings))
-
-    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
-        """The order's own."""
-        return self.order.ageing(ages_ms, settings)
-
-    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
-        """The order's own."""
-        return self.order.ageing_of(age_ms, settings)
+    def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
+        """The order's own; the head is above all."""
+        own = self.order.scores(columns, ages_ms, settings)
+        found: Scores = np.where(columns[PRIORITY] == HEAD, own.dtype.type(2**62), own)
+        return found
 
 
 class HeadStays:
@@ -82,6 +79,7 @@ class HeadStays:
 
     def __init__(self, name: str, order: Order, *, backfills: bool) -> None:
         self.name = name
+        self.distinguishes = order.distinguishes
         self.seen: set[int] = set()
         self.policy = StagedPolicy(name, Stages(HeadFirst(order), BestFit(), IN_TIME if backfills else ALONE))
 
@@ -100,10 +98,8 @@ class HeadStays:
 
 
 def sequence(log: Workload, first: int) -> Workload:
-    """Consecutive jobs of the log on an empty cluster."""
-    jobs: Sequence[TraceJob] = log.jobs[first : first + LENGTH]
-    began_ms = jobs[0].submitted_ms
-    return workload_of(f"{first}", log.nodes, [replace(job, submitted_ms=job.submitted_ms - began_ms) for job in jobs])
+    """Consecutive jobs of the log on an empty cluster. The clock stays the log's: F1 reads it."""
+    return workload_of(f"{first}", log.nodes, log.jobs[first : first + LENGTH])
 
 
 def measure(only: str, *, quick: bool) -> Iterator[dict[str, object]]:

@@ -16,7 +16,7 @@ from tenure.model.job import JobTable, PendingJob
 from tenure.model.plan import Plan
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
-from tenure.policies import POLICY_NAMES, policy_by_name
+from tenure.policies import policy_by_name
 from tenure.testing.locked import locked_rows
 from tenure.testing.naive import naive_plan
 from tenure.testing.outcome import applied, committed
@@ -30,7 +30,7 @@ def essence(plan: Plan) -> Plan:
     return replace(plan, units=0, truncated_at=None)
 
 
-@pytest.mark.parametrize("name", POLICY_NAMES)
+@pytest.mark.parametrize("name", ["default", "easy", "easy-sjbf", "fifo", "greedy"])
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_the_planner_agrees_with_the_naive_one(name: str, data: st.DataObject) -> None:

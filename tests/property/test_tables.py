@@ -19,12 +19,10 @@ from tenure.core.possible import nearest
 from tenure.core.rooms import Rooms
 from tenure.core.scoring import waste
 from tenure.core.tables import NOWHERE, AskTable, NodeTable, judge
-from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
 from tenure.policies.best_fit import BestFit
-from tenure.policies.points import Points
 from tenure.testing.outcome import applied
 from tenure.testing.strategies import changes_after, shapes, snapshots
 
@@ -113,10 +111,3 @@ def test_a_plan_is_the_same_when_everything_is_done_by_arrays(snapshot: Snapshot
         patch.setattr("tenure.core.holds.NEAREST_FIRST_OF_MANY", 16)
         by_arrays = DEFAULT.plan(snapshot)
     assert DEFAULT.plan(snapshot) == by_arrays
-
-
-@given(st.lists(st.integers(0, 10**8), min_size=1))
-def test_ageing_of_one_is_ageing_of_many(ages_ms: list[int]) -> None:
-    order, weights = Points(), PlanSettings()
-    many = order.ageing(np.array(ages_ms, dtype=np.int64), weights)
-    assert many.tolist() == [order.ageing_of(age_ms, weights) for age_ms in ages_ms]

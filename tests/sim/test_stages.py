@@ -38,13 +38,12 @@ def test_the_planner_agrees_with_the_naive_one(order: Fifo | Points, backfill: B
     assert replace(policy.plan(snapshot), units=0) == naive_plan(snapshot, policy.stages)
 
 
-@pytest.mark.parametrize("name", POLICY_NAMES)
-@settings(max_examples=60, deadline=None)
-@given(st.data())
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(POLICY_NAMES), st.data())
 def test_decisions_alone_are_the_decisions_of_the_whole_plan(name: str, data: st.DataObject) -> None:
     policy = policy_by_name(name)
     snapshot = data.draw(snapshots(policy))
-    board = Board.of(snapshot)
+    board = Board.of(snapshot, policy.distinguishes)
     alone = policy.plan_on(board, snapshot.now_ms, decisions_only=True)
     assert alone.decisions == policy.plan(snapshot).decisions
     assert alone.holds == ()

@@ -146,7 +146,7 @@ class ControlLoop:
     def expected_starts(self, job_ids: Collection[int]) -> Timeline:
         """When these waiting jobs should start. To be made through `call`: it uses the planner's board, and leaves it as it was."""
         now_ms = self.clock.now_ms()
-        board = self.planner.follow(self.ports.store, now_ms)
+        board = self.planner.follow(self.ports, now_ms)
         self._dirty = self._dirty or self.planner.unplanned
         waiting = [job_id for job_id in job_ids if job_id in board.waiting.rows]
         return look_ahead(board, now_ms, self.ports.policy.stages, waiting, LOOK_AHEAD_UNITS)

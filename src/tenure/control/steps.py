@@ -54,18 +54,18 @@ class Planner:
     held: bool = True
     deadlines: list[tuple[int, int]] = field(default_factory=list)
 
-    def follow(self, store: Store, now_ms: int) -> Board:
+    def follow(self, ports: Ports, now_ms: int) -> Board:
         """Bring the board to the store's revision."""
-        changes = store.changes(self.revision, now_ms) if self.board is not None else None
+        changes = ports.store.changes(self.revision, now_ms) if self.board is not None else None
         if self.board is None or changes is None:
-            return self._rebuild(store.snapshot(now_ms))
+            return self._rebuild(ports.store.snapshot(now_ms), ports.policy)
         if not changes.is_empty:
             self._advance(self.board, changes)
             self.unplanned = True
         return self.board
 
-    def _rebuild(self, snapshot: Snapshot) -> Board:
-        self.board, self.revision, self.nodes = Board.of(snapshot), snapshot.revision, snapshot.nodes
+    def _rebuild(self, snapshot: Snapshot, policy: StagedPolicy) -> Board:
+        self.board, self.revision, self.nodes = Board.of(snapshot, policy.distinguishes), snapshot.revision, snapshot.nodes
         self.unplanned = True
         self.deadlines = []
         self._note_deadlines(snapshot.pending.jobs())
@@ -114,7 +114,7 @@ def intake_step(ports: Ports, commands: Sequence[Command], seen: Observations, n
 
 def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
     """Decide on the store's present revision; None when nothing has changed since the last plan and no job has come of age."""
-    board = planner.follow(ports.store, now_ms)
+    board = planner.follow(ports, now_ms)
     if not planner.unplanned and not (0 < planner.next_ms <= now_ms):
         return None
     plan = ports.policy.plan_on(board, now_ms)
@@ -153,7 +153,7 @@ def observe_step(ports: Ports, cursor: int, now_ms: int) -> tuple[int, Recorded 
 
 def expire_step(ports: Ports, planner: Planner, now_ms: int) -> int:
     """Cancel the waiting jobs that can no longer end by their deadline; how many."""
-    planner.follow(ports.store, now_ms)  # a job that this very turn has started waits no more
+    planner.follow(ports, now_ms)  # a job that this very turn has started waits no more
     late = planner.overdue(now_ms)
     why = "its deadline passed before it could start"
     ports.store.apply([CancelJob(f"deadline:{job_id}:{now_ms}", SCHEDULER, job_id, why=why) for job_id in late], now_ms)

@@ -51,7 +51,7 @@ class Content:
 class Board:
     """Rooms, waiting jobs and running jobs at one revision. ``caches`` is for figures derived from the rooms (`Rooms.log`)."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> None:
         self.revision = snapshot.revision
         self.settings: PlanSettings = snapshot.settings
         self.shapes: dict[int, Shape] = dict(snapshot.shapes)
@@ -62,7 +62,7 @@ class Board:
         self.caches: dict[str, Any] = {}
         self.nodes: tuple[Node, ...] = snapshot.nodes
         self.rooms = Rooms(snapshot.nodes)
-        self.waiting = Waiting(snapshot.queues, snapshot.now_ms)
+        self.waiting = Waiting(snapshot.queues, snapshot.now_ms, distinguishing)
         for job in snapshot.running:
             self._run(job)
         for claim in snapshot.claims:
@@ -71,9 +71,9 @@ class Board:
             self.waiting.put(pending, self.asks)
 
     @staticmethod
-    def of(snapshot: Snapshot) -> Board:
-        """A board of that snapshot."""
-        return Board(snapshot)
+    def of(snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> Board:
+        """A board of that snapshot. ``distinguishing``: what the orders that plan on it read of a job (`Stages.distinguishes`)."""
+        return Board(snapshot, distinguishing)
 
     def advance(self, changes: Changes) -> None:
         """Apply changes since this board's revision. Raises ValueError when they are since another one."""
@@ -152,7 +152,7 @@ class Board:
         if replaced == self.waiting.queues:
             return
         rows = self.waiting.rows
-        self.waiting = Waiting(queues, self.waiting.now_ms)
+        self.waiting = Waiting(queues, self.waiting.now_ms, self.waiting.distinguishing)
         for job in rows.values():
             self.waiting.put(job, self.asks)
 

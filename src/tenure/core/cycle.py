@@ -23,7 +23,7 @@ from tenure.core.rooms import FOREVER, PLANNED, Holding
 from tenure.core.sought import Sought
 from tenure.core.stages import Order, Stages
 from tenure.core.tables import NOWHERE
-from tenure.core.turns import Turn, first_turn, in_order, scores_of
+from tenure.core.turns import Followers, Turn, first_turn, in_order, scores_of
 from tenure.core.waiting import Group
 from tenure.model.allocation import Placement
 from tenure.model.plan import Decision, Hold, Plan, Start
@@ -74,7 +74,7 @@ class Cycle:
         self._truncated: int | None = None
         self._head: Turn | None = None
         self._may_reserve = stages.backfill.reserve > 0
-        self._order = stages.order
+        self._followers = Followers(board, now_ms, stages.order)
         self._follow: list[Turn] = []
 
     def run(self) -> Plan:
@@ -126,7 +126,7 @@ class Cycle:
         blocked = [shape for shape, found in zip(shapes, has_place, strict=True) if not found]
         for shape in blocked:
             self.sought.block(shape)
-        scores = scores_of(self.board, self.now_ms, self._order)
+        scores = scores_of(self.board, self.now_ms, self.stages.order)
         self._head = first_turn(self.board.waiting, scores, [shape for shape in blocked if self.possible.could_hold(shape)])
         still_open = [shape for shape, found in zip(shapes, has_place, strict=True) if found]
         switches = not backfill.passing or backfill.candidates is not None
@@ -144,11 +144,11 @@ class Cycle:
 
     def _behind(self, order: Order, shapes: list[int]) -> Iterator[Turn]:
         """The jobs behind the head in the order of the candidates."""
-        self._order = order
+        self._followers = Followers(self.board, self.now_ms, order)
         self._follow.clear()
         scores = scores_of(self.board, self.now_ms, order)
         for slot in self.done:
-            self._follow_up(slot, (-int(scores[slot]), *self._group(slot).entries[0], slot))
+            self._follow_up(self._group(slot))
         first = in_order(self.board.waiting, scores, shapes, self.sought.are_due)
         return self._walk(turn for turn in first if turn[3] not in self.done)
 
@@ -176,7 +176,8 @@ class Cycle:
                 self._failed(group, turn)
                 return True
             self.starts.append(Start(job_id, placements, position))
-        self._advance(group, turn)
+        self.done[group.slot] = self.done.get(group.slot, 0) + 1
+        self._follow_up(group)
         return True
 
     def _positions(self, job_id: int) -> Iterator[int]:
@@ -190,20 +191,11 @@ class Cycle:
             yield position
             position += 1
 
-    def _advance(self, group: Group, turn: Turn) -> None:
-        """The group's first waiting job has started: the next one's turn comes in its place in the order."""
-        self.done[group.slot] = self.done.get(group.slot, 0) + 1
-        self._follow_up(group.slot, turn)
-
-    def _follow_up(self, slot: int, turn: Turn) -> None:
-        """Let the group's first job that has not started follow, ``turn`` being one of the same group."""
-        entries, offset = self._group(slot).entries, self.done[slot]
-        if offset < len(entries):
-            submitted_ms, job_id = entries[offset]
-            order, settings = self._order, self.board.settings
-            younger = order.ageing_of(max(self.now_ms - submitted_ms, 0), settings)
-            older = order.ageing_of(max(self.now_ms - turn[1], 0), settings)
-            heappush(self._follow, (turn[0] + older - younger, submitted_ms, job_id, slot))
+    def _follow_up(self, group: Group) -> None:
+        """Let the group's first job that has not started take its turn, in its place in the order."""
+        turn = self._followers.turn(group, self.done[group.slot])
+        if turn is not None:
+            heappush(self._follow, turn)
 
     def _group(self, slot: int) -> Group:
         group = self.board.waiting.by_slot[slot]

@@ -32,7 +32,7 @@ SMALLER_NODES = 3
 
 def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
     """Why a job waits; of an array that starts in part, why the rest does. Raises KeyError when it does not wait."""
-    board = Board.of(snapshot)
+    board = Board.of(snapshot, stages.distinguishes)
     job = board.waiting.rows[job_id]
     now_ms = snapshot.now_ms
     mark = board.mark()
@@ -99,7 +99,7 @@ def _expected(board: Board, snapshot: Snapshot, job: PendingJob, stages: Stages)
         return ExpectedStart(unknown=timeline.unknown[job.id])
     earliest_ms = max(job.eligible_ms, snapshot.now_ms)
     if snapshot.forecasts:
-        soon = look_ahead(Board.of(_as_forecast(snapshot)), snapshot.now_ms, stages, [job.id])
+        soon = look_ahead(Board.of(_as_forecast(snapshot), stages.distinguishes), snapshot.now_ms, stages, [job.id])
         earliest_ms = min(soon.starts.get(job.id, earliest_ms), latest_ms)
     return ExpectedStart(earliest_ms, latest_ms)
 

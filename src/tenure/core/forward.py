@@ -7,9 +7,12 @@ afterwards. Bounded by a budget: what was not reached is not known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
+from itertools import islice
+
+import numpy as np
 
 from tenure.core.board import Board, end_of
 from tenure.core.budget import UnitBudget
@@ -17,7 +20,7 @@ from tenure.core.cycle import plan_on_board
 from tenure.core.possible import Possible
 from tenure.core.rooms import FORESEEN, FOREVER, RUNNING, Holding, Key
 from tenure.core.stages import Stages
-from tenure.core.turns import scores_of
+from tenure.core.turns import in_order, scores_of, scores_within
 from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob
 from tenure.model.plan import Start
@@ -174,20 +177,14 @@ class _Ahead:
 def first_in_order(board: Board, now_ms: int, stages: Stages, count: int) -> list[int]:
     """The ids of the first ``count`` jobs that may start, in the order they are considered."""
     board.waiting.move_to(now_ms, board.asks)
-    scores = scores_of(board, now_ms, stages.order)
-    turns: list[tuple[int, int, int]] = []
-    for group in board.waiting.groups.values():
-        turns += _turns(group.entries[:count], int(scores[group.slot]), now_ms, board, stages)
+    waiting, order = board.waiting, stages.order
+    firsts = in_order(
+        waiting, scores_of(board, now_ms, order), sorted(waiting.shapes), lambda slots: np.ones(len(slots), dtype=np.bool_)
+    )
+    turns: list[tuple[float, int, int]] = []
+    for *_, slot in islice(firsts, count):
+        group = waiting.by_slot[slot]
+        assert group is not None
+        scores = scores_within(board, now_ms, order, group, 0, count)
+        turns += [(-score, *entry) for score, entry in zip(scores, group.entries[:count], strict=True)]
     return [job_id for _, _, job_id in sorted(turns)[:count]]
-
-
-def _turns(
-    entries: Iterable[tuple[int, int]], first_score: int, now_ms: int, board: Board, stages: Stages
-) -> list[tuple[int, int, int]]:
-    found: list[tuple[int, int, int]] = []
-    base: int | None = None
-    for submitted_ms, job_id in entries:
-        bonus = stages.order.ageing_of(max(now_ms - submitted_ms, 0), board.settings)
-        base = first_score - bonus if base is None else base
-        found.append((-(base + bonus), submitted_ms, job_id))
-    return found

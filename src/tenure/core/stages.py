@@ -7,39 +7,53 @@ come first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tenure.core.columns import Ints
+from tenure.core.columns import Floats, Ints
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.tables import Judged
 from tenure.core.waiting import Columns
 from tenure.model.settings import PlanSettings
 
+if TYPE_CHECKING:
+    from tenure.core.board import Board
+
 Vector = Ints
+
+Scores = Ints | Floats
+"""Exact integers, or floats; never NaN."""
 
 
 class Order(Protocol):
-    """Who goes first. A job's score is a fixed part and a part that never shrinks with age; ties: older submission, then lower id."""
+    """Who goes first: the higher score; ties: older submission, then lower id.
+
+    ``distinguishes`` names the fields of a job (`tenure.core.waiting.DISTINGUISHABLE`) that are read beside the columns that every
+    group has: jobs that differ in them are in different groups. Of two jobs of one group the older must never have the lower score,
+    so that a group's own order is right whatever the time.
+    """
 
     name: str
+    distinguishes: tuple[str, ...]
 
-    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
-        """The fixed part of each group's score."""
-        ...
-
-    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
-        """The part that grows with the time since submission, for each age >= 0."""
-        ...
-
-    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
-        """The same for one age."""
+    def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
+        """The scores of jobs, each from its own column and its age >= 0 alone."""
         ...
 
 
 class Score(Protocol):
-    """Which node is best for a task that fits on it."""
+    """Which node is best for a task that fits on it.
+
+    A score may know more than the node: `on` gives it what the board tells. Up to ``singly`` judgements cost less one by one than in
+    one `table`.
+    """
 
     name: str
+    singly: int = 32
+
+    def on(self, board: Board) -> Score:
+        """The score for a board as it is now: the same object as long as the board says the same, or this one if it needs to know
+        nothing."""
+        return self
 
     def score(self, ask: Ask, node: NodeRoom) -> int:
         """The waste of putting one task there, below `tables.NOWHERE`; lower is better. Called only where the task fits."""
@@ -74,3 +88,9 @@ class Stages:
     score: Score
     backfill: Backfill
     reclaim: None = None
+
+    @property
+    def distinguishes(self) -> tuple[str, ...]:
+        """What the board's groups must be distinguished by, sorted."""
+        behind = self.backfill.candidates
+        return tuple(sorted({*self.order.distinguishes, *(behind.distinguishes if behind is not None else ())}))

@@ -13,27 +13,61 @@ import numpy as np
 
 from tenure.core.board import Board
 from tenure.core.columns import Bools
-from tenure.core.stages import Order, Vector
-from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, SHAPE, Waiting
+from tenure.core.stages import Order, Scores, Vector
+from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, LOWEST_ID, SHAPE, Group, Waiting
 
-Turn = tuple[int, int, int, int]
+Turn = tuple[float, int, int, int]
 """A job's place in the order: (minus its score, submitted, id, slot of its group). Smaller goes first."""
 
 FEW_GROUPS = 16
 """Up to so many groups are sorted one by one."""
 
+FOLLOWERS = 16
+"""Of so many jobs of a group the scores are worked out together."""
+
 PART = 256
 """So many turns of a long order are made at a time."""
 
 
-def scores_of(board: Board, now_ms: int, order: Order) -> Vector:
-    """The score of the first job of each group, by slot."""
-    columns, settings = board.waiting.columns, board.settings
-    ages = np.maximum(now_ms - columns[FIRST_SUBMITTED], 0)
-    return order.fixed(columns, settings) + order.ageing(ages, settings)
+def scores_of(board: Board, now_ms: int, order: Order) -> Scores:
+    """The score of the first job of each group, by slot; of a free slot anything.
+
+    Raises ValueError for a board whose groups do not tell apart what the order reads: its plans would be wrong in silence.
+    """
+    columns, told = board.waiting.columns, board.waiting.distinguishing
+    if order.distinguishes and not set(order.distinguishes) <= set(told):
+        raise ValueError(f"the order {order.name} reads {', '.join(order.distinguishes)}; build the board with `Stages.distinguishes`")
+    return order.scores(columns, np.maximum(now_ms - columns[FIRST_SUBMITTED], 0), board.settings)
 
 
-def in_order(waiting: Waiting, scores: Vector, shapes: Sequence[int], is_due: Callable[[Vector], Bools]) -> Iterator[Turn]:
+def scores_within(board: Board, now_ms: int, order: Order, group: Group, start: int, stop: int) -> list[float]:
+    """The scores of the jobs ``start`` to ``stop`` of one group."""
+    entries = group.entries[start:stop]
+    columns = np.repeat(board.waiting.columns[:, group.slot, np.newaxis], len(entries), axis=1)
+    columns[FIRST_SUBMITTED : LOWEST_ID + 1] = [[entry[0] for entry in entries], *([entry[1] for entry in entries] for _ in range(2))]
+    found: list[float] = order.scores(columns, np.maximum(now_ms - columns[FIRST_SUBMITTED], 0), board.settings).tolist()
+    return found
+
+
+class Followers:
+    """The turns of a group's later jobs, whose scores are worked out some at a time: one costs as much as sixteen."""
+
+    def __init__(self, board: Board, now_ms: int, order: Order) -> None:
+        self._board, self._now_ms, self._order = board, now_ms, order
+        self._known: dict[int, tuple[int, list[float]]] = {}
+
+    def turn(self, group: Group, offset: int) -> Turn | None:
+        """The turn of the group's job at this offset, None behind the last one. Offsets of a group are asked for in ascending order."""
+        if offset >= len(group.entries):
+            return None
+        first, known = self._known.get(group.slot, (offset, []))
+        if offset - first >= len(known):
+            first, known = offset, scores_within(self._board, self._now_ms, self._order, group, offset, offset + FOLLOWERS)
+            self._known[group.slot] = first, known
+        return (-known[offset - first], *group.entries[offset], group.slot)
+
+
+def in_order(waiting: Waiting, scores: Scores, shapes: Sequence[int], is_due: Callable[[Vector], Bools]) -> Iterator[Turn]:
     """The turns of the first jobs of all groups of these shapes (sorted by number).
 
     Of many groups, those whose slots are not ``is_due`` when their part of the order is reached are left out.
@@ -47,7 +81,7 @@ def in_order(waiting: Waiting, scores: Vector, shapes: Sequence[int], is_due: Ca
         yield from _turns_of(waiting, scores, part[is_due(part)])
 
 
-def first_turn(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> Turn | None:
+def first_turn(waiting: Waiting, scores: Scores, shapes: Sequence[int]) -> Turn | None:
     """The first of `in_order`, None for no group."""
     if len(waiting.groups) <= FEW_GROUPS:
         return min(_turns(waiting, scores, shapes), default=None)
@@ -59,10 +93,10 @@ def first_turn(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> Turn 
     return _turns_of(waiting, scores, best)[0]
 
 
-def _turns(waiting: Waiting, scores: Vector, shapes: Sequence[int]) -> list[Turn]:
+def _turns(waiting: Waiting, scores: Scores, shapes: Sequence[int]) -> list[Turn]:
     wanted = set(shapes)
     groups = [group for group in waiting.groups.values() if group.shape in wanted]
-    return [(-int(scores[group.slot]), *group.entries[0], group.slot) for group in groups]
+    return [(-scores[group.slot].item(), *group.entries[0], group.slot) for group in groups]
 
 
 def _slots(waiting: Waiting, shapes: Sequence[int]) -> Vector:
@@ -74,13 +108,13 @@ def _slots(waiting: Waiting, shapes: Sequence[int]) -> Vector:
     return np.flatnonzero((wanted[place] == columns[SHAPE]) & (columns[FIRST_ID] >= 0))
 
 
-def _sorted_slots(waiting: Waiting, scores: Vector, slots: Vector) -> Vector:
+def _sorted_slots(waiting: Waiting, scores: Scores, slots: Vector) -> Vector:
     columns = waiting.columns
     order = np.lexsort((columns[FIRST_ID, slots], columns[FIRST_SUBMITTED, slots], -scores[slots]))
     return slots[order]
 
 
-def _turns_of(waiting: Waiting, scores: Vector, slots: Vector) -> list[Turn]:
+def _turns_of(waiting: Waiting, scores: Scores, slots: Vector) -> list[Turn]:
     columns = waiting.columns
     found = ((-scores[slots]).tolist(), columns[FIRST_SUBMITTED, slots].tolist(), columns[FIRST_ID, slots].tolist(), slots.tolist())
     return list(zip(*found, strict=True))

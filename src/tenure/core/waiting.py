@@ -1,9 +1,11 @@
 """The waiting jobs, grouped so that one judgement serves all that are alike.
 
-Jobs of the same shape, queue, priority and time limit differ in nothing but their age: they form a `Group`, in the order of
-(submission, id), which no ageing changes. A cycle compares the first job of each group (columns of 64-bit integers) and walks on
-inside a group only while its jobs start. Jobs that may not start now (held, blocked, array at its cap, too early) are in no group.
-Invariant: a ready job is in exactly one group; columns mirror the first job of each group.
+Jobs of the same shape, queue, priority and time limit, and of the same value in each field that the policy's orders read besides,
+differ in nothing but their age: they form a `Group`, in the order of (submission, id), which no ageing changes. A cycle compares the
+first job of each group (columns of 64-bit integers) and walks on inside a group only while its jobs start. Jobs that may not start now
+(held, blocked, array at its cap, too early) are in no group.
+Invariant: a ready job is in exactly one group; columns mirror the first job of each group. A field that does not distinguish groups
+is 0 in the columns, so that no order can read of one job what is not true of all.
 """
 
 from __future__ import annotations
@@ -15,16 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from tenure.core.feasibility import Ask
+from tenure.model.amounts import MILLI
 from tenure.model.job import PendingJob
 from tenure.model.queue import Queue
 
 Columns = npt.NDArray[np.int64]
 """Rows by the constants below, one column per group slot; ``FIRST_ID`` -1 marks a free slot."""
 
-SHAPE, QUEUE, PRIORITY, LIMIT, GPU_MILLI, BONUS, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID = range(9)
-_ROWS = 9
+SHAPE, QUEUE, PRIORITY, LIMIT, CPU_MILLI, GPU_MILLI, BONUS, PROJECT, USER, DEADLINE, EXPECTED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID = (
+    range(14)
+)
+_ROWS = 14
 
-GroupKey = tuple[int, int, int, int]
+DISTINGUISHABLE = {"project": PROJECT, "user": USER, "deadline_ms": DEADLINE, "expected_ms": EXPECTED}
+"""The fields of a job by which groups are distinguished where an order reads them, and their rows. Without need they would only make
+many groups of few."""
+
+GroupKey = tuple[int, ...]
+"""Shape, queue, priority and time limit, then the values of the distinguishing fields."""
 
 
 class Group:
@@ -34,7 +44,7 @@ class Group:
 
     def __init__(self, key: GroupKey, slot: int) -> None:
         self.key = key
-        self.shape, self.queue, _, self.limit_ms = key
+        self.shape, self.queue, _, self.limit_ms = key[:4]
         self.slot = slot
         self.entries: list[tuple[int, int]] = []
         self._by_id = True
@@ -63,9 +73,14 @@ class Group:
 
 
 class Waiting:
-    """All waiting jobs. ``rows`` has every one, ``groups`` those that may start at ``now_ms``, ``shapes`` the groups per shape."""
+    """All waiting jobs. ``rows`` has every one, ``groups`` those that may start at ``now_ms``, ``shapes`` the groups per shape.
 
-    def __init__(self, queues: Iterable[Queue], now_ms: int) -> None:
+    ``distinguishing`` names fields of `DISTINGUISHABLE`; raises KeyError for another one.
+    """
+
+    def __init__(self, queues: Iterable[Queue], now_ms: int, distinguishing: tuple[str, ...] = ()) -> None:
+        self.distinguishing = distinguishing
+        self._rows_told = [DISTINGUISHABLE[name] for name in distinguishing]
         self.rows: dict[int, PendingJob] = {}
         self.groups: dict[GroupKey, Group] = {}
         self.shapes: dict[int, int] = {}
@@ -132,8 +147,14 @@ class Waiting:
     def _may_start(self, job: PendingJob) -> bool:
         return not (job.held or job.blocked or self.is_paused(job)) and job.array_left > 0 and job.array_room > 0
 
-    def _join(self, job: PendingJob, ask: Ask) -> None:
+    def _key(self, job: PendingJob) -> GroupKey:
         key = (job.shape, job.queue, job.priority, job.limit_ms)
+        if not self.distinguishing:
+            return key
+        return (*key, *(getattr(job, name) for name in self.distinguishing))
+
+    def _join(self, job: PendingJob, ask: Ask) -> None:
+        key = self._key(job)
         group = self.groups.get(key)
         if group is None:
             group = self._open(key, ask)
@@ -141,7 +162,7 @@ class Waiting:
         self._mirror(group)
 
     def _leave(self, job: PendingJob) -> None:
-        key = (job.shape, job.queue, job.priority, job.limit_ms)
+        key = self._key(job)
         group = self.groups[key]
         group.remove(job.submitted_ms, job.id)
         if group.entries:
@@ -165,8 +186,10 @@ class Waiting:
         else:
             self.by_slot[slot] = group
         queue = self.queues.get(key[1])
-        gpu_milli = (ask.whole * 1000 + ask.milli) * ask.tasks
-        self._columns[:FIRST_SUBMITTED, slot] = (*key, gpu_milli, queue.bonus if queue else 0)
+        cpu_milli, gpu_milli = ask.need[0] * ask.tasks, (ask.whole * MILLI + ask.milli) * ask.tasks
+        self._columns[:FIRST_SUBMITTED, slot] = (*key[:4], cpu_milli, gpu_milli, queue.bonus if queue else 0, 0, 0, 0, 0)
+        for row, value in zip(self._rows_told, key[4:], strict=True):
+            self._columns[row, slot] = value
         self.groups[key] = group
         self.shapes[key[0]] = self.shapes.get(key[0], 0) + 1
         return group

@@ -282,7 +282,7 @@ def what_if(
     (`UnknownStart.TOO_FAR`).
     """
     now_ms, after = snapshot.now_ms, altered(snapshot, alterations)
-    board, other = Board.of(snapshot), Board.of(after)
+    board, other = Board.of(snapshot, stages.distinguishes), Board.of(after, (instead or stages).distinguishes)
     named = {item.job_id for item in alterations if isinstance(item, PriorityChanged | JobCancelled)}
     line = in_line(board, now_ms, stages, count)
     line += sorted((named & board.waiting.rows.keys()).difference(line))

@@ -28,7 +28,8 @@ class PendingJob:
     ``limit_ms`` is the time limit that will be enforced (0: none). ``held`` (by a person) and ``blocked`` (by a dependency) are 0
     or 1. An array has ``array_left`` elements that have not started, the next one at ``array_next`` (a position in its index list),
     and may have ``array_room`` more running now; a plain job has 1, 0 and `NO_CAP`. ``is_array`` is 0 or 1. ``attempts`` counts the
-    runs so far. ``user`` and ``project`` are interned numbers: equal numbers, equal names.
+    runs so far. ``user`` and ``project`` are interned numbers: equal numbers, equal names. ``expected_ms`` is the median of its
+    forecast run time: orders may go by it, nothing is enforced or promised by it.
     """
 
     id: int
@@ -48,6 +49,7 @@ class PendingJob:
     array_left: int = 1
     array_room: int = NO_CAP
     attempts: int = 0
+    expected_ms: int = 0
 
 
 JOB_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(PendingJob))

@@ -1,21 +1,53 @@
-"""Policies by name. Each part of a policy has a module of its own that cites where it comes from."""
+"""Policies by name. Each part of a policy has a module of its own that cites where it comes from.
+
+A name is that of an order, alone (nobody goes ahead of the head) or with a way to backfill: ``sjf``, ``sjf-easy``, ``hrrn-easy-sjbf``,
+``points-greedy``. A few have short names of their own. Invariant: a name always means the same decisions.
+"""
 
 from __future__ import annotations
 
-from tenure.core.stages import Stages
+from tenure.core.stages import Backfill, Order, Stages
+from tenure.policies.area import Largest, SmallestArea
 from tenure.policies.best_fit import BestFit
+from tenure.policies.deadline import EarliestDeadline
 from tenure.policies.easy import EASY, GREEDY, SJBF, STRICT
+from tenure.policies.f1 import F1
 from tenure.policies.fifo import Fifo
 from tenure.policies.points import Points
+from tenure.policies.response_ratio import ResponseRatio
+from tenure.policies.shortest import Shortest, ShortestPredicted
 from tenure.policies.staged import StagedPolicy
+from tenure.policies.utility import Unicep, Wfp3
 
-_BUILT_IN = {
-    "default": Stages(order=Points(), score=BestFit(), backfill=EASY),
-    "easy": Stages(order=Fifo(), score=BestFit(), backfill=EASY),
-    "easy-sjbf": Stages(order=Fifo(), score=BestFit(), backfill=SJBF),
-    "fifo": Stages(order=Fifo(), score=BestFit(), backfill=STRICT),
-    "greedy": Stages(order=Points(), score=BestFit(), backfill=GREEDY),
+ORDERS: dict[str, Order] = {
+    "edf": EarliestDeadline(),
+    "f1": F1(),
+    "fifo": Fifo(),
+    "hrrn": ResponseRatio(),
+    "ljf": Largest(),
+    "points": Points(),
+    "saf": SmallestArea(),
+    "sjf": Shortest(),
+    "spf": ShortestPredicted(),
+    "unicep": Unicep(),
+    "wfp3": Wfp3(),
 }
+"""Who goes first, by name."""
+
+BACKFILLS: dict[str, Backfill] = {"easy": EASY, "easy-sjbf": SJBF, "greedy": GREEDY}
+"""Who may go ahead of the head, by what follows the order's name; nobody without it."""
+
+_SHORT = {"default": "points-easy", "easy": "fifo-easy", "easy-sjbf": "fifo-easy-sjbf", "greedy": "points-greedy"}
+
+
+def _built_in() -> dict[str, Stages]:
+    found = {name: Stages(order, BestFit(), STRICT) for name, order in ORDERS.items()}
+    for name, order in ORDERS.items():
+        found |= {f"{name}-{way}": Stages(order, BestFit(), backfill) for way, backfill in BACKFILLS.items()}
+    return found | {short: found[name] for short, name in _SHORT.items()}
+
+
+_BUILT_IN = _built_in()
 
 POLICY_NAMES = tuple(sorted(_BUILT_IN))
 """The built-in policies. Others come by the entry point group ``tenure.policies``, which `tenure.bootstrap` reads."""
@@ -24,8 +56,14 @@ POLICY_NAMES = tuple(sorted(_BUILT_IN))
 def policy_by_name(name: str) -> StagedPolicy:
     """A built-in policy. Raises KeyError with the known names for another one."""
     if name not in _BUILT_IN:
-        raise KeyError(f"no policy is called {name!r}; there are {', '.join(POLICY_NAMES)}")
+        raise KeyError(f"no policy is called {name!r}; there are {_known()}")
     return StagedPolicy(name, _BUILT_IN[name])
 
 
-__all__ = ["POLICY_NAMES", "StagedPolicy", "policy_by_name"]
+def _known() -> str:
+    """The names, shorter than one by one."""
+    orders, ways = ", ".join(ORDERS), ", ".join(f"-{way}" for way in BACKFILLS)
+    return f"{', '.join(_SHORT)}, and {orders}, each alone or followed by {ways}"
+
+
+__all__ = ["BACKFILLS", "ORDERS", "POLICY_NAMES", "StagedPolicy", "policy_by_name"]

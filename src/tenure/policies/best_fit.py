@@ -10,10 +10,11 @@ from __future__ import annotations
 from tenure.core.columns import Ints
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.scoring import waste, wastes
+from tenure.core.stages import Score
 from tenure.core.tables import Judged
 
 
-class BestFit:
+class BestFit(Score):
     """Least waste."""
 
     name = "best_fit"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenure.core.stages import Vector
-from tenure.core.waiting import FIRST_ID, Columns
+from tenure.core.stages import Scores, Vector
+from tenure.core.waiting import Columns
 from tenure.model.settings import PlanSettings
 
 
@@ -13,15 +13,8 @@ class Fifo:
     """Every job has the same score, so that the tie rule (older submission, then lower id) is the order."""
 
     name = "fifo"
+    distinguishes: tuple[str, ...] = ()
 
-    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
-        """Nothing."""
-        return np.zeros_like(columns[FIRST_ID])
-
-    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
+    def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
         """Nothing: age decides through the tie rule."""
-        return np.zeros_like(ages_ms)
-
-    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
-        """Nothing."""
-        return 0
+        return np.zeros(columns.shape[1], dtype=np.int64)

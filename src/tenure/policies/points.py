@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tenure.core.stages import Vector
+from tenure.core.stages import Scores, Vector
 from tenure.core.waiting import BONUS, GPU_MILLI, PRIORITY, Columns
 from tenure.model.amounts import MILLI
 from tenure.model.settings import PlanSettings
@@ -41,20 +41,12 @@ class Points:
     """The score of a job."""
 
     name = "points"
+    distinguishes: tuple[str, ...] = ()
 
-    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
-        """Level, queue bonus and GPUs."""
+    def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
+        """Level, queue bonus, GPUs and the bonus for waiting."""
+        full_ms = max(settings.wait_full_ms, 1)
         levels = _levels(settings)[np.minimum(np.maximum(columns[PRIORITY], 0), 10)]
-        points: Vector = (levels + columns[BONUS]) * MILLI - columns[GPU_MILLI] * settings.gpu_penalty
+        waited = np.minimum(ages_ms, full_ms) * (settings.wait_bonus * MILLI) // full_ms
+        points: Vector = (levels + columns[BONUS]) * MILLI - columns[GPU_MILLI] * settings.gpu_penalty + waited
         return points
-
-    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
-        """The waiting bonus."""
-        full = max(settings.wait_full_ms, 1)
-        bonus: Vector = np.minimum(ages_ms, full) * (settings.wait_bonus * MILLI) // full
-        return bonus
-
-    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
-        """The waiting bonus of one job."""
-        full = max(settings.wait_full_ms, 1)
-        return min(age_ms, full) * (settings.wait_bonus * MILLI) // full

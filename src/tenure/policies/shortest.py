@@ -1,35 +1,31 @@
-"""Shortest first, by what is believed of the run time: the time limit. Jobs of which nothing is known come last.
+"""Shortest first, by what is believed of the run time. Jobs of which nothing is known come last; a long one may wait for ever.
 
-As an order behind the head it is the SJBF of D. Tsafrir, Y. Etsion and D. Feitelson, "Backfilling using system-generated predictions
-rather than user runtime estimates", IEEE TPDS 18(6), 2007.
+As an order it is the SJF of every textbook (optimal for the mean wait on one processor: W. E. Smith, "Various optimizers for
+single-stage production", Naval Research Logistics Quarterly 3, 1956); behind the head it is the SJBF of D. Tsafrir, Y. Etsion and
+D. Feitelson, "Backfilling using system-generated predictions rather than user runtime estimates", IEEE TPDS 18(6), 2007.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from tenure.core.stages import Vector
-from tenure.core.waiting import LIMIT, Columns
+from tenure.core.stages import Scores, Vector
+from tenure.core.waiting import Columns
 from tenure.model.settings import PlanSettings
-
-UNKNOWN_MS = 2**61
-"""Longer than any limit."""
+from tenure.policies.believed import UNKNOWN_MS, lengths_ms
 
 
 class Shortest:
-    """The shorter, the sooner."""
+    """The shorter, the sooner, by the time limit."""
 
     name = "shortest"
+    distinguishes: tuple[str, ...] = ()
 
-    def fixed(self, columns: Columns, settings: PlanSettings) -> Vector:
-        """Minus the limit."""
-        limits = columns[LIMIT]
-        return -np.where(limits > 0, limits, UNKNOWN_MS)
+    def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
+        """Minus the length: who waits does not become shorter."""
+        return -lengths_ms(columns, UNKNOWN_MS)
 
-    def ageing(self, ages_ms: Vector, settings: PlanSettings) -> Vector:
-        """Nothing: who waits does not become shorter."""
-        return np.zeros_like(ages_ms)
 
-    def ageing_of(self, age_ms: int, settings: PlanSettings) -> int:
-        """Nothing."""
-        return 0
+class ShortestPredicted(Shortest):
+    """The same by the forecast, of a job without one by the time limit."""
+
+    name = "shortest_predicted"
+    distinguishes: tuple[str, ...] = ("expected_ms",)

@@ -15,15 +15,19 @@ from tenure.ports import Budget
 
 
 class StagedPolicy:
-    """Order, placement score, backfilling and (later) reclaiming, each exchangeable by itself."""
+    """Order, placement score, backfilling and (later) reclaiming, each exchangeable by itself.
+
+    A kept board must be built with ``distinguishes`` (`Board.of`), or the order cannot read what it goes by.
+    """
 
     def __init__(self, name: str, stages: Stages) -> None:
         self.name = name
         self.stages = stages
+        self.distinguishes = stages.distinguishes
 
     def plan(self, snapshot: Snapshot, budget: Budget | None = None) -> Plan:
         """Decide on a snapshot (`tenure.ports.Policy`)."""
-        return self.plan_on(Board.of(snapshot), snapshot.now_ms, budget)
+        return self.plan_on(Board.of(snapshot, self.distinguishes), snapshot.now_ms, budget)
 
     def plan_on(self, board: Board, now_ms: int, budget: Budget | None = None, *, decisions_only: bool = False) -> Plan:
         """Decide on a kept board: the same plan as on a snapshot of its content at ``now_ms``. The board is left as it was.

@@ -39,6 +39,7 @@ class Planner(Protocol):
     """A policy that plans on a kept board; `tenure.policies.StagedPolicy` is one."""
 
     name: str
+    distinguishes: tuple[str, ...]
 
     def plan_on(self, board: Board, now_ms: int, *, decisions_only: bool) -> Plan:
         """Decide, and leave the board as it was."""
@@ -87,7 +88,7 @@ class Replay:
             self._shapes.setdefault(job.shape, len(self._shapes) + 1)
         self._users: dict[str, int] = {}
         self._projects: dict[str, int] = {}
-        self.board = Board.of(self._empty())
+        self.board = Board.of(self._empty(), policy.distinguishes)
         self._news = _Waiting()
         self._arrived = 0
         self._ends: list[tuple[int, int]] = []

@@ -16,12 +16,11 @@ from tenure.core.possible import nearest, obstacle
 from tenure.core.rooms import FOREVER
 from tenure.core.stages import Stages
 from tenure.model.allocation import DeviceShare, Placement
-from tenure.model.amounts import MILLI
 from tenure.model.job import PendingJob
 from tenure.model.plan import Decision, Hold, Plan, Reservation, Start
 from tenure.model.reasons import Capacity, Reason, WouldDelay
 from tenure.model.snapshot import Snapshot
-from tenure.policies.points import level_points
+from tenure.testing.naive_orders import score_of
 
 
 @dataclass(slots=True)
@@ -98,20 +97,13 @@ class _Naive:
     def _is_ready(self, job: PendingJob) -> bool:
         return self._may_start(job) and job.eligible_ms <= self.now_ms
 
-    def _turn(self, job: PendingJob) -> tuple[int, int, int]:
-        """B3's score in plain words, or submission order."""
-        settings, shape = self.snapshot.settings, self.snapshot.shapes[job.shape]
-        if self.stages.order.name == "fifo":
-            return (0, job.submitted_ms, job.id)
-        bonus = sum(queue.bonus for queue in self.snapshot.queues if queue.id == job.queue)
-        points = (level_points(job.priority, settings) + bonus) * MILLI - shape.gpu_milli * shape.tasks * settings.gpu_penalty
-        age_ms = min(max(self.now_ms - job.submitted_ms, 0), settings.wait_full_ms)
-        points += age_ms * settings.wait_bonus * MILLI // max(settings.wait_full_ms, 1)
-        return (-points, job.submitted_ms, job.id)
+    def _turn(self, job: PendingJob) -> tuple[float, int, int]:
+        return (-score_of(self.stages.order.name, job, self.snapshot), job.submitted_ms, job.id)
 
-    def _turn_behind(self, job: PendingJob) -> tuple[int, int, int]:
-        """The shortest first, those without a limit last: the one order of candidates there is."""
-        return (job.limit_ms or FOREVER, job.submitted_ms, job.id)
+    def _turn_behind(self, job: PendingJob) -> tuple[float, int, int]:
+        behind = self.stages.backfill.candidates
+        assert behind is not None
+        return (-score_of(behind.name, job, self.snapshot), job.submitted_ms, job.id)
 
     def _rooms(self, at_ms: int) -> dict[int, NodeRoom]:
         """Every node as it is at that time: what ends by then is gone."""

@@ -110,7 +110,7 @@ _STATEMENTS: dict[str, _Words] = {
     "queue": (("bonus", "max"), ("paused",), True),
     "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of"), ("stopping",), True),
     "wait": (
-        (*_SHAPE_KEYS, "est", "prio", "age", "queue", "begin", "array", "cap", "next", "touched"),
+        (*_SHAPE_KEYS, "est", "expected", "due", "prio", "age", "queue", "begin", "array", "cap", "next", "touched"),
         ("held", "blocked"),
         True,
     ),
@@ -210,6 +210,8 @@ def _wait(cluster: Cluster, line: Line) -> None:
         queue=queue,
         age_ms=time_ms(pairs.get("age", "0")),
         limit_ms=time_ms(pairs.get("est", "0")),
+        expected_ms=time_ms(pairs.get("expected", "0")),
+        deadline_ms=cluster.now_ms + time_ms(pairs["due"]) if "due" in pairs else 0,
         priority=int(pairs.get("prio", "5")),
         eligible_ms=cluster.now_ms + time_ms(pairs["begin"]) if "begin" in pairs else 0,
         held=int("held" in line.flags),

@@ -130,6 +130,7 @@ class PolicyDouble:
     """Always one decision, so that every plan is committed."""
 
     name = "double"
+    distinguishes: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.plans = 0

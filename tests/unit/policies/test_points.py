@@ -1,18 +1,14 @@
-"""B3's score, in the numbers of the specification, and the registry."""
+"""The score that orders waiting jobs, in the numbers that the reference gives."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from tenure.core.board import Board
 from tenure.core.turns import scores_of
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
-from tenure.policies import POLICY_NAMES, policy_by_name
-from tenure.policies.fifo import Fifo
 from tenure.policies.points import Points, level_points
-from tenure.ports import Policy
 from tenure.testing.builders import Cluster
 
 HOUR_MS = 3_600_000
@@ -45,21 +41,3 @@ def test_the_score_of_a_job(shape: Shape, age_ms: int, priority: int, bonus: int
     cluster.wait("j", shape, age_ms=age_ms, priority=priority)
     board = Board.of(cluster.snapshot())
     assert scores_of(board, cluster.now_ms, Points()).tolist() == [points]
-
-
-def test_first_come_first_served_knows_no_points() -> None:
-    ages, settings = np.array([0, HOUR_MS]), PlanSettings()
-    assert Fifo().ageing(ages, settings).tolist() == [0, 0]
-    assert Fifo().ageing_of(HOUR_MS, settings) == 0
-    assert Fifo().fixed(np.zeros((9, 2), dtype=np.int64), settings).tolist() == [0, 0]
-
-
-def test_policies_have_names() -> None:
-    assert {"default", "easy", "easy-sjbf", "fifo", "greedy"} <= set(POLICY_NAMES)
-    assert list(POLICY_NAMES) == sorted(POLICY_NAMES)
-    for name in POLICY_NAMES:
-        policy = policy_by_name(name)
-        assert isinstance(policy, Policy)
-        assert policy.name == name
-    with pytest.raises(KeyError, match="there are default, easy, easy-sjbf"):
-        policy_by_name("best")

@@ -1,0 +1,67 @@
+"""The orders in plain words, one job at a time: what `tenure.testing.naive` sorts by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from tenure.model.job import PendingJob
+from tenure.model.snapshot import Snapshot
+from tenure.policies.points import level_points
+
+FOREVER_MS = 2**61
+DAY_S = 86_400.0
+
+
+def score_of(order: str, job: PendingJob, snapshot: Snapshot) -> float:
+    """The score of a job in the order of that name. Raises KeyError for an order that is not known here."""
+    return _SCORES[order](job, snapshot)
+
+
+def _age_ms(job: PendingJob, snapshot: Snapshot) -> int:
+    return max(snapshot.now_ms - job.submitted_ms, 0)
+
+
+def _seconds(job: PendingJob) -> float:
+    return max(job.limit_ms / 1000.0, 1.0) if job.limit_ms else DAY_S
+
+
+def _processors(job: PendingJob, snapshot: Snapshot) -> float:
+    shape = snapshot.shapes[job.shape]
+    return max(shape.amounts.cpu_milli * shape.tasks, shape.gpu_milli * shape.tasks * 16, 1) / 1000.0
+
+
+def _points(job: PendingJob, snapshot: Snapshot) -> float:
+    settings, shape = snapshot.settings, snapshot.shapes[job.shape]
+    bonus = sum(queue.bonus for queue in snapshot.queues if queue.id == job.queue)
+    points = (level_points(job.priority, settings) + bonus) * 1000 - shape.gpu_milli * shape.tasks * settings.gpu_penalty
+    waited_ms = min(_age_ms(job, snapshot), settings.wait_full_ms)
+    return points + waited_ms * settings.wait_bonus * 1000 // max(settings.wait_full_ms, 1)
+
+
+def _wfp3(job: PendingJob, snapshot: Snapshot) -> float:
+    slowdown = _age_ms(job, snapshot) / 1000.0 / _seconds(job)
+    return slowdown * slowdown * slowdown * _processors(job, snapshot)
+
+
+def _unicep(job: PendingJob, snapshot: Snapshot) -> float:
+    return _age_ms(job, snapshot) / 1000.0 / (math.log2(max(_processors(job, snapshot), 2.0)) * _seconds(job))
+
+
+def _f1(job: PendingJob, snapshot: Snapshot) -> float:
+    return -(math.log10(_seconds(job)) * _processors(job, snapshot) + 870.0 * math.log10(max(job.submitted_ms // 1000, 1)))
+
+
+_SCORES: dict[str, Callable[[PendingJob, Snapshot], float]] = {
+    "fifo": lambda _job, _snapshot: 0,
+    "points": _points,
+    "shortest": lambda job, _snapshot: -(job.limit_ms or FOREVER_MS),
+    "shortest_predicted": lambda job, _snapshot: -(job.expected_ms or job.limit_ms or FOREVER_MS),
+    "smallest_area": lambda job, snapshot: -_processors(job, snapshot) * (job.limit_ms or FOREVER_MS),
+    "largest": _processors,
+    "response_ratio": lambda job, snapshot: (_age_ms(job, snapshot) / 1000.0 + _seconds(job)) / _seconds(job),
+    "wfp3": _wfp3,
+    "unicep": _unicep,
+    "f1": _f1,
+    "earliest_deadline": lambda job, _snapshot: -(job.deadline_ms or FOREVER_MS),
+}

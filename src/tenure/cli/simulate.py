@@ -89,7 +89,7 @@ def simulate(
         ),
     ] = "",
     limit: Annotated[int, typer.Option("--limit", metavar="N", rich_help_panel=_LOG, help="The first N jobs only.")] = 0,
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Write metrics.json and every decision there.")] = "",
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Write metrics.json, report.html and every decision there.")] = "",
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:

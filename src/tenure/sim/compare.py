@@ -18,6 +18,7 @@ from tenure.policies.staged import StagedPolicy
 from tenure.sim.decisions import write_decisions
 from tenure.sim.metrics import Figures, figures_of
 from tenure.sim.replay import Replay, Rules
+from tenure.sim.report import write_report
 from tenure.sim.results import Replayed
 from tenure.sim.runtimes import BY_NAME
 from tenure.sim.workload import Workload
@@ -82,10 +83,11 @@ def rounded(figures: Figures) -> Figures:
 
 
 def write_results(folder: Path, results: Sequence[Replayed], summary: dict[str, Any]) -> list[Path]:
-    """Write ``metrics.json`` and each replay's ``decisions.jsonl``, of several in a folder of their own. Raises OSError."""
+    """Write ``metrics.json``, ``report.html`` and each replay's ``decisions.jsonl``, of several in a folder each. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "metrics.json"]
+    written = [folder / "metrics.json", folder / "report.html"]
     written[0].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_report(written[1], results, summary)
     for place, result in zip(_places(results), results, strict=True):
         (folder / place).mkdir(exist_ok=True)
         written.append(folder / place / "decisions.jsonl")

@@ -80,9 +80,9 @@ def tenure_cases(counts: list[int]) -> Iterator[Case]:
     for count in counts:
         for cgroups in ("off", "auto"):
             yield tenure_case(as_array, count, cgroups, 2)
+            yield tenure_case(as_array, count, cgroups, 16)
             yield tenure_case(as_singles, count, cgroups, 2)
-        yield tenure_case(as_batches, count, "off", 2)
-        yield tenure_case(as_array, count, "off", 16)
+        yield tenure_case(as_batches, count, "off", 16)
 
 
 @contextmanager

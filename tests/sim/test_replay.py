@@ -65,7 +65,7 @@ class Doubting:
 
     def __init__(self, policy: StagedPolicy) -> None:
         self.policy = policy
-        self.name = policy.name
+        self.name, self.distinguishes = policy.name, policy.distinguishes
         self.compared = 0
 
     def plan_on(self, board: Board, now_ms: int, *, decisions_only: bool) -> Plan:
@@ -174,7 +174,7 @@ class Watching:
 
     def __init__(self, policy: StagedPolicy) -> None:
         self.policy = policy
-        self.name = policy.name
+        self.name, self.distinguishes = policy.name, policy.distinguishes
         self.seen: list[tuple[int, int]] = []
 
     def plan_on(self, board: Board, now_ms: int, *, decisions_only: bool) -> Plan:
@@ -219,6 +219,15 @@ def test_a_prediction_is_never_more_than_the_request(asked_s: int, expected_s: i
         beliefs.ended(one(1, 0, 1, 50), 50_000)
         assert beliefs.limit_ms(job, 0) == limit_s * SECOND_MS
         assert beliefs.expected_ms(job, 0) == expected_s * SECOND_MS
+
+
+def test_orders_go_by_the_forecast_and_reservations_by_the_request() -> None:
+    # The user's first job says that job 3, which asks for more than job 2, is the shorter one.
+    jobs = [one(1, 0, 4, 10, 90, user="quick"), one(2, 11, 4, 100, 100, user="slow"), one(3, 12, 4, 10, 200, user="quick")]
+    jobs.append(one(4, 13, 4, 50, 60, user="other"))
+    workload = workload_of("four", [pool(4)], jobs)
+    assert starts_s(replayed(workload, "spf", "requested")) == [0, 11, 111, 121]
+    assert starts_s(replayed(workload, "sjf", "requested")) == [0, 11, 161, 111]
 
 
 def test_of_a_new_user_nothing_is_predicted() -> None:

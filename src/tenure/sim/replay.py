@@ -220,6 +220,7 @@ class Replay:
                 submitted_ms=job.submitted_ms,
                 limit_ms=limit_ms,
                 deadline_ms=job.deadline_ms,
+                expected_ms=self.runtimes.expected_ms(job, now_ms),
             )
         return self._arrived - first
 

@@ -99,32 +99,46 @@ class RoomColumns:
         self._free, self._gpu_free = _flat(self.columns.free), _flat(self.columns.gpu_free)
         self._milli, self._memory, self._empty = (_flat(of) for of in (self.columns.milli, self.columns.memory, self.columns.empty))
         self._first, self._device_first, self._device_last = (_flat(of) for of in (self.first, self.device_first, self.device_last))
-        for index, node in enumerate(nodes):
-            self._fill(index, node)
-            for holding in holdings[index]:
-                self.put(index, node, holding)
+        self._fill(nodes)
+        for index, of_node in enumerate(holdings):
+            for holding in of_node:
+                self._enter(index, holding)
 
-    def _fill(self, index: int, node: NodeRoom) -> None:
-        """Write all of an empty node."""
-        self._write_amounts(index, node)
-        for place, device in enumerate(node.devices):
-            self.total_memory[place, index] = device.memory_bytes
-            self.model[place, index] = self.models.setdefault(device.model, len(self.models))
-            self._write_device(place * self.size + index, device)
+    def _fill(self, nodes: Sequence[NodeRoom]) -> None:
+        """Write all nodes as they are, but for the ends."""
+        columns = self.columns
+        columns.free[:] = np.array([node.free for node in nodes], dtype=np.int64).reshape(self.size, 4).T
+        columns.gpu_free[:] = [node.gpu_free for node in nodes]
+        devices = [device for node in nodes for device in node.devices]
+        places = np.array([self._places[device.id] for device in devices], dtype=np.int64)
+        columns.milli.put(places, [device.free_milli if device.offered else UNUSABLE for device in devices])
+        columns.memory.put(places, [device.free_memory_bytes for device in devices])
+        columns.empty.put(places, [is_whole(device) for device in devices])
+        self.total_memory.put(places, [device.memory_bytes for device in devices])
+        self.model.put(places, [self.models.setdefault(device.model, len(self.models)) for device in devices])
 
     def put(self, index: int, node: NodeRoom, holding: Holding) -> None:
         """A holding has come to the node."""
-        ends_ms = holding.ends_ms
         self._write_amounts(index, node)
+        for at in self._enter(index, holding):
+            self._write_device(at, node.devices[at // self.size])
+
+    def _enter(self, index: int, holding: Holding) -> list[int]:
+        """Let the ends on the node and its devices include those of a holding; where in the columns these devices are.
+
+        A device that the node no longer has is passed over.
+        """
+        ends_ms, found = holding.ends_ms, []
         first = self._first[index]
         self._first[index] = ends_ms if ends_ms < first else first
         for share in holding.devices:
             at = self._places.get(share.device_id)
             if at is not None and at % self.size == index:
-                self._write_device(at, node.devices[at // self.size])
                 first, last = self._device_first[at], self._device_last[at]
                 self._device_first[at] = ends_ms if ends_ms < first else first
                 self._device_last[at] = ends_ms if ends_ms > last else last
+                found.append(at)
+        return found
 
     def drop(self, index: int, node: NodeRoom, holding: Holding, left: Collection[Holding]) -> None:
         """A holding has left the node; those in ``left`` are still there."""

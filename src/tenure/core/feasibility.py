@@ -154,7 +154,7 @@ def node_room(node: Node) -> NodeRoom:
 
 def is_allowed(ask: Ask, node: NodeRoom) -> bool:
     """Whether the node takes work and carries every label that is asked for; says nothing about room."""
-    return node.offered and all(label in node.labels for label in ask.labels)
+    return node.offered and (not ask.labels or all(label in node.labels for label in ask.labels))
 
 
 def device_fits(ask: Ask, device: DeviceRoom) -> bool:

@@ -67,8 +67,7 @@ class Board:
             self._run(job)
         for claim in snapshot.claims:
             self._claim(claim)
-        for pending in snapshot.pending.jobs():
-            self.waiting.put(pending, self.asks)
+        self.waiting.fill(snapshot.pending, self.asks)
 
     @staticmethod
     def of(snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> Board:

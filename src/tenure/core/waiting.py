@@ -14,14 +14,15 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from tenure.core.columns import Ints
 from tenure.core.feasibility import Ask
+from tenure.core.grouping import Grouped, columns_of, eligible_times, grouped, may_start
 from tenure.model.amounts import MILLI
-from tenure.model.job import PendingJob
+from tenure.model.job import JobTable, PendingJob
 from tenure.model.queue import Queue
 
-Columns = npt.NDArray[np.int64]
+Columns = Ints
 """Rows by the constants below, one column per group slot; ``FIRST_ID`` -1 marks a free slot."""
 
 SHAPE, QUEUE, PRIORITY, LIMIT, CPU_MILLI, GPU_MILLI, BONUS, PROJECT, USER, DEADLINE, EXPECTED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID = (
@@ -33,21 +34,24 @@ DISTINGUISHABLE = {"project": PROJECT, "user": USER, "deadline_ms": DEADLINE, "e
 """The fields of a job by which groups are distinguished where an order reads them, and their rows. Without need they would only make
 many groups of few."""
 
+ALIKE = ("shape", "queue", "priority", "limit_ms")
+"""The fields by which groups are always distinguished, in the order of their rows."""
+
 GroupKey = tuple[int, ...]
 """Shape, queue, priority and time limit, then the values of the distinguishing fields."""
 
 
 class Group:
-    """Jobs alike in all but age; ``entries`` are (submitted_ms, id), sorted."""
+    """Jobs alike in all but age; ``entries`` are (submitted_ms, id), sorted; ``by_id``: the ids follow the same order."""
 
     __slots__ = ("_by_id", "entries", "key", "limit_ms", "queue", "shape", "slot")
 
-    def __init__(self, key: GroupKey, slot: int) -> None:
+    def __init__(self, key: GroupKey, slot: int, entries: list[tuple[int, int]], *, by_id: bool = True) -> None:
         self.key = key
         self.shape, self.queue, _, self.limit_ms = key[:4]
         self.slot = slot
-        self.entries: list[tuple[int, int]] = []
-        self._by_id = True
+        self.entries = entries
+        self._by_id = by_id
 
     def add(self, submitted_ms: int, job_id: int) -> None:
         """Put a job in its place."""
@@ -87,9 +91,18 @@ class Waiting:
         self.by_slot: list[Group | None] = []
         self.queues: dict[int, Queue] = {queue.id: queue for queue in queues}
         self.now_ms = now_ms
-        self._columns: Columns = np.full((_ROWS, 16), -1, dtype=np.int64)
         self._free_slots: list[int] = []
         self._later: list[tuple[int, int]] = []
+        self._grow(16)
+
+    def _grow(self, width: int) -> None:
+        """Make room for so many slots."""
+        grown: Columns = np.full((_ROWS, width), -1, dtype=np.int64)
+        if self.by_slot:
+            grown[:, : len(self.by_slot)] = self.columns
+        self._columns = grown
+        # The same memory, flat: a few numbers are written several times faster than through an array.
+        self._flat = grown.reshape(-1).data
 
     @property
     def columns(self) -> Columns:
@@ -106,6 +119,32 @@ class Waiting:
             insort(self._later, (job.eligible_ms, job.id))
         else:
             self._join(job, asks[job.shape])
+
+    def fill(self, table: JobTable, asks: Mapping[int, Ask]) -> None:
+        """Add all jobs of a table while none wait: the same as to `put` each."""
+        assert not self.rows, "only an empty queue is filled"
+        self.rows = {job.id: job for job in table.jobs()}
+        rows = columns_of(table)
+        free = may_start(rows, [queue.id for queue in self.queues.values() if queue.paused])
+        later = rows["eligible_ms"] > self.now_ms
+        self._later = eligible_times(rows, free & later)
+        found = grouped(rows, (*ALIKE, *self.distinguishing), free & ~later)
+        self._grow(max(2 * len(found.entries), 16))
+        self.by_slot = [None] * len(found.entries)
+        for slot, (key, entries, by_id) in enumerate(found.each()):
+            self._add(Group(key, slot, entries, by_id=by_id))
+        self._fill_columns(found, asks)
+
+    def _fill_columns(self, found: Grouped, asks: Mapping[int, Ask]) -> None:
+        columns, shapes, queues = self.columns, found.keys[0].tolist(), found.keys[1].tolist()
+        columns[: len(ALIKE)] = found.keys[: len(ALIKE)]
+        totals = {shape: _totals(asks[shape]) for shape in self.shapes}
+        columns[CPU_MILLI], columns[GPU_MILLI] = [totals[shape][0] for shape in shapes], [totals[shape][1] for shape in shapes]
+        columns[BONUS] = [self._bonus(queue) for queue in queues]
+        columns[BONUS + 1 : FIRST_SUBMITTED] = 0
+        columns[self._rows_told] = found.keys[len(ALIKE) :]
+        columns[FIRST_SUBMITTED], columns[FIRST_ID] = np.array([entries[0] for entries in found.entries]).reshape(-1, 2).T
+        columns[LOWEST_ID] = found.lowest
 
     def drop(self, job_id: int) -> None:
         """Remove a job, if it is there."""
@@ -178,22 +217,37 @@ class Waiting:
 
     def _open(self, key: GroupKey, ask: Ask) -> Group:
         slot = self._free_slots.pop() if self._free_slots else len(self.by_slot)
-        group = Group(key, slot)
         if slot == len(self.by_slot):
-            self.by_slot.append(group)
             if slot == self._columns.shape[1]:
-                self._columns = np.concatenate((self._columns, np.full_like(self._columns, -1)), axis=1)
-        else:
-            self.by_slot[slot] = group
-        queue = self.queues.get(key[1])
-        cpu_milli, gpu_milli = ask.need[0] * ask.tasks, (ask.whole * MILLI + ask.milli) * ask.tasks
-        self._columns[:FIRST_SUBMITTED, slot] = (*key[:4], cpu_milli, gpu_milli, queue.bonus if queue else 0, 0, 0, 0, 0)
-        for row, value in zip(self._rows_told, key[4:], strict=True):
-            self._columns[row, slot] = value
-        self.groups[key] = group
-        self.shapes[key[0]] = self.shapes.get(key[0], 0) + 1
+                self._grow(2 * slot)
+            self.by_slot.append(None)
+        group = Group(key, slot, [])
+        self._add(group)
+        alike = len(ALIKE)
+        self._write(slot, 0, (*key[:alike], *_totals(ask), self._bonus(key[1]), *[0] * len(DISTINGUISHABLE)))
+        for row, value in zip(self._rows_told, key[alike:], strict=True):
+            self._write(slot, row, (value,))
         return group
 
+    def _add(self, group: Group) -> None:
+        self.by_slot[group.slot] = group
+        self.groups[group.key] = group
+        self.shapes[group.shape] = self.shapes.get(group.shape, 0) + 1
+
+    def _bonus(self, queue_id: int) -> int:
+        queue = self.queues.get(queue_id)
+        return queue.bonus if queue else 0
+
     def _mirror(self, group: Group) -> None:
-        columns, slot = self._columns, group.slot
-        columns[FIRST_SUBMITTED:, slot] = (*group.entries[0], group.lowest_from(0))
+        self._write(group.slot, FIRST_SUBMITTED, (*group.entries[0], group.lowest_from(0)))
+
+    def _write(self, slot: int, row: int, numbers: Iterable[int]) -> None:
+        """Write a slot's columns from ``row`` on."""
+        width = self._columns.shape[1]
+        for at, number in enumerate(numbers, row):
+            self._flat[at * width + slot] = number
+
+
+def _totals(ask: Ask) -> tuple[int, int]:
+    """Thousandths of a cpu and of a device that all tasks take together."""
+    return ask.need[0] * ask.tasks, (ask.whole * MILLI + ask.milli) * ask.tasks

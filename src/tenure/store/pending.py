@@ -45,6 +45,7 @@ WAITING_COLUMNS = Statement(
         case((_is_array, _own.c.array_left), else_=const(1)),
         _room,
         _own.c.attempts,
+        const(0).label("expected_ms"),  # nothing forecasts run times yet
     )
     .select_from(_own.outerjoin(_template, _template.c.id == _own.c.array_id))
     .where(

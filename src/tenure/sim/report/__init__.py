@@ -20,8 +20,8 @@ from tenure.sim.report.page import page_of
 from tenure.sim.results import Replayed
 from tenure.sim.workload import Workload
 
-BARS_BYTES = 1_000_000
-"""What all Gantt bars of a page may take; the rest of a page is about 150 KB and 30 KB more per policy."""
+BARS_BYTES = 1_200_000
+"""What all Gantt bars of a page may take; the rest of a page is about 70 KB and 30 KB more per policy."""
 _FINE_SPAN_MS = 600_000
 
 

@@ -2,11 +2,12 @@
 
 A page must stay small, so only as many jobs keep their bars as fit the budget: those with the most work, the same for every policy,
 and the page says how many. The coarse picture, how full each group of slots was in each stretch of time, has all of them.
-Invariant: what is kept depends on the workload and the number of policies, not on what the policies did.
+Invariant: every policy's bars are those of the same jobs.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,18 +24,13 @@ ROWS, STRETCHES = 48, 360
 LEVELS = "0123456789abcdefghijklmnopqrstuvwxyz"
 NAME_CHARACTERS, NODE_CHARACTERS = 40, 24
 MOST_NODES = 2000
-_JOB_BYTES, _RUN_BYTES = 12, 11
+_LEAST_JOB_BYTES, _LEAST_RUN_BYTES = 6, 8
+"""What a job and a run take when every number is small: where to begin in looking for how many fit."""
 
 
-def kept_of(workload: Workload, jobs: Jobs, policies: int, budget_bytes: int) -> Whole:
-    """Positions, in order, of the jobs that keep their bars."""
+def kept_of(jobs: Jobs, most: int) -> Whole:
+    """Positions, in order, of the jobs that keep their bars: at most so many, those with the most work."""
     drawn = np.flatnonzero(jobs.gpu > 0) if jobs.gpu.any() else np.arange(jobs.cpu.size)
-    characters = (
-        0 if _numbered(workload) else sum(min(len(job.name), NAME_CHARACTERS) + 3 for job in workload.jobs) / max(1, drawn.size)
-    )
-    most = int(budget_bytes / (_JOB_BYTES + characters + _RUN_BYTES * policies))
-    if drawn.size <= most:
-        return drawn
     work = jobs.run[drawn] * (jobs.gpu if jobs.gpu.any() else jobs.cpu)[drawn].astype(np.float64)
     return np.sort(drawn[np.argsort(-work, kind="stable")[:most]])
 
@@ -130,9 +126,14 @@ def gantt_of(
     budget: int,
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """What all policies share, and each policy's own part. ``budget`` is in bytes."""
-    kept = kept_of(workload, jobs, len(replays), budget)
-    own = [
-        {**runs_packed(jobs, runs, mine, kept, unit_ms), "picture": picture_of(lanes, runs, mine, span_ms)}
-        for runs, mine in zip(replays, pieces, strict=True)
-    ]
-    return table_of(workload, jobs, lanes, kept, unit_ms), own
+    most = max(1, budget // (_LEAST_JOB_BYTES + _LEAST_RUN_BYTES * len(replays)))
+    while True:
+        kept = kept_of(jobs, most)
+        shared = table_of(workload, jobs, lanes, kept, unit_ms)
+        own = [runs_packed(jobs, runs, mine, kept, unit_ms) for runs, mine in zip(replays, pieces, strict=True)]
+        size = len(json.dumps([shared, own]))
+        if size <= budget or most == 1:
+            break
+        most = max(1, int(min(most, kept.size) * min(0.97, budget / size)))
+    pictures = [picture_of(lanes, runs, mine, span_ms) for runs, mine in zip(replays, pieces, strict=True)]
+    return shared, [{**part, "picture": picture} for part, picture in zip(own, pictures, strict=True)]

@@ -9,7 +9,6 @@ for is not drawn.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +58,8 @@ class Lanes:
         free = {id_: (1 << size) - 1 for id_, size in self.size.items()}
         number = dict(zip(runs.action.tolist(), range(runs.action.size), strict=True))
         held: dict[int, list[tuple[int, int]]] = {}
-        found: list[tuple[int, int, int]] = []
+        found: list[int] = []
+        """Run, first and count, one after another: so many tuples would take longer than all the rest."""
         for place, action in enumerate(result.actions):
             if action.kind == DROP:
                 continue
@@ -69,7 +69,8 @@ class Lanes:
             if run is not None:
                 cpu_milli = result.workload.jobs[action.job].shape.amounts.cpu_milli
                 held[action.job] = mine = self._taken(free, action.placements, cpu_milli)
-                found += ((run, first, count) for first, count in self._stretches(mine))
+                for stretch in self._stretches(mine):
+                    found += (run, *stretch)
         table = np.array(found, dtype=np.int64).reshape(-1, 3)
         return Pieces(table[:, 0], table[:, 1], table[:, 2])
 
@@ -83,34 +84,34 @@ class Lanes:
             taken.append((id_, mask))
         return taken
 
-    def _wanted_devices(self, placements: tuple[Placement, ...]) -> Iterator[tuple[int, int]]:
-        return ((share.device_id, share.milli) for place in placements for share in place.devices)
+    def _wanted_devices(self, placements: tuple[Placement, ...]) -> list[tuple[int, int]]:
+        return [(share.device_id, share.milli) for place in placements for share in place.devices]
 
-    def _wanted_cpu(self, placements: tuple[Placement, ...], cpu_milli: int) -> Iterator[tuple[int, int]]:
+    def _wanted_cpu(self, placements: tuple[Placement, ...], cpu_milli: int) -> list[tuple[int, int]]:
+        if len(placements) == 1:
+            return [(placements[0].node_id, cpu_milli)] if cpu_milli else []
         tasks: dict[int, int] = {}
         for place in placements:
             tasks[place.node_id] = tasks.get(place.node_id, 0) + 1
-        return ((node_id, count * cpu_milli) for node_id, count in tasks.items() if cpu_milli)
+        return [(node_id, count * cpu_milli) for node_id, count in tasks.items() if cpu_milli]
 
-    def _stretches(self, taken: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    def _stretches(self, taken: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """First slot and number of slots of each unbroken stretch."""
-        last_first, last_count = 0, 0
+        found: list[tuple[int, int]] = []
+        end = -1
         for id_, mask in taken:
-            base = self.base[id_]
-            left = mask
+            base, left = self.base[id_], mask
             while left:
                 low = (left & -left).bit_length() - 1
                 rest = left >> low
                 count = (~rest & (rest + 1)).bit_length() - 1
                 left = rest >> count << (low + count)
-                if last_count and last_first + last_count == base + low:
-                    last_count += count
-                    continue
-                if last_count:
-                    yield last_first, last_count
-                last_first, last_count = base + low, count
-        if last_count:
-            yield last_first, last_count
+                if base + low == end:
+                    found[-1] = (found[-1][0], found[-1][1] + count)
+                else:
+                    found.append((base + low, count))
+                end = base + low + count
+        return found
 
 
 def _lowest(free: int, wanted: int) -> int:

@@ -51,6 +51,7 @@ function setWindow(from, to) {
   const width = Math.max(LEAST_WINDOW, Math.min(1, to - from));
   state.from = Math.max(0, Math.min(1 - width, from));
   state.to = state.from + width;
+  say("");
   for (const tell of windowWatchers) tell();
 }
 const moveWindow = (middle) => setWindow(middle - (state.to - state.from) / 2, middle + (state.to - state.from) / 2);
@@ -60,8 +61,8 @@ function zoom(factor, share = 0.5) {
 }
 
 const TINTS = {
-  wait: { label: "wait", steps: [[60, "under 1 min"], [3600, "1 h"], [21600, "6 h"], [86400, "1 d"], [Infinity, "longer"]] },
-  slowdown: { label: "slowdown", steps: [[1.1, "under 1.1"], [3, "3"], [10, "10"], [100, "100"], [Infinity, "more"]] },
+  wait: { label: "wait", steps: [[60, "under 1 min"], [3600, "under 1 h"], [21600, "under 6 h"], [86400, "under 1 d"], [Infinity, "longer"]] },
+  slowdown: { label: "slowdown", steps: [[1.1, "under 1.1"], [3, "under 3"], [10, "under 10"], [100, "under 100"], [Infinity, "more"]] },
   user: { label: "user" },
 };
 function gantt() {
@@ -75,7 +76,7 @@ function gantt() {
     const seconds = workload().span_ms / 1000;
     const kept = found.jobs < found.all_jobs ? ` Bars are those of the ${round(found.jobs, 0)} jobs with the most work of ${round(found.all_jobs, 0)}; shades have all of them.` : "";
     const bars = views.every((view) => view.bars());
-    note.textContent = `From ${when(state.from * seconds)} to ${when(state.to * seconds)} (${span((state.to - state.from) * seconds)}). ${bars ? "Each bar is a job." : "Too many bars for the room: darker is fuller. Zoom in to see jobs."}${kept}`;
+    note.textContent = `From ${when(state.from * seconds)} to ${when(state.to * seconds)} (${span((state.to - state.from) * seconds)}). ${bars ? "Each bar is a job." : "Too many bars for the room: the stronger the colour, the fuller. Zoom in to see jobs."}${kept}`;
   };
   const build_ = () => {
     views = [one, two].filter((place) => place >= 0).map((place) => view(place, width, () => tint));
@@ -107,13 +108,14 @@ const paintOf = (name) => getComputedStyle(document.documentElement).getProperty
 function shade(pen, policy, left, top, width, height, from, to) {
   const { rows, stretches } = workload().gantt, text = policy.gantt.picture, base = paintOf("--shade");
   const first = Math.floor(from * stretches), last = Math.min(stretches - 1, Math.ceil(to * stretches) - 1);
-  const x = (stretch) => left + ((stretch / stretches - from) / (to - from)) * width, edge = (row) => top + (row / rows) * height;
+  const x = (stretch) => Math.round(left + ((stretch / stretches - from) / (to - from)) * width), edge = (row) => Math.round(top + (row / rows) * height);
+  const tones = Array.from({ length: 36 }, (_, level) => `rgba(${base}, ${(0.08 + (0.82 * level) / 35).toFixed(3)})`);
   for (let row = 0; row < rows; row += 1) for (let at = first; at <= last; at += 1) {
-    const level = parseInt(text[row * stretches + at], 36) / 35;
+    const level = parseInt(text[row * stretches + at], 36);
     if (!level) continue;
-    pen.fillStyle = `rgba(${base}, ${(0.08 + 0.82 * level).toFixed(3)})`;
+    pen.fillStyle = tones[level];
     const begin = Math.max(left, x(at)), end = Math.min(left + width, x(at + 1));
-    pen.fillRect(begin, edge(row), end - begin + 0.4, edge(row + 1) - edge(row) + 0.4);
+    pen.fillRect(begin, edge(row), end - begin, edge(row + 1) - edge(row));
   }
 }
 function view(place, width, tint) {

@@ -25,6 +25,8 @@ MAX_WAIT_MS = 30_000
 PAGE = 500
 LOG_CHUNK = 256 * 1024
 LOG_LOOK_S = 0.25
+MTIME_LAGS_MS = 1_000
+"""A file system stamps a write with the last tick of its clock, or coarser: a younger stamp proves nothing."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -183,7 +185,7 @@ def _offset_since(context: Context, found: LogFile, since_ms: int) -> int:
         status = os.stat(found.path)
     except OSError:
         return 0
-    if status.st_mtime_ns // 1_000_000 < since_ms:
+    if status.st_mtime_ns // 1_000_000 + MTIME_LAGS_MS < since_ms:
         return status.st_size
     return context.log_length_at(found.attempt_id, found.task, found.stream, since_ms)
 

@@ -151,7 +151,7 @@ def test_a_log_is_noted_only_when_it_has_changed(tmp_path: Path, monkeypatch: py
         log.write_text(log.read_text() + text)
         logs.bound([task])
     assert os.path.getsize(noted) == 2 * lengths.RECORD.size
-    assert [lengths.length_at(noted, moment) for moment in (1_999, 2_000, 3_999, 4_000, 99_999)] == [0, 5, 5, 8, 8]
+    assert [lengths.length_at(noted, moment) for moment in (1_000, 1_001, 2_000, 2_001, 99_999)] == [0, 5, 5, 8, 8]
 
 
 def test_what_is_known_of_a_log_is_bounded_and_survives_a_torn_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

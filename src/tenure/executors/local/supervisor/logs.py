@@ -29,17 +29,17 @@ class Logs:
 
     def bound(self, tasks: Iterable[Task]) -> None:
         """Note how long they are now, and release what is too old."""
-        now_ms = clock.wall_ms()
         for task in tasks:
             for stream, path in enumerate(task.log_files):
                 with suppress(OSError):  # the task may have removed it, or the disk is full
                     found = os.stat(path)
                     self._bound(path, found)
-                    self._note(task, stream, found.st_size, now_ms)
+                    self._note(task, stream, found.st_size)
 
-    def _note(self, task: Task, stream: int, length: int, now_ms: int) -> None:
+    def _note(self, task: Task, stream: int, length: int) -> None:
         if task.log_lengths[stream] != length:
-            lengths.note(lengths.path_of(self._directory, task.attempt, task.task, stream), now_ms, length)
+            seen_by_ms = clock.wall_ms() + 1  # after the look, and not before it by a rounded part of a millisecond
+            lengths.note(lengths.path_of(self._directory, task.attempt, task.task, stream), seen_by_ms, length)
             task.log_lengths[stream] = length
 
     def _bound(self, path: str, found: os.stat_result) -> None:

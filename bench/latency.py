@@ -14,6 +14,7 @@ from bench.stamps import Stamps
 from bench.throughput import PEERS, Peer, opened
 
 FLOOR = "posix_spawn, the limit"
+DISK = "one page made durable, the disk's part"
 
 
 def tenure_rows(stamps: Stamps, samples: int, only: str) -> list[dict[str, Any]]:
@@ -48,6 +49,8 @@ def main() -> None:
         rows += [row for kind in PEERS if given.only in kind.name for row in peer_row(stamps, kind, samples)]
         if given.only in FLOOR:
             rows.append(meter.latency_summary(FLOOR, stamps.latencies_ms(floor.spawn, samples)))
+        if given.only in DISK:
+            rows.append(meter.latency_summary(DISK, floor.durable_writes_ms(Path(folder), samples)))
     meter.report(rows, given.json)
 
 

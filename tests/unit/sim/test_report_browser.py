@@ -28,14 +28,24 @@ class Seen:
     def __init__(self, page: Path) -> None:
         require("chromium", BROWSER is not None, "there is no browser on the path")
         assert BROWSER is not None
-        command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=3000"]
-        found = subprocess.run(
-            [*command, f"--user-data-dir={page.parent / 'profile'}", "--dump-dom", page.as_uri()],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=True,
-        )
+        command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+        # Plots are drawn once the page has a layout; a busy machine may give the browser none within its virtual time.
+        for budget_ms in (3_000, 10_000, 60_000):
+            found = subprocess.run(
+                [
+                    *command,
+                    f"--user-data-dir={page.parent / 'profile'}",
+                    f"--virtual-time-budget={budget_ms}",
+                    "--dump-dom",
+                    page.as_uri(),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=True,
+            )
+            if "<canvas" in found.stdout:
+                break
         self.document = found.stdout
         self.console = [line for line in found.stderr.splitlines() if "CONSOLE" in line]
 

@@ -200,6 +200,7 @@ def test_a_person_sees_a_bar_and_what_was_left_out(shell: Shell, tmp_path: Path,
     with (tmp_path / "log.swf").open("a") as log:
         log.write("99 9999 -1 -1 1 -1 -1 1 10 -1 1 1 -1 -1 1 -1 -1 -1\n")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal gets no bar
     done = shell("log.swf", "--policy", "easy")
     assert "left out 1 no run time" in done.err
     assert "easy" in done.err

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
 from tenure.core.board import Board
 from tenure.core.columns import NEVER
-from tenure.core.feasibility import Ask, NodeRoom, count_tasks, give, is_allowed, lack
+from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, give, is_allowed, lack
 from tenure.core.horizon import bounds as bounds_of
 from tenure.core.placement import Layout, Option, arrange, deal, is_enough
 from tenure.core.rooms import FOREVER, Rooms
@@ -60,13 +61,13 @@ def steps(rooms: Rooms, index: int, ask: Ask, now_ms: int) -> list[Step]:
         return []
     count = count_tasks(ask, node, ask.tasks)
     found = [(now_ms, index, count)] if count else []
-    room = node.copy()
-    holdings = sorted(rooms.holdings[index].items(), key=lambda item: (item[1].ends_ms, item[0]))
-    for position, (_, holding) in enumerate(holdings):
+    room, single = node.copy(), ask.tasks == 1
+    holdings = sorted(rooms.holdings[index].values(), key=attrgetter("ends_ms"))
+    for position, holding in enumerate(holdings, 1):
         give(room, holding.need, holding.devices)
-        if position + 1 < len(holdings) and holdings[position + 1][1].ends_ms == holding.ends_ms:
+        if position < len(holdings) and holdings[position].ends_ms == holding.ends_ms:
             continue
-        grown = count_tasks(ask, room, ask.tasks)
+        grown = int(fits(ask, room)) if single else count_tasks(ask, room, ask.tasks)
         if grown > count:
             count = grown
             found.append((max(holding.ends_ms, now_ms + 1), index, count))

@@ -79,11 +79,12 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     wait_full: str = "1h"
     gpu_penalty: int = 10
     backfill_depth: int = 10_000
+    patience: str = "2d"
 
     def settings(self) -> PlanSettings:
         """As the planner takes them. Raises ValueError for a duration that is none."""
-        values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "wait_full"}
-        return PlanSettings(wait_full_ms=parse_duration_ms(self.wait_full), **values)
+        values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("wait_full", "patience")}
+        return PlanSettings(wait_full_ms=parse_duration_ms(self.wait_full), patience_ms=parse_duration_ms(self.patience), **values)
 
 
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tenure.core.board import Board
 from tenure.core.feasibility import node_room, take
 from tenure.model.allocation import DeviceShare
 from tenure.model.amounts import GIB, MILLI, Amounts
 from tenure.model.shape import Shape
+from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
-from tenure.sim.fragmentation import demand_of, stranded_milli
+from tenure.sim.fragmentation import Fragmentation, demand_of, stranded_milli
 from tenure.sim.metrics import Figures, figures_of, jain, quantile
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.runtimes import BY_NAME
 from tenure.sim.workload import TraceJob, Workload, workload_of
+from tenure.testing.strategies import shapes, snapshots
 from tests.sim.drawn import SECOND_MS, batch, cluster, mixed, placement_study, pool
 
 DEFAULT = Rules()
@@ -90,6 +95,14 @@ def test_what_is_free_is_stranded_for_those_it_does_not_serve() -> None:
     assert stranded(gpu_milli=500) == 400
     assert stranded(gpu_milli=4000) == 3400  # there are only three
     assert stranded(gpu_milli=400, cpu=3) == 3400  # the cpus are missing
+
+
+@settings(max_examples=100, deadline=None)
+@given(snapshots(policy_by_name("default")), st.lists(shapes(), max_size=8))
+def test_all_nodes_are_measured_at_once_as_one_by_one(snapshot: Snapshot, wanted: list[Shape]) -> None:
+    rooms = Board.of(snapshot).rooms
+    demand = demand_of(TraceJob(number, "j", shape, 0, 0) for number, shape in enumerate(wanted))
+    assert Fragmentation(rooms, demand).stranded_milli() == pytest.approx(stranded_milli(rooms.nodes, demand))
 
 
 def test_a_placement_study_is_measured_at_its_end() -> None:

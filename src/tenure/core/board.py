@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tenure.core.census import Census
 from tenure.core.feasibility import Ask, NodeRoom, ask_of
 from tenure.core.rooms import CLAIMED, FOREVER, RUNNING, Holding, Key, Rooms
 from tenure.core.waiting import GroupKey, Waiting
@@ -35,6 +36,11 @@ def end_of(job: RunningJob) -> int:
     return job.ends_by_ms or FOREVER
 
 
+def _capacity(nodes: tuple[Node, ...]) -> tuple[int, int]:
+    """Thousandths of a cpu and of a device of all nodes, whether they are up or not: who drains one does not reorder the queue."""
+    return sum(node.capacity.cpu_milli for node in nodes), sum(device.capacity_milli for node in nodes for device in node.devices)
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A board's content, to compare: see `Board.content`."""
@@ -58,11 +64,12 @@ class Board:
         self.asks: dict[int, Ask] = {number: ask_of(shape) for number, shape in self.shapes.items()}
         self.touched: dict[int, tuple[int, ...]] = dict(snapshot.touched)
         self.running: dict[int, RunningJob] = {}
+        self.census = Census()
         self.claims: dict[int, Claim] = {}
         self.caches: dict[str, Any] = {}
         self.nodes: tuple[Node, ...] = snapshot.nodes
         self.rooms = Rooms(snapshot.nodes)
-        self.waiting = Waiting(snapshot.queues, snapshot.now_ms, distinguishing)
+        self.waiting = self._waiting(snapshot.queues, snapshot.now_ms, distinguishing)
         for job in snapshot.running:
             self._run(job)
         for claim in snapshot.claims:
@@ -151,13 +158,20 @@ class Board:
         if replaced == self.waiting.queues:
             return
         rows = self.waiting.rows
-        self.waiting = Waiting(queues, self.waiting.now_ms, self.waiting.distinguishing)
+        self.waiting = self._waiting(queues, self.waiting.now_ms, self.waiting.distinguishing)
         for job in rows.values():
             self.waiting.put(job, self.asks)
+
+    def _waiting(self, queues: tuple[Queue, ...], now_ms: int, distinguishing: tuple[str, ...]) -> Waiting:
+        """An empty queue beside these nodes."""
+        waiting = Waiting(queues, now_ms, distinguishing)
+        waiting.measure_by(*_capacity(self.nodes))
+        return waiting
 
     def _rebuild_rooms(self, nodes: tuple[Node, ...]) -> None:
         running, claims = tuple(self.running.values()), tuple(self.claims.values())
         self.nodes, self.rooms, self.caches = nodes, Rooms(nodes), {}
+        self.waiting.measure_by(*_capacity(nodes))
         for job in running:
             self._run(job)
         for claim in claims:
@@ -165,6 +179,7 @@ class Board:
 
     def _run(self, job: RunningJob) -> None:
         self.running[job.id] = job
+        self.census.add(job.id, job.shape)
         ends_ms = end_of(job)
         rooms = self.rooms
         for allocation in job.allocations:
@@ -177,6 +192,7 @@ class Board:
         job = self.running.pop(job_id, None)
         if job is None:
             return
+        self.census.remove(job_id)
         for allocation in job.allocations:
             index = self.rooms.index.get(allocation.node_id)
             if index is not None:

@@ -22,7 +22,7 @@ from tenure.core.tables import NOWHERE, AskTable, NodeTable, judge
 Scores = npt.NDArray[np.int32]
 
 FEW = 32
-"""Up to so many judgements are made one by one: array operations on many shapes cost more (measured: 1 µs each against 200 µs)."""
+"""Up to so many nodes are counted one by one."""
 
 
 class Candidates:
@@ -46,10 +46,11 @@ class Candidates:
 
     @staticmethod
     def of(board: Board, score: Score) -> Candidates:
-        """Those kept with the board, or new ones."""
+        """Those kept with the board, or new ones where there are none or what the score knows of the board has changed."""
+        knowing = score.on(board)
         kept: Candidates | None = board.caches.get(SCORES + score.name)
-        if kept is None:
-            kept = board.caches[SCORES + score.name] = Candidates(board.rooms, score)
+        if kept is None or kept.score is not knowing:
+            kept = board.caches[SCORES + score.name] = Candidates(board.rooms, knowing)
         return kept
 
     @property
@@ -104,7 +105,7 @@ class Candidates:
         """Bring one row up to date, or all live ones where that pays."""
         rooms, cursor = self.rooms, self._cursors[slot]
         log = rooms.log_since(cursor)
-        if log is not None and len(log) <= FEW:
+        if log is not None and len(log) <= self.score.singly:
             self._judge_one(slot, log)
         elif log is not None and cursor >= self._live_cursor and slot in self._live:
             self._judge(list(self._live), rooms.touched_since(self._live_cursor))
@@ -136,7 +137,7 @@ class Candidates:
     def _judge(self, slots: Sequence[int], touched: list[int] | None) -> None:
         """Judge these shapes on the touched nodes (None: on all)."""
         nodes = self.rooms.nodes
-        if len(slots) * len(nodes if touched is None else touched) <= FEW:
+        if len(slots) * len(nodes if touched is None else touched) <= self.score.singly:
             for slot in slots:
                 self._judge_one(slot, range(len(nodes)) if touched is None else touched)
             return

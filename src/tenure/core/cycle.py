@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from zlib import crc32
+
+import numpy as np
 
 from tenure.core.backfill import Window, common_room, reserve
 from tenure.core.board import Board
-from tenure.core.candidates import Candidates
+from tenure.core.candidates import Candidates, Scores
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, pick_devices, take
 from tenure.core.holds import holds_of
 from tenure.core.placement import Layout, arrange, deal
@@ -214,7 +217,7 @@ class Cycle:
     def _reserve(self, turn: Turn) -> None:
         ask = self.board.asks[self._group(turn[3]).shape]
         table = None if self.few_nodes else self.candidates.table
-        self.window = reserve(self.board, ask, turn[2], self.stages.score, self.now_ms, table)
+        self.window = reserve(self.board, ask, turn[2], self.candidates.score, self.now_ms, table)
         self.sought.reserve(self.window)
         self._may_reserve = self.window is None
 
@@ -254,7 +257,7 @@ class Cycle:
         scores, ask = self.candidates.row(shape, self.board.asks), self.board.asks[shape]
         barred: list[tuple[int, int]] = []
         while True:
-            index = int(scores.argmin()) if len(scores) else -1
+            index = self._best(scores) if len(scores) else -1
             found = index >= 0 and scores[index] != NOWHERE
             if not found or not careful or self.window is None or index not in self.window.extra or fits(ask, self._common(index)):
                 break
@@ -263,6 +266,14 @@ class Cycle:
         for position, score in barred:
             scores[position] = score
         return index if found else None
+
+    def _best(self, scores: Scores) -> int:
+        """The node with the lowest score; ties: the first by id, or by the lot that the policy draws."""
+        index = int(scores.argmin())
+        if not self.stages.lots:
+            return index
+        tied = np.flatnonzero(scores == scores[index])
+        return int(tied[crc32(f"{self.stages.lots}:{self.board.revision}:{len(self.starts)}".encode()) % len(tied)])
 
     def rooms_for(self, limit_ms: int) -> list[NodeRoom]:
         """What a job with that limit may use of each node at this point of the cycle."""

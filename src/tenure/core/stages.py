@@ -82,12 +82,17 @@ class Backfill:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """One part per stage. ``reclaim`` (taking capacity back from running jobs) has no part yet."""
+    """One part per stage. ``reclaim`` (taking capacity back from running jobs) has no part yet.
+
+    ``lots`` says which of equally good nodes a job of one task gets: 0 the first by id, another number one that looks drawn, so that
+    a study sees what a score owes to the order of the nodes. It follows from the number, the board's revision and the plan so far.
+    """
 
     order: Order
     score: Score
     backfill: Backfill
     reclaim: None = None
+    lots: int = 0
 
     @property
     def distinguishes(self) -> tuple[str, ...]:

@@ -196,10 +196,11 @@ class Judged:
     """Where asks fit: P pairs of a row (position among the n asks that were judged) and a node (position in `columns`).
 
     ``need`` [4, n] and ``gpu_milli`` [n] are what one task of each ask takes, ``leftover`` [P] what stays free of the fullest device
-    that holds its fraction (0 without one).
+    that holds its fraction (0 without one). ``among`` [K] are the board's indexes of the nodes in `columns`.
     """
 
     columns: Columns
+    among: Ints
     row: Ints
     node: Ints
     need: Ints
@@ -210,6 +211,7 @@ class Judged:
 def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Ints | None) -> Judged:
     """Judge the asks at these positions on these nodes (None: on all)."""
     columns = table.columns if index is None else table.columns.rows(index)
+    among = np.arange(len(columns.offered)) if index is None else index
     rows = np.array(positions, dtype=np.int64)
     need, gpu_milli, kinds, demands = asks.rows(rows)
     usable, least = _devices_by_kind(table, asks, columns, index)
@@ -225,7 +227,7 @@ def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Int
         fits[rows == position] &= carries if index is None else carries[index]
     # Found in the flat form and divided: several times faster than `numpy.nonzero` of two dimensions.
     row, node = np.divmod(np.flatnonzero(fits), max(fits.shape[1], 1))
-    return Judged(columns, row, node, need, gpu_milli, least[kinds.take(row), node])
+    return Judged(columns, among, row, node, need, gpu_milli, least[kinds.take(row), node])
 
 
 def _devices_by_kind(table: NodeTable, asks: AskTable, columns: Columns, index: Ints | None) -> tuple[Ints, Ints]:

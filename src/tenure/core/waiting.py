@@ -25,10 +25,12 @@ from tenure.model.queue import Queue
 Columns = Ints
 """Rows by the constants below, one column per group slot; ``FIRST_ID`` -1 marks a free slot."""
 
-SHAPE, QUEUE, PRIORITY, LIMIT, CPU_MILLI, GPU_MILLI, BONUS, PROJECT, USER, DEADLINE, EXPECTED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID = (
-    range(14)
-)
-_ROWS = 14
+SHAPE, QUEUE, PRIORITY, LIMIT, CPU_MILLI, GPU_MILLI, SHARE, BONUS = range(8)
+PROJECT, USER, DEADLINE, EXPECTED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID = range(8, 15)
+_ROWS = 15
+
+WHOLE = 1_000_000
+"""``SHARE`` counts in millionths of all nodes together: of their cpus or of their GPUs, whichever share is larger."""
 
 DISTINGUISHABLE = {"project": PROJECT, "user": USER, "deadline_ms": DEADLINE, "expected_ms": EXPECTED}
 """The fields of a job by which groups are distinguished where an order reads them, and their rows. Without need they would only make
@@ -93,6 +95,7 @@ class Waiting:
         self.now_ms = now_ms
         self._free_slots: list[int] = []
         self._later: list[tuple[int, int]] = []
+        self._capacity = (1, 1)
         self._grow(16)
 
     def _grow(self, width: int) -> None:
@@ -108,6 +111,15 @@ class Waiting:
     def columns(self) -> Columns:
         """The columns of all slots in use (some may be free: ``FIRST_ID`` -1)."""
         return self._columns[:, : len(self.by_slot)]
+
+    def measure_by(self, cpu_milli: int, gpu_milli: int) -> None:
+        """From now on shares are of so much."""
+        self._capacity = (max(cpu_milli, 1), max(gpu_milli, 1))
+        self._share()
+
+    def _share(self) -> None:
+        columns, (cpu_milli, gpu_milli) = self.columns, self._capacity
+        columns[SHARE] = np.maximum(columns[CPU_MILLI] * WHOLE // cpu_milli, columns[GPU_MILLI] * WHOLE // gpu_milli)
 
     def put(self, job: PendingJob, asks: Mapping[int, Ask]) -> None:
         """Add a job or replace it."""
@@ -140,6 +152,7 @@ class Waiting:
         columns[: len(ALIKE)] = found.keys[: len(ALIKE)]
         totals = {shape: _totals(asks[shape]) for shape in self.shapes}
         columns[CPU_MILLI], columns[GPU_MILLI] = [totals[shape][0] for shape in shapes], [totals[shape][1] for shape in shapes]
+        self._share()
         columns[BONUS] = [self._bonus(queue) for queue in queues]
         columns[BONUS + 1 : FIRST_SUBMITTED] = 0
         columns[self._rows_told] = found.keys[len(ALIKE) :]
@@ -224,7 +237,9 @@ class Waiting:
         group = Group(key, slot, [])
         self._add(group)
         alike = len(ALIKE)
-        self._write(slot, 0, (*key[:alike], *_totals(ask), self._bonus(key[1]), *[0] * len(DISTINGUISHABLE)))
+        cpu_milli, gpu_milli = _totals(ask)
+        share = max(cpu_milli * WHOLE // self._capacity[0], gpu_milli * WHOLE // self._capacity[1])
+        self._write(slot, 0, (*key[:alike], cpu_milli, gpu_milli, share, self._bonus(key[1]), *[0] * len(DISTINGUISHABLE)))
         for row, value in zip(self._rows_told, key[alike:], strict=True):
             self._write(slot, row, (value,))
         return group

@@ -11,7 +11,8 @@ class PlanSettings:
 
     ``base_low`` etc. are the levels' bases; a priority inside its level adds ``step``. The waiting bonus grows linearly to
     ``wait_bonus`` over ``wait_full_ms``. ``gpu_penalty`` is subtracted per GPU (all tasks). ``backfill_depth`` bounds how many
-    waiting jobs one cycle looks at behind the head.
+    waiting jobs one cycle looks at behind the head. ``patience_ms`` is how long the order of `tenure.policies.patience` lets a small
+    job wait for shorter ones (0: for ever).
     """
 
     base_low: int = 100
@@ -23,4 +24,5 @@ class PlanSettings:
     wait_full_ms: int = 3_600_000
     gpu_penalty: int = 10
     backfill_depth: int = 10_000
+    patience_ms: int = 172_800_000
     policy: str = "default"

@@ -1,10 +1,13 @@
 """Policies by name. Each part of a policy has a module of its own that cites where it comes from.
 
 A name is that of an order, alone (nobody goes ahead of the head) or with a way to backfill: ``sjf``, ``sjf-easy``, ``hrrn-easy-sjbf``,
-``points-greedy``. A few have short names of their own. Invariant: a name always means the same decisions.
+``points-greedy``. Behind it may stand where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own,
+and the name of a placement alone is the default policy with it. Invariant: a name always means the same decisions.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from tenure.core.stages import Backfill, Order, Stages
 from tenure.policies.area import Largest, SmallestArea
@@ -13,6 +16,8 @@ from tenure.policies.deadline import EarliestDeadline
 from tenure.policies.easy import EASY, GREEDY, SJBF, STRICT
 from tenure.policies.f1 import F1
 from tenure.policies.fifo import Fifo
+from tenure.policies.patience import Patience
+from tenure.policies.placements import PLACEMENTS, RANDOM
 from tenure.policies.points import Points
 from tenure.policies.response_ratio import ResponseRatio
 from tenure.policies.shortest import Shortest, ShortestPredicted
@@ -25,6 +30,7 @@ ORDERS: dict[str, Order] = {
     "fifo": Fifo(),
     "hrrn": ResponseRatio(),
     "ljf": Largest(),
+    "patience": Patience(),
     "points": Points(),
     "saf": SmallestArea(),
     "sjf": Shortest(),
@@ -37,7 +43,13 @@ ORDERS: dict[str, Order] = {
 BACKFILLS: dict[str, Backfill] = {"easy": EASY, "easy-sjbf": SJBF, "greedy": GREEDY}
 """Who may go ahead of the head, by what follows the order's name; nobody without it."""
 
-_SHORT = {"default": "points-easy", "easy": "fifo-easy", "easy-sjbf": "fifo-easy-sjbf", "greedy": "points-greedy"}
+_SHORT = {
+    "default": "points-easy",
+    "easy": "fifo-easy",
+    "easy-sjbf": "fifo-easy-sjbf",
+    "greedy": "points-greedy",
+    "tenure": "patience-easy",
+}
 
 
 def _built_in() -> dict[str, Stages]:
@@ -49,21 +61,31 @@ def _built_in() -> dict[str, Stages]:
 
 _BUILT_IN = _built_in()
 
-POLICY_NAMES = tuple(sorted(_BUILT_IN))
-"""The built-in policies. Others come by the entry point group ``tenure.policies``, which `tenure.bootstrap` reads."""
+POLICY_NAMES = tuple(sorted((*_BUILT_IN, *PLACEMENTS, RANDOM)))
+"""The built-in policies, without those that name both an order and a placement. Others come by the entry point group
+``tenure.policies``, which `tenure.bootstrap` reads."""
 
 
 def policy_by_name(name: str) -> StagedPolicy:
     """A built-in policy. Raises KeyError with the known names for another one."""
-    if name not in _BUILT_IN:
+    order, plus, placement = name.partition("+")
+    if not plus and (name in PLACEMENTS or name == RANDOM):
+        order, placement = "default", name
+    if order not in _BUILT_IN or (plus and placement not in PLACEMENTS and placement != RANDOM):
         raise KeyError(f"no policy is called {name!r}; there are {_known()}")
-    return StagedPolicy(name, _BUILT_IN[name])
+    stages = _BUILT_IN[order]
+    if placement == RANDOM:
+        stages = replace(stages, score=PLACEMENTS["first-fit"], lots=1)
+    elif placement:
+        stages = replace(stages, score=PLACEMENTS[placement])
+    return StagedPolicy(name, stages)
 
 
 def _known() -> str:
     """The names, shorter than one by one."""
     orders, ways = ", ".join(ORDERS), ", ".join(f"-{way}" for way in BACKFILLS)
-    return f"{', '.join(_SHORT)}, and {orders}, each alone or followed by {ways}"
+    placements = ", ".join((*PLACEMENTS, RANDOM))
+    return f"{', '.join(_SHORT)}, and {orders}, each alone or followed by {ways}, and by + with one of {placements}"
 
 
-__all__ = ["BACKFILLS", "ORDERS", "POLICY_NAMES", "StagedPolicy", "policy_by_name"]
+__all__ = ["BACKFILLS", "ORDERS", "PLACEMENTS", "POLICY_NAMES", "StagedPolicy", "policy_by_name"]

@@ -7,8 +7,10 @@ D. Feitelson, "Backfilling using system-generated predictions rather than user r
 
 from __future__ import annotations
 
+import numpy as np
+
 from tenure.core.stages import Scores, Vector
-from tenure.core.waiting import Columns
+from tenure.core.waiting import LIMIT, Columns
 from tenure.model.settings import PlanSettings
 from tenure.policies.believed import UNKNOWN_MS, lengths_ms
 
@@ -20,8 +22,10 @@ class Shortest:
     distinguishes: tuple[str, ...] = ()
 
     def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
-        """Minus the length: who waits does not become shorter."""
-        return -lengths_ms(columns, UNKNOWN_MS)
+        """Minus the limit, even where another part of the policy reads forecasts. Who waits does not become shorter."""
+        limits = columns[LIMIT]
+        found: Scores = -np.where(limits > 0, limits, UNKNOWN_MS)
+        return found
 
 
 class ShortestPredicted(Shortest):
@@ -29,3 +33,7 @@ class ShortestPredicted(Shortest):
 
     name = "shortest_predicted"
     distinguishes: tuple[str, ...] = ("expected_ms",)
+
+    def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
+        """Minus the length."""
+        return -lengths_ms(columns, UNKNOWN_MS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenure.core.board import Board
-from tenure.sim.fragmentation import demand_of, stranded_milli
+from tenure.sim.fragmentation import Fragmentation, demand_of
 from tenure.sim.results import Sample
 from tenure.sim.workload import Workload
 
@@ -17,7 +17,7 @@ class Sampler:
     def __init__(self, workload: Workload, board: Board) -> None:
         self.jobs = workload.jobs
         self.board = board
-        self.demand = demand_of(workload.jobs)
+        self.fragmentation = Fragmentation(board.rooms, demand_of(workload.jobs))
         self.capacity = sum(node.gpu_free for node in board.rooms.nodes)
         self.by_arrival = all(job.lives for job in workload.jobs)
         last_ms = self.jobs[-1].submitted_ms if self.jobs else 0
@@ -36,6 +36,6 @@ class Sampler:
         self._arrived = arrived
         nodes = self.board.rooms.nodes
         allocated = self.capacity - sum(node.gpu_free for node in nodes)
-        self.samples.append(Sample(now_ms, self._arrived_milli, allocated, stranded_milli(nodes, self.demand)))
+        self.samples.append(Sample(now_ms, self._arrived_milli, allocated, self.fragmentation.stranded_milli()))
         progress = arrived if self.by_arrival else now_ms
         self.due = progress - progress % self.step + self.step

@@ -52,8 +52,20 @@ def _f1(job: PendingJob, snapshot: Snapshot) -> float:
     return -(math.log10(_seconds(job)) * _processors(job, snapshot) + 870.0 * math.log10(max(job.submitted_ms // 1000, 1)))
 
 
+def _patience(job: PendingJob, snapshot: Snapshot) -> float:
+    shape, weight = snapshot.shapes[job.shape], 2.0 ** (5 - job.priority)
+    cpus = sum(node.capacity.cpu_milli for node in snapshot.nodes)
+    gpus = sum(1000 for node in snapshot.nodes for _ in node.devices)
+    parts = (shape.amounts.cpu_milli * shape.tasks * 10**6 // max(cpus, 1), shape.gpu_milli * shape.tasks * 10**6 // max(gpus, 1), 0)
+    patience_ms = math.floor(snapshot.settings.patience_ms * (1.0 - math.sqrt(min(max(parts) / 10**6, 1.0))) * weight)
+    if snapshot.settings.patience_ms and _age_ms(job, snapshot) > patience_ms:
+        return 2.0**52 - job.submitted_ms - patience_ms
+    return -weight * (job.expected_ms or job.limit_ms or 2**40)
+
+
 _SCORES: dict[str, Callable[[PendingJob, Snapshot], float]] = {
     "fifo": lambda _job, _snapshot: 0,
+    "patience": _patience,
     "points": _points,
     "shortest": lambda job, _snapshot: -(job.limit_ms or FOREVER_MS),
     "shortest_predicted": lambda job, _snapshot: -(job.expected_ms or job.limit_ms or FOREVER_MS),

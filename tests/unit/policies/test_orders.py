@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,12 +11,15 @@ from tenure.core.board import Board
 from tenure.core.forward import first_in_order
 from tenure.core.stages import Stages
 from tenure.core.turns import scores_of
-from tenure.core.waiting import Waiting
+from tenure.core.waiting import SHARE, WHOLE, Waiting
 from tenure.model.amounts import Amounts
+from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
+from tenure.model.snapshot import Changes
 from tenure.policies import BACKFILLS, ORDERS, POLICY_NAMES, policy_by_name
 from tenure.policies.best_fit import BestFit
 from tenure.policies.easy import EASY
+from tenure.policies.patience import OVERDUE
 from tenure.ports import Policy
 from tenure.testing.builders import Cluster
 
@@ -74,6 +78,45 @@ def test_the_deadline_counts() -> None:
     assert score("edf", deadline_ms=DAY_MS + 7) == -(DAY_MS + 7)
 
 
+def test_patience_shrinks_with_the_share_of_the_cluster_and_with_priority() -> None:
+    hour = {"limit_ms": HOUR_MS, "now_ms": 10 * DAY_MS}
+    quarter, all_cpus = Shape(Amounts(16_000)), Shape(Amounts(64_000))
+    assert score("patience", Shape(), age_ms=2 * DAY_MS, **hour) == -HOUR_MS
+    assert score("patience", Shape(), age_ms=2 * DAY_MS + 1, **hour) == OVERDUE - 10 * DAY_MS + 1
+    assert score("patience", quarter, age_ms=DAY_MS, **hour) == -HOUR_MS
+    assert score("patience", quarter, age_ms=DAY_MS + 1, **hour) == OVERDUE - 10 * DAY_MS + 1
+    assert score("patience", all_cpus, age_ms=0, **hour) == -HOUR_MS
+    assert score("patience", all_cpus, age_ms=1, **hour) == OVERDUE - 10 * DAY_MS + 1
+    assert score("patience", quarter, age_ms=DAY_MS // 4, priority=7, **hour) == -HOUR_MS / 4
+    assert score("patience", quarter, age_ms=DAY_MS // 4 + 1, priority=7, **hour) == OVERDUE - 10 * DAY_MS + 1
+    assert score("patience", Shape(), age_ms=0, priority=4, expected_ms=60_000, **hour) == -120_000
+    assert score("patience", Shape()) < score("patience", Shape(), limit_ms=10**12)
+
+
+def test_patience_may_be_endless() -> None:
+    cluster = Cluster(settings=PlanSettings(patience_ms=0))
+    cluster.node("a")
+    cluster.wait("old", Shape(), age_ms=10**12, limit_ms=HOUR_MS)
+    assert scores_of(Board.of(cluster.snapshot(), ("expected_ms",)), cluster.now_ms, ORDERS["patience"]).tolist() == [-HOUR_MS]
+
+
+def test_shares_are_of_what_there_is() -> None:
+    cluster = Cluster()
+    node = cluster.node("a", Amounts(4000), 4)
+    cluster.wait("cpu", Shape(Amounts(1000)))
+    cluster.wait("gpu", Shape(Amounts(1000), 2000))
+    snapshot = cluster.snapshot()
+    board = Board.of(snapshot)
+    assert board.waiting.columns[SHARE].tolist() == [WHOLE // 4, WHOLE // 2]
+    twin = replace(node, id=2, name="b", devices=())
+    board.advance(Changes(snapshot.revision, snapshot.revision + 1, snapshot.now_ms, nodes=(node, twin)))
+    assert board.waiting.columns[SHARE].tolist() == [WHOLE // 8, WHOLE // 2]
+    board.advance(
+        Changes(snapshot.revision + 1, snapshot.revision + 2, snapshot.now_ms, queues=(replace(snapshot.queues[0], bonus=1),))
+    )
+    assert board.waiting.columns[SHARE].tolist() == [WHOLE // 8, WHOLE // 2]
+
+
 def test_lone_processors_and_first_seconds_have_a_logarithm() -> None:
     assert score("unicep", Shape(Amounts(1000)), limit_ms=HOUR_MS) == score("unicep", Shape(Amounts(2000)), limit_ms=HOUR_MS) == 1
     assert score("f1", age_ms=DAY_MS, limit_ms=1000) == 0
@@ -124,6 +167,6 @@ def test_short_names(short: str, name: str) -> None:
 
 def test_an_unknown_policy_is_told_the_known_ones() -> None:
     with pytest.raises(
-        KeyError, match=r"no policy is called 'best'; there are default, easy, easy-sjbf, greedy, and edf, f1, .*-easy-sjbf"
+        KeyError, match=r"no policy is called 'best'; there are default, easy, easy-sjbf, greedy, tenure, and edf, f1, .*-easy-sjbf"
     ):
         policy_by_name("best")

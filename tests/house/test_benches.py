@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.house import tree
+from tests.require import require
 
 
 @pytest.mark.timeout(240)
@@ -20,6 +21,7 @@ from tests.house import tree
         ("latency", "tenure, no groups", {"p50_ms", "p99_ms"}),
         ("idle", "", {"cpu_percent", "pss_mb"}),
         ("cli", "tenure ps, ", {"p50_ms", "p99_ms"}),
+        ("joining", "", {"p50_ms", "p99_ms"}),
         ("what_if", "what-if", {"p50_ms", "p99_ms"}),
     ],
 )
@@ -29,6 +31,8 @@ def test_a_benchmark_prints_one_line_per_case(name: str, only: str, figures: set
     assert done.returncode == 0, done.stderr
     machine, *rows = map(json.loads, done.stdout.splitlines())
     assert machine["cpus"] >= 1
+    if name == "joining":
+        require("cgroups", bool(rows), done.stderr)
     assert rows, done.stderr
     for row in rows:
         assert figures <= set(row)

@@ -20,9 +20,10 @@ def files(*suffixes: str, under: tuple[str, ...] = _FOLDERS) -> list[Path]:
 
 
 def top_files() -> list[Path]:
-    """The text files at the top of the checkout."""
-    wanted = {".md", ".toml", ".yml", ""}
-    return sorted(path for path in ROOT.iterdir() if path.is_file() and path.suffix in wanted and not path.name.startswith(".coverage"))
+    """The text files at the top of the checkout. In a second working tree of git's, ``.git`` is a file: it is not ours."""
+    wanted, not_ours = {".md", ".toml", ".yml", ""}, (".coverage", ".git")
+    found = (path for path in ROOT.iterdir() if path.is_file() and path.suffix in wanted)
+    return sorted(path for path in found if path.name == ".gitignore" or not path.name.startswith(not_ours))
 
 
 def name(path: Path) -> str:

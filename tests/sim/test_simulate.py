@@ -12,9 +12,7 @@ from msgspec.structs import replace
 
 from tenure.cli import options
 from tenure.cli.app import run
-from tenure.model.settings import PlanSettings
 from tenure.sim.check import faults_of
-from tenure.sim.compare import BadPolicy, policy_of
 from tenure.sim.traces import Source, open_trace
 from tenure.wire.dto import JobsReply, JobView, NodesReply, NodeView, Selection
 from tests.sim.drawn import batch
@@ -168,8 +166,8 @@ def test_every_format_is_known_by_its_first_line(shell: Shell, tmp_path: Path, n
     ("words", "sentence"),
     [
         (["none.swf"], "none.swf cannot be read"),
-        (["log.swf", "--policy", "magic"], "no policy is called 'magic'; there are default"),
-        (["log.swf", "--policy", "easy:speed=9"], "'speed=9' is no setting of a policy; write KEY=NUMBER"),
+        (["log.swf", "--policy", "magic"], "no policy is called 'magic'; tenure policy list has all"),
+        (["log.swf", "--policy", "easy:speed=9"], "a policy has no setting 'speed'; there are base_low"),
         (["log.swf", "--policy", "easy:step=fast"], "'step=fast' is no setting"),
         (["log.swf", "--runtimes", "felt"], "'felt' is no kind of run times; choose exact, requested, predicted"),
         (["log.swf", "--limit", "-1"], "--limit is a number of jobs"),
@@ -205,10 +203,3 @@ def test_a_person_sees_a_bar_and_what_was_left_out(shell: Shell, tmp_path: Path,
     assert "left out 1 no run time" in done.err
     assert "easy" in done.err
     assert done.out.count("\n") == 3
-
-
-def test_a_policy_takes_numbers_of_the_plan(shell: Shell) -> None:
-    policy, settings = policy_of("default:wait_bonus=7,step=2", PlanSettings())
-    assert (policy.name, settings.wait_bonus, settings.step) == ("default:wait_bonus=7,step=2", 7, 2)
-    with pytest.raises(BadPolicy, match="policy=easy"):
-        policy_of("default:policy=easy", PlanSettings())

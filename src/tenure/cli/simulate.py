@@ -50,7 +50,7 @@ def simulate(
     ] = None,
     policy: Annotated[
         list[str] | None,
-        typer.Option("--policy", metavar="NAME[:KEY=N,..]", rich_help_panel=_HOW, help="A policy; several times to compare."),
+        typer.Option("--policy", metavar="NAME[:KEY=V,..]", rich_help_panel=_HOW, help="A policy; several times to compare."),
     ] = None,
     runtimes: Annotated[
         str,
@@ -154,14 +154,15 @@ def _replayed(
     traces: Sequence[str], generators: Sequence[str], policies: Sequence[str], runtimes: str, source: Source, rules: Rules
 ) -> list[Replayed]:
     """Every workload under every policy."""
-    from tenure.sim.compare import BadPolicy, compare, policy_of
+    from tenure.policies.words import BadPolicy, read_policy
+    from tenure.sim.compare import compare
     from tenure.sim.traces import generated, open_trace
     from tenure.sim.workload import BadWorkload
 
     found = []
     try:
         for word in policies:
-            policy_of(word, rules.settings)  # a mistake is told before a long log is read
+            read_policy(word, rules.settings)  # a mistake is told before a long log is read
         opened = (_past(source) if path == _PAST else open_trace(path, source) for path in traces)
         drawn = (generated(text, source) for text in generators)
         for workload in (*opened, *drawn):

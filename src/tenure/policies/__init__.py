@@ -2,7 +2,9 @@
 
 A name is that of an order, alone (nobody goes ahead of the head) or with a way to backfill: ``sjf``, ``sjf-easy``, ``hrrn-easy-sjbf``,
 ``points-greedy``. Behind it may stand where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own,
-and the name of a placement alone is the default policy with it. Invariant: a name always means the same decisions.
+and the name of a placement alone is the default policy with it. What operators call a strategy is a policy by another name
+(`tenure.policies.strategies`), and `tenure.policies.words` reads a name with its settings. Invariant: a name always means the same
+decisions.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from tenure.policies.points import Points
 from tenure.policies.response_ratio import ResponseRatio
 from tenure.policies.shortest import Shortest, ShortestPredicted
 from tenure.policies.staged import StagedPolicy
+from tenure.policies.strategies import STRATEGIES, strategy_of
 from tenure.policies.utility import Unicep, Wfp3
 
 ORDERS: dict[str, Order] = {
@@ -61,14 +64,14 @@ def _built_in() -> dict[str, Stages]:
 
 _BUILT_IN = _built_in()
 
-POLICY_NAMES = tuple(sorted((*_BUILT_IN, *PLACEMENTS, RANDOM)))
+POLICY_NAMES = tuple(sorted((*_BUILT_IN, *PLACEMENTS, RANDOM, *STRATEGIES)))
 """The built-in policies, without those that name both an order and a placement. Others come by the entry point group
 ``tenure.policies``, which `tenure.bootstrap` reads."""
 
 
 def policy_by_name(name: str) -> StagedPolicy:
     """A built-in policy. Raises KeyError with the known names for another one."""
-    order, plus, placement = name.partition("+")
+    order, plus, placement = STRATEGIES.get(strategy_of(name), name).partition("+")
     if not plus and (name in PLACEMENTS or name == RANDOM):
         order, placement = "default", name
     if order not in _BUILT_IN or (plus and placement not in PLACEMENTS and placement != RANDOM):

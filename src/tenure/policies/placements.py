@@ -11,6 +11,7 @@ from tenure.policies.first_fit import FirstFit
 from tenure.policies.gpu_clustering import GpuClustering
 from tenure.policies.gpu_locality import GpuLocality
 from tenure.policies.gpu_packing import GpuPacking
+from tenure.policies.least_loaded import LeastLoaded
 from tenure.policies.potential import Potential
 from tenure.policies.worst_fit import WorstFit
 
@@ -23,6 +24,7 @@ PLACEMENTS: dict[str, Score] = {
     "gpu-clustering": GpuClustering(),
     "gpu-locality": GpuLocality(),
     "gpu-packing": GpuPacking(),
+    "least-loaded": LeastLoaded(),
     "potential": Potential(),
     "spread": WorstFit(),
 }

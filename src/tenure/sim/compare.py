@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tenure.model.settings import PlanSettings
-from tenure.policies import policy_by_name
-from tenure.policies.staged import StagedPolicy
+from tenure.policies.words import read_policy
 from tenure.sim.decisions import write_decisions
 from tenure.sim.metrics import Figures, figures_of
 from tenure.sim.replay import Replay, Rules
@@ -25,40 +23,14 @@ from tenure.sim.workload import Workload
 
 SCHEMA = 1
 _DIGITS = 6
-_NUMBERS = tuple(field.name for field in fields(PlanSettings) if field.type == "int")
 
 Told = Callable[[str, int, int], None]
 """Told now and then: the policy that is being replayed, and how many jobs have arrived, of how many."""
 
 
-class BadPolicy(ValueError):
-    """A policy that does not exist or a setting it does not have. The text is one sentence with the way out."""
-
-
-def policy_of(word: str, settings: PlanSettings) -> tuple[StagedPolicy, PlanSettings]:
-    """The policy of ``NAME[:key=value,...]`` and the settings it is to plan with. Raises BadPolicy.
-
-    The keys are the numbers of `tenure.model.settings.PlanSettings`.
-    """
-    name, _, pairs = word.partition(":")
-    try:
-        policy = policy_by_name(name)
-    except KeyError as error:
-        raise BadPolicy(str(error.args[0])) from None
-    changes = dict(_pair(pair) for pair in pairs.split(",")) if pairs else {}
-    return StagedPolicy(word, policy.stages), replace(settings, **changes)  # type: ignore[arg-type]
-
-
-def _pair(text: str) -> tuple[str, int]:
-    key, _, value = text.partition("=")
-    if key not in _NUMBERS or not re.fullmatch(r"-?\d{1,18}", value):
-        raise BadPolicy(f"{text!r} is no setting of a policy; write KEY=NUMBER with a key of {', '.join(_NUMBERS)}")
-    return key, int(value)
-
-
 def compare(workload: Workload, words: Sequence[str], runtimes: str, rules: Rules, told: Told | None = None) -> list[Replayed]:
     """Replay the workload under each policy. Raises BadPolicy before anything runs, KeyError for unknown ``runtimes``."""
-    chosen = [policy_of(word, rules.settings) for word in words]
+    chosen = [read_policy(word, rules.settings) for word in words]
     beliefs = BY_NAME[runtimes]
     found = []
     for policy, settings in chosen:

@@ -223,3 +223,14 @@ def test_lots_choose_among_equals_and_only_among_them() -> None:
     nodes = {drawn.plan(snapshot).decisions[0].starts[0].placements[0].node_id for snapshot in snapshots}
     assert nodes == {cluster.nodes[name].id for name in "abc"}
     assert {policy.plan(snapshot).decisions[0].starts[0].placements[0].node_id for snapshot in snapshots} == {cluster.nodes["a"].id}
+
+
+@pytest.mark.parametrize(("name", "expected"), [("least-loaded", "a"), ("spread", "b")])
+def test_the_least_loaded_node_is_the_one_whose_scarcest_resource_is_least_used(name: str, expected: str) -> None:
+    """On average ``b`` is used less than ``a``, but of its memory nearly everything is."""
+    cluster = Cluster()
+    for node in ("a", "b"):
+        cluster.node(node, amounts=Amounts(cpu_milli=10_000, memory_bytes=10 * GIB))
+    cluster.run("evenly", Shape(Amounts(cpu_milli=5000, memory_bytes=5 * GIB)), on="a")
+    cluster.run("eater", Shape(Amounts(cpu_milli=1000, memory_bytes=8 * GIB)), on="b")
+    assert chosen(cluster, name, NO_GPU) == expected

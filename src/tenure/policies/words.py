@@ -1,0 +1,89 @@
+"""A policy with its settings in one word, ``NAME[:KEY=VALUE,...]``: what is typed, kept in the store, simulated and supposed.
+
+One reader for all of them, so that a word means the same everywhere and a mistake is told at the door, with the nearest name. The
+keys are the numbers of `tenure.model.settings.PlanSettings`; one in milliseconds is also known without its ending and then takes a
+duration (``patience=2d``). Invariant: reading the word of the settings it gave gives the same policy and the same settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields, replace
+
+from tenure.model.amounts import parse_duration_ms
+from tenure.model.settings import PlanSettings
+from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS, POLICY_NAMES, policy_by_name
+from tenure.policies.staged import StagedPolicy
+from tenure.policies.strategies import NOT_YET, strategy_of
+
+NUMBERS = tuple(field.name for field in fields(PlanSettings) if field.type == "int")
+DURATIONS = {name.removesuffix("_ms"): name for name in NUMBERS if name.endswith("_ms")}
+LEAST = {"backfill_depth": 1, "wait_full_ms": 0, "patience_ms": 0}
+_NUMBER = re.compile(r"-?\d{1,15}")
+
+
+class BadPolicy(ValueError):
+    """A policy that does not exist or a setting it does not have. The text is one sentence with the way out."""
+
+
+def read_policy(word: str, base: PlanSettings) -> tuple[StagedPolicy, PlanSettings]:
+    """The policy of a word and the settings it plans with: ``base``, changed as the word says. Raises BadPolicy."""
+    name, colon, pairs = word.partition(":")
+    if colon and not pairs:
+        raise BadPolicy(f"{word!r} names no setting behind the colon; write {name}:KEY=VALUE, or leave the colon out")
+    try:
+        policy = policy_by_name(name)
+    except KeyError:
+        raise BadPolicy(_unknown(name)) from None
+    changes = dict(_pair(pair) for pair in pairs.split(",")) if pairs else {}
+    return StagedPolicy(word, policy.stages), replace(base, policy=word, **changes)
+
+
+def policy_of(settings: PlanSettings) -> StagedPolicy:
+    """The policy that settings name. Raises BadPolicy."""
+    return read_policy(settings.policy, settings)[0]
+
+
+def _unknown(name: str) -> str:
+    """Why a name means nothing, with the nearest one that does."""
+    if strategy_of(name) in NOT_YET:
+        return f"the policy {name} is not available yet: {NOT_YET[strategy_of(name)]}; tenure policy list has those that are"
+    order, plus, placement = name.partition("+")
+    near = _near(placement, PLACEMENTS) if plus and order in POLICY_NAMES else _near(name, POLICY_NAMES)
+    guess = f"did you mean {order + '+' if plus and order in POLICY_NAMES and near else ''}{near}? " if near else ""
+    return f"no policy is called {name!r}; {guess}tenure policy list has all of them"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The known name that looks most like this one, empty when none does."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name.lower(), known, 1)), "")
+
+
+def _pair(text: str) -> tuple[str, int]:
+    key, equals, value = text.partition("=")
+    number = DURATIONS.get(key, key)
+    if number not in NUMBERS:
+        near = _near(key, (*NUMBERS, *DURATIONS))
+        guess = f"did you mean {near}? " if near else ""
+        raise BadPolicy(f"a policy has no setting {key!r}; {guess}there are {', '.join(NUMBERS)}")
+    try:
+        found = int(value) if _NUMBER.fullmatch(value) and key in NUMBERS else parse_duration_ms(value) if key in DURATIONS else None
+    except ValueError:
+        found = None
+    if found is None or not equals:
+        kind = "a duration such as 90s or 2h" if key in DURATIONS else "a whole number"
+        raise BadPolicy(f"{text!r} is no setting; write {key}=VALUE with {kind}")
+    if found < LEAST.get(number, found):
+        raise BadPolicy(f"{text!r} means nothing; {key} is at least {LEAST[number]}")
+    return number, found
+
+
+def known_text() -> str:
+    """How a policy that has no name of its own is written."""
+    return (
+        f"ORDER[-WAY][+PLACEMENT], where ORDER is one of {', '.join(ORDERS)}; WAY (who may go ahead of the first that must wait; "
+        f"without it nobody) one of {', '.join(BACKFILLS)}; PLACEMENT one of {', '.join(PLACEMENTS)}"
+    )

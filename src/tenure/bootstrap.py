@@ -248,7 +248,7 @@ def local_settings(home: str, settings: config.Settings) -> LocalSettings:
             wished.name,
             parse_milli(wished.cpus),
             parse_bytes(wished.memory),
-            tuple(PretendGpus(group.count, group.model, group.memory_bytes) for group in wished.gpu_groups()),
+            tuple(PretendGpus(group.count, group.model, group.memory_bytes, group.capability) for group in wished.gpu_groups()),
             wished.labels,
         )
         for wished in settings.pretend_nodes

@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from tenure.model.amounts import GIB, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.gpu_kind import parse_capability
 from tenure.model.settings import PlanSettings
 
-_GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?", re.IGNORECASE)
+_GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?(?::(\d+\.\d))?", re.IGNORECASE)
 
 
 class ConfigError(Exception):
@@ -27,6 +28,7 @@ class GpuSettings(msgspec.Struct, frozen=True):
     count: int
     model: str
     memory_bytes: int
+    capability: int = 0
 
 
 class PretendNodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -39,7 +41,7 @@ class PretendNodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=Tru
     labels: tuple[str, ...] = ()
 
     def gpu_groups(self) -> tuple[GpuSettings, ...]:
-        """The ``gpus`` text read: ``8xA100:80G`` or ``4xA100:80G, 4xT4:16G``. Raises ValueError."""
+        """The ``gpus`` text read: ``8xA100:80G``, ``4xA100:80G:8.0, 4xT4:16G:7.5`` with the compute capability. Raises ValueError."""
         return tuple(_gpu_group(part) for part in self.gpus.split(",") if part.strip())
 
 
@@ -162,5 +164,6 @@ def _gpu_group(part: str) -> GpuSettings:
     match = _GPUS.fullmatch(part.strip())
     if match is None:
         raise ValueError(f"{part.strip()!r} does not name GPUs; write it like 8xA100:80G")
-    count, model, memory = match.groups()
-    return GpuSettings(int(count or 1), model.strip(), parse_bytes(memory) if memory else 16 * GIB)
+    count, model, memory, capability = match.groups()
+    size, tenths = parse_bytes(memory) if memory else 16 * GIB, parse_capability(capability) if capability else 0
+    return GpuSettings(int(count or 1), model.strip(), size, tenths)

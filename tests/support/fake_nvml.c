@@ -3,7 +3,7 @@
  * The hardware is the text file named by FAKE_NVML_STATE, read anew at every call, so that a test changes it while the
  * client runs. One device a line, in the order of their indices; words are key=value, an underscore in a model is a blank:
  *
- *   uuid=GPU-0 model=NVIDIA_A100 total=81920 reserved=600 used=0 procs=412:900,77:20 numa=0 nvlink=1 mig=0 lost=0
+ *   uuid=GPU-0 model=NVIDIA_A100 total=81920 reserved=600 used=0 procs=412:900,77:20 numa=0 nvlink=1 mig=0 lost=0 cc=80
  *
  * Sizes are MiB. procs=none is a driver that does not name processes. Devices with the same nvlink number (above 0) are
  * joined; devices with the same numa number are near. Without the file the driver counts as not loaded.
@@ -21,7 +21,7 @@ typedef struct {
     unsigned long long total, reserved, used;
     unsigned pids[MOST_PROCESSES];
     unsigned long long sizes[MOST_PROCESSES];
-    int processes, unnamed, numa, nvlink, mig, lost;
+    int processes, unnamed, numa, nvlink, mig, lost, capability;
 } Device;
 
 static Device devices[MOST_DEVICES];
@@ -54,6 +54,7 @@ static void read_word(Device *device, char *word) {
     else if (!strcmp(word, "nvlink")) device->nvlink = atoi(value);
     else if (!strcmp(word, "mig")) device->mig = atoi(value);
     else if (!strcmp(word, "lost")) device->lost = atoi(value);
+    else if (!strcmp(word, "cc")) device->capability = atoi(value);
 }
 
 static nvmlReturn_t refresh(void) {
@@ -163,6 +164,14 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsign
         infos[i].usedGpuMemory = device->sizes[i] << 20;
         infos[i].gpuInstanceId = infos[i].computeInstanceId = 0xFFFFFFFF;
     }
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t handle, int *major, int *minor) {
+    FIND(handle, device)
+    if (!device->capability) return NVML_ERROR_NOT_SUPPORTED;
+    *major = device->capability / 10;
+    *minor = device->capability % 10;
     return NVML_SUCCESS;
 }
 

@@ -37,12 +37,13 @@ class FakeGpu:
     nvlink: int = 0
     mig: bool = False
     lost: bool = False
+    capability: int = 80
 
     def line(self) -> str:
         processes = "none" if self.processes is None else ",".join(f"{pid}:{size}" for pid, size in self.processes)
         return (
             f"uuid={self.uuid} model={self.model.replace(' ', '_')} total={self.total} reserved={self.reserved} used={self.used} "
-            f"procs={processes} numa={self.numa} nvlink={self.nvlink} mig={int(self.mig)} lost={int(self.lost)}"
+            f"procs={processes} numa={self.numa} nvlink={self.nvlink} mig={int(self.mig)} lost={int(self.lost)} cc={self.capability}"
         )
 
 

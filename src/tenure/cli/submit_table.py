@@ -30,7 +30,7 @@ class Opt(NamedTuple):
 TABLE: tuple[Opt, ...] = (
     Opt("cpus", ("--cpus", "-c", "--cpus-per-task"), "N", ASK, "Cpus: 4 or 0.5. Default 1."),
     Opt("memory", ("--memory", "--mem"), "SIZE", ASK, "Memory, enforced: 8G, 512M; a bare number is MiB."),
-    Opt("gpus", ("--gpus", "-G", "--gpus-per-task"), "N", ASK, "GPUs: 2, a100:2, or a part of one: 0.5."),
+    Opt("gpus", ("--gpus", "-G", "--gpus-per-task"), "N", ASK, "GPUs: 2, a100:2, 8.0+:2, or a part of one: 0.5."),
     Opt("gres", ("--gres",), "GRES", ASK, "Slurm's way to ask for GPUs: gpu:2, gpu:a100:2."),
     Opt("gpu_memory", ("--gpu-memory", "--vram"), "SIZE", ASK, "Memory of each GPU: at least this, or this part of a shared one."),
     Opt("tasks", ("--tasks", "-n", "--ntasks"), "N", ASK, "Tasks that start together or not at all. Default 1."),

@@ -20,7 +20,7 @@ PRIORITIES = {"low": 2, "normal": 5, "medium": 5, "high": 7, "critical": 9}
 CONDITIONS = ("ok", "any", "failed")
 _SLURM_CONDITIONS = {"afterok": "ok", "afterany": "any", "afternotok": "failed"}
 _N = r"(\d+(?:\.\d+)?m?)"
-_MODEL = r"([a-z0-9][\w. -]*)"
+_MODEL = r"(\d{1,3}\.\d\+|[a-z0-9][\w. -]*)"
 _GPUS = re.compile(rf"(?:gpu:)?(?:{_MODEL}:{_N}|{_N}|{_MODEL})", re.IGNORECASE)
 _NOW = re.compile(r"(?:now)?\+(.+)")
 _SLURM_SPAN = re.compile(r"(\d+)\s*(second|minute|hour|day|week)s?")
@@ -28,14 +28,14 @@ _UNIT_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_8
 
 
 class Gpus(NamedTuple):
-    """GPUs per task: thousandths, and a model's name or part of it (empty: any)."""
+    """GPUs per task: thousandths, and the kind: a model's name or part of it, or a least compute capability (empty: any)."""
 
     milli: int
     model: str = ""
 
 
 def gpus_of(text: str | float) -> Gpus:
-    """``2``, ``0.5``, ``a100:2``, ``a100``, and Slurm's ``gpu:2`` and ``gpu:a100:2``."""
+    """``2``, ``0.5``, ``a100:2``, ``a100``, ``8.0+:2`` (a least compute capability), and Slurm's ``gpu:2`` and ``gpu:a100:2``."""
     match = _GPUS.fullmatch(str(text).strip())
     if match is None:
         raise usage(f"{text!r} does not say how many GPUs", "write --gpus 2, --gpus a100:2 or --gpus 0.5")

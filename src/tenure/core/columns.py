@@ -80,15 +80,15 @@ class RoomColumns:
     """All nodes in columns.
 
     ``first`` [N] is when the first holding on a node ends, ``device_first`` and ``device_last`` [D, N] when the first and the last one
-    on a device do (`NEVER` and 0 where nobody holds anything). ``total_memory`` and ``model`` (the number of a name in ``models``)
-    [D, N] never change.
+    on a device do (`NEVER` and 0 where nobody holds anything). ``total_memory`` and ``model`` (the number in
+    ``models`` of a name and capability) [D, N] never change.
     """
 
     def __init__(self, nodes: Sequence[NodeRoom], holdings: Sequence[Collection[Holding]]) -> None:
         size, width = len(nodes), max((len(node.devices) for node in nodes), default=0)
         self.size = size
         self.columns = empty_columns(nodes, width)
-        self.models: dict[str, int] = {}
+        self.models: dict[tuple[str, int], int] = {}
         self.total_memory: Ints = np.zeros((width, size), dtype=np.int64)
         self.model: Ints = np.full((width, size), -1, dtype=np.int64)
         self.first: Ints = np.full(size, NEVER, dtype=np.int64)
@@ -115,7 +115,7 @@ class RoomColumns:
         columns.memory.put(places, [device.free_memory_bytes for device in devices])
         columns.empty.put(places, [is_whole(device) for device in devices])
         self.total_memory.put(places, [device.memory_bytes for device in devices])
-        self.model.put(places, [self.models.setdefault(device.model, len(self.models)) for device in devices])
+        self.model.put(places, [self.models.setdefault((device.model, device.capability), len(self.models)) for device in devices])
 
     def put(self, index: int, node: NodeRoom, holding: Holding) -> None:
         """A holding has come to the node."""

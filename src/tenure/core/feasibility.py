@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tenure.model.allocation import DeviceShare
 from tenure.model.amounts import MILLI, RESOURCES
+from tenure.model.gpu_kind import least_capability
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.reasons import Shortfall
@@ -25,7 +26,9 @@ UNBOUNDED = 2**31
 class Ask:
     """A shape made ready for judging: what one task needs, in the order of `RESOURCES`, and of devices.
 
-    ``whole`` is the number of whole devices (0 for a fraction or none), ``milli`` the fraction (0 for whole devices or none).
+    ``whole`` is the number of whole devices (0 for a fraction or none), ``milli`` the fraction (0 for whole devices or none). Of the
+    kind of device, ``gpu_model`` (part of its name in lower case, empty for any) and ``gpu_capability`` (at least so many tenths, 0 for
+    any) are two readings of one text.
     """
 
     need: tuple[int, int, int, int]
@@ -36,11 +39,21 @@ class Ask:
     labels: tuple[str, ...]
     tasks: int
     nodes: int
+    gpu_capability: int = 0
 
     @property
     def wants_devices(self) -> bool:
         """Whether a task takes any device."""
         return self.whole > 0 or self.milli > 0
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether not every device of full size would do."""
+        return bool(self.gpu_model or self.gpu_memory_bytes or self.gpu_capability)
+
+    def is_kind(self, model: str, capability: int) -> bool:
+        """Whether devices of this model (in lower case) and capability are of the kind that is asked for."""
+        return self.gpu_model in model and capability >= self.gpu_capability
 
     def memory_of(self, device_memory_bytes: int) -> int:
         """What a fraction takes of a device of that memory (`Shape.device_share`)."""
@@ -54,15 +67,17 @@ class Ask:
 def ask_of(shape: Shape) -> Ask:
     """The shape, made ready for judging."""
     fraction = shape.gpu_milli if shape.is_fraction else 0
+    capability = least_capability(shape.gpu_model)
     return Ask(
         need=shape.amounts.as_tuple(),
         whole=0 if fraction else shape.gpu_milli // MILLI,
         milli=fraction,
         gpu_memory_bytes=shape.gpu_memory_bytes,
-        gpu_model=shape.gpu_model.lower(),
+        gpu_model="" if capability else shape.gpu_model.lower(),
         labels=shape.labels,
         tasks=shape.tasks,
         nodes=shape.nodes,
+        gpu_capability=capability,
     )
 
 
@@ -78,6 +93,7 @@ class DeviceRoom:
     free_milli: int
     free_memory_bytes: int
     offered: bool = True
+    capability: int = 0
 
     def copy(self) -> DeviceRoom:
         """An independent copy."""
@@ -90,6 +106,7 @@ class DeviceRoom:
             self.free_milli,
             self.free_memory_bytes,
             self.offered,
+            self.capability,
         )
 
 
@@ -142,6 +159,7 @@ def device_room(device: Device) -> DeviceRoom:
         device.capacity_milli,
         device.memory_bytes,
         device.status == DeviceStatus.OK,
+        device.capability,
     )
 
 
@@ -164,7 +182,7 @@ def device_fits(ask: Ask, device: DeviceRoom) -> bool:
             return False
     elif not is_whole(device) or device.memory_bytes < ask.gpu_memory_bytes:
         return False
-    return ask.gpu_model in device.model
+    return ask.gpu_model in device.model and device.capability >= ask.gpu_capability
 
 
 def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
@@ -178,7 +196,7 @@ def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
         # Comparing, here and on other hot paths: min() of two costs ten times as much.
         if need and free < count * need:
             count = free // need
-    if ask.whole and not (ask.gpu_model or ask.gpu_memory_bytes):
+    if ask.whole and not ask.is_particular:
         return min(count, node.empty // ask.whole)
     if ask.wants_devices and count:
         count = min(count, _count_on_devices(ask, node.devices))
@@ -206,7 +224,7 @@ def fits(ask: Ask, node: NodeRoom) -> bool:
     if ask.whole:
         if ask.whole > node.empty:
             return False
-        if (ask.gpu_model or ask.gpu_memory_bytes) and sum(device_fits(ask, device) for device in node.devices) < ask.whole:
+        if ask.is_particular and sum(device_fits(ask, device) for device in node.devices) < ask.whole:
             return False
     elif ask.milli:
         for device in node.devices:
@@ -287,7 +305,7 @@ def shortfalls(ask: Ask, node: NodeRoom) -> tuple[Shortfall, ...]:
 
 def _device_shortfall(ask: Ask, node: NodeRoom) -> Shortfall:
     """Which property of the devices is missing: their number, the free part of the best one, or its memory."""
-    known = [device for device in node.devices if device.offered and ask.gpu_model in device.model]
+    known = [device for device in node.devices if device.offered and ask.is_kind(device.model, device.capability)]
     if ask.milli:
         if not known:
             return Shortfall("gpu_devices", 1, 0)
@@ -321,5 +339,5 @@ def lack(ask: Ask, node: NodeRoom) -> int:
         return total + (ask.whole - min(usable, ask.whole)) * MILLI // ask.whole
     if usable:
         return total
-    known = [device.free_milli for device in node.devices if device.offered and ask.gpu_model in device.model]
+    known = [device.free_milli for device in node.devices if device.offered and ask.is_kind(device.model, device.capability)]
     return total + MILLI - max(min(max(known, default=0), ask.milli), 0) * (MILLI // 2) // ask.milli

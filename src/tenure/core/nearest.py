@@ -103,14 +103,14 @@ def _devices_in(shape: Shape, room: NodeRoom, *, keep_devices: bool) -> Shape | 
 
 def _fraction_in(shape: Shape, room: NodeRoom) -> Shape | None:
     """The largest fraction of one device that is free. Memory that was asked for by itself is cut by itself, else it is the share."""
-    asked = shape.gpu_memory_bytes if shape.is_fraction else 0
+    asked, ask = shape.gpu_memory_bytes if shape.is_fraction else 0, ask_of(shape)
     found: list[tuple[int, int, int]] = []
     for device in room.devices:
         milli = min(device.free_milli, shape.gpu_milli, MILLI - 1)
         memory = min(device.free_memory_bytes, asked)
         if not asked and device.memory_bytes:
             milli = min(milli, device.free_memory_bytes * MILLI // device.memory_bytes)
-        if milli > 0 and (memory or not asked) and device.offered and shape.gpu_model.lower() in device.model:
+        if milli > 0 and (memory or not asked) and device.offered and ask.is_kind(device.model, device.capability):
             found.append((-milli, -memory, device.id))
     if not found:
         return None

@@ -63,7 +63,7 @@ def obstacle(ask: Ask, nodes: Sequence[Node], empty: Iterable[NodeRoom] | None =
 def _unavailable_devices(ask: Ask, repaired: Sequence[Node], nodes: Sequence[Node]) -> tuple[int, ...]:
     useful = {node.id for node in repaired if count_tasks(ask, node_room(node), 1)}
     devices = [device for node in nodes if node.id in useful for device in node.devices]
-    wanted = [device for device in devices if device.status != DeviceStatus.OK and device.accepts(ask.gpu_model, 0)]
+    wanted = [device for device in devices if device.status != DeviceStatus.OK and ask.is_kind(device.model.lower(), device.capability)]
     return tuple(sorted(device.id for device in wanted))
 
 

@@ -38,7 +38,7 @@ class NodeTable:
         self.now = rooms.columns
         self.columns = self.now.columns
         self._labelled: dict[tuple[str, ...], Bools] = {}
-        self._demands: dict[tuple[int, int, str], Demand] = {}
+        self._demands: dict[tuple[int, int, str, int], Demand] = {}
         self._stack: tuple[Ints, Bools, Ints] | None = None
 
     def labelled(self, labels: tuple[str, ...]) -> Bools:
@@ -51,10 +51,10 @@ class NodeTable:
 
     def demanded(self, ask: Ask) -> Demand:
         """What never changes about the devices for this ask, for all nodes."""
-        key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
+        key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model, ask.gpu_capability)
         found = self._demands.get(key)
         if found is None:
-            wanted = [number for name, number in self.now.models.items() if ask.gpu_model in name]
+            wanted = [number for kind, number in self.now.models.items() if ask.is_kind(*kind)]
             accepted, total = np.isin(self.now.model, wanted), self.now.total_memory
             if ask.milli:
                 found = Demand(accepted, accepted, share_memory(total, ask))
@@ -156,9 +156,9 @@ class AskTable:
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
-        self.kinds: dict[tuple[int, int, str], Ask] = {}
+        self.kinds: dict[tuple[int, int, str, int], Ask] = {}
         self.labelled: list[int] = []
-        self._kind_numbers: dict[tuple[int, int, str], int] = {}
+        self._kind_numbers: dict[tuple[int, int, str, int], int] = {}
         self._demand_numbers: dict[tuple[int, int], int] = {(0, 0): 0}
         self._columns: Ints = np.zeros((7, 4), dtype=np.int64)
 
@@ -169,7 +169,7 @@ class AskTable:
             self._columns = np.concatenate((self._columns, np.zeros_like(self._columns)), axis=1)
         kind, demand = 0, (0, 0)
         if ask.wants_devices:
-            key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model)
+            key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model, ask.gpu_capability)
             self.kinds.setdefault(key, ask)
             kind = self._kind_numbers.setdefault(key, len(self.kinds))
             demand = (kind, max(ask.whole, 1))

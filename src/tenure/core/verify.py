@@ -88,6 +88,7 @@ def _device_room(device: LockedDevice) -> DeviceRoom:
         free_milli=device.capacity_milli - device.used_milli,
         free_memory_bytes=device.memory_bytes - device.used_memory_bytes,
         offered=device.status == DeviceStatus.OK,
+        capability=device.capability,
     )
 
 

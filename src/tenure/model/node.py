@@ -10,7 +10,8 @@ from tenure.model.lifecycle import DeviceStatus, NodeStatus
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One accelerator. ``uuid`` is its identity across restarts, ``index`` the one that people see, ``group`` its NVLink/NUMA island.
+    """One accelerator. ``uuid`` is its identity across restarts, ``index`` the one that people see, ``group`` its NVLink/NUMA island,
+    ``capability`` its compute capability in tenths (80 is 8.0, 0 unknown).
 
     A pretend device exists only in the settings: nothing computes on it.
     """
@@ -25,10 +26,7 @@ class Device:
     status: DeviceStatus = DeviceStatus.OK
     pretend: bool = False
     capacity_milli: int = MILLI
-
-    def accepts(self, gpu_model: str, gpu_memory_bytes: int) -> bool:
-        """Whether a request for that model (part of its name, any case; empty: any) and memory could ever use this device."""
-        return gpu_model.lower() in self.model.lower() and gpu_memory_bytes <= self.memory_bytes
+    capability: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,7 @@ class DeviceFound:
     status: str = "ok"
     pretend: bool = False
     why: str = ""
+    capability: int = 0
 
 
 @dataclass(frozen=True, slots=True)

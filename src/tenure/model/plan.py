@@ -120,6 +120,7 @@ class LockedDevice:
     memory_bytes: int
     used_milli: int
     used_memory_bytes: int
+    capability: int = 0
 
 
 @dataclass(frozen=True, slots=True)

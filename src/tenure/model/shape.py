@@ -17,8 +17,8 @@ class Shape:
 
     ``gpu_milli`` is 0, 1-999 (a fraction of one device) or a multiple of 1000 (whole devices); ``gpu_memory_bytes`` is per device:
     the least a whole device must have, or the part of a shared device that the task holds (0: the fraction's own share of it).
-    ``gpu_model`` accepts a device whose model contains it, ignoring case; empty accepts any. ``nodes`` 0 leaves the spread of a
-    gang free; otherwise the tasks are dealt evenly over exactly that many nodes. ``labels`` must all be on the node.
+    ``gpu_model`` is the kind of device (`tenure.model.gpu_kind`); empty accepts any. ``nodes`` 0 leaves the spread of a gang free;
+    otherwise the tasks are dealt evenly over exactly that many nodes. ``labels`` must all be on the node.
     Raises ValueError for a shape that means nothing.
     """
 

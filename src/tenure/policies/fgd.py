@@ -90,7 +90,7 @@ def typical(mix: Mix) -> list[Kind]:
     alike: dict[tuple[object, ...], Ask] = {}
     tasks: Counter[tuple[object, ...]] = Counter()
     for ask, count in mix.tasks:
-        key = (ask.need[0], ask.whole, ask.milli, ask.gpu_model, ask.gpu_memory_bytes, ask.labels)
+        key = (ask.need[0], ask.whole, ask.milli, ask.gpu_model, ask.gpu_capability, ask.gpu_memory_bytes, ask.labels)
         alike.setdefault(key, ask)
         tasks[key] += count
     ranked = sorted(tasks.items(), key=lambda item: (-item[1], item[0]))

@@ -54,6 +54,7 @@ LOCK_DEVICES = InList(
             device.c.memory_bytes,
             device.c.used_milli,
             device.c.used_memory,
+            device.c.capability,
         )
         .where(device.c.id.in_(keys))
         .order_by(device.c.id)

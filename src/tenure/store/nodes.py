@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import case, select
 
-from tenure.model.amounts import RESOURCES, Amounts
+from tenure.model.amounts import MILLI, RESOURCES, Amounts
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.observations import DeviceFound, NodeFound
@@ -39,6 +39,7 @@ _DEVICE_COLUMNS = (
     "status",
     "why",
     "pretend",
+    "capability",
     "capacity_milli",
 )
 DEVICES = Statement(
@@ -94,6 +95,7 @@ UPDATE_DEVICE = Statement(
         (device.c.status, param("status")),
         (device.c.why, param("why")),
         (device.c.pretend, param("pretend")),
+        (device.c.capability, param("capability")),
         (device.c.over_memory, _excess(device.c.used_memory, param("bound"))),
     )
     .where(device.c.id == param("id")),
@@ -105,6 +107,7 @@ UPDATE_DEVICE = Statement(
     "status",
     "why",
     "pretend",
+    "capability",
     "bound",
     "bound",
     "id",
@@ -151,8 +154,8 @@ def read_nodes(link: Link) -> tuple[Node, ...]:
 
 
 def _device_of(row: Row) -> Device:
-    number, node_id, index, uuid, model, memory, group, status, _, pretend, milli = row
-    return Device(number, node_id, index, uuid, model, memory, group, DeviceStatus(status), bool(pretend), milli)
+    number, node_id, index, uuid, model, memory, group, status, _, pretend, capability, milli = row
+    return Device(number, node_id, index, uuid, model, memory, group, DeviceStatus(status), bool(pretend), milli, capability)
 
 
 def define_nodes(tx: Transaction, executor: str, found: Sequence[NodeFound]) -> None:
@@ -210,20 +213,21 @@ def _write_devices(tx: Transaction, node_id: int, known: dict[str, Row], found: 
     next_device = max((row[0] for row in known.values()), default=0) + 1
     for item in sorted(found, key=lambda item: (item.index, item.uuid)):
         row = known.get(item.uuid)
-        content = (node_id, item.index, item.model, item.memory_bytes, item.group, item.status, item.why, int(item.pretend))
+        what = (item.model, item.memory_bytes, item.group, item.status, item.why, int(item.pretend), item.capability)
+        content = (node_id, item.index, *what)
         if row is None:
-            _, index, model, memory, group, status, why, pretend = content
-            tx.link.write(INSERT_DEVICE, next_device, node_id, index, item.uuid, model, memory, group, status, why, pretend)
-            known[item.uuid] = (next_device, node_id, index, item.uuid, model, memory, group, status, why, pretend, 1000)
+            fresh = (next_device, node_id, item.index, item.uuid, *what)
+            tx.link.write(INSERT_DEVICE, *fresh)
+            known[item.uuid] = (*fresh, MILLI)
             next_device += 1
-        elif (row[1], row[2], *row[4:10]) != content:
+        elif (row[1], row[2], *row[4:11]) != content:
             tx.link.write(UPDATE_DEVICE, *content, item.memory_bytes, item.memory_bytes, row[0])
         else:
             continue
         differs = True
     offered = {item.uuid for item in found}
     for row in [row for row in known.values() if row[1] == node_id and row[3] not in offered and row[7] != DeviceStatus.LOST.value]:
-        lost = (node_id, row[2], row[4], row[5], row[6], DeviceStatus.LOST.value, "its node does not show it any more", row[9])
+        lost = (node_id, row[2], row[4], row[5], row[6], DeviceStatus.LOST.value, "its node does not show it any more", *row[9:11])
         tx.link.write(UPDATE_DEVICE, *lost, row[5], row[5], row[0])
         differs = True
     return differs

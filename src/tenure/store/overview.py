@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import case, func, select
 
+from tenure.model.gpu_kind import format_capability
 from tenure.store.listing import ids_of
 from tenure.store.nodes import status_of
 from tenure.store.reader import ask
@@ -63,7 +64,19 @@ def nodes_view(link: Link) -> NodesReply:
 
 def _devices(link: Link) -> list[DeviceView]:
     holders = _holders(link)
-    names = ("id", "device_index", "uuid", "model", "memory_bytes", "status", "why", "pretend", "used_milli", "used_memory")
+    names = (
+        "id",
+        "device_index",
+        "uuid",
+        "model",
+        "memory_bytes",
+        "status",
+        "why",
+        "pretend",
+        "used_milli",
+        "used_memory",
+        "capability",
+    )
     clause = select(*(device.c[name] for name in names), node.c.name).select_from(device.join(node, node.c.id == device.c.node_id))
     return [
         DeviceView(
@@ -78,8 +91,9 @@ def _devices(link: Link) -> list[DeviceView]:
             used_milli=used_milli,
             used_memory_bytes=used_memory,
             jobs=holders.get(device_id, []),
+            capability=format_capability(capability),
         )
-        for device_id, index, uuid, model, memory_bytes, status, why, pretend, used_milli, used_memory, node_name in ask(
+        for device_id, index, uuid, model, memory_bytes, status, why, pretend, used_milli, used_memory, capability, node_name in ask(
             link, clause.order_by(node.c.name, device.c.device_index)
         )
     ]

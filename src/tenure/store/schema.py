@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 metadata = MetaData(
@@ -274,6 +274,7 @@ device = Table(
     _int("used_milli"),
     _int("used_memory"),
     _int("over_memory"),
+    _int("capability"),
     CheckConstraint("used_milli >= 0 AND used_milli <= capacity_milli", name="milli_bounded"),
     CheckConstraint(_CAPACITY.format(u="used_memory", c="memory_bytes", o="over_memory"), name="memory_bounded"),
 )

@@ -50,6 +50,7 @@ class Cluster:
         *,
         model: str = "NVIDIA A100-SXM4-80GB",
         gpu_memory_bytes: int = 80 * GIB,
+        capability: int = 0,
         per_group: int = 0,
         labels: Sequence[str] = (),
         status: NodeStatus = NodeStatus.UP,
@@ -69,6 +70,7 @@ class Cluster:
                 memory_bytes=gpu_memory_bytes,
                 group=index // per_group if per_group else 0,
                 status=states.get(index, DeviceStatus.OK),
+                capability=capability,
             )
             for index in range(gpus)
         )

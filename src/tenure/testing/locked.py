@@ -28,6 +28,7 @@ def locked_rows(snapshot: Snapshot) -> LockedRows:
                 device.capacity_milli,
                 device.memory_bytes,
                 *device_used.get(device.id, (0, 0)),
+                device.capability,
             )
             for node in snapshot.nodes
             for device in node.devices

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from tenure.model.amounts import Amounts, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.gpu_kind import parse_capability
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -103,7 +104,22 @@ _SHAPE_KEYS = ("cpu", "mem", "storage", "net", "gpu", "gpumem", "model", "tasks"
 _Words = tuple[tuple[str, ...], tuple[str, ...], bool]
 _STATEMENTS: dict[str, _Words] = {
     "node": (
-        ("cpu", "mem", "storage", "net", "gpu", "gpumem", "model", "group", "labels", "status", "foreign", "lost", "quarantined"),
+        (
+            "cpu",
+            "mem",
+            "storage",
+            "net",
+            "gpu",
+            "gpumem",
+            "model",
+            "capability",
+            "group",
+            "labels",
+            "status",
+            "foreign",
+            "lost",
+            "quarantined",
+        ),
         (),
         True,
     ),
@@ -167,6 +183,7 @@ def _node(cluster: Cluster, line: Line) -> None:
         int(pairs.get("gpu", "0")),
         model=pairs.get("model", "A100"),
         gpu_memory_bytes=parse_bytes(pairs.get("gpumem", "80G")),
+        capability=parse_capability(pairs["capability"]) if "capability" in pairs else 0,
         per_group=int(pairs.get("group", "0")),
         labels=_list(pairs, "labels"),
         status=NodeStatus(pairs.get("status", "up")),

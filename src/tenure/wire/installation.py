@@ -8,7 +8,7 @@ from tenure.wire.base import Reply
 
 
 class DeviceView(Reply):
-    """One device: what it has, who holds it, what uses it."""
+    """One device: what it has, who holds it, what uses it. ``capability``: such as ``8.0``, empty if unknown."""
 
     node: str
     index: int
@@ -21,6 +21,7 @@ class DeviceView(Reply):
     used_milli: int = 0
     used_memory_bytes: int = 0
     jobs: list[str] = msgspec.field(default_factory=list)
+    capability: str = ""
     utilisation: int | None = None
     memory_in_use_bytes: int | None = None
     temperature_c: int | None = None

@@ -221,11 +221,34 @@ def test_nodes_gpus_queues() -> None:
     )
     assert nodes_table([node]).splitlines()[1].split() == ["a", "(pretend)", "up", "0", "1.5/4", "0/8G", "0.5/2", "local", "-", "-"]
     device = dto.DeviceView(
-        node="a", index=1, uuid="GPU-1", model="A100", memory_bytes=80 * GIB, status="foreign", why="pid 7", used_milli=500, jobs=["12"]
+        node="a",
+        index=1,
+        uuid="GPU-1",
+        model="A100",
+        memory_bytes=80 * GIB,
+        status="foreign",
+        why="pid 7",
+        used_milli=500,
+        jobs=["12"],
+        capability="8.0",
     )
-    assert gpus_table([device]).splitlines()[1].split() == ["a", "1", "A100", "foreign", "50%", "80G", "-", "-", "-", "12", "pid", "7"]
+    assert gpus_table([device]).splitlines()[1].split() == [
+        "a",
+        "1",
+        "A100",
+        "foreign",
+        "50%",
+        "80G",
+        "8.0",
+        "-",
+        "-",
+        "-",
+        "12",
+        "pid",
+        "7",
+    ]
     device.memory_in_use_bytes, device.utilisation, device.temperature_c, device.power_mw = GIB, 7, 40, 61_500
-    assert gpus_table([device]).splitlines()[1].split()[5:9] == ["1G/80G", "7%", "40C", "61W"]
+    assert gpus_table([device]).splitlines()[1].split()[5:10] == ["1G/80G", "8.0", "7%", "40C", "61W"]
     queue = dto.QueueView(name="q", paused=True, max_limit_ms=90 * MINUTE, pending=3)
     assert queues_table([queue]).splitlines()[1].split() == ["q", "paused", "0", "3", "-", "1h30m", "0"]
 

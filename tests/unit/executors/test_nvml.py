@@ -17,11 +17,15 @@ def nvml() -> Nvml:
 
 
 def test_devices_are_read_in_order_with_what_programs_can_use(driver: FakeDriver, nvml: Nvml) -> None:
-    driver.show(FakeGpu("GPU-b", total=1000, reserved=100, used=40, processes=((7, 30), (5, 10))), FakeGpu("GPU-a", model="Tesla T4"))
+    driver.show(
+        FakeGpu("GPU-b", total=1000, reserved=100, used=40, processes=((7, 30), (5, 10))),
+        FakeGpu("GPU-a", model="Tesla T4", capability=0),
+    )
     first, second = nvml.read().gpus
     assert (first.uuid, first.index, first.memory_bytes, first.used_bytes) == ("GPU-b", 0, 900 * MIB, 40 * MIB)
     assert first.processes == (GpuProcess(5, 10 * MIB), GpuProcess(7, 30 * MIB))
     assert (second.uuid, second.index, second.model) == ("GPU-a", 1, "Tesla T4")
+    assert (first.capability, second.capability) == (80, 0)
     assert nvml.read().driver == "999.00-fake"
 
 

@@ -16,7 +16,6 @@ from tenure.model.lifecycle import (
     JobState,
     may_become,
 )
-from tenure.model.node import Device
 from tenure.model.outcomes import Commands
 from tenure.model.reasons import (
     REASON_CODES,
@@ -92,14 +91,6 @@ def test_only_a_released_allocation_is_over() -> None:
     ends = [state for state, following in ALLOCATION_TRANSITIONS.items() if not following]
     assert ends == [AllocationState.RELEASED]
     assert AllocationState.ACTIVE not in ALLOCATION_TRANSITIONS[AllocationState.RELEASING]
-
-
-def test_a_device_accepts_a_part_of_its_name_and_no_more_memory_than_it_has() -> None:
-    device = Device(1, 1, 0, "GPU-1", "NVIDIA A100-SXM4", 80)
-    assert device.accepts("", 0)
-    assert device.accepts("a100", 80)
-    assert not device.accepts("h100", 0)
-    assert not device.accepts("a100", 81)
 
 
 def test_commands_without_content_are_empty() -> None:

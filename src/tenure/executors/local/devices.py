@@ -143,7 +143,7 @@ class Devices:
 
     def _judged(self, gpu: Gpu, locked: bool) -> DeviceFound:
         status, why = self._status(gpu, locked)
-        return DeviceFound(gpu.uuid, gpu.index, gpu.model, gpu.memory_bytes, gpu.group, status.value, False, why)
+        return DeviceFound(gpu.uuid, gpu.index, gpu.model, gpu.memory_bytes, gpu.group, status.value, False, why, gpu.capability)
 
     def _status(self, gpu: Gpu, locked: bool) -> tuple[DeviceStatus, str]:
         if gpu.fault:

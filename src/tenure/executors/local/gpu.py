@@ -32,7 +32,8 @@ class Gpu:
     """One device as read now. ``memory_bytes`` is what programs can use: total less the driver's own reserve.
 
     ``fault`` is empty, `LOST` (the driver lost it) or `MIG` (it is split); ``why`` is the driver's sentence. ``processes`` is None
-    where the driver does not name them. ``group`` numbers the island of devices joined by NVLink or one NUMA node.
+    where the driver does not name them. ``capability`` is the compute capability in tenths, 0 where the driver does not say.
+    ``group`` numbers the island of devices joined by NVLink or one NUMA node.
     """
 
     uuid: str
@@ -42,6 +43,7 @@ class Gpu:
     used_bytes: int = 0
     processes: tuple[GpuProcess, ...] | None = ()
     group: int = 0
+    capability: int = 0
     fault: str = ""
     why: str = ""
 

@@ -47,6 +47,6 @@ def pretended(node: PretendNode) -> NodeFound:
         for _ in range(gpus.count):
             index = len(devices)
             uuid = f"{PRETEND_PREFIX}-{node.name}-{index}"
-            devices.append(DeviceFound(uuid, index, gpus.model, gpus.memory_bytes, group, pretend=True))
+            devices.append(DeviceFound(uuid, index, gpus.model, gpus.memory_bytes, group, pretend=True, capability=gpus.capability))
     amounts = Amounts(node.cpu_milli, node.memory_bytes)
     return NodeFound(node.name, amounts, tuple(devices), tuple(sorted(node.labels)), pretend=True)

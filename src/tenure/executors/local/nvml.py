@@ -87,7 +87,8 @@ class Nvml:
         before = self._seen.get(uuid)
         model = _tried(lambda: pynvml.nvmlDeviceGetName(handle), before.model if before else "GPU")
         total, _ = _memory(handle)
-        return Gpu(uuid, index, model, total or (before.memory_bytes if before else 0))
+        major, minor = _tried(lambda: pynvml.nvmlDeviceGetCudaComputeCapability(handle), (0, 0))
+        return Gpu(uuid, index, model, total or (before.memory_bytes if before else 0), capability=10 * int(major) + int(minor))
 
     def _look(self, uuid: str) -> Gpu:
         known, handle = self._seen[uuid], self._handles.get(uuid)

@@ -21,6 +21,7 @@ class PretendGpus:
     count: int
     model: str
     memory_bytes: int
+    capability: int = 0
 
 
 @dataclass(frozen=True, slots=True)

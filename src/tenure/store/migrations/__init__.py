@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-STEPS: tuple[str, ...] = ("tenure.store.migrations.v0001", "tenure.store.migrations.v0002")
+STEPS: tuple[str, ...] = ("tenure.store.migrations.v0001", "tenure.store.migrations.v0002", "tenure.store.migrations.v0003")
 """The module of each step; the step at position n leads to version n + 1."""
 
 

@@ -151,6 +151,20 @@ def test_a_placement_study(shell: Shell, tmp_path: Path) -> None:
     assert 0 < summary["gpu_allocated_pct"] <= 100
 
 
+def test_equally_good_nodes_are_drawn_from_when_ties_are_random(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "pods.csv").write_text(PODS)
+
+    def first_nodes(order: str, seed: int, policy: str = "first-fit") -> list[str]:
+        study = ("pods.csv", "--nodes", "40x2xA100", "--arrival", "0.2", "--seed", str(seed), "--policy", policy)
+        assert shell(*study, "--node-order", order, "--out", "out").code == 0
+        return [json.loads(line)["node"] for line in (tmp_path / "out/decisions.jsonl").read_text().splitlines()]
+
+    assert first_nodes("name", 3)[0] == "n01"
+    assert first_nodes("random-ties", 3) == first_nodes("random-ties", 3)
+    assert len({tuple(first_nodes(*how)) for how in (("name", 3), ("shuffled", 3), ("random-ties", 3), ("random-ties", 4))}) == 4
+    assert first_nodes("name", 3, "random") != first_nodes("name", 4, "random")
+
+
 @pytest.mark.parametrize(("name", "text", "gpus"), [("chronus", CHRONUS, 960), ("philly", PHILLY, 3205), ("dlrm", DLRM, 4160)])
 def test_every_format_is_known_by_its_first_line(shell: Shell, tmp_path: Path, name: str, text: str, gpus: int) -> None:
     (tmp_path / "log.csv").write_text(text)

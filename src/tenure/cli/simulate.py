@@ -80,7 +80,9 @@ def simulate(
     ] = "",
     node_order: Annotated[
         str,
-        typer.Option("--node-order", metavar="ORDER", rich_help_panel=_LOG, help="How ties see the nodes: name (default), shuffled."),
+        typer.Option(
+            "--node-order", metavar="ORDER", rich_help_panel=_LOG, help="Who wins ties: name (default), shuffled, random-ties."
+        ),
     ] = "name",
     arrival: Annotated[
         str,
@@ -111,6 +113,7 @@ def simulate(
     start, end and drop; with several policies each has a folder of its own.
     """
     from tenure.sim.compare import summary_of, write_results
+    from tenure.sim.machines import lots_of
     from tenure.sim.replay import Rules
     from tenure.sim.traces import Source
 
@@ -118,7 +121,7 @@ def simulate(
     if not traces and not generate:
         raise usage("there is nothing to simulate", "name a log, or let one be drawn: --generate lublin")
     source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit)
-    rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), seed=seed)
+    rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), lots=lots_of(node_order, seed), seed=seed)
     results = _replayed(traces or [], generate or [], policy or ["default"], runtimes, source, rules)
     summary = summary_of(results, seed=seed)
     if out:

@@ -51,7 +51,7 @@ _SHORT = {
     "easy": "fifo-easy",
     "easy-sjbf": "fifo-easy-sjbf",
     "greedy": "points-greedy",
-    "tenure": "patience-easy",
+    "tenure": "patience-easy+potential",
 }
 
 
@@ -59,7 +59,10 @@ def _built_in() -> dict[str, Stages]:
     found = {name: Stages(order, BestFit(), STRICT) for name, order in ORDERS.items()}
     for name, order in ORDERS.items():
         found |= {f"{name}-{way}": Stages(order, BestFit(), backfill) for way, backfill in BACKFILLS.items()}
-    return found | {short: found[name] for short, name in _SHORT.items()}
+    for short, name in _SHORT.items():
+        way, _, placement = name.partition("+")
+        found[short] = replace(found[way], score=PLACEMENTS[placement]) if placement else found[way]
+    return found
 
 
 _BUILT_IN = _built_in()

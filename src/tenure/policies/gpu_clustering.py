@@ -1,4 +1,4 @@
-"""GPU clustering: tasks of a kind (a part of a GPU, one GPU, several) go together, so that kinds do not get into each other's way.
+"""GPU clustering: tasks of a kind (a part of a GPU, one GPU, two, ...) go together, so that kinds do not get into each other's way.
 
 W. Xiao, R. Bhardwaj, R. Ramjee and others, "Gandiva: introspective cluster scheduling for deep learning", OSDI 2018, in the form that
 the FGD study (Q. Weng and others, USENIX ATC 2023) measures: nodes with only this kind come first, then nodes with this kind among
@@ -21,8 +21,8 @@ from tenure.core.tables import Judged
 from tenure.model.amounts import MILLI
 from tenure.policies.knowing import knowing
 
-PART, ONE, SEVERAL = 1, 2, 4
-"""Kinds of tasks, as bits."""
+MOST = 62
+"""Kinds of tasks are bits: bit 0 for a part of a GPU, bit k for k GPUs, this last one for all that want more."""
 
 STEP = 25
 """Each of the four cases has so many scores."""
@@ -45,7 +45,7 @@ class GpuClustering(Score):
         """The case, and the place in it."""
         if not ask.wants_devices:
             return 0
-        own = PART if ask.milli else ONE if ask.whole == 1 else SEVERAL
+        own = 1 << min(ask.whole, MOST)
         return self._case(own, self._kinds(node.id)) * STEP - STEP * (self.scale.gpu_milli - node.gpu_free) // self.scale.gpu_milli
 
     def table(self, judged: Judged) -> Ints:
@@ -53,7 +53,7 @@ class GpuClustering(Score):
         columns, node = judged.columns, judged.node
         gpu_milli = judged.gpu_milli.take(judged.row)
         kinds = np.array([self._kinds_at(index) for index in judged.among.tolist()], dtype=np.int64).take(node)
-        own = np.where(gpu_milli < MILLI, PART, np.where(gpu_milli == MILLI, ONE, SEVERAL))
+        own = np.left_shift(1, np.minimum(gpu_milli // MILLI, MOST))
         case = np.where(kinds == own, 1, np.where(kinds & own, 2, np.where(kinds == 0, 3, 4)))
         taken = STEP * (self.scale.gpu_milli - columns.gpu_free.take(node)) // self.scale.gpu_milli
         scores: Ints = np.where(gpu_milli > 0, case * STEP - taken, 0)
@@ -75,8 +75,6 @@ class GpuClustering(Score):
         """Which kinds hold something on a node."""
         found = 0
         for holding in self.rooms.holdings[index].values() if self.rooms is not None else ():
-            if len(holding.devices) > 1:
-                found |= SEVERAL
-            elif holding.devices:
-                found |= PART if holding.devices[0].milli < MILLI else ONE
+            if holding.devices:
+                found |= 1 << min(sum(share.milli for share in holding.devices) // MILLI, MOST)
         return found

@@ -29,6 +29,7 @@ from tenure.core.scoring import leftover_milli
 from tenure.core.stages import Score
 from tenure.core.tables import Judged
 from tenure.model.amounts import MIB, MILLI
+from tenure.policies.best_fit import BestFit
 from tenure.policies.knowing import knowing
 from tenure.policies.leftovers import CELLS, STEP, worths
 from tenure.policies.usable import Free, Kind, Kinds, NodeFree, node_after, node_free, rows_of
@@ -45,6 +46,8 @@ SPARE = 0.85
 
 LIGHTEST_MILLI = 300
 """A kind without GPUs is ranked among the others as if it took this."""
+
+WITHOUT_GPUS = BestFit()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +70,9 @@ class Potential(Score):
         self._known = known
 
     def on(self, board: Board) -> Score:
-        """For what is asked for on this board."""
+        """For what is asked for on this board; without GPUs there is nothing to lose, and the best fit it is."""
+        if not any(node.devices for node in board.nodes):
+            return WITHOUT_GPUS
         return knowing(board, self.name, mix_of(board), lambda mix: Potential(_known(mix, board.rooms)))
 
     def score(self, ask: Ask, node: NodeRoom) -> int:

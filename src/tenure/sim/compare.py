@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tenure.core.stages import Stages
+from tenure.policies.staged import StagedPolicy
 from tenure.policies.words import read_policy
 from tenure.sim.decisions import write_decisions
 from tenure.sim.metrics import Figures, figures_of
@@ -34,9 +36,15 @@ def compare(workload: Workload, words: Sequence[str], runtimes: str, rules: Rule
     beliefs = BY_NAME[runtimes]
     found = []
     for policy, settings in chosen:
-        replay = Replay(workload, policy, beliefs(), replace(rules, settings=settings))
+        drawing = StagedPolicy(policy.name, drawn(policy.stages, rules))
+        replay = Replay(workload, drawing, beliefs(), replace(rules, settings=settings))
         found.append(replay.run(_teller(policy.name, told)))
     return found
+
+
+def drawn(stages: Stages, rules: Rules) -> Stages:
+    """The stages with the lots of the rules; those that draw by themselves draw with the seed."""
+    return replace(stages, lots=rules.lots or (rules.seed + 1 if stages.lots else 0))
 
 
 def _teller(name: str, told: Told | None) -> Callable[[int, int], None] | None:

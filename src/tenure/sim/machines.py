@@ -21,6 +21,10 @@ GRAMMAR = (
     "write COUNTxGPUSxMODEL[:MEMORY][,CORESc][,MEMORY][,disk=SIZE][,net=BITS][,label=TEXT], such as 100x8xA100:80G,64c,512G, "
     "without GPUs COUNTxCORESc[,MEMORY], such as 4x32c,128G; join several with +; or name a file that lists nodes"
 )
+RANDOM_TIES = "random-ties"
+NODE_ORDERS = ("name", "shuffled", RANDOM_TIES)
+"""Who wins among nodes that a policy takes for equally good: the first by name, the first of a deal, any of them each time anew."""
+
 MAX_NODES = 200_000
 MAX_GPUS = 128
 GPU_MEMORY = 16 * GIB
@@ -60,14 +64,19 @@ def nodes_of(machines: Iterable[Machine]) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def ordered(nodes: Iterable[Node], order: str = "name", seed: int = 0) -> tuple[Node, ...]:
-    """The nodes with new ids, by ``name`` or ``shuffled`` with the seed (from the order by name, so that only the seed matters)."""
+def ordered(nodes: Iterable[Node], order: str = NODE_ORDERS[0], seed: int = 0) -> tuple[Node, ...]:
+    """The nodes with new ids, by name or ``shuffled`` with the seed (from the order by name, so that only the seed matters)."""
+    if order not in NODE_ORDERS:
+        raise BadWorkload(f"{order!r} is no order of nodes; write {', '.join(NODE_ORDERS)}")
     found = sorted(nodes, key=lambda node: node.name)
     if order == "shuffled":
         random.Random(seed).shuffle(found)
-    elif order != "name":
-        raise BadWorkload(f"{order!r} is no order of nodes; write name or shuffled")
     return _renumbered(found)
+
+
+def lots_of(order: str, seed: int) -> int:
+    """What decides between nodes that a policy takes for equally good (`tenure.core.stages.Stages.lots`): 0 for their order."""
+    return seed + 1 if order == RANDOM_TIES else 0
 
 
 def _renumbered(nodes: Iterable[Node]) -> tuple[Node, ...]:

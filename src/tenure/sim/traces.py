@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tenure.model.node import Node
 from tenure.sim.formats import load
-from tenure.sim.machines import ordered, parse_nodes
+from tenure.sim.machines import NODE_ORDERS, ordered, parse_nodes
 from tenure.sim.workload import BadWorkload, Workload
 
 
@@ -22,7 +22,7 @@ class Source:
 
     log_format: str = ""
     nodes: str = ""
-    node_order: str = "name"
+    node_order: str = NODE_ORDERS[0]
     arrival: float = 0.0
     seed: int = 0
     limit: int = 0
@@ -34,7 +34,7 @@ class Source:
 
     def finished(self, workload: Workload) -> Workload:
         """The first jobs only, and the workload's own nodes in order. Raises BadWorkload."""
-        if not self.nodes and self.node_order != "name":
+        if not self.nodes and self.node_order != NODE_ORDERS[0]:
             workload = replace(workload, nodes=ordered(workload.nodes, self.node_order, self.seed))
         return workload.limited(self.limit) if self.limit else workload
 

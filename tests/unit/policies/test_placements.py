@@ -73,6 +73,28 @@ def test_clustering_opens_an_unused_node_rather_than_mix() -> None:
     assert chosen(cluster, "gpu-clustering", ONE) == "b"
 
 
+def test_clustering_tells_two_gpus_from_one() -> None:
+    cluster = two_gpus_each("a", "b", "c", "d")
+    cluster.run("one", ONE, on="a")
+    cluster.node("e", gpus=4)
+    cluster.run("two", TWO, on="e")
+    assert chosen(cluster, "gpu-clustering", TWO) == "e"
+
+
+@pytest.mark.parametrize("name", ["potential", "best-fit"])
+def test_without_gpus_our_own_is_best_fit(name: str) -> None:
+    cluster = Cluster()
+    for node, cores in (("a", 10), ("b", 30), ("c", 20)):
+        cluster.node(node)
+        cluster.run(f"load on {node}", Shape(Amounts(cpu_milli=cores * MILLI)), on=node)
+    assert chosen(cluster, name, NO_GPU) == "b"
+
+
+def test_short_names_have_their_placement_unless_another_is_named() -> None:
+    assert policy_by_name("tenure").stages.score is policy_by_name("potential").stages.score
+    assert policy_by_name("tenure+fgd").stages.order is policy_by_name("tenure").stages.order
+
+
 def test_two_gpus_go_where_one_group_holds_both() -> None:
     cluster = Cluster()
     cluster.node("a", gpus=4, per_group=2)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenure.model.amounts import GIB, Amounts
-from tenure.sim.machines import GRAMMAR, Machine, nodes_of, ordered, parse_nodes
+from tenure.sim.machines import GRAMMAR, Machine, lots_of, nodes_of, ordered, parse_nodes
 from tenure.sim.workload import BadWorkload
 
 OPENB = "sn,cpu_milli,memory_mib,gpu,model\nb,64000,1024,2,P100\na,8000,512,0,\n"
@@ -118,5 +118,12 @@ def test_a_shuffle_depends_on_the_seed_alone() -> None:
 
 
 def test_an_unknown_order_is_refused() -> None:
-    with pytest.raises(BadWorkload, match="name or shuffled"):
+    with pytest.raises(BadWorkload, match="write name, shuffled, random-ties"):
         ordered((), "random")
+
+
+def test_random_ties_leave_the_nodes_in_order_and_draw_with_the_seed() -> None:
+    nodes = nodes_of(Machine(name, Amounts(1000)) for name in "cab")
+    assert ordered(nodes, "random-ties", 7) == ordered(nodes)
+    assert (lots_of("name", 7), lots_of("shuffled", 7)) == (0, 0)
+    assert len({0, lots_of("random-ties", 0), lots_of("random-ties", 1)}) == 3

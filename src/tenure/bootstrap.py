@@ -70,10 +70,10 @@ class Parts:
 
 def build(home: str, settings: config.Settings) -> Parts:
     """Open the store, reach the supervisor, choose the policy. Raises StartupError or StoreUnavailable."""
-    from tenure.control.steps import Ports
+    from tenure.control.steps import Ports, adopt_policy
     from tenure.executors.local.connection import SupervisorError
     from tenure.executors.local.executor import LocalExecutor
-    from tenure.policies import policy_by_name
+    from tenure.policies.words import BadPolicy
     from tenure.store.opening import open_sqlite
 
     clock = SystemClock()
@@ -89,7 +89,11 @@ def build(home: str, settings: config.Settings) -> Parts:
     if epoch is None:
         raise StartupError("another daemon holds this store; stop it first")
     define_queues(store, settings, clock.now_ms())
-    ports = Ports(store, executor, policy_by_name(settings.plan.policy), epoch)
+    try:
+        policy = adopt_policy(store, settings.plan.settings(), clock.now_ms())
+    except BadPolicy as error:
+        raise StartupError(f"[plan] in {paths.config_file(home)} cannot be used: {error}") from None
+    ports = Ports(store, executor, policy, epoch)
     return Parts(home, settings, store, executor, ports, clock)
 
 
@@ -164,6 +168,7 @@ def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket
         home=Path(parts.home),
         socket=Path(listening.getsockname()),
         default_memory_bytes=parse_bytes(parts.settings.default_memory) if parts.settings.default_memory else 0,
+        own_plan=parts.settings.plan.settings(),
         started_ms=parts.clock.now_ms(),
         diagnose=lambda _deep: diagnose(parts),
         supervisor=parts.executor.supervisor,

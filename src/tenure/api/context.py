@@ -21,6 +21,7 @@ from tenure.control.admission import Admission
 from tenure.control.loop import ControlLoop
 from tenure.model.commands import Answer, Caller, Command
 from tenure.model.node import Node
+from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.queries import Queries
 from tenure.wire.dto import CheckView, ErrorReply, JobView
@@ -49,6 +50,7 @@ class Context:
     home: Path
     socket: Path
     default_memory_bytes: int = 0
+    own_plan: PlanSettings = PlanSettings()
     started_ms: int = 0
     diagnose: Callable[[bool], Sequence[CheckView]] = lambda _check_store: ()
     supervisor: Callable[[], tuple[int, str, dict[str, str]]] = lambda: (0, "", {})

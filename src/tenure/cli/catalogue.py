@@ -61,7 +61,10 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ),
     (
         "Study",
-        (Entry("simulate", "simulate", "Replay a log under one policy or several, compare what comes of it."),),
+        (
+            Entry("policy", "policy", "Say which policy decides; set another, list them, compare what each has done."),
+            Entry("simulate", "simulate", "Replay a log under one policy or several, compare what comes of it."),
+        ),
     ),
     (
         "Look after it",

@@ -71,6 +71,7 @@ _BY_CODE: dict[str, type[TenureError]] = {
     "never_fits": NeverFits,
     "bad_request": BadRequest,
     "unknown_field": BadRequest,
+    "unknown_policy": BadRequest,
     "usage": BadRequest,
     "timeout": TimedOut,
     "unreachable": DaemonUnreachable,

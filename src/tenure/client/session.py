@@ -18,6 +18,7 @@ import msgspec
 from tenure.client import http
 from tenure.client.errors import TenureError, error_of
 from tenure.client.link import Link, decoder, lost, path_of, quote
+from tenure.client.policies import Policies
 from tenure.client.selecting import Which, selection
 from tenure.wire import dto
 
@@ -42,12 +43,14 @@ def new_key() -> str:
 class Client:
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
-    Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job.
+    Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
+    ``policies`` how it is decided.
     """
 
     def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
         self._link = Link(socket_path, timeout_s, revive)
         self.admin = Admin(self._link)
+        self.policies = Policies(self._link)
 
     def __enter__(self) -> Client:
         return self

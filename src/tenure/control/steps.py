@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from tenure.core.board import Board
-from tenure.model.commands import Answer, Caller, CancelJob, Command
+from tenure.model.commands import Answer, Caller, CancelJob, Command, SetPolicy
 from tenure.model.job import PendingJob
 from tenure.model.node import Node
 from tenure.model.observations import Observations, Signal, SignalAction
 from tenure.model.outcomes import Committed, Recorded
 from tenure.model.plan import Plan
+from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.policies.staged import StagedPolicy
+from tenure.policies.words import policy_of
 from tenure.ports import Executor, Store
 
 SCHEDULER = Caller(-1, "tenure")
@@ -58,14 +60,17 @@ class Planner:
         """Bring the board to the store's revision."""
         changes = ports.store.changes(self.revision, now_ms) if self.board is not None else None
         if self.board is None or changes is None:
-            return self._rebuild(ports.store.snapshot(now_ms), ports.policy)
+            return self._rebuild(ports, ports.store.snapshot(now_ms))
+        if changes.settings is not None and _follow_policy(ports, changes.settings):
+            return self._rebuild(ports, ports.store.snapshot(now_ms))
         if not changes.is_empty:
             self._advance(self.board, changes)
             self.unplanned = True
         return self.board
 
-    def _rebuild(self, snapshot: Snapshot, policy: StagedPolicy) -> Board:
-        self.board, self.revision, self.nodes = Board.of(snapshot, policy.distinguishes), snapshot.revision, snapshot.nodes
+    def _rebuild(self, ports: Ports, snapshot: Snapshot) -> Board:
+        _follow_policy(ports, snapshot.settings)
+        self.board, self.revision, self.nodes = Board.of(snapshot, ports.policy.distinguishes), snapshot.revision, snapshot.nodes
         self.unplanned = True
         self.deadlines = []
         self._note_deadlines(snapshot.pending.jobs())
@@ -92,6 +97,24 @@ class Planner:
         self._note_deadlines(changes.pending.values())
         if changes.nodes is not None:
             self.nodes = changes.nodes
+
+
+def _follow_policy(ports: Ports, settings: PlanSettings) -> bool:
+    """Let the policy that was chosen plan; whether it is another one than before."""
+    if settings.policy == ports.policy.name:
+        return False
+    ports.policy = policy_of(settings)
+    return True
+
+
+def adopt_policy(store: Store, own: PlanSettings, now_ms: int) -> StagedPolicy:
+    """When a daemon starts: let the store know which policy the settings name, which plans unless a person has chosen another.
+
+    Raises BadPolicy when there is no such policy. The answer is that policy; the planner follows the store's from its first look on.
+    """
+    policy = policy_of(own)
+    store.apply([SetPolicy("", SCHEDULER)], now_ms)
+    return policy
 
 
 @dataclass(slots=True)

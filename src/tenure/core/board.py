@@ -86,6 +86,8 @@ class Board:
         if changes.since != self.revision:
             raise ValueError(f"the board is at revision {self.revision}, the changes are since {changes.since}; take a snapshot")
         self.revision = changes.revision
+        if changes.settings is not None:
+            self.settings = changes.settings
         for number, shape in changes.shapes.items():
             self.shapes[number] = shape
             self.asks[number] = ask_of(shape)

@@ -177,7 +177,19 @@ class SetQueue:
     bonus: int | None = None
 
 
-Command = SubmitJob | CancelJob | HoldJob | ReleaseJob | RequeueJob | SuspendJob | UpdateJob | SetNode | SetQueue
+@dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """Let another policy plan from now on: ``NAME[:KEY=VALUE,...]``, or empty for the one that the settings name.
+
+    Empty and from the scheduler itself (as when a daemon starts) it changes nothing while a person's choice stands.
+    """
+
+    key: str
+    caller: Caller
+    policy: str = ""
+
+
+Command = SubmitJob | CancelJob | HoldJob | ReleaseJob | RequeueJob | SuspendJob | UpdateJob | SetNode | SetQueue | SetPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class Changes:
     claims: tuple[Claim, ...] | None = None
     shapes: Mapping[int, Shape] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    settings: PlanSettings | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -20,6 +20,23 @@ NOT_YET: dict[str, str] = {
 }
 """What each of the others waits for."""
 
+NAMED: dict[str, str] = {
+    "default": "by priority, and longer waits and fewer GPUs count; others go ahead where they do not delay the first; tightest fit",
+    "easy": "first come, first served; others go ahead where they do not delay the first",
+    "easy-sjbf": "easy, and of those that may go ahead the shortest first",
+    "fair_sharing": "who has used least of its share goes first",
+    "fifo": "first come, first served, and nobody goes ahead",
+    "greedy": "by priority; whatever fits starts, so that large jobs may wait for ever",
+    "hybrid": "priorities, pools of nodes, services spread and training packed",
+    "load_balancing": "default, but on the node whose scarcest resource is the least used",
+    "priority_based": "default, by another name",
+    "resource_pooling": "each kind of work on nodes of its own, and on others where that is allowed",
+    "sjf-easy": "the shortest by its limit goes first; others go ahead where they do not delay it",
+    "tenure": "the shortest by forecast goes first until somebody's patience is over; for batch queues with many short jobs",
+    "time_slicing": "jobs take turns on what all of them want",
+}
+"""What the policies do that have names of their own, in a few words."""
+
 
 def strategy_of(name: str) -> str:
     """A strategy's name as it is written here: hyphens are taken for underscores."""

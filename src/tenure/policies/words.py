@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 
 from tenure.model.amounts import parse_duration_ms
 from tenure.model.settings import PlanSettings
-from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS, POLICY_NAMES, policy_by_name
+from tenure.policies import PLACEMENTS, POLICY_NAMES, policy_by_name
 from tenure.policies.staged import StagedPolicy
 from tenure.policies.strategies import NOT_YET, strategy_of
 
@@ -79,11 +79,3 @@ def _pair(text: str) -> tuple[str, int]:
     if found < LEAST.get(number, found):
         raise BadPolicy(f"{text!r} means nothing; {key} is at least {LEAST[number]}")
     return number, found
-
-
-def known_text() -> str:
-    """How a policy that has no name of its own is written."""
-    return (
-        f"ORDER[-WAY][+PLACEMENT], where ORDER is one of {', '.join(ORDERS)}; WAY (who may go ahead of the first that must wait; "
-        f"without it nobody) one of {', '.join(BACKFILLS)}; PLACEMENT one of {', '.join(PLACEMENTS)}"
-    )

@@ -20,12 +20,14 @@ from tenure.model.commands import (
     ReleaseJob,
     RequeueJob,
     SetNode,
+    SetPolicy,
     SetQueue,
     SuspendJob,
     UpdateJob,
 )
 from tenure.model.lifecycle import ENDED_STATES, JobState, NodeStatus
 from tenure.store import arrays
+from tenure.store.choosing import choose
 from tenure.store.ending import Endings
 from tenure.store.intern import INSERT_QUEUE, next_id
 from tenure.store.nodes import NODE_BY_NAME, WRITE_WANTED
@@ -66,10 +68,9 @@ JobCommand = CancelJob | HoldJob | ReleaseJob | RequeueJob | SuspendJob | Update
 
 def act(tx: Transaction, command: Command) -> Answer:
     """Carry out a command that is not a submission."""
-    if isinstance(command, SetNode):
-        return set_node(tx, command)
-    if isinstance(command, SetQueue):
-        return set_queue(tx, command)
+    setter = _SETTERS.get(type(command))
+    if setter is not None:
+        return setter(tx, command)
     if not isinstance(command, JobCommand):
         return Refused("malformed", f"the store does not know {type(command).__name__}; upgrade Tenure")
     row = read_jobs(tx.link, [command.job_id]).get(command.job_id)
@@ -254,3 +255,7 @@ def set_queue(tx: Transaction, command: SetQueue) -> Answer:
         tx.link.write(WRITE_QUEUE, *values, present.id)
     tx.names.forget_queues()
     return Applied(0, tx.emit("queue.changed", data=to_json({"queue": command.name, "by": command.caller.user})))
+
+
+_SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {SetNode: set_node, SetQueue: set_queue, SetPolicy: choose}
+"""Who carries out what concerns no job."""

@@ -8,8 +8,9 @@ from sqlalchemy import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tenure.ports import StoreUnavailable
+from tenure.store.fields import metadata
 from tenure.store.intern import INSERT_QUEUE
-from tenure.store.schema import SCHEMA_VERSION, meta, metadata
+from tenure.store.schema import SCHEMA_VERSION, meta
 from tenure.store.sql import Link, insert
 
 DEFAULT_QUEUE = "default"

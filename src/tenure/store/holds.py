@@ -48,9 +48,10 @@ class KnownHolds:
             self._reasons = {}
             self._epoch = epoch
 
-    def write(self, tx: Transaction, plan: Plan) -> None:
-        """Make the stored holds those of a plan."""
+    def write(self, tx: Transaction, plan: Plan) -> int:
+        """Make the stored holds those of a plan; how many are new."""
         self._load(tx.link, tx.leader_epoch)
+        fresh = 0
         wanted = {(item.shape, item.queue, item.reason.code): item for item in plan.holds}
         for key in sorted(wanted):
             item = wanted[key]
@@ -61,6 +62,7 @@ class KnownHolds:
             if known is None:
                 tx.link.write(INSERT_HOLD, *key, *content, tx.now_ms)
                 tx.emit("hold.changed", item.first_job, data=f'{{"code":"{item.reason.code}"}}')
+                fresh += 1
             elif known != content:
                 tx.link.write(UPDATE_HOLD, *content, *key)
             self._rows[key] = content
@@ -71,3 +73,4 @@ class KnownHolds:
                 tx.emit("hold.changed", data=f'{{"gone":"{key[2]}"}}')
                 del self._rows[key]
                 self._reasons.pop(key, None)
+        return fresh

@@ -16,8 +16,10 @@ from sqlalchemy import func, select
 from tenure.model.amounts import Amounts
 from tenure.model.commands import Caller, JobSpec
 from tenure.model.queue import Queue
+from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
-from tenure.store.schema import device, job_context, job_spec, node, project, queue, shape, user
+from tenure.store.chosen import plan_settings
+from tenure.store.schema import device, job_context, job_spec, node, policy_choice, project, queue, shape, user
 from tenure.store.sql import InList, Link, Statement, const, insert, param
 
 _stable = msgspec.json.Encoder(order="deterministic").encode
@@ -62,7 +64,7 @@ DEVICE_NAMES = Statement(select(device.c.id, device.c.uuid, device.c.device_inde
 
 _LAST_ID = {
     table: Statement(select(func.coalesce(func.max(table.c.id), const(0))))
-    for table in (shape, job_spec, job_context, user, project, queue)
+    for table in (shape, job_spec, job_context, user, project, queue, policy_choice)
 }
 
 
@@ -103,6 +105,7 @@ class Names:
         self._users: dict[int, tuple[int, str]] = {}
         self._projects: dict[str, int] = {}
         self._queues: dict[str, Queue] | None = None
+        self._plan: PlanSettings | None = None
         self._nodes: dict[int, str] = {}
         self._devices: dict[int, tuple[str, int]] = {}
 
@@ -233,6 +236,16 @@ class Names:
             rows = link.rows(QUEUES_ALL)
             self._queues = {name: Queue(number, name, bool(paused), *rest) for number, name, paused, *rest in rows}
         return self._queues
+
+    def plan(self, link: Link, own: PlanSettings) -> PlanSettings:
+        """What the chosen policy plans with; ``own`` is what the settings say."""
+        if self._plan is None:
+            self._plan = plan_settings(link, own)
+        return self._plan
+
+    def forget_plan(self) -> None:
+        """To be called by whoever chooses another policy."""
+        self._plan = None
 
     def forget_queues(self) -> None:
         """Somebody writes queues: read them afresh."""

@@ -19,6 +19,7 @@ from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.shape import Shape
 from tenure.store import details, overview
+from tenure.store.chosen import Choice, last_choice
 from tenure.store.database import Database
 from tenure.store.intern import Names
 from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, page, records, resolve
@@ -30,6 +31,7 @@ from tenure.store.tx import READ_REVISION
 from tenure.store.usage import UsageSample, read_samples
 from tenure.store.views import job_views
 from tenure.wire.dto import EventView, JobDetail, JobsReply, JobView, NodesReply, QueuesReply, Selection
+from tenure.wire.policy import PolicyUse
 
 __all__ = ["JobRow", "LogFile", "Queries"]
 MAX_LISTED = 10_000
@@ -120,6 +122,18 @@ class Queries:
         """All queues."""
         with self._reader.read() as link:
             return overview.queues_view(link)
+
+    def policy_choice(self) -> Choice | None:
+        """The present choice of a policy."""
+        with self._reader.read() as link:
+            return last_choice(link)
+
+    def policy_uses(self) -> list[PolicyUse]:
+        """What each policy has done, the present one first."""
+        from tenure.store.performance import policy_uses
+
+        with self._reader.read() as link:
+            return policy_uses(link)
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in which state; an array counts once."""

@@ -8,68 +8,17 @@ render alike everywhere and carry information. States are stored by their names 
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    ColumnElement,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    Text,
-    TextClause,
-    text,
-)
+from tenure.store.fields import a_number as _int
+from tenure.store.fields import a_text as _str
+from tenure.store.fields import an_id as _id
+from tenure.store.fields import maybe_a_number as _maybe
+from tenure.store.fields import metadata
+from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id() -> Column[int]:
-    """A key taken from a counter in `meta` or from an interning cache, never from the database's own sequence."""
-    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
-
-
-def _int(name: str, default: int | None = 0, **options: object) -> Column[int]:
-    """An integer that is never null and has a default in the database."""
-    server = None if default is None else text(str(default))
-    return Column(name, BigInteger().with_variant(Integer, "sqlite"), nullable=False, server_default=server, **options)  # type: ignore[arg-type]
-
-
-def _maybe(name: str, **options: object) -> Column[int]:
-    """An integer, or null where nothing is known yet."""
-    return Column(name, BigInteger().with_variant(Integer, "sqlite"), nullable=True, **options)  # type: ignore[arg-type]
-
-
-def _str(name: str, default: str | None = "", **options: object) -> Column[str]:
-    """Text that is never null."""
-    server = None if default is None else text(f"'{default}'")
-    return Column(name, Text, nullable=False, server_default=server, **options)  # type: ignore[arg-type]
-
-
-def _partial(name: str, *columns: Column[Any], where: ColumnElement[bool] | TextClause, unique: bool = False) -> None:
-    """An index of the rows that ``where`` selects; `create.ddl` says so to a database in its own words.
-
-    An option that is spelled for a database here would import that database's whole dialect into every daemon.
-    """
-    Index(name, *columns, unique=unique, info={"where": where})
-
 
 meta = Table(
     "meta",
@@ -117,6 +66,23 @@ shape = Table(
     _int("nodes"),
     _str("labels", "[]"),
     _str("digest", None, unique=True),
+)
+
+# Each change of the policy, so that what it has done can be told: the attempts from ``first_attempt`` up to the next row's are its.
+# ``strategy`` is the one that an adaptive policy follows now.
+policy_choice = Table(
+    "policy_choice",
+    metadata,
+    _id(),
+    _str("policy", None),
+    _int("by_person"),
+    _str("user_name"),
+    _int("uid", -1),
+    _int("at_ms", None),
+    _int("first_attempt"),
+    _int("rejected"),
+    _int("reasons"),
+    _str("strategy"),
 )
 
 # What jobs of a sweep have in common (environment, script, origin) is kept once; a spec is what differs, and names its context.

@@ -106,7 +106,7 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
         running=tuple(held[number] for number in sorted(held)),
         claims=_claims(link, names, now_ms),
         queues=tuple(names.queues(link).values()),
-        settings=settings.plan,
+        settings=names.plan(link, settings.plan),
         touched={number: arrays.touched_from(link, number, following) for number, following in sorted(link.rows(TOUCHED_ARRAYS))},
     )
 
@@ -116,7 +116,9 @@ def read_touches(link: Link, since: int) -> list[Touch]:
     return [(kind, job_id, None, False) for job_id, kind in link.rows(TOUCHED_SINCE, since)]
 
 
-def read_changes(link: Link, names: Names, touches: Iterable[Touch], since: int, revision: int, now_ms: int) -> Changes:
+def read_changes(
+    link: Link, names: Names, settings: StoreSettings, touches: Iterable[Touch], since: int, revision: int, now_ms: int
+) -> Changes:
     """The rows that the events between two revisions name, read afresh."""
     kinds: set[str] = set()
     last: dict[int, bool] = {}
@@ -151,6 +153,7 @@ def read_changes(link: Link, names: Names, touches: Iterable[Touch], since: int,
         claims=_claims(link, names, now_ms) if "claim.changed" in kinds else None,
         shapes={row.shape_id: names.shape(link, row.shape_id) for row in waiting},
         touched=arrays.touched_of(link, (row for row in waiting if row.is_array)),
+        settings=names.plan(link, settings.plan) if "policy.changed" in kinds else None,
     )
 
 

@@ -17,6 +17,7 @@ from tenure.model.plan import Plan
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import alive, leader
 from tenure.store.apply import apply
+from tenure.store.choosing import count
 from tenure.store.commit import commit
 from tenure.store.database import Database
 from tenure.store.holds import KnownHolds
@@ -165,14 +166,15 @@ class SqlStore:
             if self._tx is not None:
                 self._tx.write_counters()
             touches = read_touches(link, since)
-        return read_changes(link, self._names, touches, since, revision, now_ms)
+        return read_changes(link, self._names, self.settings, touches, since, revision, now_ms)
 
     def commit(self, plan: Plan, epoch: int, now_ms: int) -> Committed:
         """See the port."""
         with self._write(now_ms) as tx:
             tx.require_epoch(epoch)
             rejections, launches = commit(tx, plan)
-            self._holds.write(tx, plan)
+            reasons = self._holds.write(tx, plan)
+            count(tx, rejected=sum(rejection is not None for rejection in rejections), reasons=reasons)
             return Committed(tx.event_seq, rejections, tuple(launches))
 
     def record(self, observations: Sequence[Observation], epoch: int, now_ms: int) -> Recorded:

@@ -129,7 +129,7 @@ class ExecutorDouble:
 class PolicyDouble:
     """Always one decision, so that every plan is committed."""
 
-    name = "double"
+    name = "default"  # the settings of every snapshot here name it
     distinguishes: tuple[str, ...] = ()
 
     def __init__(self) -> None:

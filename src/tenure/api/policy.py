@@ -1,0 +1,78 @@
+"""Routes about the policy: which one plans, another one from now on, which there are, and what each has done."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
+from tenure.api.jobs import refused
+from tenure.api.routes import Routes
+from tenure.model.commands import Refused, SetPolicy
+from tenure.model.settings import PlanSettings
+from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS
+from tenure.policies.strategies import NAMED, NOT_YET
+from tenure.policies.words import NUMBERS, BadPolicy, read_policy
+from tenure.wire.dto import ErrorReply
+from tenure.wire.policy import PoliciesReply, PolicyName, PolicyRequest, PolicyUsesReply, PolicyView
+
+routes = Routes("/v1")
+
+GRAMMAR = "ORDER[-WAY][+PLACEMENT][:KEY=VALUE,...]"
+"""How a policy is put together that has no name of its own."""
+
+
+@routes.get("/policy", PolicyView)
+async def policy(request: Request) -> Response:
+    """The policy that plans."""
+    return answer(await _view(context_of(request)))
+
+
+@routes.post("/policy", PolicyRequest, PolicyView)
+async def set_policy(request: Request) -> Response:
+    """Let another policy plan from now on; nothing that runs is concerned."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, PolicyRequest)
+    if wish.policy:
+        try:
+            read_policy(wish.policy, PlanSettings())
+        except BadPolicy as error:
+            raise ApiError(400, ErrorReply(code="unknown_policy", message=str(error))) from None
+    given = (await context.apply([SetPolicy(wish.key, caller, wish.policy)]))[0]
+    if isinstance(given, Refused):
+        raise refused(given)
+    return answer(await _view(context))
+
+
+@routes.get("/policies", PoliciesReply)
+async def policies(_request: Request) -> Response:
+    """The policies that have names, and what others are made of."""
+    named = [PolicyName(name=name, summary=summary, missing=NOT_YET.get(name, "")) for name, summary in sorted(NAMED.items())]
+    return answer(PoliciesReply(policies=named, grammar=GRAMMAR, orders=[*ORDERS], ways=[*BACKFILLS], placements=[*PLACEMENTS]))
+
+
+@routes.get("/policy/performance", PolicyUsesReply)
+async def performance(request: Request) -> Response:
+    """What each policy has done."""
+    context = context_of(request)
+    return answer(PolicyUsesReply(policies=await asyncio.to_thread(context.queries.policy_uses)))
+
+
+async def _view(context: Context) -> PolicyView:
+    """The policy as the planner follows it, and who chose it."""
+    loop = context.loop
+    planned = await context.on_control(lambda: loop.planner.follow(loop.ports, loop.clock.now_ms()).settings)
+    choice = await asyncio.to_thread(context.queries.policy_choice)
+    own = context.own_plan
+    view = PolicyView(
+        policy=planned.policy,
+        settings={name: getattr(planned, name) for name in NUMBERS},
+        changed=[name for name in NUMBERS if getattr(planned, name) != getattr(own, name)],
+    )
+    if choice is not None:
+        view.by_person, view.by, view.at_ms = bool(choice.by_person), choice.user, choice.at_ms
+        if choice.policy != planned.policy:
+            view.note = f"{choice.policy}, which was chosen, means nothing to this version; choose again with tenure policy set"
+    return view

@@ -24,6 +24,7 @@ _SCRIPT_LIMIT = 1024 * 1024
 _AS_THEY_ARE = (
     "cpus",
     "gpus",
+    "app",
     "time",
     "grace",
     "priority",
@@ -37,7 +38,7 @@ _AS_THEY_ARE = (
     "stderr",
 )
 _SIZES = ("memory", "storage", "gpu_memory")
-_COUNTS = ("tasks", "nodes", "retries")
+_COUNTS = ("tasks", "nodes", "max_per_node", "retries")
 
 
 def request_of(given: Mapping[str, Any], command: Sequence[str], *, group: str = "") -> SubmitRequest:
@@ -86,7 +87,7 @@ def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _count(text: str, name: str) -> int:
     if not text.isdigit():
-        raise usage(f"--{name} takes a whole number, not {text!r}")
+        raise usage(f"--{name.replace('_', '-')} takes a whole number, not {text!r}")
     return int(text)
 
 

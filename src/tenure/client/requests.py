@@ -37,6 +37,8 @@ def build_request(
     tasks: int = 1,
     nodes: int = 0,
     labels: Sequence[str] = (),
+    app: str = "",
+    max_per_node: int = 0,
     time: str | float | None = None,
     grace: str | float | None = None,
     priority: str | int = 5,
@@ -60,7 +62,8 @@ def build_request(
     """A submission from words: ``cpus=0.5, memory="8G", gpus="a100:2", time="2h", after="12:ok", array="0-99%8"``.
 
     A number for ``memory`` is bytes, for ``time`` seconds. ``env`` is added to the present environment (``inherit``), less what
-    belongs to the session. Raises `BadRequest` with one sentence for what cannot be read.
+    belongs to the session. ``max_per_node`` counts the tasks of jobs of the same ``app``, the name unless given.
+    Raises `BadRequest` with one sentence for what cannot be read.
     """
     if not command or isinstance(command, str):
         raise usage("there is no command to run", 'write it as a list: submit(["python", "train.py"])')
@@ -74,6 +77,7 @@ def build_request(
     request.tasks, request.nodes, request.labels = tasks, nodes, list(labels)
     _set_amounts(request, cpus, memory, storage, words.gpus_of(gpus) if gpus else words.Gpus(0), gpu_memory)
     request.gpu_model = gpu_model or request.gpu_model
+    request.app, request.max_per_node = app or (request.name if max_per_node else ""), max_per_node
     _set_times(request, time, grace, deadline, begin)
     _set_surroundings(request, env, inherit, submit_dir)
     request.stdout, request.stderr = stdout, stderr

@@ -86,6 +86,8 @@ class Admission:
                 request.tasks,
                 request.nodes,
                 tuple(sorted(request.labels)),
+                request.app,
+                _within(request.max_per_node, 0, 100_000, "--max-per-node"),
             )
         except ValueError as error:
             raise _refusal("bad_request", str(error)) from None
@@ -144,6 +146,8 @@ def describe_shape(shape: Shape) -> str:
         parts.append(f"--nodes {shape.nodes}")
     if shape.tasks > 1:
         parts.append(f"--tasks {shape.tasks}")
+    if shape.max_per_node:
+        parts.append(f"--max-per-node {shape.max_per_node}")
     return " ".join(parts)
 
 

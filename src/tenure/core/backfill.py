@@ -64,7 +64,7 @@ def steps(rooms: Rooms, index: int, ask: Ask, now_ms: int) -> list[Step]:
     room, single = node.copy(), ask.tasks == 1
     holdings = sorted(rooms.holdings[index].values(), key=attrgetter("ends_ms"))
     for position, holding in enumerate(holdings, 1):
-        give(room, holding.need, holding.devices)
+        give(room, holding.need, holding.devices, holding.app)
         if position < len(holdings) and holdings[position].ends_ms == holding.ends_ms:
             continue
         grown = int(fits(ask, room)) if single else count_tasks(ask, room, ask.tasks)
@@ -149,5 +149,6 @@ def common_room(first: NodeRoom, second: NodeRoom) -> NodeRoom:
     for device, other in zip(both.devices, second.devices, strict=True):
         device.free_milli = min(device.free_milli, other.free_milli)
         device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
+    both.apps = {app: max(first.apps.get(app, 0), second.apps.get(app, 0)) for app in {**first.apps, **second.apps}}
     both.recount()
     return both

@@ -182,12 +182,12 @@ class Board:
     def _run(self, job: RunningJob) -> None:
         self.running[job.id] = job
         self.census.add(job.id, job.shape)
-        ends_ms = end_of(job)
+        ends_ms, app = end_of(job), self.shapes[job.shape].app
         rooms = self.rooms
         for allocation in job.allocations:
             index = rooms.index.get(allocation.node_id)
             if index is not None:
-                holding = Holding(job.id, ends_ms, allocation.amounts.as_tuple(), allocation.devices)
+                holding = Holding(job.id, ends_ms, allocation.amounts.as_tuple(), allocation.devices, app)
                 rooms.hold(index, (RUNNING, job.id, allocation.task), holding)
 
     def _end(self, job_id: int) -> None:

@@ -81,7 +81,7 @@ class RoomColumns:
 
     ``first`` [N] is when the first holding on a node ends, ``device_first`` and ``device_last`` [D, N] when the first and the last one
     on a device do (`NEVER` and 0 where nobody holds anything). ``total_memory`` and ``model`` (the number in
-    ``models`` of a name and capability) [D, N] never change.
+    ``models`` of a name and capability) [D, N] never change. ``apps`` [N] counts the tasks of each app that ever held something.
     """
 
     def __init__(self, nodes: Sequence[NodeRoom], holdings: Sequence[Collection[Holding]]) -> None:
@@ -94,6 +94,7 @@ class RoomColumns:
         self.first: Ints = np.full(size, NEVER, dtype=np.int64)
         self.device_first: Ints = np.full((width, size), NEVER, dtype=np.int64)
         self.device_last: Ints = np.zeros((width, size), dtype=np.int64)
+        self.apps: dict[str, Ints] = {}
         self._places = {device.id: place * size + i for i, node in enumerate(nodes) for place, device in enumerate(node.devices)}
         # The same memory, flat: a single number is written and read several times faster than through an array.
         self._free, self._gpu_free = _flat(self.columns.free), _flat(self.columns.gpu_free)
@@ -129,6 +130,8 @@ class RoomColumns:
         A device that the node no longer has is passed over.
         """
         ends_ms, found = holding.ends_ms, []
+        if holding.app:
+            self.of_app(holding.app)[index] += 1
         first = self._first[index]
         self._first[index] = ends_ms if ends_ms < first else first
         for share in holding.devices:
@@ -140,9 +143,18 @@ class RoomColumns:
                 found.append(at)
         return found
 
+    def of_app(self, app: str) -> Ints:
+        """[N] How many tasks of the app hold something on each node."""
+        found = self.apps.get(app)
+        if found is None:
+            found = self.apps[app] = np.zeros(self.size, dtype=np.int64)
+        return found
+
     def drop(self, index: int, node: NodeRoom, holding: Holding, left: Collection[Holding]) -> None:
         """A holding has left the node; those in ``left`` are still there."""
         self._write_amounts(index, node)
+        if holding.app:
+            self.of_app(holding.app)[index] -= 1
         if holding.ends_ms <= self._first[index]:
             self._first[index] = min([other.ends_ms for other in left], default=NEVER)
         for share in holding.devices:

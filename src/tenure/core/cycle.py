@@ -299,10 +299,10 @@ class Cycle:
         serial = len(self.starts)
         for placement in placements:
             index = rooms.index[placement.node_id]
-            rooms.hold(index, (PLANNED, serial, placement.task), Holding(job_id, ends_ms, ask.need, placement.devices))
+            rooms.hold(index, (PLANNED, serial, placement.task), Holding(job_id, ends_ms, ask.need, placement.devices, ask.app))
             self._shared.pop(index, None)
             if index in extra:
-                take(extra[index], ask.need, placement.devices)
+                take(extra[index], ask.need, placement.devices, ask.app)
         return placements
 
     def _deal(self, ask: Ask, layout: Layout, extra: dict[int, NodeRoom]) -> tuple[Placement, ...]:

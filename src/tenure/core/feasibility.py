@@ -40,6 +40,8 @@ class Ask:
     tasks: int
     nodes: int
     gpu_capability: int = 0
+    app: str = ""
+    max_per_node: int = 0
 
     @property
     def wants_devices(self) -> bool:
@@ -78,6 +80,8 @@ def ask_of(shape: Shape) -> Ask:
         tasks=shape.tasks,
         nodes=shape.nodes,
         gpu_capability=capability,
+        app=shape.app,
+        max_per_node=shape.max_per_node,
     )
 
 
@@ -116,7 +120,7 @@ class NodeRoom:
 
     ``offered`` is false unless the node is up. What others hold on a node or device that is not offered counts all the same.
     ``empty`` (the number of devices a task could take whole) and ``gpu_free`` (thousandths free of offered devices) follow from the
-    devices; `take` and `give` keep them.
+    devices; `take` and `give` keep them. ``apps`` counts the tasks of each app that hold something here.
     """
 
     id: int
@@ -126,6 +130,7 @@ class NodeRoom:
     capacity: tuple[int, int, int, int]
     free: list[int]
     devices: list[DeviceRoom]
+    apps: dict[str, int] = field(default_factory=dict)
     empty: int = field(init=False)
     gpu_free: int = field(init=False)
 
@@ -140,7 +145,7 @@ class NodeRoom:
     def copy(self) -> NodeRoom:
         """An independent copy."""
         devices = [device.copy() for device in self.devices]
-        return NodeRoom(self.id, self.name, self.labels, self.offered, self.capacity, self.free.copy(), devices)
+        return NodeRoom(self.id, self.name, self.labels, self.offered, self.capacity, self.free.copy(), devices, self.apps.copy())
 
 
 def is_whole(device: DeviceRoom) -> bool:
@@ -170,6 +175,11 @@ def node_room(node: Node) -> NodeRoom:
     return NodeRoom(node.id, node.name, node.labels, node.status == NodeStatus.UP, amounts, list(amounts), devices)
 
 
+def places_left(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
+    """How many more tasks may stand beside those of the same app, at most ``most``."""
+    return min(most, max(ask.max_per_node - node.apps.get(ask.app, 0), 0)) if ask.max_per_node else most
+
+
 def is_allowed(ask: Ask, node: NodeRoom) -> bool:
     """Whether the node takes work and carries every label that is asked for; says nothing about room."""
     return node.offered and (not ask.labels or all(label in node.labels for label in ask.labels))
@@ -189,7 +199,7 @@ def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
     """How many tasks fit on the node together, at most ``most``; labels and status included."""
     if not is_allowed(ask, node):
         return 0
-    count = most
+    count = places_left(ask, node, most)
     for need, free in zip(ask.need, node.free, strict=True):
         if need > free:
             return 0
@@ -232,6 +242,8 @@ def fits(ask: Ask, node: NodeRoom) -> bool:
                 break
         else:
             return False
+    if ask.max_per_node and not places_left(ask, node):
+        return False
     return not ask.labels or is_allowed(ask, node)
 
 
@@ -265,14 +277,20 @@ def _pick_groups(usable: Sequence[DeviceRoom], count: int) -> list[DeviceRoom]:
     return sorted(chosen, key=lambda device: device.id)
 
 
-def take(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare]) -> None:
-    """Count amounts and device shares as used. A device that the node no longer has is passed over."""
+def take(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare], app: str = "") -> None:
+    """Count amounts, device shares and a task of the app as there. A device that the node no longer has is passed over."""
     _move(node, need, devices, -1)
+    if app:
+        node.apps[app] = node.apps.get(app, 0) + 1
 
 
-def give(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare]) -> None:
+def give(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare], app: str = "") -> None:
     """The inverse of `take`."""
     _move(node, need, devices, 1)
+    if app:
+        node.apps[app] -= 1
+        if not node.apps[app]:
+            del node.apps[app]
 
 
 def _move(node: NodeRoom, need: Sequence[int], devices: Iterable[DeviceShare], sign: int) -> None:
@@ -300,6 +318,8 @@ def shortfalls(ask: Ask, node: NodeRoom) -> tuple[Shortfall, ...]:
     ]
     if ask.wants_devices and not _count_on_devices(ask, node.devices):
         found.append(_device_shortfall(ask, node))
+    if not places_left(ask, node):
+        found.append(Shortfall("places", 1, 0))
     return tuple(found)
 
 
@@ -332,6 +352,8 @@ def lack(ask: Ask, node: NodeRoom) -> int:
     for need, free in zip(ask.need, node.free, strict=True):
         if need > free:
             total += min((need - free) // max(1, need // MILLI), MILLI)
+    if not places_left(ask, node):
+        total += MILLI
     if not ask.wants_devices:
         return total
     usable = sum(device_fits(ask, device) for device in node.devices)

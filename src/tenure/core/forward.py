@@ -120,13 +120,14 @@ class _Ahead:
     def _apply(self, start: Start, at_ms: int) -> None:
         board = self.board
         job = board.waiting.rows[start.job_id]
+        ask = board.asks[job.shape]
         ends_ms = at_ms + job.limit_ms if job.limit_ms else FOREVER
         self.starts.setdefault(job.id, at_ms)
         self.serial += 1
         places: list[tuple[int, Key]] = []
         for placement in start.placements:
             index, key = board.rooms.index[placement.node_id], (FORESEEN, self.serial, placement.task)
-            board.rooms.hold(index, key, Holding(job.id, ends_ms, board.asks[job.shape].need, placement.devices))
+            board.rooms.hold(index, key, Holding(job.id, ends_ms, ask.need, placement.devices, ask.app))
             places.append((index, key))
         if ends_ms < FOREVER:
             heappush(self.ends, _End(ends_ms, self.serial, tuple(places), job.id if job.is_array else 0))

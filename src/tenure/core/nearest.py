@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tenure.core.feasibility import NodeRoom, ask_of, count_tasks, device_fits, lack, node_room, shortfalls
+from tenure.core.feasibility import NodeRoom, ask_of, count_tasks, device_fits, lack, node_room, places_left, shortfalls
 from tenure.core.placement import is_enough
 from tenure.core.possible import holds_empty, with_all_devices, with_all_nodes
 from tenure.model.amounts import MILLI, Amounts
@@ -71,7 +71,9 @@ def smaller(shape: Shape, rooms: Sequence[NodeRoom], *, keep_devices: bool) -> S
 
 
 def _task_in(shape: Shape, room: NodeRoom, *, keep_devices: bool) -> Shape | None:
-    """The shape with its amounts per task cut down to the room."""
+    """The shape with its amounts per task cut down to the room; None where that leaves nothing, or where its app has no place left."""
+    if not places_left(ask_of(shape), room):
+        return None
     free = [max(amount, 0) for amount in room.free]
     wanted = shape.amounts.as_tuple()
     cut = tuple(min(pair) for pair in zip(wanted, free, strict=True))

@@ -79,6 +79,6 @@ def deal(ask: Ask, layout: Layout, rooms: dict[int, NodeRoom]) -> tuple[Placemen
         room = rooms[index]
         for _ in range(count):
             devices = pick_devices(ask, room)
-            take(room, ask.need, devices)
+            take(room, ask.need, devices, ask.app)
             placements.append(Placement(len(placements), room.id, devices))
     return tuple(placements)

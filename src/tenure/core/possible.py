@@ -90,7 +90,7 @@ def shortfall_of_next(ask: Ask, room: NodeRoom) -> tuple[Shortfall, ...]:
     if count and ask.tasks > 1:
         room = room.copy()
         for _ in range(count):
-            take(room, ask.need, pick_devices(ask, room))
+            take(room, ask.need, pick_devices(ask, room), ask.app)
     return shortfalls(ask, room)
 
 

@@ -29,12 +29,13 @@ FORESEEN = 3
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Amounts and device shares held on one node until ``ends_ms`` (`FOREVER`: unknown) by a job."""
+    """Amounts and device shares held on one node until ``ends_ms`` (`FOREVER`: unknown) by a task of a job, which may be of an app."""
 
     job_id: int
     ends_ms: int
     need: Sequence[int]
     devices: tuple[DeviceShare, ...]
+    app: str = ""
 
 
 class Rooms:
@@ -110,7 +111,7 @@ class Rooms:
 
     def _put(self, index: int, key: Key, holding: Holding) -> None:
         node = self.nodes[index]
-        take(node, holding.need, holding.devices)
+        take(node, holding.need, holding.devices, holding.app)
         self.holdings[index][key] = holding
         self.log.append(index)
         if self._columns is not None:
@@ -119,7 +120,7 @@ class Rooms:
     def _drop(self, index: int, key: Key) -> Holding:
         node, holdings = self.nodes[index], self.holdings[index]
         holding = holdings.pop(key)
-        give(node, holding.need, holding.devices)
+        give(node, holding.need, holding.devices, holding.app)
         self.log.append(index)
         self._emptied = self.cursor
         if self._columns is not None:
@@ -131,5 +132,5 @@ class Rooms:
         room = self.nodes[index].copy()
         for holding in self.holdings[index].values():
             if holding.ends_ms <= at_ms:
-                give(room, holding.need, holding.devices)
+                give(room, holding.need, holding.devices, holding.app)
         return room

@@ -72,6 +72,11 @@ class NodeTable:
             self._stack = (milli[:, np.newaxis, np.newaxis], able, share)
         return self._stack
 
+    def places(self, ask: Ask) -> Ints:
+        """How many more tasks of a limited ask may stand beside those of the same app (`feasibility.places_left`)."""
+        found: Ints = np.maximum(ask.max_per_node - self.now.of_app(ask.app), 0)
+        return found
+
     def usable(self, ask: Ask) -> Bools:
         """[D, N]: `feasibility.device_fits`."""
         columns, demand = self.columns, self.demanded(ask)
@@ -86,6 +91,8 @@ class NodeTable:
         for resource, need in enumerate(ask.need):
             free = columns.free[resource]
             found = np.where(free >= need, np.minimum(found, free // need if need else UNBOUNDED), 0)
+        if ask.max_per_node:
+            found = np.minimum(found, self.places(ask))
         if ask.whole:
             found = np.minimum(found, self.usable(ask).sum(axis=0) // ask.whole)
         elif ask.milli:
@@ -107,6 +114,8 @@ class NodeTable:
         for resource, need in enumerate(ask.need):
             missing = np.maximum(need - columns.free[resource], 0)
             total += np.minimum(missing // max(1, need // MILLI), MILLI)
+        if ask.max_per_node:
+            total += np.where(self.places(ask) > 0, 0, MILLI)
         if not ask.wants_devices:
             return total
         usable = self.usable(ask).sum(axis=0)
@@ -158,6 +167,7 @@ class AskTable:
         self.asks: list[Ask] = []
         self.kinds: dict[tuple[int, int, str, int], Ask] = {}
         self.labelled: list[int] = []
+        self.limited: list[int] = []
         self._kind_numbers: dict[tuple[int, int, str, int], int] = {}
         self._demand_numbers: dict[tuple[int, int], int] = {(0, 0): 0}
         self._columns: Ints = np.zeros((7, 4), dtype=np.int64)
@@ -178,6 +188,8 @@ class AskTable:
         self.asks.append(ask)
         if ask.labels:
             self.labelled.append(position)
+        if ask.max_per_node:
+            self.limited.append(position)
         return position
 
     def rows(self, positions: Ints) -> tuple[Ints, Ints, Ints, Ints]:
@@ -225,6 +237,9 @@ def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Int
     for position in asks.labelled:
         carries = table.labelled(asks.asks[position].labels)
         fits[rows == position] &= carries if index is None else carries[index]
+    for position in asks.limited:
+        left = table.places(asks.asks[position]) > 0
+        fits[rows == position] &= left if index is None else left[index]
     # Found in the flat form and divided: several times faster than `numpy.nonzero` of two dimensions.
     row, node = np.divmod(np.flatnonzero(fits), max(fits.shape[1], 1))
     return Judged(columns, among, row, node, need, gpu_milli, least[kinds.take(row), node])

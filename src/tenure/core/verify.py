@@ -75,7 +75,16 @@ def _rooms(locked: LockedRows) -> dict[int, NodeRoom]:
 
 def _node_room(node: LockedNode, devices: list[DeviceRoom]) -> NodeRoom:
     free = list((node.capacity - node.used).as_tuple())
-    return NodeRoom(node.id, str(node.id), node.labels, node.status == NodeStatus.UP, node.capacity.as_tuple(), free, devices)
+    return NodeRoom(
+        node.id, str(node.id), node.labels, node.status == NodeStatus.UP, node.capacity.as_tuple(), free, devices, _counted(node.apps)
+    )
+
+
+def _counted(apps: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for app, count in apps:
+        found[app] = found.get(app, 0) + count
+    return found
 
 
 def _device_room(device: LockedDevice) -> DeviceRoom:
@@ -110,7 +119,7 @@ def _check_placements(
         rejection = _check_placement(ask, placement, room, locked)
         if rejection is not None:
             return rejection
-        take(room, ask.need, placement.devices)
+        take(room, ask.need, placement.devices, ask.app)
     return None
 
 

@@ -99,13 +99,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class LockedNode:
-    """A node as locked by a commit: its capacity and what rows that are not released hold of it."""
+    """A node as locked by a commit: its capacity and what rows that are not released hold of it, and how many tasks of which apps do
+    (only told where a decision depends on it)."""
 
     id: int
     status: NodeStatus
     capacity: Amounts
     used: Amounts
     labels: tuple[str, ...] = ()
+    apps: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

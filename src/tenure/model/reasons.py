@@ -26,8 +26,8 @@ class Cure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """What a node lacks for one task: so much of a resource (one of `RESOURCES`, ``gpu_devices``, ``gpu_milli`` or
-    ``gpu_memory_bytes``), of which ``free`` is there."""
+    """What a node lacks for one task: so much of a resource (one of `RESOURCES`, ``gpu_devices``, ``gpu_milli``,
+    ``gpu_memory_bytes``, or ``places`` beside tasks of the same app), of which ``free`` is there."""
 
     resource: str
     needed: int

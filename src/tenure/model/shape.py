@@ -19,6 +19,7 @@ class Shape:
     the least a whole device must have, or the part of a shared device that the task holds (0: the fraction's own share of it).
     ``gpu_model`` is the kind of device (`tenure.model.gpu_kind`); empty accepts any. ``nodes`` 0 leaves the spread of a gang free;
     otherwise the tasks are dealt evenly over exactly that many nodes. ``labels`` must all be on the node.
+    With ``max_per_node`` a node takes a task only while fewer tasks of jobs of the same ``app`` hold something there (0: no limit).
     Raises ValueError for a shape that means nothing.
     """
 
@@ -29,6 +30,8 @@ class Shape:
     tasks: int = 1
     nodes: int = 0
     labels: tuple[str, ...] = ()
+    app: str = ""
+    max_per_node: int = 0
 
     def __post_init__(self) -> None:
         if min(self.amounts.as_tuple()) < 0 or self.gpu_milli < 0 or self.gpu_memory_bytes < 0:
@@ -37,6 +40,8 @@ class Shape:
             raise ValueError("ask for a whole number of GPUs or for one fraction of a GPU, such as 0.5")
         if self.gpu_milli == 0 and (self.gpu_memory_bytes or self.gpu_model):
             raise ValueError("GPU memory or a GPU model without --gpus asks for nothing; add --gpus 1")
+        if self.max_per_node < 0 or (self.max_per_node and not self.app):
+            raise ValueError("at most so many tasks per node are counted among those of one app; name it with --app")
         if self.tasks < 1 or self.nodes < 0 or self.nodes > self.tasks:
             raise ValueError("a job has at least one task, and at least one task on each of its nodes")
 

@@ -20,7 +20,7 @@ class TraceJob:
     ``number`` is unique and orders ties; ``name`` is the log's own id (``#k`` appended to repeated draws). ``run_ms`` is how long it
     really runs, which no policy may see before it has ended; ``requested_ms`` is the time its user asked for (0: nothing). ``lives``
     says that it never ends by itself (a service, or a job of a placement study). ``deadline_ms`` 0 is none. ``project`` is the log's
-    queue, partition or virtual cluster. A node takes at most ``max_per_node`` tasks of jobs with the same ``app`` (0: any number).
+    queue, partition or virtual cluster.
     """
 
     number: int
@@ -34,8 +34,6 @@ class TraceJob:
     project: str = ""
     priority: int = 5
     deadline_ms: int = 0
-    app: str = ""
-    max_per_node: int = 0
 
 
 @dataclass(frozen=True, slots=True)

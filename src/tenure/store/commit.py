@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from tenure.core.verify import verify
 from tenure.model.amounts import RESOURCES, Amounts
@@ -21,8 +21,8 @@ from tenure.model.observations import Launch
 from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
 from tenure.store.nodes import status_of
 from tenure.store.rows import JobRow, read_jobs
-from tenure.store.schema import device, node, node_capacity
-from tenure.store.sql import InList, Link
+from tenure.store.schema import allocation, attempt, device, job, node, node_capacity, shape
+from tenure.store.sql import InList, Link, const
 from tenure.store.staging import Overcommitted, Staged
 from tenure.store.tx import Transaction
 
@@ -59,6 +59,16 @@ LOCK_DEVICES = InList(
         .where(device.c.id.in_(keys))
         .order_by(device.c.id)
         .with_for_update()
+    )
+)
+APPS = InList(
+    lambda keys: (
+        select(allocation.c.node_id, shape.c.app, func.count())
+        .select_from(allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(job, job.c.id == attempt.c.job_id))
+        .join(shape, shape.c.id == job.c.shape_id)
+        .where(allocation.c.released_at_ms.is_(None), allocation.c.node_id.in_(keys), shape.c.app != const(""))
+        .group_by(allocation.c.node_id, shape.c.app)
+        .order_by(allocation.c.node_id, shape.c.app)
     )
 )
 _SLOT = {name: position for position, name in enumerate(RESOURCES)}
@@ -125,6 +135,16 @@ class Batch:
         self._paused = {queue.id for queue in tx.names.queues(tx.link).values() if queue.paused}
         self._locked = LockedRows(nodes, devices, {number: self._lock_job(row) for number, row in rows.items()})
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
+        if any(shape.max_per_node for shape in self._shapes.values()):
+            self._count_apps()
+
+    def _count_apps(self) -> None:
+        """What stands beside what on the locked nodes: only where a shape limits it, because it is one more look at the store."""
+        nodes, found = self._locked.nodes, dict[int, list[tuple[str, int]]]()
+        for node_id, app, count in self._tx.link.rows_in(APPS, sorted(nodes)):
+            found.setdefault(node_id, []).append((app, count))
+        for node_id, apps in found.items():
+            nodes[node_id] = replace(nodes[node_id], apps=tuple(apps))
 
     def _lock_job(self, row: JobRow) -> LockedJob:
         holder = self.staged.rows[row.array_id] if row.array_id else row
@@ -191,10 +211,12 @@ class Batch:
     def _take(self, start: Start, shape_of: JobRow) -> None:
         """Count a staged start in the locked rows."""
         nodes, devices, jobs = self._locked.nodes, self._locked.devices, self._locked.jobs
-        amounts = self._shapes[shape_of.shape_id].amounts
+        amounts, app = self._shapes[shape_of.shape_id].amounts, self._shapes[shape_of.shape_id].app
         for placement in start.placements:
             held = nodes[placement.node_id]
-            nodes[held.id] = LockedNode(held.id, held.status, held.capacity, held.used + amounts, held.labels)
+            nodes[held.id] = LockedNode(
+                held.id, held.status, held.capacity, held.used + amounts, held.labels, (*held.apps, (app, 1)) if app else held.apps
+            )
             for share in placement.devices:
                 card = devices[share.device_id]
                 devices[card.id] = replace(

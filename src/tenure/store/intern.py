@@ -37,11 +37,13 @@ _SHAPE_COLUMNS = (
     "tasks",
     "nodes",
     "labels",
+    "app",
+    "max_per_node",
 )
 SHAPE_BY_DIGEST = Statement(select(shape.c.id).where(shape.c.digest == param("digest")), "digest")
 SHAPES_ALL = Statement(select(shape.c.id, *(shape.c[name] for name in _SHAPE_COLUMNS)))
 SHAPES_BY_ID = InList(lambda keys: select(shape.c.id, *(shape.c[name] for name in _SHAPE_COLUMNS)).where(shape.c.id.in_(keys)))
-INSERT_SHAPE = insert(shape, "id", *_SHAPE_COLUMNS, "digest")
+INSERT_SHAPE = insert(shape, "id", *_SHAPE_COLUMNS[:-2], "digest", *_SHAPE_COLUMNS[-2:])
 
 SPEC_BY_DIGEST = Statement(select(job_spec.c.id).where(job_spec.c.digest == param("digest")), "digest")
 SPEC_BY_ID = Statement(select(job_spec.c.body, job_spec.c.context_id).where(job_spec.c.id == param("id")), "id")
@@ -117,11 +119,12 @@ class Names:
         labels = tuple(sorted(set(value.labels)))
         columns = (*value.amounts.as_tuple(), value.gpu_milli, value.gpu_memory_bytes, value.gpu_model, value.tasks, value.nodes)
         text = msgspec.json.encode(labels).decode()
-        digest = digest_of(encode_stable((columns, labels)))
+        beside = (value.app, value.max_per_node)
+        digest = digest_of(encode_stable((columns, labels, beside) if value.app else (columns, labels)))
         row = link.row(SHAPE_BY_DIGEST, digest)
         if row is None:
             number = next_id(link, shape)
-            link.write(INSERT_SHAPE, number, *columns, text, digest)
+            link.write(INSERT_SHAPE, number, *columns, text, digest, *beside)
         else:
             number = int(row[0])
         self._shape_ids[value] = number
@@ -139,11 +142,11 @@ class Names:
         return dict(self._shapes)
 
     def _keep_shapes(self, rows: list[tuple[Any, ...]]) -> None:
-        for number, cpu, memory, storage, bandwidth, gpu, gpu_memory, model, tasks, nodes, labels in rows:
+        for number, cpu, memory, storage, bandwidth, gpu, gpu_memory, model, tasks, nodes, labels, *beside in rows:
             if number not in self._shapes:
                 names = tuple(msgspec.json.decode(labels))
                 amounts = Amounts(cpu, memory, storage, bandwidth)
-                self._shapes[number] = Shape(amounts, gpu, gpu_memory, model, tasks, nodes, names)
+                self._shapes[number] = Shape(amounts, gpu, gpu_memory, model, tasks, nodes, names, *beside)
 
     def spec_id(self, link: Link, value: JobSpec) -> int:
         """The number of a spec, made when it is new."""

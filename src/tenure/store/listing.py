@@ -47,6 +47,8 @@ _COLUMNS = (
     shape.c.gpu_model,
     shape.c.tasks,
     shape.c.nodes,
+    shape.c.app,
+    shape.c.max_per_node,
     _template.c.blocked.label("template_blocked"),
     _template.c.array_cap.label("template_cap"),
     _template.c.array_live.label("template_live"),

@@ -17,7 +17,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -66,6 +66,8 @@ shape = Table(
     _int("nodes"),
     _str("labels", "[]"),
     _str("digest", None, unique=True),
+    _str("app"),
+    _int("max_per_node"),
 )
 
 # Each change of the policy, so that what it has done can be told: the attempts from ``first_attempt`` up to the next row's are its.

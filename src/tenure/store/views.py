@@ -43,6 +43,8 @@ _SAME = (
     "gpu_model",
     "tasks",
     "nodes",
+    "app",
+    "max_per_node",
     "attempts",
     "retries",
     "exit_code",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tenure.model.amounts import Amounts
 from tenure.model.lifecycle import JobState
 from tenure.model.plan import LockedDevice, LockedJob, LockedNode, LockedRows
@@ -10,15 +12,20 @@ from tenure.model.snapshot import Snapshot
 
 def locked_rows(snapshot: Snapshot) -> LockedRows:
     """All nodes, devices and waiting jobs of a snapshot as locked rows."""
+    apps: dict[int, Counter[str]] = {node.id: Counter() for node in snapshot.nodes}
     used = {node.id: Amounts() for node in snapshot.nodes}
     device_used: dict[int, tuple[int, int]] = {}
-    for held in (held for job in snapshot.running for held in job.allocations):
+    for app, held in ((snapshot.shapes[job.shape].app, held) for job in snapshot.running for held in job.allocations):
+        apps[held.node_id][app] += 1
         used[held.node_id] += held.amounts
         for share in held.devices:
             milli, memory = device_used.get(share.device_id, (0, 0))
             device_used[share.device_id] = (milli + share.milli, memory + share.memory_bytes)
     return LockedRows(
-        nodes={node.id: LockedNode(node.id, node.status, node.capacity, used[node.id], node.labels) for node in snapshot.nodes},
+        nodes={
+            node.id: LockedNode(node.id, node.status, node.capacity, used[node.id], node.labels, tuple(apps[node.id].items()))
+            for node in snapshot.nodes
+        },
         devices={
             device.id: LockedDevice(
                 device.id,

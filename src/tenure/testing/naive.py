@@ -31,6 +31,7 @@ class _Use:
     ends_ms: int
     need: tuple[int, int, int, int]
     devices: tuple[DeviceShare, ...]
+    app: str = ""
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class _Naive:
         for job in self.snapshot.running:
             ends_ms = job.started_ms if job.stopping else job.ends_by_ms or FOREVER
             for held in job.allocations:
-                yield _Use(held.node_id, ends_ms, held.amounts.as_tuple(), held.devices)
+                yield _Use(held.node_id, ends_ms, held.amounts.as_tuple(), held.devices, self.snapshot.shapes[job.shape].app)
         for claim in self.snapshot.claims:
             for place in claim.placements:
                 yield _Use(place.node_id, claim.deadline_ms, claim.amounts.as_tuple(), place.devices)
@@ -110,7 +111,7 @@ class _Naive:
         rooms = {node.id: node_room(node) for node in self.snapshot.nodes}
         for use in self.uses:
             if use.node_id in rooms and (use.ends_ms > at_ms or at_ms <= self.now_ms):
-                take(rooms[use.node_id], use.need, use.devices)
+                take(rooms[use.node_id], use.need, use.devices, use.app)
         return rooms
 
     def _consider(self, job: PendingJob) -> None:
@@ -134,7 +135,7 @@ class _Naive:
                 placements = self._take(job, ask, layout, careful=True)
                 for place in placements:
                     if place.node_id in self.reserved.extra:
-                        take(self.reserved.extra[place.node_id], ask.need, place.devices)
+                        take(self.reserved.extra[place.node_id], ask.need, place.devices, ask.app)
                 return placements
             if self.reserved.firm:
                 return None
@@ -153,6 +154,7 @@ class _Naive:
             for node_id, extra in self.reserved.extra.items():
                 room = rooms[node_id]
                 room.free = [min(pair) for pair in zip(room.free, extra.free, strict=True)]
+                room.apps = {app: max(room.apps.get(app, 0), extra.apps.get(app, 0)) for app in sorted({*room.apps, *extra.apps})}
                 for device, other in zip(room.devices, extra.devices, strict=True):
                     device.free_milli = min(device.free_milli, other.free_milli)
                     device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
@@ -173,7 +175,7 @@ class _Naive:
     def _take(self, job: PendingJob, ask: Ask, layout: Layout, *, careful: bool) -> tuple[Placement, ...]:
         placements = deal(ask, layout, self._usable(careful=careful))
         ends_ms = self.now_ms + job.limit_ms if job.limit_ms else FOREVER
-        self.uses += [_Use(place.node_id, ends_ms, ask.need, place.devices) for place in placements]
+        self.uses += [_Use(place.node_id, ends_ms, ask.need, place.devices, ask.app) for place in placements]
         return placements
 
     def _reserve(self, job: PendingJob) -> None:

@@ -100,7 +100,7 @@ def _line(number: int, words: list[str]) -> Line:
     return Line(number, words[0], name, tuple(word for word in rest if "=" not in word), pairs)
 
 
-_SHAPE_KEYS = ("cpu", "mem", "storage", "net", "gpu", "gpumem", "model", "tasks", "nodes", "labels")
+_SHAPE_KEYS = ("cpu", "mem", "storage", "net", "gpu", "gpumem", "model", "tasks", "nodes", "labels", "app", "most")
 _Words = tuple[tuple[str, ...], tuple[str, ...], bool]
 _STATEMENTS: dict[str, _Words] = {
     "node": (
@@ -273,5 +273,7 @@ def _shape(line: Line) -> Shape:
         gpu_model=pairs.get("model", ""),
         tasks=int(pairs.get("tasks", "1")),
         nodes=int(pairs.get("nodes", "0")),
+        app=pairs.get("app", ""),
+        max_per_node=int(pairs.get("most", "0")),
         labels=tuple(_list(pairs, "labels")),
     )

@@ -5,6 +5,8 @@ Verification, fencing, groups, agreement between a snapshot and its changes, nod
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tenure.model.amounts import GIB, Amounts
@@ -47,6 +49,22 @@ class StoreGuardSuite(StoreSuiteBase):
         started_on = [rig.try_start(job, HALF_GPU, devices=[[1]])[0] is None for job in jobs]
         assert started_on == [True, True, False, False, False]
         assert [rig.try_start(job, HALF_GPU, devices=[[2]])[0] is None for job in jobs[2:]] == [True, True, False]
+        rig.sound()
+
+    def test_no_node_takes_more_tasks_of_an_app_than_it_may(self, rig: StoreRig) -> None:
+        apart = replace(ONE_CPU, app="web", max_per_node=2)
+        jobs = [rig.submit(apart) for _ in range(3)]
+        assert [rig.try_start(job, apart)[0] is None for job in jobs] == [True, True, False]
+        one, two = rig.submit(replace(apart, app="db")), rig.submit(ONE_CPU)
+        assert [rig.try_start(job, shape)[0] is None for job, shape in ((one, replace(apart, app="db")), (two, ONE_CPU))] == [
+            True,
+            True,
+        ]
+        pair = replace(apart, app="kv", tasks=3)
+        rejection, _ = rig.try_start(rig.submit(pair), pair, nodes=(1, 1, 1))
+        assert rejection is not None
+        assert rejection.code == "no_room"
+        assert rig.store.snapshot(rig.now_ms).shapes[1] == apart
         rig.sound()
 
     def test_a_stale_leader_writes_nothing(self, rig: StoreRig) -> None:

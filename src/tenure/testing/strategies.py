@@ -29,6 +29,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     """A request: cpu only, a fraction, whole devices or a gang."""
     gpu_milli = draw(st.sampled_from([0, 0, 250, 500, 600, 1000, 2000, 4000]))
     tasks = draw(st.sampled_from([1, 1, 1, 2, 3, 5]))
+    app = draw(st.sampled_from(["", "", "", "web", "db"]))
     return Shape(
         amounts=Amounts(draw(st.sampled_from([0, 500, 1000, 4000])), draw(st.sampled_from([0, 1, 4, 8])) * GIB),
         gpu_milli=gpu_milli,
@@ -37,6 +38,8 @@ def shapes(draw: st.DrawFn) -> Shape:
         tasks=tasks,
         nodes=draw(st.sampled_from([0, 0, 1, 2])) if tasks > 1 else 0,
         labels=draw(st.sampled_from([(), (), (), ("ssd",)])),
+        app=app,
+        max_per_node=draw(st.sampled_from([0, 1, 2])) if app else 0,
     )
 
 

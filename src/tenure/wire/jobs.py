@@ -102,6 +102,8 @@ class JobView(Reply):
     gpu_model: str = ""
     tasks: int = 1
     nodes: int = 0
+    app: str = ""
+    max_per_node: int = 0
     on_nodes: list[str] = msgspec.field(default_factory=list)
     stopping: bool = False
     attempts: int = 0

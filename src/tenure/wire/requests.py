@@ -43,6 +43,8 @@ class SubmitRequest(Request):
     tasks: int = 1
     nodes: int = 0
     labels: list[str] = msgspec.field(default_factory=list)
+    app: str = ""
+    max_per_node: int = 0
     limit_ms: int = 0
     grace_ms: int = 10_000
     priority: int = 5

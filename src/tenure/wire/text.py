@@ -17,6 +17,7 @@ _UNITS: dict[str, Callable[[int], str]] = {
     "bandwidth_bps": lambda amount: f"{amount} bit/s",
     "gpu_devices": lambda amount: count_text(amount * 1000, "GPU"),
     "gpu_milli": lambda amount: f"{format_milli(amount)} of a GPU",
+    "places": lambda _amount: "a place beside tasks of the same app",
     "gpu_memory_bytes": lambda amount: f"{format_bytes(amount)} of GPU memory",
 }
 _PLAIN: dict[str, Callable[[int], str]] = {
@@ -34,6 +35,8 @@ def count_text(milli: int, what: str) -> str:
 
 def lack_text(short: Shortfall) -> str:
     """What is lacking, in words: ``2 cpus (3 needed, 1 free)``; fractions of a GPU are per device, never summed."""
+    if short.resource == "places":
+        return _UNITS[short.resource](1)
     show = _PLAIN.get(short.resource, format_bytes)
     free = max(0, short.free)
     where = " on the device that has most" if short.resource in ("gpu_milli", "gpu_memory_bytes") else ""

@@ -83,10 +83,10 @@ def test_dlrm_instances_ask_for_five_resources_and_keep_apart(log: Path) -> None
         + "i2,CN,app_1,2,2,0,0,1,1,8.0,8.0,85.0,100.0,-1,,,70.0\n"
     )
     there, ended, ends = read_dlrm(str(log)).jobs
-    assert there.shape == Shape(Amounts(12_000, 120 * GIB, 640 * GIB, 25 * 10**9), gpu_milli=1000)
-    assert (there.submitted_ms, there.lives, there.app, there.max_per_node, there.project) == (0, True, "app_0", 8, "HN")
+    assert there.shape == Shape(Amounts(12_000, 120 * GIB, 640 * GIB, 25 * 10**9), gpu_milli=1000, app="app_0", max_per_node=8)
+    assert (there.submitted_ms, there.lives, there.shape.app, there.shape.max_per_node, there.project) == (0, True, "app_0", 8, "HN")
     assert (ended.name, ended.submitted_ms, ended.run_ms, ended.lives) == ("i2", 0, 70_000, False)
-    assert (ends.name, ends.submitted_ms, ends.run_ms, ends.max_per_node) == ("i1", 50_000, 9_500, 0)
+    assert (ends.name, ends.submitted_ms, ends.run_ms, ends.shape.max_per_node) == ("i1", 50_000, 9_500, 0)
     assert ends.shape.amounts.memory_bytes == 1875 * GIB // 2
 
 

@@ -38,7 +38,6 @@ class _Instance(NamedTuple):
     app: str
     shape: Shape
     run_ms: int | None
-    max_per_node: int
 
 
 def read_dlrm(path: str, nodes: tuple[Node, ...] = ()) -> Workload:
@@ -59,8 +58,6 @@ def _job(number: int, instance: _Instance, shape: Shape) -> TraceJob:
         lives=instance.run_ms is None,
         user=instance.app,
         project=instance.role,
-        app=instance.app,
-        max_per_node=instance.max_per_node,
     )
 
 
@@ -72,10 +69,11 @@ def _row(row: Sequence[str]) -> _Instance:
         scaled(disk, "disk_request", GIB, _MOST),
         whole(rdma, "rdma_request", most=_MOST) * RDMA_BPS,
     )
-    shape = Shape(amounts, gpu_milli=whole(gpu, "gpu_request", most=MAX_GPUS) * MILLI)
     max_per_node = max(0, whole(together, "max_instance_per_node", -1, _MOST))
+    gpu_milli = whole(gpu, "gpu_request", most=MAX_GPUS) * MILLI
+    shape = Shape(amounts, gpu_milli=gpu_milli, app=app, max_per_node=max_per_node)
     created_ms = milliseconds(created, "creation_time") if created else 0
-    return _Instance(created_ms, 0, name, role, app, shape, _run_ms(created_ms, scheduled, deleted), max_per_node)
+    return _Instance(created_ms, 0, name, role, app, shape, _run_ms(created_ms, scheduled, deleted))
 
 
 def _run_ms(created_ms: int, scheduled: str, deleted: str) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, is_allowed, take
+from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, is_allowed, places_left, take
 from tenure.core.placement import is_dealt_evenly
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
@@ -128,6 +128,8 @@ def _check_placement(ask: Ask, placement: Placement, room: NodeRoom, locked: Loc
         return Rejection("node_gone", room.id, "the node lacks a label that is asked for")
     if any(need > free for need, free in zip(ask.need, room.free, strict=True)):
         return Rejection("no_room", room.id, "an amount is no longer free")
+    if not places_left(ask, room):
+        return Rejection("no_room", room.id, "as many tasks of its app as may be are there")
     wanted = ask.whole or (1 if ask.milli else 0)
     if len({share.device_id for share in placement.devices}) != wanted or len(placement.devices) != wanted:
         return Rejection("malformed", room.id, f"a task needs {wanted} different devices")

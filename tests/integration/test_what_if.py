@@ -125,7 +125,7 @@ def test_plan_says_whom_it_would_delay(busy: Installation) -> None:
     [
         (["--cancel", "77"], 3, "there is no job 77"),
         (["--drain", "z"], 3, "there is no node z; tenure nodes lists them"),
-        (["--policy", "z"], 2, "choose from default, easy"),
+        (["--policy", "z"], 2, "tenure policy list has all of them"),
         (["--gpus", "9"], 4, "the nearest that can run is"),
         (["--queue", "z"], 3, "there is no queue 'z'"),
         (["--priority", "9-77=3", "--cancel", "9"], 3, "there is no job"),

@@ -13,13 +13,24 @@ from tenure.api.context import ApiError, Context
 from tenure.api.jobs import not_found, refused
 from tenure.control.admission import Admission, Inadmissible, describe_shape
 from tenure.core.stages import Stages
-from tenure.core.whatif import Alteration, JobAdded, JobCancelled, NodeDrained, NodeRemoved, NodesAdded, PriorityChanged
+from tenure.core.whatif import (
+    Alteration,
+    JobAdded,
+    JobCancelled,
+    NodeDrained,
+    NodeRemoved,
+    NodeResumed,
+    NodesAdded,
+    PriorityChanged,
+    SettingsChanged,
+)
 from tenure.model.amounts import Amounts, format_bytes, format_duration_ms
 from tenure.model.commands import Caller, SubmitJob
 from tenure.model.job import NO_CAP, PendingJob
+from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.snapshot import Snapshot
-from tenure.policies import POLICY_NAMES, policy_by_name
+from tenure.policies.words import BadPolicy, read_policy
 from tenure.store.queries import JobRow
 from tenure.store.submit import limit_refusal
 from tenure.wire.dto import ErrorReply, Selection, SubmitRequest
@@ -50,6 +61,8 @@ def supposed(context: Context, snapshot: Snapshot, wish: WhatIfRequest, caller: 
     reading.add_nodes(wish.add_nodes)
     for name in wish.drain_nodes:
         reading.drain(name)
+    for name in wish.resume_nodes:
+        reading.resume(name)
     for name in wish.remove_nodes:
         reading.remove(name)
     for word in wish.cancel:
@@ -143,6 +156,15 @@ class _Reading:
         """A node that takes nothing new."""
         self._suppose(NodeDrained(self._node(name).id), f"node {name} takes nothing new")
 
+    def resume(self, name: str) -> None:
+        """A node that takes work again."""
+        node = self._node(name)
+        if node.status is NodeStatus.UP:
+            self._note(f"node {name} takes work already: to resume it changes nothing")
+        elif node.status is NodeStatus.DOWN:
+            self._note(f"node {name} is down: it is supposed to be back as it was")
+        self._suppose(NodeResumed(node.id), f"node {name} takes work again")
+
     def remove(self, name: str) -> None:
         """A node that is gone, and what ran there."""
         node_id = self._node(name).id
@@ -196,10 +218,13 @@ class _Reading:
             self.found.added[added.job.id] = (shown, request.name)
 
     def follow(self, name: str) -> None:
-        """Another policy."""
-        if name not in POLICY_NAMES:
-            raise _mistake(f"no policy is called {name!r}", f"choose from {', '.join(POLICY_NAMES)}")
-        self.found.stages = policy_by_name(name).stages
+        """Another policy, or another setting of the present one."""
+        try:
+            policy, settings = read_policy(name, self.context.own_plan)
+        except BadPolicy as error:
+            raise ApiError(400, ErrorReply(code="unknown_policy", message=str(error))) from None
+        self._suppose(SettingsChanged(settings))
+        self.found.stages = policy.stages
         self.found.sentences.append(f"the policy is {name} instead of {self.context.loop.ports.policy.name}")
 
     def _note(self, text: str) -> None:

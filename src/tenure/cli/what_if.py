@@ -48,6 +48,10 @@ def what_if(
     drain: Annotated[
         list[str] | None, typer.Option("--drain", metavar="NODE", rich_help_panel=_IF, help="A node took nothing new.")
     ] = None,
+    resume_node: Annotated[
+        list[str] | None,
+        typer.Option("--resume-node", metavar="NODE", rich_help_panel=_IF, help="A node that is drained or down took work again."),
+    ] = None,
     job: Annotated[
         list[str] | None,
         typer.Option("--job", metavar="'OPTIONS'", rich_help_panel=_IF, help="One more job were queued: '--gpus 4 --time 2h'."),
@@ -59,7 +63,9 @@ def what_if(
     cancel: Annotated[
         list[str] | None, typer.Option("--cancel", metavar="JOB", rich_help_panel=_IF, help="A job were cancelled, waiting or running.")
     ] = None,
-    policy: Annotated[str, typer.Option("--policy", metavar="NAME", rich_help_panel=_IF, help="Another policy decided.")] = "",
+    policy: Annotated[
+        str, typer.Option("--policy", metavar="NAME[:KEY=V,..]", rich_help_panel=_IF, help="Another policy decided, or other settings.")
+    ] = "",
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, rich_help_panel=_HOW, help="Compare the first N waiting jobs.")
     ] = 200,
@@ -80,7 +86,9 @@ def what_if(
         tenure what-if --gpus 4 --time 2h                    whom would this job delay?
         tenure what-if --job '--gpus 8 -t 1h' --job '--gpus 1 -t 8h'
         tenure what-if --priority 12=8 --cancel 15-18
+        tenure what-if --resume-node node-5
         tenure what-if --policy easy --json
+        tenure what-if --policy default:wait_bonus=500
 
     Exit codes: 0, 3 when there is no such job or node, 4 when a job that is supposed could never run.
     """
@@ -92,6 +100,7 @@ def what_if(
         add_nodes=[spec for text in add_nodes or () for spec in machines_of(text)],
         remove_nodes=list(remove_node or ()),
         drain_nodes=list(drain or ()),
+        resume_nodes=list(resume_node or ()),
         add_jobs=jobs,
         priorities=wishes,
         cancel=[_checked(word) for word in cancel or ()],

@@ -62,6 +62,18 @@ class NodeDrained:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeResumed:
+    """A node that takes nothing new, or cannot be reached, takes work again."""
+
+    node_id: int
+
+    def on(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the node up."""
+        nodes = (replace(node, status=NodeStatus.UP) if node.id == self.node_id else node for node in snapshot.nodes)
+        return replace(snapshot, nodes=tuple(nodes))
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRemoved:
     """A node is gone at once. What ran there, even in part, waits again from its beginning, in its old place in the line."""
 
@@ -116,6 +128,17 @@ class PriorityChanged:
         if job is None:
             return snapshot
         return replace(snapshot, pending=snapshot.pending.changed({job.id: replace(job, priority=self.priority)}, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """Plans are made with other numbers."""
+
+    settings: PlanSettings
+
+    def on(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with these settings."""
+        return replace(snapshot, settings=self.settings)
 
 
 @dataclass(frozen=True, slots=True)

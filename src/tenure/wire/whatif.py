@@ -43,12 +43,14 @@ class PriorityWish(Request):
 class WhatIfRequest(Request):
     """What is supposed, all of it together. Nodes are named by name, jobs in the id grammar; ``cancel`` takes running jobs too.
 
-    ``limit``: so many waiting jobs are compared, the first in the order they are considered in, and those that are named.
+    ``policy`` is ``NAME[:KEY=VALUE,...]``. ``limit``: so many waiting jobs are compared, the first in the order they are considered in,
+    and those that are named.
     """
 
     add_nodes: list[MachineSpec] = msgspec.field(default_factory=list)
     remove_nodes: list[str] = msgspec.field(default_factory=list)
     drain_nodes: list[str] = msgspec.field(default_factory=list)
+    resume_nodes: list[str] = msgspec.field(default_factory=list)
     add_jobs: list[SubmitRequest] = msgspec.field(default_factory=list)
     priorities: list[PriorityWish] = msgspec.field(default_factory=list)
     cancel: list[str] = msgspec.field(default_factory=list)

@@ -14,9 +14,10 @@ from tenure.api.context import ApiError, Context
 from tenure.api.supposing import Supposed, supposed
 from tenure.api.whatif import compared, planned
 from tenure.control.admission import Admission
-from tenure.core.whatif import JobAdded, JobCancelled, NodeDrained, NodeRemoved, NodesAdded, PriorityChanged
+from tenure.core.whatif import JobAdded, JobCancelled, NodeDrained, NodeRemoved, NodesAdded, PriorityChanged, altered
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import Caller
+from tenure.model.lifecycle import NodeStatus
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
@@ -162,11 +163,35 @@ def test_another_policy() -> None:
     assert found.sentences == ["the policy is easy instead of default"]
 
 
+def test_other_settings_of_a_policy() -> None:
+    snapshot = busy().snapshot()
+    found = read(WhatIfRequest(policy="default:wait_bonus=500"), snapshot)
+    assert found.stages == policy_by_name("default").stages
+    after = altered(snapshot, found.alterations).settings
+    assert (after.wait_bonus, after.policy) == (500, "default:wait_bonus=500")
+    assert found.sentences == ["the policy is default:wait_bonus=500 instead of default"]
+
+
+def test_a_node_that_takes_work_again() -> None:
+    cluster = busy()
+    cluster.node("c", CPU.amounts, status=NodeStatus.DRAINING)
+    cluster.node("d", CPU.amounts, status=NodeStatus.DOWN)
+    found = read(WhatIfRequest(resume_nodes=["a", "c", "d"]), cluster.snapshot())
+    assert {node.status for node in altered(cluster.snapshot(), found.alterations).nodes} == {NodeStatus.UP}
+    assert found.sentences == [f"node {name} takes work again" for name in ("a", "c", "d")]
+    assert found.notes == [
+        "node a takes work already: to resume it changes nothing",
+        "node d is down: it is supposed to be back as it was",
+    ]
+
+
 @pytest.mark.parametrize(
     ("wish", "status", "code"),
     [
         (WhatIfRequest(limit=0), 400, "bad_request"),
-        (WhatIfRequest(policy="none"), 400, "bad_request"),
+        (WhatIfRequest(policy="none"), 400, "unknown_policy"),
+        (WhatIfRequest(policy="easy:pace=3"), 400, "unknown_policy"),
+        (WhatIfRequest(resume_nodes=["z"]), 404, "not_found"),
         (WhatIfRequest(add_nodes=[MachineSpec(cpu_milli=1, count=3000)]), 400, "bad_request"),
         (WhatIfRequest(add_nodes=[MachineSpec()]), 400, "bad_request"),
         (WhatIfRequest(add_nodes=[MachineSpec(cpu_milli=1, gpus=-1)]), 400, "bad_request"),

@@ -29,12 +29,12 @@ def asked(shell: Shell, client: FakeClient, *words: str) -> WhatIfRequest:
 
 def test_everything_can_be_combined(shell: Shell, client: FakeClient) -> None:
     words = "--add-nodes 2x8xA100:80G,64c,512G+1x4c --remove-node a --drain b --priority 12=high --priority 13=2 --cancel 15-18"
-    request = asked(shell, client, *words.split(), "--policy", "easy", "--limit", "5", "--gpus", "4", "-t", "2h")
+    request = asked(shell, client, *words.split(), "--resume-node", "c", "--policy", "easy", "--limit", "5", "--gpus", "4", "-t", "2h")
     assert request.add_nodes == [
         MachineSpec(count=2, cpu_milli=64_000, memory_bytes=512 * GIB, gpus=8, gpu_model="A100", gpu_memory_bytes=80 * GIB),
         MachineSpec(count=1, cpu_milli=4000, memory_bytes=16 * GIB),
     ]
-    assert (request.remove_nodes, request.drain_nodes, request.cancel) == (["a"], ["b"], ["15-18"])
+    assert (request.remove_nodes, request.drain_nodes, request.resume_nodes, request.cancel) == (["a"], ["b"], ["c"], ["15-18"])
     assert request.priorities == [PriorityWish(job="12", priority=7), PriorityWish(job="13", priority=2)]
     assert (request.policy, request.limit) == ("easy", 5)
     (job,) = request.add_jobs

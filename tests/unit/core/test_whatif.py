@@ -12,10 +12,12 @@ from tenure.core.whatif import (
     JobCancelled,
     NodeDrained,
     NodeRemoved,
+    NodeResumed,
     NodesAdded,
     Outlook,
     Picture,
     PriorityChanged,
+    SettingsChanged,
     Shift,
     WhatIf,
     altered,
@@ -26,6 +28,7 @@ from tenure.model.amounts import Amounts
 from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob
 from tenure.model.node import Device, Node
+from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
@@ -156,6 +159,24 @@ def test_a_drained_node_keeps_what_it_runs_and_takes_nothing() -> None:
     assert found.shifts[0].change_ms is None
     back = asked(altered(cluster.snapshot(), [NodeDrained(1)]), more(1))
     assert effects(back) == {2: Effect.POSSIBLE}
+
+
+def test_a_drained_node_that_works_again() -> None:
+    cluster = line(100)
+    drained = altered(cluster.snapshot(), [NodeDrained(1)])
+    assert altered(drained, [NodeResumed(1)]) == cluster.snapshot()
+    assert effects(asked(drained, NodeResumed(1))) == {2: Effect.POSSIBLE}
+
+
+def test_other_numbers_make_another_order() -> None:
+    """Where waiting counts for nothing, priority alone decides."""
+    cluster = Cluster()
+    cluster.node("a", Amounts(1000))
+    cluster.run("r", CPU, ["a"], ends_ms=50)
+    cluster.wait("old", CPU, limit_ms=10, priority=4, age_ms=3_600_000)
+    cluster.wait("new", CPU, limit_ms=10, priority=6)
+    found = asked(cluster.snapshot(), SettingsChanged(PlanSettings(wait_bonus=0)))
+    assert starts(found) == {2: (50, 60), 3: (60, 50)}
 
 
 def test_another_policy() -> None:

@@ -167,10 +167,10 @@ class AskTable:
         self.asks: list[Ask] = []
         self.kinds: dict[tuple[int, int, str, int], Ask] = {}
         self.labelled: list[int] = []
-        self.limited: list[int] = []
+        self.limited = False
         self._kind_numbers: dict[tuple[int, int, str, int], int] = {}
         self._demand_numbers: dict[tuple[int, int], int] = {(0, 0): 0}
-        self._columns: Ints = np.zeros((7, 4), dtype=np.int64)
+        self._columns: Ints = np.zeros((8, 4), dtype=np.int64)
 
     def add(self, ask: Ask) -> int:
         """Append an ask; its position."""
@@ -184,18 +184,22 @@ class AskTable:
             kind = self._kind_numbers.setdefault(key, len(self.kinds))
             demand = (kind, max(ask.whole, 1))
         number = self._demand_numbers.setdefault(demand, len(self._demand_numbers))
-        self._columns[:, position] = (*ask.need, ask.whole * MILLI + ask.milli, kind, number)
+        self._columns[:, position] = (*ask.need, ask.whole * MILLI + ask.milli, kind, number, ask.max_per_node)
         self.asks.append(ask)
         if ask.labels:
             self.labelled.append(position)
-        if ask.max_per_node:
-            self.limited.append(position)
+        self.limited |= ask.max_per_node > 0
         return position
 
     def rows(self, positions: Ints) -> tuple[Ints, Ints, Ints, Ints]:
         """Of these n asks: need [4, n], thousandths of all devices together, kind and demand [n]."""
         columns = self._columns.take(positions, axis=1)
         return columns[:4], columns[4], columns[5], columns[6]
+
+    def is_limited(self, positions: Ints) -> Bools:
+        """Which of these asks may have only so many tasks of their app on a node."""
+        found: Bools = self._columns[7].take(positions) > 0
+        return found
 
     def demands(self) -> tuple[Ints, Ints]:
         """Of each demand: its kind and the number of devices."""
@@ -237,9 +241,9 @@ def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Int
     for position in asks.labelled:
         carries = table.labelled(asks.asks[position].labels)
         fits[rows == position] &= carries if index is None else carries[index]
-    for position in asks.limited:
-        left = table.places(asks.asks[position]) > 0
-        fits[rows == position] &= left if index is None else left[index]
+    for place in np.flatnonzero(asks.is_limited(rows)).tolist() if asks.limited else ():
+        left = table.places(asks.asks[positions[place]]) > 0
+        fits[place] &= left if index is None else left[index]
     # Found in the flat form and divided: several times faster than `numpy.nonzero` of two dimensions.
     row, node = np.divmod(np.flatnonzero(fits), max(fits.shape[1], 1))
     return Judged(columns, among, row, node, need, gpu_milli, least[kinds.take(row), node])

@@ -14,7 +14,7 @@ from tenure.testing.scenario import ScenarioError, parse, time_ms
     [
         ("node a", "no '--- expect' line"),
         ("--- then", "line 1: write '--- expect'"),
-        ("wat a\n--- expect", "line 1: 'wat' is not one of node, queue, run, wait, set, which may stand before"),
+        ("wat a\n--- expect", "line 1: 'wat' is not one of node, queue, project, used, run, wait, set, which may stand before"),
         ("--- expect\nnode a", "line 2: 'node' is not one of start, hold"),
         ("node a gpus=2\n--- expect", "line 1: node has no 'gpus'; it has cpu"),
         ("node a cpu=2 cpu=3\n--- expect", "line 1: 'cpu' is given twice"),
@@ -31,6 +31,7 @@ from tenure.testing.scenario import ScenarioError, parse, time_ms
         ("wait j\nwait j\n--- expect", "line 2: two jobs are called 'j'"),
         ("wait j gpu=1.5\n--- expect", "line 1: ask for a whole number of GPUs"),
         ("wait j\n--- expect\nstart k", "line 3: no job is called 'k'"),
+        ("used ann cpu=1\n--- expect", "line 1: what was used counts for a project=NAME"),
         ("set depth=1\n--- expect", "line 1: set has no 'depth'"),
     ],
 )

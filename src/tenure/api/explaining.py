@@ -3,7 +3,7 @@ the decision was made on, or from the record of the job's end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenure.api.context import Context
 from tenure.api.particulars import with_particulars
@@ -24,6 +24,7 @@ _UNKNOWN = {
     UnknownStart.NO_LIMIT: "unknown: it depends on a running job that has no time limit",
     UnknownStart.NOT_READY: "unknown: it waits for a person or for another job",
     UnknownStart.NEVER: "never, as things are: nothing that takes work now could hold it",
+    UnknownStart.QUOTA: "never, as things are: its project may not hold as much as it asks for",
     UnknownStart.TOO_FAR: "unknown: it lies beyond what was worked out",
 }
 
@@ -35,11 +36,13 @@ class Names:
     nodes: dict[int, str]
     queues: dict[int, str]
     jobs: dict[int, str]
+    projects: dict[int, str] = field(default_factory=dict)
 
     @staticmethod
     def of(snapshot: Snapshot) -> Names:
-        """The names of its nodes and queues; jobs are named by their number, elements of arrays once they are looked up."""
-        return Names({node.id: node.name for node in snapshot.nodes}, {queue.id: queue.name for queue in snapshot.queues}, {})
+        """The names of its nodes, queues and projects; jobs are named by their number, elements of arrays once they are looked up."""
+        projects = {project.id: project.name for project in snapshot.projects}
+        return Names({node.id: node.name for node in snapshot.nodes}, {queue.id: queue.name for queue in snapshot.queues}, {}, projects)
 
     def job(self, job_id: int) -> str:
         """What people type for a job."""
@@ -83,7 +86,7 @@ def reason_view(reason: Reason, names: Names) -> ReasonView:
     """A reason as the wire shows it."""
     payload = reason_to_dict(reason)
     code, cure = payload.pop("code"), payload.pop("cure")
-    return ReasonView(code=code, cure=cure, text=reason_text(reason, names.nodes, names.job), payload=payload)
+    return ReasonView(code=code, cure=cure, text=reason_text(reason, names.nodes, names.job, names.projects), payload=payload)
 
 
 def _holder_view(holder: Holder, names: Names) -> HolderView:

@@ -12,11 +12,15 @@ from typing import Any
 
 from tenure.core.census import Census
 from tenure.core.feasibility import Ask, NodeRoom, ask_of
+from tenure.core.ledger import Account, Ledger, held_by
+from tenure.core.quotas import has_bounds
 from tenure.core.rooms import CLAIMED, FOREVER, RUNNING, Holding, Key, Rooms
+from tenure.core.shares import capacity_of
 from tenure.core.waiting import GroupKey, Waiting
 from tenure.model.allocation import Claim
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.node import Node
+from tenure.model.project import Bundle, Project, Usage
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -36,11 +40,6 @@ def end_of(job: RunningJob) -> int:
     return job.ends_by_ms or FOREVER
 
 
-def _capacity(nodes: tuple[Node, ...]) -> tuple[int, int]:
-    """Thousandths of a cpu and of a device of all nodes, whether they are up or not: who drains one does not reorder the queue."""
-    return sum(node.capacity.cpu_milli for node in nodes), sum(device.capacity_milli for node in nodes for device in node.devices)
-
-
 @dataclass(frozen=True, slots=True)
 class Content:
     """A board's content, to compare: see `Board.content`."""
@@ -52,6 +51,9 @@ class Content:
     later: tuple[tuple[int, int], ...]
     queues: dict[int, Queue]
     touched: dict[int, tuple[int, ...]]
+    projects: dict[int, Project]
+    held: dict[Account, Bundle]
+    used: dict[Account, Usage]
 
 
 class Board:
@@ -66,9 +68,16 @@ class Board:
         self.running: dict[int, RunningJob] = {}
         self.census = Census()
         self.claims: dict[int, Claim] = {}
+        self.projects: dict[int, Project] = {project.id: project for project in snapshot.projects}
+        self.ledger = Ledger(snapshot.settings.half_life_ms)
+        for usage in snapshot.usage:
+            self.ledger.know(usage)
         self.caches: dict[str, Any] = {}
         self.nodes: tuple[Node, ...] = snapshot.nodes
+        self.capacity = capacity_of(snapshot.nodes)
         self.rooms = Rooms(snapshot.nodes)
+        if has_bounds(self.projects):
+            distinguishing = tuple(sorted({*distinguishing, "project"}))
         self.waiting = self._waiting(snapshot.queues, snapshot.now_ms, distinguishing)
         for job in snapshot.running:
             self._run(job)
@@ -122,6 +131,9 @@ class Board:
             later=self.waiting.later,
             queues=dict(self.waiting.queues),
             touched=dict(self.touched),
+            projects=dict(self.projects),
+            held=dict(self.ledger.held),
+            used=dict(self.ledger.used),
         )
 
     def _advance_rooms(self, changes: Changes) -> None:
@@ -130,6 +142,8 @@ class Board:
         for job_id, job in changes.running.items():
             self._end(job_id)
             self._run(job)
+        for usage in changes.usage:
+            self.ledger.know(usage)
         if changes.claims is not None:
             for claim in tuple(self.claims.values()):
                 self._unclaim(claim)
@@ -167,19 +181,25 @@ class Board:
     def _waiting(self, queues: tuple[Queue, ...], now_ms: int, distinguishing: tuple[str, ...]) -> Waiting:
         """An empty queue beside these nodes."""
         waiting = Waiting(queues, now_ms, distinguishing)
-        waiting.measure_by(*_capacity(self.nodes))
+        waiting.measure_by(self.capacity.cpu_milli, self.capacity.gpu_milli)
         return waiting
 
     def _rebuild_rooms(self, nodes: tuple[Node, ...]) -> None:
         running, claims = tuple(self.running.values()), tuple(self.claims.values())
         self.nodes, self.rooms, self.caches = nodes, Rooms(nodes), {}
-        self.waiting.measure_by(*_capacity(nodes))
+        self.capacity = capacity_of(nodes)
+        self.waiting.measure_by(self.capacity.cpu_milli, self.capacity.gpu_milli)
         for job in running:
-            self._run(job)
+            self._occupy(job)
         for claim in claims:
             self._claim(claim)
 
     def _run(self, job: RunningJob) -> None:
+        self.ledger.hold((job.project, job.user), held_by(job))
+        self._occupy(job)
+
+    def _occupy(self, job: RunningJob) -> None:
+        """Enter a running job's holdings in the rooms."""
         self.running[job.id] = job
         self.census.add(job.id, job.shape)
         ends_ms, app = end_of(job), self.shapes[job.shape].app
@@ -195,6 +215,7 @@ class Board:
         if job is None:
             return
         self.census.remove(job_id)
+        self.ledger.drop((job.project, job.user), held_by(job))
         for allocation in job.allocations:
             index = self.rooms.index.get(allocation.node_id)
             if index is not None:

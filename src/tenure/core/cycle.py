@@ -18,6 +18,7 @@ import numpy as np
 from tenure.core.backfill import Window, common_room, reserve
 from tenure.core.board import Board
 from tenure.core.candidates import Candidates, Scores
+from tenure.core.contest import Contest, quotas_on
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, pick_devices, take
 from tenure.core.holds import holds_of
 from tenure.core.placement import Layout, arrange, deal
@@ -76,9 +77,12 @@ class Cycle:
         self._shared: dict[int, NodeRoom] = {}
         self._truncated: int | None = None
         self._head: Turn | None = None
-        self._may_reserve = stages.backfill.reserve > 0
+        self.may_reserve = stages.backfill.reserve > 0
         self._followers = Followers(board, now_ms, stages.order)
         self._follow: list[Turn] = []
+        self._elements: dict[int, Iterator[int]] = {}
+        self.quotas = quotas_on(board)
+        self._contest = Contest.of(self, self.quotas)
 
     def run(self) -> Plan:
         """The plan."""
@@ -124,14 +128,13 @@ class Cycle:
 
         Once there is a head, those behind it come in the order of the candidates, or not at all.
         """
-        shapes, backfill = self.sought.shapes, self.stages.backfill
-        has_place = self.candidates.refresh(shapes, self.board.asks)
-        blocked = [shape for shape, found in zip(shapes, has_place, strict=True) if not found]
-        for shape in blocked:
-            self.sought.block(shape)
+        if self._contest is not None:
+            yield from self._contest.turns()
+            return
+        still_open, blocked = self.look_for_room()
+        backfill = self.stages.backfill
         scores = scores_of(self.board, self.now_ms, self.stages.order)
         self._head = first_turn(self.board.waiting, scores, [shape for shape in blocked if self.possible.could_hold(shape)])
-        still_open = [shape for shape, found in zip(shapes, has_place, strict=True) if found]
         switches = not backfill.passing or backfill.candidates is not None
         for turn in self._walk(in_order(self.board.waiting, scores, still_open, self.sought.are_due)):
             if switches and self._is_behind(turn):
@@ -140,6 +143,15 @@ class Cycle:
         if self.window is not None and backfill.passing and backfill.candidates is not None:
             yield from self._behind(backfill.candidates, still_open)
 
+    def look_for_room(self) -> tuple[list[int], list[int]]:
+        """The shapes that have a place on some node now, and those that have none, which are sought no more."""
+        shapes = self.sought.shapes
+        has_place = self.candidates.refresh(shapes, self.board.asks)
+        blocked = [shape for shape, found in zip(shapes, has_place, strict=True) if not found]
+        for shape in blocked:
+            self.sought.block(shape)
+        return [shape for shape, found in zip(shapes, has_place, strict=True) if found], blocked
+
     def _is_behind(self, turn: Turn) -> bool:
         """Whether somebody before this turn in the order has a reservation; makes it if it is due."""
         self._reserve_before(turn)
@@ -147,13 +159,17 @@ class Cycle:
 
     def _behind(self, order: Order, shapes: list[int]) -> Iterator[Turn]:
         """The jobs behind the head in the order of the candidates."""
-        self._followers = Followers(self.board, self.now_ms, order)
+        self.follow_in(order)
         self._follow.clear()
         scores = scores_of(self.board, self.now_ms, order)
         for slot in self.done:
-            self._follow_up(self._group(slot))
+            self._follow_up(self.group(slot))
         first = in_order(self.board.waiting, scores, shapes, self.sought.are_due)
         return self._walk(turn for turn in first if turn[3] not in self.done)
+
+    def follow_in(self, order: Order) -> None:
+        """From now on the jobs of a group follow one another with their scores in this order."""
+        self._followers = Followers(self.board, self.now_ms, order)
 
     def _walk(self, first: Iterator[Turn]) -> Iterator[Turn]:
         """The first jobs of groups, and in their places those that follow a job that was started."""
@@ -170,7 +186,7 @@ class Cycle:
         self._reserve_before(turn)
         job_id = turn[2]
         row = self.board.waiting.rows[job_id]
-        for position in self._positions(job_id) if row.is_array else (-1,):
+        for position in self._elements.setdefault(job_id, self._positions(job_id)) if row.is_array else (-1,):
             if not self.budget.spend(1):
                 self._truncated = self.budget.spent
                 return False
@@ -179,6 +195,9 @@ class Cycle:
                 self._failed(group, turn)
                 return True
             self.starts.append(Start(job_id, placements, position))
+            if self._contest is not None and self._contest.goes_on(group, row):
+                self._contest.push(turn)
+                return True
         self.done[group.slot] = self.done.get(group.slot, 0) + 1
         self._follow_up(group)
         return True
@@ -196,30 +215,38 @@ class Cycle:
 
     def _follow_up(self, group: Group) -> None:
         """Let the group's first job that has not started take its turn, in its place in the order."""
-        turn = self._followers.turn(group, self.done[group.slot])
+        turn = self.next_of(group)
         if turn is not None:
-            heappush(self._follow, turn)
+            if self._contest is not None:
+                self._contest.push(turn)
+            else:
+                heappush(self._follow, turn)
 
-    def _group(self, slot: int) -> Group:
+    def next_of(self, group: Group) -> Turn | None:
+        """The turn of the group's first job that has not started."""
+        return self._followers.turn(group, self.done.get(group.slot, 0))
+
+    def group(self, slot: int) -> Group:
         group = self.board.waiting.by_slot[slot]
         assert group is not None
         return group
 
     def _failed(self, group: Group, turn: Turn) -> None:
-        if group.shape in self.sought.blocked and self.window is None and self._may_reserve:
-            self._reserve(turn)
+        if group.shape in self.sought.blocked and self.window is None and self.may_reserve:
+            self.reserve(turn)
 
     def _reserve_before(self, turn: Turn | None) -> None:
         """Reserve for the blocked job that comes before this turn in the order, if none is reserved for yet."""
-        if self.window is None and self._may_reserve and self._head is not None and (turn is None or self._head < turn):
-            self._reserve(self._head)
+        if self.window is None and self.may_reserve and self._head is not None and (turn is None or self._head < turn):
+            self.reserve(self._head)
 
-    def _reserve(self, turn: Turn) -> None:
-        ask = self.board.asks[self._group(turn[3]).shape]
+    def reserve(self, turn: Turn) -> None:
+        """Promise a start to the job whose turn this is."""
+        ask = self.board.asks[self.group(turn[3]).shape]
         table = None if self.few_nodes else self.candidates.table
         self.window = reserve(self.board, ask, turn[2], self.candidates.score, self.now_ms, table)
         self.sought.reserve(self.window)
-        self._may_reserve = self.window is None
+        self.may_reserve = self.window is None
 
     def _place(self, group: Group, job_id: int) -> tuple[Placement, ...] | None:
         """Take the room for one run of the job, or mark why not."""

@@ -14,16 +14,19 @@ from itertools import islice
 
 import numpy as np
 
-from tenure.core.board import Board, end_of
+from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.cycle import plan_on_board
+from tenure.core.ledger import NOTHING, Account, asked_by, held_by
 from tenure.core.possible import Possible
+from tenure.core.quotas import Quotas
 from tenure.core.rooms import FORESEEN, FOREVER, RUNNING, Holding, Key
 from tenure.core.stages import Stages
 from tenure.core.turns import in_order, scores_of, scores_within
 from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob
 from tenure.model.plan import Start
+from tenure.model.project import Bundle
 
 ROUNDS = 1000
 """So many points in time are looked at, at most."""
@@ -45,22 +48,26 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _End:
-    """Something ends: which holdings go, and to which array (0: none) a place for one more element comes back."""
+    """Something ends: which holdings go, from whose account, and to which array (0: none) a place for one more element comes back."""
 
     at_ms: int
     order: int
     places: tuple[tuple[int, Key], ...] = field(compare=False)
     array_id: int = field(compare=False, default=0)
+    account: Account = field(compare=False, default=(0, 0))
+    bundle: Bundle = field(compare=False, default=NOTHING)
 
 
 def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int], units: int = HORIZON_UNITS) -> Timeline:
     """When each of these waiting jobs (an array: its first element) should start. Raises KeyError for a job that does not wait."""
     ahead = _Ahead(board, now_ms, stages, {job_id: board.waiting.rows[job_id] for job_id in wanted})
-    mark = board.mark()
+    mark, ledger = board.mark(), board.ledger
+    board.ledger = ledger.copy()
     try:
         return ahead.run(UnitBudget(units))
     finally:
         board.rollback(mark)
+        board.ledger = ledger
         for row in ahead.changed.values():
             board.waiting.put(row, board.asks)
         board.waiting.move_to(now_ms, board.asks)
@@ -89,13 +96,15 @@ class _Ahead:
                 if holding.ends_ms < FOREVER:
                     places.setdefault(key[:2], []).append((index, key))
                     times[key[:2]] = holding.ends_ms
-        ends = [_End(times[owner], 0, tuple(places[owner]), self._array_of(owner)) for owner in sorted(places)]
+        ends = [self._end_of(owner, times[owner], tuple(places[owner])) for owner in sorted(places)]
         heapify(ends)
         return ends
 
-    def _array_of(self, owner: tuple[int, int]) -> int:
+    def _end_of(self, owner: tuple[int, int], at_ms: int, places: tuple[tuple[int, Key], ...]) -> _End:
         job = self.board.running.get(owner[1]) if owner[0] == RUNNING else None
-        return job.array_id if job is not None and end_of(job) < FOREVER else 0
+        if job is None:
+            return _End(at_ms, 0, places)
+        return _End(at_ms, 0, places, job.array_id, (job.project, job.user), held_by(job))
 
     def run(self, budget: UnitBudget) -> Timeline:
         """Go from event to event until every wanted job has started, nothing more happens or the budget is used up."""
@@ -129,8 +138,11 @@ class _Ahead:
             index, key = board.rooms.index[placement.node_id], (FORESEEN, self.serial, placement.task)
             board.rooms.hold(index, key, Holding(job.id, ends_ms, ask.need, placement.devices, ask.app))
             places.append((index, key))
+        account, bundle = (job.project, job.user), asked_by(board.asks[job.shape])
+        board.ledger.settle(account, at_ms)
+        board.ledger.hold(account, bundle)
         if ends_ms < FOREVER:
-            heappush(self.ends, _End(ends_ms, self.serial, tuple(places), job.id if job.is_array else 0))
+            heappush(self.ends, _End(ends_ms, self.serial, tuple(places), job.id if job.is_array else 0, account, bundle))
         self._consume(job, start.position)
 
     def _consume(self, job: PendingJob, position: int) -> None:
@@ -152,12 +164,15 @@ class _Ahead:
             return None
         next_ms = max(min(times), at_ms + 1)
         while self.ends and self.ends[0].at_ms <= next_ms:
-            self._end(heappop(self.ends))
+            self._end(heappop(self.ends), next_ms)
         return next_ms
 
-    def _end(self, end: _End) -> None:
+    def _end(self, end: _End, at_ms: int) -> None:
         for index, key in end.places:
             self.board.rooms.release(index, key)
+        if any(end.bundle):
+            self.board.ledger.settle(end.account, at_ms)
+            self.board.ledger.drop(end.account, end.bundle)
         array = self.board.waiting.rows.get(end.array_id)
         if array is not None:
             self.changed.setdefault(array.id, array)
@@ -172,6 +187,8 @@ class _Ahead:
             return UnknownStart.NOT_READY
         if not Possible.of(self.board).could_hold(job.shape):
             return UnknownStart.NEVER
+        if Quotas(self.board.projects, {}).bar_of(job.project, self.board.asks[job.shape]) is not None:
+            return UnknownStart.QUOTA
         return None
 
 

@@ -15,7 +15,7 @@ from tenure.core.feasibility import Ask, count_tasks, fits
 from tenure.core.placement import is_enough
 from tenure.core.possible import nearest, shortfall_of_next
 from tenure.core.turns import FEW_GROUPS
-from tenure.core.waiting import FIRST_ID, LIMIT, LOWEST_ID, QUEUE, SHAPE
+from tenure.core.waiting import FIRST_ID, LIMIT, LOWEST_ID, PROJECT, QUEUE, SHAPE
 from tenure.model.job import PendingJob
 from tenure.model.plan import Hold
 from tenure.model.reasons import Capacity, NotReached, Reason, WouldDelay
@@ -32,32 +32,36 @@ NO_ROOM = Capacity()
 
 def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     """The holds at the end of a cycle, by the lowest waiting job."""
-    found: dict[tuple[int, int, str], Hold] = {}
+    found: dict[tuple[int, int, str, int], Hold] = {}
     details = NEAREST_FIRST if cycle.few_nodes else NEAREST_FIRST_OF_MANY
-    for job_id, shape, queue, careful in _waiting_kinds(cycle):
-        reason = _reason(cycle, shape, careful=careful, detailed=len(found) < details)
-        kind = (shape, queue, reason.code)
+    for job_id, shape, queue, careful, project in _waiting_kinds(cycle):
+        bar = None if cycle.quotas is None else cycle.quotas.bar_of(project, cycle.board.asks[shape])
+        reason = _reason(cycle, shape, bar, careful=careful, detailed=len(found) < details)
+        concerns = project if reason is bar else 0
+        kind = (shape, queue, reason.code, concerns)
         if kind not in found:
-            found[kind] = Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id)
+            found[kind] = Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id, concerns)
     return tuple(found.values())
 
 
-def _waiting_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
-    """(lowest job, shape, queue, careful) of each kind of job that waits on, by the lowest job."""
+def _waiting_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool, int]]:
+    """(lowest job, shape, queue, careful, project) of each kind of job that waits on, by the lowest job; the project is 0 where there
+    are no quotas."""
     waiting = cycle.board.waiting
     if len(waiting.groups) > FEW_GROUPS:
         return _many_kinds(cycle)
-    lowest: dict[tuple[int, int, bool], int] = {}
+    lowest: dict[tuple[int, int, bool, int], int] = {}
     for group in waiting.groups.values():
         offset = cycle.done.get(group.slot, 0)
         if offset < len(group.entries):
-            kind = (group.shape, group.queue, cycle.sought.is_careful(group.limit_ms))
+            project = int(waiting.columns[PROJECT, group.slot]) if cycle.quotas is not None else 0
+            kind = (group.shape, group.queue, cycle.sought.is_careful(group.limit_ms), project)
             job_id = group.lowest_from(offset)
             lowest[kind] = min(job_id, lowest.get(kind, job_id))
     return sorted((job_id, *kind) for kind, job_id in lowest.items())
 
 
-def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
+def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool, int]]:
     """The same by array operations."""
     waiting = cycle.board.waiting
     columns = waiting.columns
@@ -69,19 +73,22 @@ def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool]]:
             lowest[slot] = group.lowest_from(offset)
     careful = cycle.sought.are_careful(columns[LIMIT])
     slots = np.flatnonzero(waits)
-    rows = np.stack((columns[SHAPE, slots], columns[QUEUE, slots], careful[slots], lowest[slots]))
+    projects = columns[PROJECT, slots] if cycle.quotas is not None else np.zeros(len(slots), dtype=np.int64)
+    rows = np.stack((columns[SHAPE, slots], columns[QUEUE, slots], careful[slots], projects, lowest[slots]))
     rows = rows[:, np.lexsort(rows[::-1])]
     is_first = np.ones(len(slots), dtype=np.bool_)
-    is_first[1:] = (rows[:3, 1:] != rows[:3, :-1]).any(axis=0)
+    is_first[1:] = (rows[:4, 1:] != rows[:4, :-1]).any(axis=0)
     kinds = rows[:, is_first].tolist()
-    return sorted((job_id, shape, queue, bool(care)) for shape, queue, care, job_id in zip(*kinds, strict=True))
+    return sorted((job_id, shape, queue, bool(care), project) for shape, queue, care, project, job_id in zip(*kinds, strict=True))
 
 
-def _reason(cycle: Cycle, shape: int, *, careful: bool, detailed: bool) -> Reason:
-    """Why a job of that shape waits; ``careful``: it would run into the head's reservation."""
+def _reason(cycle: Cycle, shape: int, bar: Reason | None, *, careful: bool, detailed: bool) -> Reason:
+    """Why a job of that shape waits; ``careful``: it would run into the head's reservation. ``bar``: what its project forbids."""
     obstacle = cycle.possible.obstacle(shape)
     if obstacle is not None:
         return obstacle
+    if bar is not None:
+        return bar
     if _is_kept_back(cycle, careful=careful):
         return _kept_back(cycle, shape) or (capacity_of(cycle, shape) if detailed else Capacity())
     if cycle.sought.may_find(shape, careful=careful) and cycle.find(shape, careful=careful) is not None:
@@ -104,7 +111,13 @@ def _kept_back(cycle: Cycle, shape: int) -> WouldDelay | None:
 
 
 def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
-    """Every cause that lies with room, for one waiting job: an obstacle, or a delay of the head, or no room, or both of these."""
+    """Every cause but the job's own: an obstacle; or what its project forbids, then a delay of the head, no room, or both."""
+    bar = None if cycle.quotas is None else cycle.quotas.bar_of(job.project, cycle.board.asks[job.shape])
+    found = _without_bar(cycle, job)
+    return found if bar is None or cycle.possible.obstacle(job.shape) is not None else (bar, *found)
+
+
+def _without_bar(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
     obstacle = cycle.possible.obstacle(job.shape)
     if obstacle is not None:
         return (obstacle,)

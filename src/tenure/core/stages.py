@@ -7,12 +7,13 @@ come first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tenure.core.columns import Floats, Ints
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.tables import Judged
 from tenure.core.waiting import Columns
+from tenure.model.project import Bundle
 from tenure.model.settings import PlanSettings
 
 if TYPE_CHECKING:
@@ -37,6 +38,32 @@ class Order(Protocol):
 
     def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
         """The scores of jobs, each from its own column and its age >= 0 alone."""
+        ...
+
+
+class Standing(Protocol):
+    """How projects and the users in them stand in one cycle; lower goes first. A start may only make those it is told of stand higher,
+    so nobody else's turn changes by it."""
+
+    def of_project(self, project: int) -> int:
+        """Compared first."""
+        ...
+
+    def of_user(self, project: int, user: int) -> int:
+        """Compared among the users of a project."""
+        ...
+
+    def started(self, project: int, user: int, bundle: Bundle) -> None:
+        """A user has been given so much more for a project."""
+        ...
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """An order whose jobs stand by their project and user first, and by its scores only then; it distinguishes both fields."""
+
+    def standing(self, board: Board, now_ms: int) -> Standing:
+        """The standing at the beginning of a cycle, which the cycle tells of its starts."""
         ...
 
 

@@ -21,6 +21,7 @@ from tenure.model.explanation import UnknownStart
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Node
+from tenure.model.project import Project, Usage
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -255,6 +256,8 @@ class Picture:
     running: tuple[RunningJob, ...]
     claims: tuple[Claim, ...]
     queues: tuple[Queue, ...]
+    projects: tuple[Project, ...]
+    usage: tuple[Usage, ...]
     settings: PlanSettings
     touched: dict[int, tuple[int, ...]]
 
@@ -270,6 +273,8 @@ class Picture:
             tuple(board.running.values()),
             tuple(board.claims.values()),
             tuple(board.waiting.queues.values()),
+            tuple(board.projects.values()),
+            tuple(board.ledger.used.values()),
             board.settings,
             dict(board.touched),
         )
@@ -285,6 +290,8 @@ class Picture:
             running=tuple(sorted(self.running, key=lambda job: job.id)),
             claims=tuple(sorted(self.claims, key=lambda claim: claim.id)),
             queues=tuple(sorted(self.queues, key=lambda queue: queue.id)),
+            projects=tuple(sorted(self.projects, key=lambda project: project.id)),
+            usage=tuple(sorted(self.usage, key=lambda usage: (usage.project, usage.user))),
             settings=self.settings,
             touched=self.touched,
         )

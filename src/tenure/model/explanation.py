@@ -23,6 +23,8 @@ class UnknownStart(StrEnum):
     """It waits for a person or for another job to end."""
     NEVER = "never"
     """Nothing that takes work now could hold it."""
+    QUOTA = "quota"
+    """Its project may never hold as much as it asks for."""
     TOO_FAR = "too_far"
     """The start lies beyond what was worked out."""
 

@@ -63,12 +63,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why jobs of one shape in one queue wait, one per cause. ``first_job`` is the lowest id it was found for."""
+    """Why jobs of one shape in one queue wait, one per cause. ``first_job`` is the lowest id it was found for. A cause that concerns
+    one ``project`` only names it (0: jobs of all)."""
 
     shape: int
     queue: int
     reason: Reason
     first_job: int
+    project: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Queues, and what a project has used of late."""
+"""Queues: lines in which jobs wait."""
 
 from __future__ import annotations
 
@@ -16,14 +16,3 @@ class Queue:
     default_limit_ms: int = 0
     max_limit_ms: int = 0
     bonus: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a project holds and has used: the input of fair shares and quotas. ``gpu_milli_ms`` decays by the policy's half-life."""
-
-    project: str
-    weight_milli: int = 1000
-    cpu_milli_ms: int = 0
-    gpu_milli_ms: int = 0
-    as_of_ms: int = 0

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final
 
-REASONS_VERSION: Final = 1
+REASONS_VERSION: Final = 2
 
 
 class Cure(StrEnum):
@@ -118,11 +118,29 @@ class DeviceUnavailable:
 
 @dataclass(frozen=True, slots=True)
 class QuotaReached:
-    """Its project is at its quota."""
+    """With this job its project, which may not borrow, would hold more of ``resource`` than its quota: ``held`` and ``needed`` exceed
+    ``bound``. A lower use of its own or a larger quota lets it start."""
 
     code: ClassVar[str] = "quota"
     cure: ClassVar[Cure] = Cure.QUOTA
     project: int = 0
+    resource: str = ""
+    held: int = 0
+    needed: int = 0
+    bound: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MaximumReached:
+    """With this job its project would hold more of ``resource`` than it ever may, whatever is idle. Fields as in `QuotaReached`."""
+
+    code: ClassVar[str] = "maximum"
+    cure: ClassVar[Cure] = Cure.QUOTA
+    project: int = 0
+    resource: str = ""
+    held: int = 0
+    needed: int = 0
+    bound: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +172,7 @@ Reason = (
     | NodeUnavailable
     | DeviceUnavailable
     | QuotaReached
+    | MaximumReached
     | NeverFits
     | NotReached
 )
@@ -171,6 +190,7 @@ _BY_CODE: Final[dict[str, type[Any]]] = {
         NodeUnavailable,
         DeviceUnavailable,
         QuotaReached,
+        MaximumReached,
         NeverFits,
         NotReached,
     )

@@ -13,7 +13,8 @@ from tenure.model.allocation import Claim
 from tenure.model.forecast import Forecast
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.node import Node
-from tenure.model.queue import Queue, Usage
+from tenure.model.project import Project, Usage
+from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 
@@ -23,7 +24,8 @@ class Snapshot:
     """One consistent immutable read. Tuples are sorted by id; mappings are never changed after construction.
 
     ``touched`` lists, per array, the positions at or after its ``array_next`` that already are jobs of their own (a cancelled or held
-    element): a start skips them.
+    element): a start skips them. ``projects`` are those of which something was decided; ``usage`` is sorted by (project, user) and each
+    row holds until what is held of it changes.
     """
 
     revision: int
@@ -35,6 +37,7 @@ class Snapshot:
     running: tuple[RunningJob, ...] = ()
     claims: tuple[Claim, ...] = ()
     queues: tuple[Queue, ...] = ()
+    projects: tuple[Project, ...] = ()
     usage: tuple[Usage, ...] = ()
     forecasts: Mapping[int, Forecast] = field(default_factory=dict)
     settings: PlanSettings = PlanSettings()
@@ -47,7 +50,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs between revision ``since`` and ``revision``. A job that started is in ``pending_removed`` and in ``running``."""
+    """What differs between revision ``since`` and ``revision``. A job that started is in ``pending_removed`` and in ``running``;
+    ``usage`` has a row for each user and project of which somebody started or ended."""
 
     since: int
     revision: int
@@ -59,6 +63,7 @@ class Changes:
     nodes: tuple[Node, ...] | None = None
     queues: tuple[Queue, ...] | None = None
     claims: tuple[Claim, ...] | None = None
+    usage: tuple[Usage, ...] = ()
     shapes: Mapping[int, Shape] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     settings: PlanSettings | None = None

@@ -17,6 +17,7 @@ from tenure.policies.best_fit import BestFit
 from tenure.policies.deadline import EarliestDeadline
 from tenure.policies.easy import EASY, GREEDY, SJBF, STRICT
 from tenure.policies.f1 import F1
+from tenure.policies.fair import Fair
 from tenure.policies.fifo import Fifo
 from tenure.policies.patience import Patience
 from tenure.policies.placements import PLACEMENTS, RANDOM
@@ -30,6 +31,7 @@ from tenure.policies.utility import Unicep, Wfp3
 ORDERS: dict[str, Order] = {
     "edf": EarliestDeadline(),
     "f1": F1(),
+    "fair": Fair(),
     "fifo": Fifo(),
     "hrrn": ResponseRatio(),
     "ljf": Largest(),

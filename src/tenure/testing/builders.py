@@ -7,14 +7,17 @@ the cluster's ``now``. Invariant: the same calls give the same snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tenure.core.feasibility import ask_of, node_room, pick_devices, take
+from tenure.core.ledger import window_ms
 from tenure.model.allocation import Allocation, DeviceShare
-from tenure.model.amounts import GIB, MILLI, Amounts
+from tenure.model.amounts import GIB, MIB, MILLI, Amounts
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.node import Device, Node
+from tenure.model.project import Bundle, Project, Usage
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -41,6 +44,9 @@ class Cluster:
     pending: dict[int, PendingJob] = field(default_factory=dict)
     running: dict[int, RunningJob] = field(default_factory=dict)
     touched: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    projects: dict[str, Project] = field(default_factory=dict)
+    users: dict[str, int] = field(default_factory=dict)
+    usage: dict[tuple[int, int], Usage] = field(default_factory=dict)
 
     def node(
         self,
@@ -85,6 +91,24 @@ class Cluster:
         self.queues[name] = queue
         return queue
 
+    def project(self, name: str, **properties: Any) -> Project:
+        """A project, or other ``properties`` (those of `Project`) for one that exists."""
+        known = self.projects.get(name) or Project(len(self.projects) + 1, name)
+        self.projects[name] = replace(known, **properties)
+        return self.projects[name]
+
+    def user(self, name: str) -> int:
+        """The number of a user."""
+        return self.users.setdefault(name, len(self.users) + 1)
+
+    def used(self, project: str, user: str, held: Bundle) -> Usage:
+        """A user has held so much for a project on average of late."""
+        window = window_ms(self.settings.half_life_ms)
+        account = self.project(project).id, self.user(user)
+        parts = (held.cpu_milli, held.memory_bytes // MIB, held.gpu_milli)
+        self.usage[account] = Usage(*account, self.now_ms, *(part * window for part in parts))
+        return self.usage[account]
+
     def shape(self, shape: Shape) -> int:
         """The number of a shape."""
         return self.shapes.setdefault(shape, len(self.shapes) + 1)
@@ -113,6 +137,8 @@ class Cluster:
         devices: Sequence[int] | None = None,
         stopping: bool = False,
         array_id: int = 0,
+        project: int = 0,
+        user: int = 0,
     ) -> RunningJob:
         """A running job: one node name per task, or one for all. ``ends_ms`` after now (None: no limit); ``devices`` by index."""
         places = [on[0]] * shape.tasks if len(on) == 1 else list(on)
@@ -126,8 +152,8 @@ class Cluster:
             attempt_id=job_id,
             shape=self.shape(shape),
             queue=1,
-            project=0,
-            user=0,
+            project=project,
+            user=user,
             priority=5,
             started_ms=self.now_ms - 1,
             ends_by_ms=0 if ends_ms is None else self.now_ms + ends_ms,
@@ -175,6 +201,8 @@ class Cluster:
             pending=JobTable.of(self.pending.values()),
             running=tuple(self.running[job_id] for job_id in sorted(self.running)),
             queues=tuple(self.queues.values()),
+            projects=tuple(self.projects.values()),
+            usage=tuple(self.usage[account] for account in sorted(self.usage)),
             settings=self.settings,
             touched=dict(self.touched),
         )

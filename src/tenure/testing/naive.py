@@ -8,7 +8,7 @@ it only the judgement of one task on one node, the score of a placement and the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack, node_room, take
 from tenure.core.placement import Layout, Option, arrange, deal
@@ -18,9 +18,10 @@ from tenure.core.stages import Stages
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.job import PendingJob
 from tenure.model.plan import Decision, Hold, Plan, Reservation, Start
-from tenure.model.reasons import Capacity, Reason, WouldDelay
+from tenure.model.reasons import Capacity, MaximumReached, QuotaReached, Reason, WouldDelay
 from tenure.model.snapshot import Snapshot
 from tenure.testing.naive_orders import score_of
+from tenure.testing.naive_shares import Tally
 
 
 @dataclass(slots=True)
@@ -58,17 +59,20 @@ class _Naive:
     starts: list[Start] = field(default_factory=list)
     reserved: _Reserved | None = None
     waiting: list[PendingJob] = field(default_factory=list)
+    tally: Tally = field(init=False)
 
     def run(self) -> Plan:
         self.uses = list(self._uses())
-        queue = sorted(filter(self._is_ready, self.snapshot.pending.jobs()), key=self._turn)
+        queue = list(filter(self._is_ready, self.snapshot.pending.jobs()))
+        self.tally = Tally(self.snapshot, self.stages.order.name)
         while queue:
+            queue.sort(key=self._turn)
             if self.reserved is not None and not self.stages.backfill.passing:
                 self.waiting += queue
                 break
             if self.reserved is not None and self.stages.backfill.candidates is not None:
                 queue.sort(key=self._turn_behind)
-            self._consider(queue.pop(0))
+            self._consider(queue)
         later = [job.eligible_ms for job in self.snapshot.pending.jobs() if self._may_start(job) and job.eligible_ms > self.now_ms]
         return Plan(
             base_revision=self.snapshot.revision,
@@ -98,13 +102,14 @@ class _Naive:
     def _is_ready(self, job: PendingJob) -> bool:
         return self._may_start(job) and job.eligible_ms <= self.now_ms
 
-    def _turn(self, job: PendingJob) -> tuple[float, int, int]:
-        return (-score_of(self.stages.order.name, job, self.snapshot), job.submitted_ms, job.id)
+    def _turn(self, job: PendingJob) -> tuple[float, ...]:
+        score = score_of(self.stages.order.name, job, self.snapshot)
+        return (self.tally.is_borrower(job), *self.tally.standing(job), -score, job.submitted_ms, job.id)
 
-    def _turn_behind(self, job: PendingJob) -> tuple[float, int, int]:
+    def _turn_behind(self, job: PendingJob) -> tuple[float, ...]:
         behind = self.stages.backfill.candidates
         assert behind is not None
-        return (-score_of(behind.name, job, self.snapshot), job.submitted_ms, job.id)
+        return (self.tally.is_borrower(job), -score_of(behind.name, job, self.snapshot), job.submitted_ms, job.id)
 
     def _rooms(self, at_ms: int) -> dict[int, NodeRoom]:
         """Every node as it is at that time: what ends by then is gone."""
@@ -114,18 +119,22 @@ class _Naive:
                 take(rooms[use.node_id], use.need, use.devices, use.app)
         return rooms
 
-    def _consider(self, job: PendingJob) -> None:
+    def _consider(self, queue: list[PendingJob]) -> None:
+        """Let the first of the queue have one turn: one run, of an array one element."""
+        job = queue.pop(0)
         position = job.array_next
-        for _ in range(min(job.array_left, job.array_room)):
-            while position in self.snapshot.touched.get(job.id, ()):
-                position += 1
-            placements = self._place(job)
-            if placements is None:
-                self.waiting.append(job)
-                self._reserve(job)
-                return
-            self.starts.append(Start(job.id, placements, position if job.is_array else -1))
+        while position in self.snapshot.touched.get(job.id, ()):
             position += 1
+        placements = None if self.tally.bar(job) else self._place(job)
+        if placements is None:
+            self.waiting.append(job)
+            self._reserve(job)
+            return
+        self.starts.append(Start(job.id, placements, position if job.is_array else -1))
+        self.tally.started(job)
+        if job.is_array and min(job.array_left, job.array_room) > 1:
+            rest = replace(job, array_next=position + 1, array_left=job.array_left - 1, array_room=job.array_room - 1)
+            queue.append(rest)
 
     def _place(self, job: PendingJob) -> tuple[Placement, ...] | None:
         ask = ask_of(self.snapshot.shapes[job.shape])
@@ -182,7 +191,7 @@ class _Naive:
         """Reserve for the first job that does not fit now and could with all others gone: at the first end after which it fits."""
         ask = ask_of(self.snapshot.shapes[job.shape])
         impossible = obstacle(ask, self.snapshot.nodes) is not None
-        if self.reserved is not None or not self.stages.backfill.reserve or impossible:
+        if self.reserved is not None or not self.stages.backfill.reserve or impossible or self.tally.bar(job):
             return
         times = sorted({max(use.ends_ms, self.now_ms + 1) for use in self.uses})
         for at_ms in times:
@@ -213,7 +222,7 @@ class _Naive:
 
     def _holds(self) -> Iterator[Hold]:
         """One per shape, queue and cause, by the lowest job."""
-        found: dict[tuple[int, int, str], Hold] = {}
+        found: dict[tuple[int, int, str, int], Hold] = {}
         reserved = self.reserved
         for job in sorted(self.waiting, key=lambda job: job.id):
             reason = self._reason(job)
@@ -221,7 +230,8 @@ class _Naive:
                 head = self.snapshot.job(reserved.reservation.job_id)
                 if head is not None and (head.shape, head.queue) == (job.shape, job.queue):
                     reason = Capacity(reason.node_id, reason.short, reserved.reservation.start_ms)
-            found.setdefault((job.shape, job.queue, reason.code), Hold(job.shape, job.queue, reason, job.id))
+            concerns = job.project if isinstance(reason, MaximumReached | QuotaReached) else 0
+            found.setdefault((job.shape, job.queue, reason.code, concerns), Hold(job.shape, job.queue, reason, job.id, concerns))
         yield from found.values()
 
     def _is_kept_back(self, job: PendingJob) -> bool:
@@ -235,6 +245,9 @@ class _Naive:
         impossible = obstacle(ask, self.snapshot.nodes)
         if impossible is not None:
             return impossible
+        bar = self.tally.bar(job)
+        if bar is not None:
+            return bar
         reserved = self.reserved
         if reserved is not None and self._is_kept_back(job):
             if self._layout(ask, careful=False) is not None:

@@ -64,6 +64,7 @@ def _patience(job: PendingJob, snapshot: Snapshot) -> float:
 
 
 _SCORES: dict[str, Callable[[PendingJob, Snapshot], float]] = {
+    "fair": lambda _job, _snapshot: 0,
     "fifo": lambda _job, _snapshot: 0,
     "patience": _patience,
     "points": _points,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from tenure.core.ledger import Ledger, held_by
 from tenure.model.allocation import Allocation
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.plan import Plan, Start
+from tenure.model.project import Usage
 from tenure.model.snapshot import Changes, Snapshot
 
 ELEMENT_IDS = 1_000_000
@@ -38,6 +41,7 @@ def committed(snapshot: Snapshot, plan: Plan) -> tuple[Snapshot, Changes]:
         pending=changed,
         pending_removed=tuple(removed),
         running=running,
+        usage=_settled(snapshot, running.values(), snapshot.now_ms),
     )
     return applied(snapshot, changes), changes
 
@@ -77,6 +81,7 @@ def applied(snapshot: Snapshot, changes: Changes) -> Snapshot:
         running=tuple(running[job_id] for job_id in sorted(running)),
         claims=snapshot.claims if changes.claims is None else changes.claims,
         queues=snapshot.queues if changes.queues is None else changes.queues,
+        usage=_with_usage(snapshot, changes),
         touched={array_id: positions for array_id, positions in touched.items() if array_id not in changes.pending_removed},
     )
 
@@ -87,4 +92,21 @@ def _kept(snapshot: Snapshot, changes: Changes) -> list[PendingJob]:
 
 def ended(snapshot: Snapshot, job_ids: tuple[int, ...], now_ms: int) -> Changes:
     """The difference when these running jobs have ended and released all they held."""
-    return Changes(since=snapshot.revision, revision=snapshot.revision + 1, now_ms=now_ms, running_removed=job_ids)
+    gone = [job for job in snapshot.running if job.id in job_ids]
+    usage = _settled(snapshot, gone, now_ms)
+    return Changes(since=snapshot.revision, revision=snapshot.revision + 1, now_ms=now_ms, running_removed=job_ids, usage=usage)
+
+
+def _settled(snapshot: Snapshot, jobs: Iterable[RunningJob], now_ms: int) -> tuple[Usage, ...]:
+    """The accounts of these jobs carried forward to now."""
+    ledger = Ledger(snapshot.settings.half_life_ms)
+    for usage in snapshot.usage:
+        ledger.know(usage)
+    for job in snapshot.running:
+        ledger.hold((job.project, job.user), held_by(job))
+    return tuple(ledger.settle(account, now_ms) for account in sorted({(job.project, job.user) for job in jobs}))
+
+
+def _with_usage(snapshot: Snapshot, changes: Changes) -> tuple[Usage, ...]:
+    rows = {(row.project, row.user): row for row in (*snapshot.usage, *changes.usage)}
+    return tuple(rows[account] for account in sorted(rows))

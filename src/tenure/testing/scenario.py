@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from tenure.model.amounts import Amounts, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.gpu_kind import parse_capability
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
+from tenure.model.project import UNLIMITED, Bundle
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.testing.builders import DEFAULT_QUEUE, NODE_AMOUNTS, Cluster
@@ -101,6 +102,7 @@ def _line(number: int, words: list[str]) -> Line:
 
 
 _SHAPE_KEYS = ("cpu", "mem", "storage", "net", "gpu", "gpumem", "model", "tasks", "nodes", "labels", "app", "most")
+_OWNER = ("project", "user")
 _Words = tuple[tuple[str, ...], tuple[str, ...], bool]
 _STATEMENTS: dict[str, _Words] = {
     "node": (
@@ -124,9 +126,11 @@ _STATEMENTS: dict[str, _Words] = {
         True,
     ),
     "queue": (("bonus", "max"), ("paused",), True),
-    "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of"), ("stopping",), True),
+    "project": (("weight", "cpu", "mem", "gpu", "maxcpu", "maxmem", "maxgpu"), ("alone",), True),
+    "used": (("project", "cpu", "mem", "gpu"), (), True),
+    "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of", "project", "user"), ("stopping",), True),
     "wait": (
-        (*_SHAPE_KEYS, "est", "expected", "due", "prio", "age", "queue", "begin", "array", "cap", "next", "touched"),
+        (*_SHAPE_KEYS, "est", "expected", "due", "prio", "age", "queue", "begin", "array", "cap", "next", "touched", *_OWNER),
         ("held", "blocked"),
         True,
     ),
@@ -212,6 +216,7 @@ def _run(cluster: Cluster, line: Line) -> None:
         devices=devices or None,
         stopping="stopping" in line.flags,
         array_id=cluster.jobs[line.pairs["of"]] if "of" in line.pairs else 0,
+        **_owner(cluster, line),
     )
 
 
@@ -237,10 +242,44 @@ def _wait(cluster: Cluster, line: Line) -> None:
         array_left=elements or 1,
         array_next=int(pairs.get("next", "0")),
         array_room=int(pairs.get("cap", str(FOREVER_FREE))),
+        **_owner(cluster, line),
     )
     touched = _list(pairs, "touched")
     if touched:
         cluster.touched[job.id] = tuple(int(position) for position in touched)
+
+
+def _owner(cluster: Cluster, line: Line) -> dict[str, int]:
+    """Project and user of a job, by number; 0 where nothing is said."""
+    project, user = line.pairs.get("project", ""), line.pairs.get("user", "")
+    return {"project": cluster.project(project).id if project else 0, "user": cluster.user(user) if user else 0}
+
+
+def _project(cluster: Cluster, line: Line) -> None:
+    pairs = line.pairs
+    cluster.project(
+        line.name,
+        weight_milli=parse_milli(pairs.get("weight", "1")),
+        quota=_bounds(pairs, "cpu", "mem", "gpu"),
+        maximum=_bounds(pairs, "maxcpu", "maxmem", "maxgpu"),
+        borrow="alone" not in line.flags,
+    )
+
+
+def _bounds(pairs: Mapping[str, str], cpu: str, mem: str, gpu: str) -> Bundle:
+    """Bounds under these names; none where nothing is said."""
+    return Bundle(
+        parse_milli(pairs[cpu]) if cpu in pairs else UNLIMITED,
+        parse_bytes(pairs[mem]) if mem in pairs else UNLIMITED,
+        parse_milli(pairs[gpu]) if gpu in pairs else UNLIMITED,
+    )
+
+
+def _used(cluster: Cluster, line: Line) -> None:
+    if "project" not in line.pairs:
+        raise line.error("what was used counts for a project=NAME")
+    amounts = (max(0, amount) for amount in _bounds(line.pairs, "cpu", "mem", "gpu"))
+    cluster.used(line.pairs["project"], line.name, Bundle(*amounts))
 
 
 def _set(cluster: Cluster, line: Line) -> None:
@@ -248,7 +287,15 @@ def _set(cluster: Cluster, line: Line) -> None:
     cluster.settings = replace(cluster.settings, **values)  # type: ignore[arg-type]  # `policy` is not among the keys
 
 
-_STATE: dict[str, Callable[[Cluster, Line], None]] = {"node": _node, "queue": _queue, "run": _run, "wait": _wait, "set": _set}
+_STATE: dict[str, Callable[[Cluster, Line], None]] = {
+    "node": _node,
+    "queue": _queue,
+    "project": _project,
+    "used": _used,
+    "run": _run,
+    "wait": _wait,
+    "set": _set,
+}
 
 
 def _list(pairs: Mapping[str, str], key: str) -> list[str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.job import NO_CAP
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
+from tenure.model.project import Bundle
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
@@ -75,6 +76,7 @@ def _add_jobs(draw: st.DrawFn, cluster: Cluster, count: int) -> None:
             expected_ms=draw(st.sampled_from([0, 0, 1, 4])) * MINUTE_MS,
             deadline_ms=draw(st.sampled_from([0, 0, cluster.now_ms + MINUTE_MS, cluster.now_ms + 2 * MINUTE_MS])),
             user=draw(st.sampled_from([0, 1, 2])),
+            project=draw(st.sampled_from([0, 1, 1, 2])),
             held=draw(st.sampled_from([0] * 9 + [1])),
             blocked=draw(st.sampled_from([0] * 9 + [1])),
             eligible_ms=draw(st.sampled_from([0, 0, 0, cluster.now_ms + MINUTE_MS, cluster.now_ms - 1])),
@@ -86,12 +88,27 @@ def _add_jobs(draw: st.DrawFn, cluster: Cluster, count: int) -> None:
             cluster.touched[job.id] = (1,)
 
 
+def _add_projects(draw: st.DrawFn, cluster: Cluster) -> None:
+    """Two projects; in half of the clusters with quotas and maxima, in half with a past."""
+    has_bounds, has_past = draw(st.sampled_from([(False, False), (True, False), (False, True), (True, True)]))
+    cpus, gpus = st.sampled_from([-1, 0, 1000, 4000]), st.sampled_from([-1, 0, 1000, 3000])
+    for name in ("red", "blue"):
+        cluster.project(name, weight_milli=draw(st.sampled_from([1000, 1000, 2500])))
+        if has_bounds:
+            quota = Bundle(draw(cpus), draw(st.sampled_from([-1, 4 * GIB])), draw(gpus))
+            maximum = Bundle(draw(st.sampled_from([-1, -1, 6000])), -1, draw(st.sampled_from([-1, -1, 4000])))
+            cluster.project(name, quota=quota, maximum=maximum, borrow=draw(st.booleans()))
+        if has_past:
+            cluster.used(name, "ann", Bundle(draw(st.sampled_from([0, 500, 3000])), 0, draw(st.sampled_from([0, 1500]))))
+
+
 @st.composite
 def clusters(draw: st.DrawFn, max_nodes: int = 4, max_jobs: int = 8) -> Cluster:
     """Nodes, queues and waiting jobs; nothing runs yet."""
     cluster = Cluster(settings=PlanSettings(backfill_depth=draw(st.sampled_from([10_000, 10_000, 10_000, 1]))))
     for name in QUEUES:
         cluster.queue(name, paused=draw(st.sampled_from([False] * 8 + [True])), bonus=draw(st.sampled_from([0, 0, 300])))
+    _add_projects(draw, cluster)
     _add_nodes(draw, cluster, draw(st.integers(1, max_nodes)))
     _add_jobs(draw, cluster, draw(st.integers(1, max_jobs)))
     return cluster

@@ -28,6 +28,11 @@ _PLAIN: dict[str, Callable[[int], str]] = {
 }
 
 
+_SHARED: dict[str, Callable[[int], str]] = {**_UNITS, "gpu_milli": lambda amount: count_text(amount, "GPU")}
+"""Of a project the GPUs are counted together, not per device."""
+_NOBODY: Mapping[int, str] = {}
+
+
 def count_text(milli: int, what: str) -> str:
     """A count in thousandths with its noun: ``1 cpu``, ``0.5 cpus``, ``8 GPUs``."""
     return f"{format_milli(milli)} {what}{'' if milli == 1000 else 's'}"
@@ -49,9 +54,24 @@ def clock_text(at_ms: int) -> str:
     return time.strftime("%H:%M:%S" if moment[:3] == today[:3] else "%a %d %b %H:%M", moment)
 
 
-def reason_text(reason: Reason, nodes: Mapping[int, str], job: Callable[[int], str]) -> str:
-    """One sentence. ``nodes`` names nodes by id, ``job`` writes a job's id as people type it."""
+def reason_text(reason: Reason, nodes: Mapping[int, str], job: Callable[[int], str], projects: Mapping[int, str] = _NOBODY) -> str:
+    """One sentence. ``nodes`` and ``projects`` name them by id, ``job`` writes a job's id as people type it."""
+    if isinstance(reason, reasons.QuotaReached | reasons.MaximumReached):
+        return _bound_text(reason, projects)
     return _SENTENCES[reason.code](reason, nodes, job)
+
+
+def _bound_text(reason: reasons.QuotaReached | reasons.MaximumReached, projects: Mapping[int, str]) -> str:
+    """What a project forbids, with the numbers."""
+    name = projects.get(reason.project)
+    whose = f"project {name}" if name else "its project"
+    is_quota = isinstance(reason, reasons.QuotaReached)
+    if not reason.resource:
+        return f"{whose} is at its {'quota' if is_quota else 'maximum'}"
+    show, plain = _SHARED[reason.resource], _PLAIN.get(reason.resource, format_bytes)
+    kind = "quota, above which it may not borrow," if is_quota else "maximum"
+    numbers = f"it holds {plain(reason.held)}, this job asks for {plain(reason.needed)}"
+    return f"{whose} would exceed its {kind} of {show(reason.bound)}: {numbers}"
 
 
 def _capacity(reason: reasons.Capacity, nodes: Mapping[int, str], _job: Callable[[int], str]) -> str:
@@ -124,7 +144,6 @@ _SENTENCES: dict[str, Callable[..., str]] = {
     "queue_paused": lambda _r, _n, _j: "its queue is paused; tenure queue resume lets it go",
     "node_unavailable": lambda r, n, _j: f"it would fit only on nodes that take no work now: {_nodes_text(r.nodes, n)}",
     "device_unavailable": lambda _r, _n, _j: "it would fit only on devices that are not offered; tenure gpus shows why",
-    "quota": lambda _r, _n, _j: "its project is at its quota",
     "never_fits": _never,
     "not_reached": lambda _r, _n, _j: "the planner has not reached it yet",
 }

@@ -25,6 +25,7 @@ from tenure.model.reasons import (
     Dependency,
     DeviceUnavailable,
     Held,
+    MaximumReached,
     NeverFits,
     NodeUnavailable,
     NotBefore,
@@ -49,7 +50,8 @@ REASONS: list[Reason] = [
     QueuePaused(2),
     NodeUnavailable((1,)),
     DeviceUnavailable((7, 8)),
-    QuotaReached(3),
+    QuotaReached(3, "gpu_milli", 4000, 2000, 5000),
+    MaximumReached(3, "cpu_milli", 4000, 2000, 5000),
     NeverFits(1, SHORT),
     NotReached(),
 ]

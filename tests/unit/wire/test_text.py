@@ -21,7 +21,8 @@ SAMPLES: dict[str, tuple[Reason, list[str]]] = {
     "queue_paused": (reasons.QueuePaused(1), ["paused"]),
     "node_unavailable": (reasons.NodeUnavailable((1, 2)), ["alpha, beta"]),
     "device_unavailable": (reasons.DeviceUnavailable((1,)), ["gpus"]),
-    "quota": (reasons.QuotaReached(1), ["quota"]),
+    "quota": (reasons.QuotaReached(1, "cpu_milli", 6000, 4000, 8000), ["its project", "quota", "8 cpus", "holds 6,", "asks for 4"]),
+    "maximum": (reasons.MaximumReached(1, "memory_bytes", 1 << 30, 2 << 30, 2 << 30), ["maximum of 2G of memory", "holds 1G"]),
     "never_fits": (reasons.NeverFits(2, (Shortfall("memory_bytes", 2 << 30, 1 << 30),)), ["1G of memory", "beta"]),
     "not_reached": (reasons.NotReached(), ["planner"]),
 }
@@ -49,6 +50,9 @@ def test_reasons_without_particulars_still_say_something() -> None:
     assert "another job" in reason_text(reasons.Dependency(), {}, name)
     assert "job #3 to end" in reason_text(reasons.Dependency((3,)), {}, name)
     assert reason_text(reasons.NeverFits(), {}, name).endswith("hold it")
+    assert reason_text(reasons.QuotaReached(1), {}, name, {1: "vision"}) == "project vision is at its quota"
+    gpus = reasons.MaximumReached(1, "gpu_milli", 1500, 500, 1000)
+    assert "project vision would exceed its maximum of 1 GPU: it holds 1.5" in reason_text(gpus, {}, name, {1: "vision"})
     assert "by" in reason_text(reasons.Capacity(1, (), 86_400_000), NODES, name)
 
 

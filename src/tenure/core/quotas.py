@@ -1,0 +1,74 @@
+"""Which project may start what: guaranteed within its quota, borrowed above it, forbidden above its maximum.
+
+A resource is *governed* if some project has a quota of it. A job is guaranteed if with it the project holds no more than its quota of
+every governed resource that the job asks for; who asks for none is as good as guaranteed. All guaranteed jobs take their turn before
+the first one that borrows, whatever the order says, so nobody borrows what an owner can use. Invariant: within a cycle holdings only
+grow, so what is not guaranteed, or not allowed, stays so until its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tenure.core.feasibility import Ask
+from tenure.core.ledger import NOTHING, Ledger, asked_by
+from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
+from tenure.model.reasons import MaximumReached, QuotaReached
+
+
+def holdings(ledger: Ledger) -> dict[int, Bundle]:
+    """What each project holds."""
+    found: dict[int, Bundle] = {}
+    for (project, _), bundle in ledger.held.items():
+        found[project] = found.get(project, NOTHING).plus(bundle)
+    return found
+
+
+def has_bounds(projects: Mapping[int, Project]) -> bool:
+    """Whether any project has a quota or a maximum."""
+    return any(bound != UNLIMITED for project in projects.values() for bound in (*project.quota, *project.maximum))
+
+
+def governed(projects: Mapping[int, Project]) -> tuple[bool, ...]:
+    """Of which shared resources some project has a quota."""
+    return tuple(any(project.quota[at] != UNLIMITED for project in projects.values()) for at in range(len(SHARED)))
+
+
+class Quotas:
+    """The bounds of all projects and what they hold, this cycle's starts included."""
+
+    def __init__(self, projects: Mapping[int, Project], held: Mapping[int, Bundle]) -> None:
+        self._projects = projects
+        self._held = dict(held)
+        self._governed = governed(projects)
+
+    def started(self, project: int, bundle: Bundle) -> None:
+        """The project holds so much more."""
+        self._held[project] = self._held.get(project, NOTHING).plus(bundle)
+
+    def is_guaranteed(self, project: int, bundle: Bundle) -> bool:
+        """Whether the project is within its quota with so much more."""
+        found, held = self._projects.get(project), self._held.get(project, NOTHING)
+        for at, need in enumerate(bundle):
+            if need and self._governed[at]:
+                quota = found.quota[at] if found is not None else UNLIMITED
+                if quota == UNLIMITED or held[at] + need > quota:
+                    return False
+        return True
+
+    def bar(self, project: int, bundle: Bundle) -> MaximumReached | QuotaReached | None:
+        """Why the project may not hold so much more; None when it may."""
+        found, held = self._projects.get(project), self._held.get(project, NOTHING)
+        if found is None:
+            return None
+        for at, need in enumerate(bundle):
+            if need and found.maximum[at] != UNLIMITED and held[at] + need > found.maximum[at]:
+                return MaximumReached(project, SHARED[at], held[at], need, found.maximum[at])
+        for at, need in enumerate(bundle):
+            if need and not found.borrow and found.quota[at] != UNLIMITED and held[at] + need > found.quota[at]:
+                return QuotaReached(project, SHARED[at], held[at], need, found.quota[at])
+        return None
+
+    def bar_of(self, project: int, ask: Ask) -> MaximumReached | QuotaReached | None:
+        """`bar` of one run of a shape."""
+        return self.bar(project, asked_by(ask))

@@ -1,0 +1,67 @@
+"""Dominant shares of projects and of the users in them: whose turn it is.
+
+The share of a bundle is its largest part of what all nodes have of a resource, the dominant share of A. Ghodsi et al., "Dominant
+Resource Fairness", NSDI 2011; shares are compared divided by the weight. What counts of an account is what it holds and, on top, what
+it held of late on average (`tenure.core.ledger`). Projects come first, then the users of a project, as in A. Bhattacharya et al.,
+"Hierarchical Scheduling for Diverse Datacenter Workloads", SoCC 2013. Of that paper the rescaling of siblings is left out on purpose:
+with it a project that holds most of the cluster goes first as soon as one of its users holds little, so new users would be a way
+around the project's share. A project's share here is that of all it holds.
+
+Invariant: shares are integers and follow from sums, so no order of jobs, users or nodes changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tenure.core.ledger import NOTHING, Account, Ledger, mean_held
+from tenure.model.amounts import MILLI
+from tenure.model.node import Node
+from tenure.model.project import Bundle, Project
+
+WHOLE = 10**9
+"""Shares count in parts of so many of the cluster."""
+
+
+def capacity_of(nodes: tuple[Node, ...]) -> Bundle:
+    """What all nodes have together, whether they are up or not: who drains one changes nobody's share."""
+    return Bundle(
+        sum(node.capacity.cpu_milli for node in nodes),
+        sum(node.capacity.memory_bytes for node in nodes),
+        sum(device.capacity_milli for node in nodes for device in node.devices),
+    )
+
+
+def dominant(bundle: Bundle, capacity: Bundle) -> int:
+    """The largest share of a resource, in parts of `WHOLE`."""
+    return max(amount * WHOLE // whole if whole else 0 for amount, whole in zip(bundle, capacity, strict=True))
+
+
+class Shares:
+    """What counts of every project and user, this cycle's starts included. Lower goes first."""
+
+    def __init__(self, ledger: Ledger, projects: Mapping[int, Project], capacity: Bundle, now_ms: int) -> None:
+        self._weights = {number: max(project.weight_milli, 1) for number, project in projects.items()}
+        self._capacity = capacity
+        self._users: dict[Account, Bundle] = {}
+        self._projects: dict[int, Bundle] = {}
+        for account in ledger.used.keys() | ledger.held.keys():
+            mean = mean_held(ledger.at(account, now_ms), ledger.half_life_ms)
+            self.started(*account, ledger.held.get(account, NOTHING).plus(mean))
+
+    def started(self, project: int, user: int, bundle: Bundle) -> None:
+        """A user holds so much more for a project."""
+        self._users[project, user] = self._users.get((project, user), NOTHING).plus(bundle)
+        self._projects[project] = self._projects.get(project, NOTHING).plus(bundle)
+
+    def of_project(self, project: int) -> int:
+        """The project's share by its weight."""
+        return dominant(self._projects.get(project, NOTHING), self._capacity) * MILLI // self._weights.get(project, MILLI)
+
+    def of_user(self, project: int, user: int) -> int:
+        """The user's share within a project, where all users weigh the same."""
+        return dominant(self._users.get((project, user), NOTHING), self._capacity)
+
+    def counted(self, project: int) -> Bundle:
+        """What counts of a project."""
+        return self._projects.get(project, NOTHING)

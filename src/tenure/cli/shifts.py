@@ -122,7 +122,16 @@ def unknown_lines(reply: WhatIfReply) -> list[str]:
 
 
 def _plural(text: str) -> str:
-    return text.replace("it depends", "they depend").replace("it waits", "they wait").replace("it lies", "they lie")
+    many = {
+        "it depends": "they depend",
+        "it waits": "they wait",
+        "it lies": "they lie",
+        "it asks": "they ask",
+        "its project": "their projects",
+    }
+    for one, several in many.items():
+        text = text.replace(one, several)
+    return text
 
 
 def horizon_lines(reply: PlanReply, now_ms: int) -> list[str]:

@@ -14,7 +14,7 @@ UNKNOWN_TEXT = {
     "no_limit": "it depends on a job without a time limit",
     "not_ready": "it waits for a person, a paused queue or another job",
     "never": "nothing that takes work could hold it",
-    "quota": "its project may not hold as much as it asks for",
+    "quota": "it asks for more than its project may hold",
     "too_far": "it lies beyond what is worked out at once",
 }
 """Why nobody can say when a job starts (`tenure.model.explanation.UnknownStart`), in words."""

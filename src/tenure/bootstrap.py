@@ -254,7 +254,7 @@ def local_settings(home: str, settings: config.Settings) -> LocalSettings:
             parse_milli(wished.cpus),
             parse_bytes(wished.memory),
             tuple(PretendGpus(group.count, group.model, group.memory_bytes, group.capability) for group in wished.gpu_groups()),
-            wished.labels,
+            config.labels_of(wished),
         )
         for wished in settings.pretend_nodes
     )
@@ -265,7 +265,7 @@ def local_settings(home: str, settings: config.Settings) -> LocalSettings:
         memory_bytes=parse_bytes(node.memory) if node.memory else 0,
         reserve_memory_bytes=parse_bytes(node.reserve_memory),
         gpus=node.gpus or "all",
-        labels=node.labels,
+        labels=config.labels_of(node),
         cgroups=node.cgroups,
         log_keep_bytes=parse_bytes(node.log_keep),
         pretend_nodes=pretend,

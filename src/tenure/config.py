@@ -14,6 +14,7 @@ import msgspec
 from tenure.model.amounts import GIB, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.gpu_kind import parse_capability
 from tenure.model.settings import PlanSettings
+from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, label_of
 
 _GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?(?::(\d+\.\d))?", re.IGNORECASE)
 
@@ -39,6 +40,10 @@ class PretendNodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=Tru
     memory: str = "1G"
     gpus: str = ""
     labels: tuple[str, ...] = ()
+    power_idle_w: int | None = None
+    power_w: int | None = None
+    power_sleep_w: int | None = None
+    price_per_hour: str = ""
 
     def gpu_groups(self) -> tuple[GpuSettings, ...]:
         """The ``gpus`` text read: ``8xA100:80G``, ``4xA100:80G:8.0, 4xT4:16G:7.5`` with the compute capability. Raises ValueError."""
@@ -46,7 +51,8 @@ class PretendNodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=Tru
 
 
 class NodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """This machine as a node. Empty values are found out; ``cgroups`` is auto or off; ``log_keep`` bounds each task's log."""
+    """This machine as a node. Empty values are found out; ``cgroups`` is auto or off; ``log_keep`` bounds each task's log. Power and
+    price are told to the planner as labels (`tenure.model.upkeep`)."""
 
     name: str = ""
     cpus: str = ""
@@ -54,6 +60,10 @@ class NodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reserve_memory: str = "0"
     gpus: str = ""
     labels: tuple[str, ...] = ()
+    power_idle_w: int | None = None
+    power_w: int | None = None
+    power_sleep_w: int | None = None
+    price_per_hour: str = ""
     cgroups: str = "auto"
     log_keep: str = "256M"
     probe: str = "5s"
@@ -110,6 +120,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_pending: int = 1_000_000
 
 
+def labels_of(node: NodeSettings | PretendNodeSettings) -> tuple[str, ...]:
+    """The labels of a node, those that declare its power and its price among them. Raises ValueError for one that means nothing."""
+    declared = [(name, getattr(node, name)) for name in (POWER_IDLE, POWER_FULL, POWER_SLEEP, PRICE)]
+    return (*node.labels, *(label_of(name, str(value)) for name, value in declared if value not in (None, "")))
+
+
 def load(path: Path) -> Settings:
     """Read and check the settings; the defaults when the file does not exist. Raises ConfigError."""
     try:
@@ -147,6 +163,8 @@ def check(settings: Settings) -> None:
         readings += [(f"pretend_nodes.{pretend.name}.cpus", pretend.cpus, parse_milli)]
         readings += [(f"pretend_nodes.{pretend.name}.memory", pretend.memory, parse_bytes)]
         pretend.gpu_groups()
+        labels_of(pretend)
+    labels_of(node)
     for setting, text, read in readings:
         try:
             if text:

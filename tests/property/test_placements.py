@@ -20,7 +20,7 @@ from tenure.testing.outcome import applied
 from tenure.testing.strategies import changes_after, shapes, snapshots
 
 DEFAULT = policy_by_name("default")
-MOST = 2**20
+MOST = 2**31 - 1
 names = st.sampled_from(sorted(PLACEMENTS))
 
 

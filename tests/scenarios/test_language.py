@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tenure.model.reasons import NotBefore
+from tenure.policies.words import BadPolicy
 from tenure.testing.expectations import Run, check
 from tenure.testing.scenario import ScenarioError, parse, time_ms
 
@@ -88,7 +89,7 @@ def test_nobody_is_reserved_for_under_greedy() -> None:
 
 
 def test_an_unknown_policy_is_named() -> None:
-    with pytest.raises(KeyError, match="best"):
+    with pytest.raises(BadPolicy, match="no policy is called 'best'"):
         check("--- expect (best)")
 
 

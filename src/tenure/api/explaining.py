@@ -9,7 +9,6 @@ from tenure.api.context import Context
 from tenure.api.particulars import with_particulars
 from tenure.api.postmortem import account
 from tenure.control.admission import describe_shape
-from tenure.core.explain import explain
 from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.model.explanation import Change, Explanation, Holder, Suggestion, UnknownStart
 from tenure.model.job import PendingJob
@@ -54,7 +53,7 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail) ->
     job = detail.job
     if job.state not in WAITING_STATES or snapshot.job(job.number) is None:
         return account(detail)
-    found = explain(snapshot, job.number, context.loop.ports.policy.stages)
+    found = context.loop.ports.policy.explain(snapshot, job.number)
     return with_particulars(explained(context, snapshot, found, job.id, job.state), detail)
 
 

@@ -19,7 +19,6 @@ from tenure.api.explaining import explained
 from tenure.api.routes import Routes
 from tenure.api.supposing import job_added, next_job, supposed
 from tenure.control.admission import Inadmissible
-from tenure.core.explain import explain
 from tenure.core.whatif import Effect, Picture, Shift, WhatIf, what_if
 from tenure.model.commands import Caller, SubmitJob
 from tenure.model.snapshot import Snapshot
@@ -93,7 +92,7 @@ def planned(context: Context, snapshot: Snapshot, command: SubmitJob) -> PlanRep
     added = job_added(context, snapshot, command, number)
     after = added.on(snapshot)
     starts = [start for decision in policy.plan(after).decisions for start in decision.starts if start.job_id == number]
-    found = explain(after, number, policy.stages)
+    found = policy.explain(after, number)
     nodes = {node.id: node for node in snapshot.nodes}
     placements = [
         f"task {place.task} on {nodes[place.node_id].name}"

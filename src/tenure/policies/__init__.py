@@ -3,8 +3,8 @@
 A name is that of an order, alone (nobody goes ahead of the head) or with a way to backfill: ``sjf``, ``sjf-easy``, ``hrrn-easy-sjbf``,
 ``points-greedy``. Behind it may stand where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own,
 and the name of a placement alone is the default policy with it. What operators call a strategy is a policy by another name
-(`tenure.policies.strategies`), and `tenure.policies.words` reads a name with its settings. Invariant: a name always means the same
-decisions.
+(`tenure.policies.strategies`), ``portfolio`` chooses among several in each cycle, and `tenure.policies.words` reads a name with its
+settings. Invariant: a name always means the same decisions.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tenure.policies.fifo import Fifo
 from tenure.policies.patience import Patience
 from tenure.policies.placements import PLACEMENTS, RANDOM
 from tenure.policies.points import Points
+from tenure.policies.portfolio import Portfolio
 from tenure.policies.response_ratio import ResponseRatio
 from tenure.policies.shortest import Shortest, ShortestPredicted
 from tenure.policies.staged import StagedPolicy
@@ -69,13 +70,31 @@ def _built_in() -> dict[str, Stages]:
 
 _BUILT_IN = _built_in()
 
-POLICY_NAMES = tuple(sorted((*_BUILT_IN, *PLACEMENTS, RANDOM, *STRATEGIES)))
+PORTFOLIO = "portfolio"
+MEMBERS = (
+    "default",
+    "tenure",
+    "hrrn-easy",
+    "saf-easy",
+    "easy-sjbf",
+    "default+potential",
+    "saf-easy+potential",
+    "default+frugal",
+    "saf-easy+frugal",
+    "default+cheapest",
+    "saf-easy+cheapest",
+)
+"""Whose plans the portfolio compares; the first of them is who decides where nothing is to choose."""
+
+POLICY_NAMES = tuple(sorted((*_BUILT_IN, *PLACEMENTS, PORTFOLIO, RANDOM, *STRATEGIES)))
 """The built-in policies, without those that name both an order and a placement. Others come by the entry point group
 ``tenure.policies``, which `tenure.bootstrap` reads."""
 
 
 def policy_by_name(name: str) -> StagedPolicy:
     """A built-in policy. Raises KeyError with the known names for another one."""
+    if name == PORTFOLIO:
+        return Portfolio(name, {member: policy_by_name(member).stages for member in MEMBERS})
     order, plus, placement = STRATEGIES.get(strategy_of(name), name).partition("+")
     if not plus and (name in PLACEMENTS or name == RANDOM):
         order, placement = "default", name
@@ -93,7 +112,7 @@ def _known() -> str:
     """The names, shorter than one by one."""
     orders, ways = ", ".join(ORDERS), ", ".join(f"-{way}" for way in BACKFILLS)
     placements = ", ".join((*PLACEMENTS, RANDOM))
-    return f"{', '.join(_SHORT)}, and {orders}, each alone or followed by {ways}, and by + with one of {placements}"
+    return f"{', '.join((*_SHORT, PORTFOLIO))}, and {orders}, each alone or followed by {ways}, and by + with one of {placements}"
 
 
 __all__ = ["BACKFILLS", "ORDERS", "PLACEMENTS", "POLICY_NAMES", "StagedPolicy", "policy_by_name"]

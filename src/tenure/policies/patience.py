@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenure.core.columns import Floats
+from tenure.core.columns import Bools, Floats
 from tenure.core.stages import Scores, Vector
 from tenure.core.waiting import FIRST_SUBMITTED, PRIORITY, SHARE, WHOLE, Columns
 from tenure.model.settings import PlanSettings
@@ -37,11 +37,21 @@ class Patience:
 
     def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
         """Minus the length; for who has no patience left, how long ago that was decides."""
-        weight = np.ldexp(1.0, (NORMAL_PRIORITY - columns[PRIORITY]).astype(np.int32))
-        shortest_first: Floats = -(weight * np.minimum(lengths_ms(columns, UNKNOWN_MS), UNKNOWN_MS))
-        if not settings.patience_ms:
-            return shortest_first
-        share = np.minimum(columns[SHARE] / WHOLE, 1.0)
-        patience_ms = np.floor(settings.patience_ms * (1.0 - np.sqrt(share)) * weight)
-        found: Scores = np.where(ages_ms > patience_ms, OVERDUE - columns[FIRST_SUBMITTED] - patience_ms, shortest_first)
+        shortest_first: Floats = -(_weight(columns) * np.minimum(lengths_ms(columns, UNKNOWN_MS), UNKNOWN_MS))
+        late, scores = overdue(columns, ages_ms, settings)
+        found: Scores = np.where(late, scores, shortest_first)
         return found
+
+
+def overdue(columns: Columns, ages_ms: Vector, settings: PlanSettings) -> tuple[Bools, Floats]:
+    """Who has no patience left, and the scores that put them in the order in which it ended, in front of everybody (`OVERDUE`)."""
+    share = np.minimum(columns[SHARE] / WHOLE, 1.0)
+    patience_ms: Floats = np.floor(settings.patience_ms * (1.0 - np.sqrt(share)) * _weight(columns))
+    late: Bools = (ages_ms > patience_ms) & (settings.patience_ms > 0)
+    return late, OVERDUE - columns[FIRST_SUBMITTED] - patience_ms
+
+
+def _weight(columns: Columns) -> Floats:
+    """A step of priority halves it."""
+    found: Floats = np.ldexp(1.0, (NORMAL_PRIORITY - columns[PRIORITY]).astype(np.int32))
+    return found

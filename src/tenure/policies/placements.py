@@ -13,14 +13,17 @@ from tenure.policies.gpu_locality import GpuLocality
 from tenure.policies.gpu_packing import GpuPacking
 from tenure.policies.least_loaded import LeastLoaded
 from tenure.policies.potential import Potential
+from tenure.policies.thrift import CHEAPEST, FRUGAL
 from tenure.policies.worst_fit import WorstFit
 
 PLACEMENTS: dict[str, Score] = {
     "best-fit": BestFit(),
+    "cheapest": CHEAPEST,
     "cpu-bands": CpuBands(),
     "dot-product": DotProduct(),
     "fgd": FragmentationGradient(),
     "first-fit": FirstFit(),
+    "frugal": FRUGAL,
     "gpu-clustering": GpuClustering(),
     "gpu-locality": GpuLocality(),
     "gpu-packing": GpuPacking(),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.cycle import plan_on_board
@@ -14,6 +17,11 @@ from tenure.model.snapshot import Snapshot
 from tenure.ports import Budget
 
 
+def same(stages: Stages) -> Stages:
+    """No change."""
+    return stages
+
+
 class StagedPolicy:
     """Order, placement score, backfilling and (later) reclaiming, each exchangeable by itself.
 
@@ -24,6 +32,18 @@ class StagedPolicy:
         self.name = name
         self.stages = stages
         self.distinguishes = stages.distinguishes
+
+    own_keys: ClassVar[tuple[str, ...]] = ()
+    """The settings that this kind of policy has beside the planner's numbers (`with_own`)."""
+
+    def altered(self, name: str, change: Callable[[Stages], Stages] = same) -> StagedPolicy:
+        """The same policy under another name and with its stages changed."""
+        return StagedPolicy(name, change(self.stages))
+
+    def with_own(self, settings: Mapping[str, str]) -> StagedPolicy:
+        """This policy under settings of its own, by ``own_keys``. Raises ValueError with the way out."""
+        assert not settings, "nobody reads a setting that the policy does not have"
+        return self
 
     def plan(self, snapshot: Snapshot, budget: Budget | None = None) -> Plan:
         """Decide on a snapshot (`tenure.ports.Policy`)."""

@@ -2,7 +2,8 @@
 
 One reader for all of them, so that a word means the same everywhere and a mistake is told at the door, with the nearest name. The
 keys are the numbers of `tenure.model.settings.PlanSettings`; one in milliseconds is also known without its ending and then takes a
-duration (``patience=2d``). Invariant: reading the word of the settings it gave gives the same policy and the same settings.
+duration (``patience=2d``). A policy may have keys of its own (`StagedPolicy.own_keys`). Invariant: reading the word of the settings it
+gave gives the same policy and the same settings.
 """
 
 from __future__ import annotations
@@ -36,8 +37,14 @@ def read_policy(word: str, base: PlanSettings) -> tuple[StagedPolicy, PlanSettin
         policy = policy_by_name(name)
     except KeyError:
         raise BadPolicy(_unknown(name)) from None
-    changes = dict(_pair(pair) for pair in pairs.split(",")) if pairs else {}
-    return StagedPolicy(word, policy.stages), replace(base, policy=word, **changes)
+    told = [pair.partition("=") for pair in pairs.split(",")] if pairs else []
+    own = {key: value for key, _, value in told if key in policy.own_keys}
+    try:
+        policy = policy.with_own(own)
+    except ValueError as error:
+        raise BadPolicy(str(error)) from None
+    changes = dict(_pair("".join(pair)) for pair in told if pair[0] not in own)
+    return policy.altered(word), replace(base, policy=word, **changes)
 
 
 def policy_of(settings: PlanSettings) -> StagedPolicy:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from tenure.core.stages import Stages
-from tenure.policies.staged import StagedPolicy
 from tenure.policies.words import read_policy
 from tenure.sim.decisions import write_decisions
 from tenure.sim.metrics import Figures, figures_of
@@ -36,7 +35,7 @@ def compare(workload: Workload, words: Sequence[str], runtimes: str, rules: Rule
     beliefs = BY_NAME[runtimes]
     found = []
     for policy, settings in chosen:
-        drawing = StagedPolicy(policy.name, drawn(policy.stages, rules))
+        drawing = policy.altered(policy.name, lambda stages: drawn(stages, rules))
         replay = Replay(workload, drawing, beliefs(), replace(rules, settings=settings))
         found.append(replay.run(_teller(policy.name, told)))
     return found

@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 
 from tenure.model.amounts import GIB, MILLI, Amounts, parse_bytes, parse_milli
 from tenure.model.node import Device, Node
+from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, label_of
 from tenure.sim.workload import BadWorkload
 
 GRAMMAR = (
-    "write COUNTxGPUSxMODEL[:MEMORY][,CORESc][,MEMORY][,disk=SIZE][,net=BITS][,label=TEXT], such as 100x8xA100:80G,64c,512G, "
+    "write COUNTxGPUSxMODEL[:MEMORY][,CORESc][,MEMORY][,disk=SIZE][,net=BITS][,label=TEXT][,power=WATTS]"
+    "[,idle=WATTS][,sleep=WATTS][,price=PER_HOUR], such as 100x8xA100:80G,64c,512G, "
     "without GPUs COUNTxCORESc[,MEMORY], such as 4x32c,128G; join several with +; or name a file that lists nodes"
 )
 RANDOM_TIES = "random-ties"
@@ -31,6 +33,7 @@ GPU_MEMORY = 16 * GIB
 CORES_PER_GPU, MEMORY_PER_GPU = 16, 128 * GIB
 MEMORY_PER_CORE = 4 * GIB
 
+_UPKEEP = {"idle": POWER_IDLE, "power": POWER_FULL, "price": PRICE, "sleep": POWER_SLEEP}
 _COUNT = re.compile(r"(\d{1,9})x(.+)")
 _GPUS = re.compile(r"(\d{1,9})x([A-Za-z][\w.-]*)(?::(.+))?")
 _CORES = re.compile(r"(\d+(?:\.\d+)?)c")
@@ -159,6 +162,8 @@ class _Amounts:
                 found = replace(found, bandwidth_bps=_bits(value))
             elif name == "label" and value:
                 found = replace(found, labels=tuple(sorted({*found.labels, value})))
+            elif name in _UPKEEP:
+                found = replace(found, labels=tuple(sorted({*found.labels, label_of(_UPKEEP[name], value)})))
             else:
                 raise ValueError(f"{item!r} is not an amount")
         return found

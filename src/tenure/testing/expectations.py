@@ -14,7 +14,7 @@ from tenure.model.explanation import Explanation
 from tenure.model.plan import Plan, Start
 from tenure.model.reasons import Reason
 from tenure.model.snapshot import Snapshot
-from tenure.policies import policy_by_name
+from tenure.policies.words import read_policy
 from tenure.testing.scenario import Line, Scenario, parse, time_ms
 
 
@@ -23,7 +23,7 @@ class Run:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.policy = policy_by_name(scenario.policy)
+        self.policy, _ = read_policy(scenario.policy, scenario.cluster.settings)
         self.names = {job_id: name for name, job_id in scenario.cluster.jobs.items()}
 
     @cached_property

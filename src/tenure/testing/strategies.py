@@ -23,6 +23,7 @@ from tenure.testing.outcome import committed, ended
 
 QUEUES = ("default", "night", "urgent")
 MINUTE_MS = 60_000
+UPKEEP = ("power_idle_w=90", "power_sleep_w=5", "power_w=700", "price_per_hour=1.25", "ssd")
 
 
 @st.composite
@@ -56,7 +57,7 @@ def _add_nodes(draw: st.DrawFn, cluster: Cluster, count: int) -> None:
             gpu_memory_bytes=draw(st.sampled_from([40, 80])) * GIB,
             capability=draw(st.sampled_from([0, 75, 80, 90])),
             per_group=draw(st.sampled_from([0, 2])),
-            labels=draw(st.sampled_from([(), ("ssd",)])),
+            labels=draw(st.sampled_from([(), ("ssd",), UPKEEP])),
             status=draw(st.sampled_from([NodeStatus.UP] * 8 + [NodeStatus.DRAINING])),
             device_status={index: draw(states) for index in range(gpus)},
         )

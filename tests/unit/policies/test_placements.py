@@ -231,7 +231,7 @@ def test_a_policy_names_an_order_and_a_placement() -> None:
 
 @pytest.mark.parametrize("name", ["default+", "+fgd", "default+best", "fgd+default"])
 def test_half_a_name_is_none(name: str) -> None:
-    with pytest.raises(KeyError, match=r"by \+ with one of best-fit, cpu-bands"):
+    with pytest.raises(KeyError, match=r"by \+ with one of best-fit, cheapest, cpu-bands"):
         policy_by_name(name)
 
 

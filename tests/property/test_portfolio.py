@@ -11,9 +11,11 @@ from tenure.core.objectives import WHOLE, Judge, filled
 from tenure.core.pareto import choose, dominates, front, weighed
 from tenure.core.verify import verify
 from tenure.model.plan import Plan
+from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
 from tenure.policies.portfolio import PROFILES, Portfolio
+from tenure.policies.words import read_policy
 from tenure.testing.locked import locked_rows
 from tenure.testing.outcome import committed
 from tenure.testing.strategies import snapshots
@@ -25,7 +27,7 @@ profiles = st.sampled_from(sorted(PROFILES))
 
 
 def portfolio(profile: str) -> Portfolio:
-    found = policy_by_name(f"portfolio:profile={profile}")
+    found = read_policy(f"portfolio:profile={profile}", PlanSettings())[0]
     assert isinstance(found, Portfolio)
     return found
 

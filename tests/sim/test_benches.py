@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BENCHES = {"easy": {"policy", "runtimes", "avebsld", "published", "max_wait_s", "cpu_s"}, "lublin": {"order", "avebsld", "published"}}
+BENCHES = {
+    "bound": {"list", "accepted_until", "bound"},
+    "easy": {"policy", "runtimes", "avebsld", "published", "max_wait_s", "cpu_s"},
+    "lublin": {"order", "avebsld", "published"},
+    "queueing": {"log", "policy", "knows", "mean_turnaround_h", "p99_turnaround_h", "deadline_hit_pct", "jain"},
+}
 
 
 def bench(name: str, traces: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +37,8 @@ def test_it_prints_one_line_per_case(name: str) -> None:
     assert len(rows) >= 4
     for row in rows:
         assert BENCHES[name] <= set(row)
-        assert row["avebsld"] >= 1
+        assert row.get("avebsld", 1) >= 1
+        assert row.get("bound", 96) < 100
 
 
 @pytest.mark.parametrize(("traces", "sentence"), [("", "TENURE_TRACES is not set"), ("/nowhere", "does not exist")])
@@ -42,3 +48,11 @@ def test_it_says_where_the_logs_are_looked_for(name: str, traces: str, sentence:
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_planning_at_scale_prints_one_line_per_case() -> None:
+    done = bench("scale", "")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["kind"] for row in rows] == ["warm", "cold"]
+    assert all(row["p50_ms"] >= 0 and row["peak_mb"] > 0 for row in rows)

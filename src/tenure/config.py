@@ -7,6 +7,7 @@ that is silently ignored is worse than none.
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,9 @@ from tenure.model.settings import PlanSettings
 from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, label_of
 
 _GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?(?::(\d+\.\d))?", re.IGNORECASE)
+
+
+_PLAN_FIELDS = {field.name for field in fields(PlanSettings)}
 
 
 class ConfigError(Exception):
@@ -92,11 +96,25 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     gpu_penalty: int = 10
     backfill_depth: int = 10_000
     patience: str = "2d"
+    preempt_gap: int = 1
+    preempt_min_run: str = "10m"
+    preempt_cool_down: str = "1h"
+    preempt_per_cycle: int = 8
+    preempt_per_hour: int = 60
+    preempt_checkpoint: str = "30s"
+    preempt_restart: str = "60s"
+    preempt_hold: str = "2m"
+    checkpoint_every: str = "0s"
+
+    def durations(self) -> dict[str, str]:
+        """The settings that are durations, as they were written."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if f"{name}_ms" in _PLAN_FIELDS}
 
     def settings(self) -> PlanSettings:
         """As the planner takes them. Raises ValueError for a duration that is none."""
-        values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("wait_full", "patience")}
-        return PlanSettings(wait_full_ms=parse_duration_ms(self.wait_full), patience_ms=parse_duration_ms(self.patience), **values)
+        durations = self.durations()
+        values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in durations}
+        return PlanSettings(**(values | {f"{name}_ms": parse_duration_ms(text) for name, text in durations.items()}))
 
 
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -151,7 +169,7 @@ def check(settings: Settings) -> None:
         ("node.reserve_memory", node.reserve_memory, parse_bytes),
         ("node.log_keep", node.log_keep, parse_bytes),
         ("node.probe", node.probe, parse_duration_ms),
-        ("plan.wait_full", settings.plan.wait_full, parse_duration_ms),
+        *((f"plan.{name}", text, parse_duration_ms) for name, text in settings.plan.durations().items()),
         ("default_memory", settings.default_memory, parse_bytes),
     ]
     retention = settings.retention

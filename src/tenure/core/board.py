@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tenure.core import claims
 from tenure.core.census import Census
 from tenure.core.feasibility import Ask, NodeRoom, ask_of
 from tenure.core.ledger import Account, Ledger, held_by
 from tenure.core.quotas import has_bounds
-from tenure.core.rooms import CLAIMED, FOREVER, RUNNING, Holding, Key, Rooms
+from tenure.core.rooms import FOREVER, RUNNING, Holding, Key, Rooms
 from tenure.core.shares import capacity_of
 from tenure.core.waiting import GroupKey, Waiting
-from tenure.model.allocation import Claim
+from tenure.model.allocation import Claim, Eviction
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.node import Node
 from tenure.model.project import Bundle, Project, Usage
@@ -57,7 +58,10 @@ class Content:
 
 
 class Board:
-    """Rooms, waiting jobs and running jobs at one revision. ``caches`` is for figures derived from the rooms (`Rooms.log`)."""
+    """Rooms, waiting jobs and running jobs at one revision. ``caches`` is for figures derived from the rooms (`Rooms.log`).
+
+    ``claims`` are all promises that have not ended; those of jobs that wait are ``standing``, by id, and hold their room.
+    """
 
     def __init__(self, snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> None:
         self.revision = snapshot.revision
@@ -67,7 +71,9 @@ class Board:
         self.touched: dict[int, tuple[int, ...]] = dict(snapshot.touched)
         self.running: dict[int, RunningJob] = {}
         self.census = Census()
-        self.claims: dict[int, Claim] = {}
+        self.claims: dict[int, Claim] = {claim.id: claim for claim in snapshot.claims}
+        self.standing: tuple[Claim, ...] = ()
+        self.evictions: tuple[Eviction, ...] = snapshot.evictions
         self.projects: dict[int, Project] = {project.id: project for project in snapshot.projects}
         self.ledger = Ledger(snapshot.settings.half_life_ms)
         for usage in snapshot.usage:
@@ -81,9 +87,8 @@ class Board:
         self.waiting = self._waiting(snapshot.queues, snapshot.now_ms, distinguishing)
         for job in snapshot.running:
             self._run(job)
-        for claim in snapshot.claims:
-            self._claim(claim)
         self.waiting.fill(snapshot.pending, self.asks)
+        self._let_stand()
 
     @staticmethod
     def of(snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> Board:
@@ -101,8 +106,14 @@ class Board:
             self.shapes[number] = shape
             self.asks[number] = ask_of(shape)
         self.waiting.move_to(changes.now_ms, self.asks)
+        self._let_lie()
         self._advance_rooms(changes)
         self._advance_waiting(changes)
+        if changes.claims is not None:
+            self.claims = {claim.id: claim for claim in changes.claims}
+        if changes.evictions is not None:
+            self.evictions = changes.evictions
+        self._let_stand()
         if len(self.rooms.log) > LOG_LIMIT + LOG_LIMIT_PER_NODE * len(self.rooms.nodes):
             self._forget()
 
@@ -119,6 +130,27 @@ class Board:
     def rollback(self, mark: int) -> None:
         """Undo the trial."""
         self.rooms.rollback(mark)
+
+    @property
+    def next_deadline_ms(self) -> int:
+        """When the next promise ends, 0 for never."""
+        return min([claim.deadline_ms for claim in self.claims.values()], default=0)
+
+    def expire(self, now_ms: int) -> None:
+        """Let the promises go that end by then."""
+        for claim_id in [claim.id for claim in self.claims.values() if claim.deadline_ms <= now_ms]:
+            self.redeem(claim_id)
+
+    def redeem(self, claim_id: int) -> None:
+        """Let one promise go: it was kept, or its time is over."""
+        self._let_lie()
+        self.claims = {claim.id: claim for claim in self.claims.values() if claim.id != claim_id}
+        self._let_stand()
+
+    def recall(self, known: dict[int, Claim], standing: tuple[Claim, ...]) -> None:
+        """Have these claims again, after a trial that let some go was rolled back."""
+        self.claims, self.standing = known, standing
+        self.waiting.park(self._parked(), self.asks)
 
     def content(self) -> Content:
         """Everything a plan can depend on, as plain values: two boards with the same content give the same plans."""
@@ -144,11 +176,6 @@ class Board:
             self._run(job)
         for usage in changes.usage:
             self.ledger.know(usage)
-        if changes.claims is not None:
-            for claim in tuple(self.claims.values()):
-                self._unclaim(claim)
-            for claim in changes.claims:
-                self._claim(claim)
         if changes.nodes is not None and changes.nodes != self.nodes:
             self._rebuild_rooms(changes.nodes)
 
@@ -185,14 +212,12 @@ class Board:
         return waiting
 
     def _rebuild_rooms(self, nodes: tuple[Node, ...]) -> None:
-        running, claims = tuple(self.running.values()), tuple(self.claims.values())
+        running = tuple(self.running.values())
         self.nodes, self.rooms, self.caches = nodes, Rooms(nodes), {}
         self.capacity = capacity_of(nodes)
         self.waiting.measure_by(self.capacity.cpu_milli, self.capacity.gpu_milli)
         for job in running:
             self._occupy(job)
-        for claim in claims:
-            self._claim(claim)
 
     def _run(self, job: RunningJob) -> None:
         self.ledger.hold((job.project, job.user), held_by(job))
@@ -221,18 +246,22 @@ class Board:
             if index is not None:
                 self.rooms.release(index, (RUNNING, job_id, allocation.task))
 
-    def _claim(self, claim: Claim) -> None:
-        self.claims[claim.id] = claim
-        need = claim.amounts.as_tuple()
-        for placement in claim.placements:
-            index = self.rooms.index.get(placement.node_id)
-            if index is not None:
-                holding = Holding(claim.job_id, claim.deadline_ms, need, placement.devices)
-                self.rooms.hold(index, (CLAIMED, claim.id, placement.task), holding)
+    def _let_stand(self) -> None:
+        """Let the claims of jobs that wait hold their room. A job that has one takes no turn; of an array, only one element has it."""
+        if self.claims:
+            self.standing = tuple(claim for _, claim in sorted(self.claims.items()) if claim.job_id in self.waiting.rows)
+            for claim in self.standing:
+                claims.hold(self, claim)
+            self.waiting.park(self._parked(), self.asks)
 
-    def _unclaim(self, claim: Claim) -> None:
-        del self.claims[claim.id]
-        for placement in claim.placements:
-            index = self.rooms.index.get(placement.node_id)
-            if index is not None:
-                self.rooms.release(index, (CLAIMED, claim.id, placement.task))
+    def _let_lie(self) -> None:
+        """The inverse."""
+        for claim in self.standing:
+            claims.lift(self, claim)
+        self.standing = ()
+        if self.waiting.parked:
+            self.waiting.park((), self.asks)
+
+    def _parked(self) -> list[int]:
+        rows = self.waiting.rows
+        return [claim.job_id for claim in self.standing if not rows[claim.job_id].is_array]

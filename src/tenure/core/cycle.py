@@ -1,8 +1,9 @@
 """One planning cycle over a board: order, place, reserve for the head, backfill, say why the rest waits.
 
-1. Let time pass: jobs become eligible.   2. Put the groups in order.   3. Start what fits, in that order.
-4. The first that does not fit, the head, gets the reservation.   5. Later jobs start if they do not delay it, if the policy lets them,
-in the order it has for them.   6. Roll the trial back.
+1. Let time pass: jobs become eligible.   2. Start those whose promised room is free.   3. Put the groups in order.
+4. Start what fits, in that order.   5. For the first that does not fit, the head, others are displaced, which ends the plan, or it gets
+the reservation.   6. Later jobs start if they do not delay it, if the policy lets them, in the order it has for them.
+7. Roll the trial back.
 A job that does not fit never stops the others by itself. Invariant: the plan depends on the board's content and the time alone, not on
 what the board remembers from earlier cycles; the board is left as it was.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import islice
 from zlib import crc32
 
 import numpy as np
@@ -23,6 +25,7 @@ from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, pick_devic
 from tenure.core.holds import holds_of
 from tenure.core.placement import Layout, arrange, deal
 from tenure.core.possible import Possible
+from tenure.core.reclaim import displace, positions, redeem
 from tenure.core.rooms import FOREVER, PLANNED, Holding
 from tenure.core.sought import Sought
 from tenure.core.stages import Order, Stages
@@ -43,7 +46,9 @@ def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget, *, 
     ``decisions_only``: the same decisions, without the reasons why others wait and perhaps without the reservation.
     """
     board.waiting.move_to(now_ms, board.asks)
-    if decisions_only and len(board.nodes) <= FEW_NODES and not _has_place(board):
+    board.expire(now_ms)
+    may_change = stages.reclaim is not None or bool(board.standing)
+    if decisions_only and not may_change and len(board.nodes) <= FEW_NODES and not _has_place(board):
         return Plan(board.revision, next_ms=board.waiting.next_ms)
     mark = board.mark()
     try:
@@ -71,18 +76,27 @@ class Cycle:
         self.possible = Possible.of(board)
         self.few_nodes = len(board.nodes) <= FEW_NODES
         self.starts: list[Start] = []
+        self.redeemed = 0
         self.sought = Sought(board.waiting, now_ms)
         self.window: Window | None = None
         self.done: dict[int, int] = {}
         self._shared: dict[int, NodeRoom] = {}
         self._truncated: int | None = None
         self._head: Turn | None = None
-        self.may_reserve = stages.backfill.reserve > 0
+        self.may_reserve = stages.backfill.reserve > 0 or stages.reclaim is not None
+        self.displaced: Decision | None = None
+        self.retry_ms = 0
+        self._may_displace = stages.reclaim is not None
         self._followers = Followers(board, now_ms, stages.order)
         self._follow: list[Turn] = []
         self._elements: dict[int, Iterator[int]] = {}
         self.quotas = quotas_on(board)
         self._contest = Contest.of(self, self.quotas)
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether the order changes with every start."""
+        return self._contest is not None
 
     def run(self) -> Plan:
         """The plan."""
@@ -93,20 +107,23 @@ class Cycle:
     def decide(self) -> Plan:
         """Its decisions alone."""
         self._start_what_fits()
+        if self._may_displace:
+            self._reserve_before(None)
         return self._plan(())
 
     def _plan(self, holds: tuple[Hold, ...]) -> Plan:
         return Plan(
             base_revision=self.board.revision,
-            decisions=tuple(Decision(starts=(start,)) for start in self.starts),
+            decisions=(*(Decision(starts=(start,)) for start in self.starts), *([self.displaced] if self.displaced else [])),
             holds=holds,
             reservation=self.window.reservation if self.window else None,
-            truncated_at=self._truncated,
+            truncated_at=self._truncated if self.displaced is None else self.budget.spent,
             units=self.budget.spent,
-            next_ms=self.board.waiting.next_ms,
+            next_ms=min(filter(None, (self.board.waiting.next_ms, self.board.next_deadline_ms, self.retry_ms)), default=0),
         )
 
     def _start_what_fits(self) -> None:
+        redeem(self)
         looked, by_slot, depth = 0, self.board.waiting.by_slot, self.board.settings.backfill_depth
         sought = self.sought
         blocked, delayed = sought.blocked, sought.delayed
@@ -155,7 +172,7 @@ class Cycle:
     def _is_behind(self, turn: Turn) -> bool:
         """Whether somebody before this turn in the order has a reservation; makes it if it is due."""
         self._reserve_before(turn)
-        return self.window is not None
+        return self.window is not None or self.displaced is not None
 
     def _behind(self, order: Order, shapes: list[int]) -> Iterator[Turn]:
         """The jobs behind the head in the order of the candidates."""
@@ -182,8 +199,10 @@ class Cycle:
                 turn = next(first, None)
 
     def _consider(self, turn: Turn, group: Group) -> bool:
-        """Start the job if it may; False when the budget is used up."""
+        """Start the job if it may; False when the plan ends here."""
         self._reserve_before(turn)
+        if self.displaced is not None:
+            return False
         job_id = turn[2]
         row = self.board.waiting.rows[job_id]
         for position in self._elements.setdefault(job_id, self._positions(job_id)) if row.is_array else (-1,):
@@ -193,7 +212,7 @@ class Cycle:
             placements = self._place(group, job_id)
             if placements is None:
                 self._failed(group, turn)
-                return True
+                return self.displaced is None
             self.starts.append(Start(job_id, placements, position))
             if self._contest is not None and self._contest.goes_on(group, row):
                 self._contest.push(turn)
@@ -203,15 +222,9 @@ class Cycle:
         return True
 
     def _positions(self, job_id: int) -> Iterator[int]:
-        """The elements of an array that may start now, in order."""
-        job = self.board.waiting.rows[job_id]
-        touched = self.board.touched.get(job_id, ())
-        position = job.array_next
-        for _ in range(min(job.array_left, job.array_room)):
-            while position in touched:
-                position += 1
-            yield position
-            position += 1
+        """The elements of an array that may start now, in order; those that were promised room have started first."""
+        begun = sum(start.job_id == job_id for start in self.starts[: self.redeemed])
+        return islice(positions(self.board, job_id), begun, None)
 
     def _follow_up(self, group: Group) -> None:
         """Let the group's first job that has not started take its turn, in its place in the order."""
@@ -241,7 +254,15 @@ class Cycle:
             self.reserve(self._head)
 
     def reserve(self, turn: Turn) -> None:
-        """Promise a start to the job whose turn this is."""
+        """Let others be displaced for the job whose turn this is, or promise it a start."""
+        if self._may_displace:
+            self._may_displace = False
+            self.displaced = displace(self, turn)
+        self.may_reserve = self.displaced is None and self.stages.backfill.reserve > 0
+        if self.may_reserve:
+            self._promise(turn)
+
+    def _promise(self, turn: Turn) -> None:
         ask = self.board.asks[self.group(turn[3]).shape]
         table = None if self.few_nodes else self.candidates.table
         self.window = reserve(self.board, ask, turn[2], self.candidates.score, self.now_ms, table)
@@ -319,18 +340,23 @@ class Cycle:
 
     def _hold(self, group: Group, job_id: int, layout: Layout, *, careful: bool) -> tuple[Placement, ...]:
         """Let the job hold its room for the rest of the cycle."""
-        ask, rooms = self.board.asks[group.shape], self.board.rooms
+        ask = self.board.asks[group.shape]
         extra = self.window.extra if careful and self.window is not None else {}
         placements = self._deal(ask, layout, extra)
-        ends_ms = self.now_ms + group.limit_ms if group.limit_ms else FOREVER
-        serial = len(self.starts)
+        self.keep(job_id, group.limit_ms, ask, placements)
         for placement in placements:
-            index = rooms.index[placement.node_id]
-            rooms.hold(index, (PLANNED, serial, placement.task), Holding(job_id, ends_ms, ask.need, placement.devices, ask.app))
+            index = self.board.rooms.index[placement.node_id]
             self._shared.pop(index, None)
             if index in extra:
                 take(extra[index], ask.need, placement.devices, ask.app)
         return placements
+
+    def keep(self, job_id: int, limit_ms: int, ask: Ask, placements: tuple[Placement, ...]) -> None:
+        """Let the job that starts next hold these places for the rest of the cycle."""
+        rooms, ends_ms = self.board.rooms, self.now_ms + limit_ms if limit_ms else FOREVER
+        for placement in placements:
+            key = (PLANNED, len(self.starts), placement.task)
+            rooms.hold(rooms.index[placement.node_id], key, Holding(job_id, ends_ms, ask.need, placement.devices, ask.app))
 
     def _deal(self, ask: Ask, layout: Layout, extra: dict[int, NodeRoom]) -> tuple[Placement, ...]:
         """The placements of a layout; on reserved nodes devices are chosen beside the reservation."""

@@ -22,7 +22,7 @@ from tenure.core.stages import Stages
 from tenure.model.amounts import MILLI, RESOURCES, Amounts
 from tenure.model.explanation import Change, ExpectedStart, Explanation, Holder, Suggestion
 from tenure.model.job import PendingJob
-from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, NotReached, QueuePaused, Reason, Shortfall
+from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, NotReached, QueuePaused, Reason, RoomPromised, Shortfall
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 
@@ -31,7 +31,11 @@ SMALLER_NODES = 3
 
 
 def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
-    """Why a job waits; of an array that starts in part, why the rest does. Raises KeyError when it does not wait."""
+    """Why a job waits; of an array that starts in part, why the rest does. Raises KeyError when it does not wait.
+
+    Nobody is displaced meanwhile: a job that may displace others waits only until the plan has seen it.
+    """
+    stages = replace(stages, reclaim=None)
     board = Board.of(snapshot, stages.distinguishes)
     job = board.waiting.rows[job_id]
     now_ms = snapshot.now_ms
@@ -47,7 +51,7 @@ def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
     holders = _holders(board, node_id, short)
     candidates = list(_candidates(board, cycle, job))
     board.rollback(mark)
-    fixed = started or any(isinstance(reason, Held | Dependency | NotBefore | ArrayCap) for reason in own)
+    fixed = started or any(isinstance(reason, Held | Dependency | NotBefore | ArrayCap | RoomPromised) for reason in own)
     return Explanation(
         job_id=job_id,
         starts_now=started > 0,
@@ -72,6 +76,9 @@ def _own_reasons(board: Board, job: PendingJob, now_ms: int, started: int) -> It
         yield QueuePaused(job.queue)
     if job.array_room <= started:
         yield ArrayCap()
+    for claim in board.standing:
+        if claim.job_id == job.id and not job.is_array:
+            yield RoomPromised(claim.victims, claim.deadline_ms)
 
 
 def _holders(board: Board, node_id: int, short: Sequence[Shortfall]) -> tuple[Holder, ...]:

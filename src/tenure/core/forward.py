@@ -1,8 +1,8 @@
 """When waiting jobs will start if nothing unforeseen happens: time limits are kept to the millisecond, nobody new arrives.
 
 The cycle that plans is run again and again on the same board, from end to end of the running jobs; nothing here decides anything by
-itself, so an expected start is what the planner would do. Jobs without a limit never end here. Pure: the board is as before
-afterwards. Bounded by a budget: what was not reached is not known.
+itself, so an expected start is what the planner would do, only that nobody is displaced. Jobs without a limit never end here. Pure: the
+board is as before afterwards. Bounded by a budget: what was not reached is not known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tenure.core.cycle import plan_on_board
 from tenure.core.ledger import NOTHING, Account, asked_by, held_by
 from tenure.core.possible import Possible
 from tenure.core.quotas import Quotas
-from tenure.core.rooms import FORESEEN, FOREVER, RUNNING, Holding, Key
+from tenure.core.rooms import CLAIMED, FORESEEN, FOREVER, RUNNING, Holding, Key
 from tenure.core.stages import Stages
 from tenure.core.turns import in_order, scores_of, scores_within
 from tenure.model.explanation import UnknownStart
@@ -60,7 +60,8 @@ class _End:
 
 def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int], units: int = HORIZON_UNITS) -> Timeline:
     """When each of these waiting jobs (an array: its first element) should start. Raises KeyError for a job that does not wait."""
-    ahead = _Ahead(board, now_ms, stages, {job_id: board.waiting.rows[job_id] for job_id in wanted})
+    ahead = _Ahead(board, now_ms, replace(stages, reclaim=None), {job_id: board.waiting.rows[job_id] for job_id in wanted})
+    promised = board.claims, board.standing
     mark, ledger = board.mark(), board.ledger
     board.ledger = ledger.copy()
     try:
@@ -70,6 +71,7 @@ def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int
         board.ledger = ledger
         for row in ahead.changed.values():
             board.waiting.put(row, board.asks)
+        board.recall(*promised)
         board.waiting.move_to(now_ms, board.asks)
 
 
@@ -88,12 +90,12 @@ class _Ahead:
         self.ends = self._known_ends()
 
     def _known_ends(self) -> list[_End]:
-        """The ends of running jobs and claims, as a heap."""
+        """The ends of running jobs, as a heap; claims end by being redeemed, or at their deadline."""
         places: dict[tuple[int, int], list[tuple[int, Key]]] = {}
         times: dict[tuple[int, int], int] = {}
         for index, holdings in enumerate(self.board.rooms.holdings):
             for key, holding in holdings.items():
-                if holding.ends_ms < FOREVER:
+                if holding.ends_ms < FOREVER and key[0] != CLAIMED:
                     places.setdefault(key[:2], []).append((index, key))
                     times[key[:2]] = holding.ends_ms
         ends = [self._end_of(owner, times[owner], tuple(places[owner])) for owner in sorted(places)]
@@ -128,6 +130,8 @@ class _Ahead:
 
     def _apply(self, start: Start, at_ms: int) -> None:
         board = self.board
+        if start.claim:
+            board.redeem(start.claim)
         job = board.waiting.rows[start.job_id]
         ask = board.asks[job.shape]
         ends_ms = at_ms + job.limit_ms if job.limit_ms else FOREVER
@@ -158,8 +162,7 @@ class _Ahead:
     def _next(self, at_ms: int) -> int | None:
         """Let the next thing happen; when, or None if nothing more will."""
         times = [self.ends[0].at_ms] if self.ends else []
-        if self.board.waiting.next_ms:
-            times.append(self.board.waiting.next_ms)
+        times += filter(None, (self.board.waiting.next_ms, self.board.next_deadline_ms))
         if not times:
             return None
         next_ms = max(min(times), at_ms + 1)

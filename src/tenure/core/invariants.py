@@ -25,12 +25,13 @@ def violations(snapshot: Snapshot) -> tuple[Violation, ...]:
     """Everything that is wrong with what is held in a snapshot, in a fixed order."""
     nodes = {node.id: node for node in snapshot.nodes}
     devices = {device.id: device for node in snapshot.nodes for device in node.devices}
-    held = list(_held(snapshot))
+    held, promised = list(_held(snapshot.running)), list(_promised(snapshot))
     return tuple(
         chain(
-            _strangers(held, nodes, devices),
+            _strangers([*held, *promised] if snapshot.claims else held, nodes, devices),
             _amounts(held, nodes),
             _devices(held, devices),
+            *((_amounts(promised, nodes), _devices(promised, devices)) if snapshot.claims else ()),
             _gangs(snapshot.running, snapshot.shapes),
             _twice(snapshot),
         )
@@ -56,10 +57,15 @@ def plan_violations(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
     return tuple(found)
 
 
-def _held(snapshot: Snapshot) -> Iterator[Held]:
-    for job in snapshot.running:
+def _held(running: Iterable[RunningJob]) -> Iterator[Held]:
+    for job in running:
         for held in job.allocations:
             yield f"job {job.id}", held.node_id, held.amounts.as_tuple(), held.devices
+
+
+def _promised(snapshot: Snapshot) -> Iterator[Held]:
+    """What is held once all promises are kept: by then, those that are being stopped are gone."""
+    yield from _held(job for job in snapshot.running if not job.stopping)
     for claim in snapshot.claims:
         for place in claim.placements:
             yield f"claim {claim.id}", place.node_id, claim.amounts.as_tuple(), place.devices

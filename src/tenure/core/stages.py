@@ -13,6 +13,7 @@ from tenure.core.columns import Floats, Ints
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.tables import Judged
 from tenure.core.waiting import Columns
+from tenure.model.job import PendingJob, RunningJob
 from tenure.model.project import Bundle
 from tenure.model.settings import PlanSettings
 
@@ -91,6 +92,21 @@ class Score(Protocol):
         ...
 
 
+class Reclaim(Protocol):
+    """Who may be displaced for whom, and what that costs (`tenure.core.reclaim` finds the cheapest)."""
+
+    name: str
+
+    def outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings) -> bool:
+        """Whether the running job may ever be displaced for this one. Must be a strict order of priorities, or jobs displace each
+        other in turn."""
+        ...
+
+    def cost(self, job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
+        """What it costs to displace it, above 0. ``size_milli`` is what it holds, in thousandths of a GPU or of what goes with one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backfill:
     """What the first job that does not fit, the head, is promised, and who may go ahead of it.
@@ -109,7 +125,7 @@ class Backfill:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """One part per stage. ``reclaim`` (taking capacity back from running jobs) has no part yet.
+    """One part per stage. ``reclaim`` takes room back from running jobs for the first one that waits in vain; None displaces nobody.
 
     ``lots`` says which of equally good nodes a job of one task gets: 0 the first by id, another number one that looks drawn, so that
     a study sees what a score owes to the order of the nodes. It follows from the number, the board's revision and the plan so far.
@@ -118,7 +134,7 @@ class Stages:
     order: Order
     score: Score
     backfill: Backfill
-    reclaim: None = None
+    reclaim: Reclaim | None = None
     lots: int = 0
 
     @property

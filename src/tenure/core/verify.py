@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, is_allowed, places_left, take
+from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, give, is_allowed, places_left, take
 from tenure.core.placement import is_dealt_evenly
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
@@ -21,16 +21,40 @@ def verify(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) 
     rejection = _check_jobs(decision, locked)
     if rejection is not None:
         return rejection
-    rooms = _rooms(locked)
-    wanted: list[Start | ClaimRequest] = [*decision.starts, *decision.claims]
-    for item in wanted:
-        shape = shapes.get(locked.jobs[item.job_id].shape)
-        if shape is None:
-            return Rejection("job_changed", item.job_id, "its shape is not known")
-        rejection = _check_placements(item.job_id, ask_of(shape), item.placements, rooms, locked)
+    now = _rooms(locked)
+    # What is promised need not be free yet: it is judged as if all who leave were gone and all promises kept.
+    later = _rooms_later(locked) if decision.claims else now
+    for start in decision.starts:
+        rejection = _check_item(start, shapes, [now, later] if decision.claims else [now], locked)
+        if rejection is not None:
+            return rejection
+    for claim in decision.claims:
+        rejection = _check_item(claim, shapes, [later], locked)
         if rejection is not None:
             return rejection
     return None
+
+
+def _check_item(
+    item: Start | ClaimRequest, shapes: Mapping[int, Shape], views: Iterable[Mapping[int, NodeRoom]], locked: LockedRows
+) -> Rejection | None:
+    shape = shapes.get(locked.jobs[item.job_id].shape)
+    if shape is None:
+        return Rejection("job_changed", item.job_id, "its shape is not known")
+    found = [_check_placements(item.job_id, ask_of(shape), item.placements, rooms, locked) for rooms in views]
+    return next(filter(None, found), None)
+
+
+def _rooms_later(locked: LockedRows) -> dict[int, NodeRoom]:
+    rooms = _rooms(locked)
+    for held in locked.leaving:
+        if held.node_id in rooms:
+            give(rooms[held.node_id], held.amounts.as_tuple(), held.devices)
+    for claim in locked.claims:
+        for place in claim.placements:
+            if place.node_id in rooms:
+                take(rooms[place.node_id], claim.amounts.as_tuple(), place.devices)
+    return rooms
 
 
 def _check_jobs(decision: Decision, locked: LockedRows) -> Rejection | None:
@@ -38,8 +62,9 @@ def _check_jobs(decision: Decision, locked: LockedRows) -> Rejection | None:
     for start in decision.starts:
         positions.setdefault(start.job_id, []).append(start.position)
     for claim in decision.claims:
-        if claim.job_id not in locked.jobs:
-            return Rejection("job_changed", claim.job_id, "it is gone")
+        waiting = locked.jobs.get(claim.job_id)
+        if waiting is None or waiting.state != JobState.PENDING or not waiting.ready:
+            return Rejection("job_changed", claim.job_id, "it does not wait any more")
     for job_id, wanted in positions.items():
         job = locked.jobs.get(job_id)
         if job is None:

@@ -3,7 +3,7 @@
 Jobs of the same shape, queue, priority and time limit, and of the same value in each field that the policy's orders read besides,
 differ in nothing but their age: they form a `Group`, in the order of (submission, id), which no ageing changes. A cycle compares the
 first job of each group (columns of 64-bit integers) and walks on inside a group only while its jobs start. Jobs that may not start now
-(held, blocked, array at its cap, too early) are in no group.
+(held, blocked, array at its cap, too early) are in no group, and neither are those that are ``parked``: they have a promise already.
 Invariant: a ready job is in exactly one group; columns mirror the first job of each group. A field that does not distinguish groups
 is 0 in the columns, so that no order can read of one job what is not true of all.
 """
@@ -94,6 +94,7 @@ class Waiting:
         self.queues: dict[int, Queue] = {queue.id: queue for queue in queues}
         self.now_ms = now_ms
         self._free_slots: list[int] = []
+        self.parked: frozenset[int] = frozenset()
         self._later: list[tuple[int, int]] = []
         self._capacity = (1, 1)
         self._grow(16)
@@ -169,6 +170,16 @@ class Waiting:
         else:
             self._leave(job)
 
+    def park(self, job_ids: Iterable[int], asks: Mapping[int, Ask]) -> None:
+        """From now on exactly these jobs are in no group, whatever else is true of them."""
+        wanted = frozenset(job_ids)
+        rows = [self.rows[job_id] for job_id in sorted(self.parked ^ wanted) if job_id in self.rows]
+        for row in rows:
+            self.drop(row.id)
+        self.parked = wanted
+        for row in rows:
+            self.put(row, asks)
+
     def move_to(self, now_ms: int, asks: Mapping[int, Ask]) -> None:
         """Let time pass (or go back): jobs become eligible."""
         if now_ms < self.now_ms:
@@ -196,8 +207,12 @@ class Waiting:
         queue = self.queues.get(job.queue)
         return queue is not None and queue.paused
 
-    def _may_start(self, job: PendingJob) -> bool:
+    def is_free(self, job: PendingJob) -> bool:
+        """Whether nothing but the time and the lack of room keeps the job, or one element of it, from starting."""
         return not (job.held or job.blocked or self.is_paused(job)) and job.array_left > 0 and job.array_room > 0
+
+    def _may_start(self, job: PendingJob) -> bool:
+        return self.is_free(job) and job.id not in self.parked
 
     def _key(self, job: PendingJob) -> GroupKey:
         key = (job.shape, job.queue, job.priority, job.limit_ms)

@@ -42,10 +42,20 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Capacity promised to a job until ``deadline_ms``; it counts as used for everybody else."""
+    """Capacity promised to a job until ``deadline_ms``; it counts as used for everybody else. ``victims`` were displaced for it."""
 
     id: int
     job_id: int
     placements: tuple[Placement, ...]
     amounts: Amounts
     deadline_ms: int
+    victims: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Eviction:
+    """A job was displaced so that another could start."""
+
+    at_ms: int
+    job_id: int
+    beneficiary: int

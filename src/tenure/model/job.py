@@ -125,6 +125,7 @@ class RunningJob:
     """An attempt that holds resources. ``ends_by_ms`` is its start plus its limit, 0 when it has none: then nothing is known.
 
     ``allocations`` are those not yet released, sorted by task. ``stopping`` is 1 once its end was asked for.
+    ``grace_ms`` is how long it may take to end when it is asked.
     """
 
     id: int
@@ -138,5 +139,5 @@ class RunningJob:
     ends_by_ms: int
     allocations: tuple[Allocation, ...]
     array_id: int = 0
-    preemptible: int = 0
     stopping: int = 0
+    grace_ms: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tenure.model.allocation import Placement
+from tenure.model.allocation import Allocation, Claim, Placement
 from tenure.model.amounts import Amounts
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
 from tenure.model.reasons import Reason
@@ -16,11 +16,13 @@ from tenure.model.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start a job with one placement per task, sorted by task. ``position`` names the element of an array, -1 for a plain job."""
+    """Start a job with one placement per task, sorted by task. ``position`` names the element of an array, -1 for a plain job;
+    ``claim`` the promise that this start redeems, 0 for none."""
 
     job_id: int
     placements: tuple[Placement, ...]
     position: int = -1
+    claim: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,10 @@ class Reservation:
 class Plan:
     """The outcome of one cycle on the snapshot of ``base_revision``.
 
-    ``truncated_at`` says after how many units of budget the plan was cut short (None: complete). ``units`` is the work it took.
-    ``next_ms`` is the earliest time at which the same snapshot could give another plan (a job becomes eligible), 0 for never.
+    ``truncated_at`` says after how many units of budget the plan was cut short (None: complete): the budget was used up, or jobs are
+    displaced, which is always the last decision, so that the rest is planned when that is true. ``units`` is the work it took.
+    ``next_ms`` is the earliest time at which the same snapshot could give another plan (a job becomes eligible, a promise ends, a job
+    may be displaced), 0 for never.
     """
 
     base_revision: int
@@ -142,11 +146,17 @@ class LockedJob:
 
 @dataclass(frozen=True, slots=True)
 class LockedRows:
-    """Everything a decision touches, read under its locks."""
+    """Everything a decision touches, read under its locks.
+
+    For decisions that promise room: ``leaving`` is what attempts hold that are being stopped or are to be evicted, ``claims`` are the
+    promises that stand.
+    """
 
     nodes: dict[int, LockedNode]
     devices: dict[int, LockedDevice]
     jobs: dict[int, LockedJob]
+    leaving: tuple[Allocation, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,16 @@ class QueuePaused:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomPromised:
+    """Jobs were displaced for it and are leaving; their room is kept for it until ``until_ms``."""
+
+    code: ClassVar[str] = "room_promised"
+    cure: ClassVar[Cure] = Cure.TIME
+    leaving: tuple[int, ...] = ()
+    until_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeUnavailable:
     """It would fit, but only on nodes that take no work now (draining, suspect, down)."""
 
@@ -169,6 +179,7 @@ Reason = (
     | NotBefore
     | ArrayCap
     | QueuePaused
+    | RoomPromised
     | NodeUnavailable
     | DeviceUnavailable
     | QuotaReached
@@ -187,6 +198,7 @@ _BY_CODE: Final[dict[str, type[Any]]] = {
         NotBefore,
         ArrayCap,
         QueuePaused,
+        RoomPromised,
         NodeUnavailable,
         DeviceUnavailable,
         QuotaReached,
@@ -208,7 +220,7 @@ def reason_from_dict(data: dict[str, Any]) -> Reason:
     payload = {name: value for name, value in data.items() if name not in ("code", "cure")}
     if "short" in payload:
         payload["short"] = tuple(Shortfall(**item) for item in payload["short"])
-    for name in ("on", "nodes", "devices"):
+    for name in ("on", "nodes", "devices", "leaving"):
         if name in payload:
             payload[name] = tuple(payload[name])
     reason: Reason = _BY_CODE[data["code"]](**payload)

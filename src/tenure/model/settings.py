@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HOUR_MS = 3_600_000
+
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
@@ -14,6 +16,12 @@ class PlanSettings:
     waiting jobs one cycle looks at behind the head. ``patience_ms`` is how long the order of `tenure.policies.patience` lets a small
     job wait for shorter ones (0: for ever). ``quota_bonus`` are the points of a job whose project holds nothing of its quota, less the
     more it holds. Of past use half is forgotten every ``half_life_ms`` (0: all of it at once).
+
+    The others are those of `tenure.policies.preemption`: ``preempt_gap`` is the least difference in priority; a job is displaced only
+    after ``preempt_min_run_ms`` and not again within ``preempt_cool_down_ms``; at most ``preempt_per_cycle`` jobs are displaced for
+    one, and ``preempt_per_hour`` in any hour. ``preempt_checkpoint_ms`` and ``preempt_restart_ms`` are what an eviction costs beside
+    the work that is lost. Room that was made is kept for ``preempt_hold_ms`` after the longest grace. ``checkpoint_every_ms`` says
+    how often jobs are assumed to write a checkpoint (0: never).
     """
 
     base_low: int = 100
@@ -28,4 +36,18 @@ class PlanSettings:
     patience_ms: int = 172_800_000
     quota_bonus: int = 0
     half_life_ms: int = 604_800_000
+    preempt_gap: int = 1
+    preempt_min_run_ms: int = 600_000
+    preempt_cool_down_ms: int = 3_600_000
+    preempt_per_cycle: int = 8
+    preempt_per_hour: int = 60
+    preempt_checkpoint_ms: int = 30_000
+    preempt_restart_ms: int = 60_000
+    preempt_hold_ms: int = 120_000
+    checkpoint_every_ms: int = 0
     policy: str = "default"
+
+    @property
+    def evictions_count_ms(self) -> int:
+        """How long an eviction counts: towards the most in an hour, or until its victim's cool-down is over."""
+        return max(HOUR_MS, self.preempt_cool_down_ms)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tenure.model.allocation import Claim
+from tenure.model.allocation import Claim, Eviction
 from tenure.model.forecast import Forecast
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.node import Node
@@ -25,7 +25,7 @@ class Snapshot:
 
     ``touched`` lists, per array, the positions at or after its ``array_next`` that already are jobs of their own (a cancelled or held
     element): a start skips them. ``projects`` are those of which something was decided; ``usage`` is sorted by (project, user) and each
-    row holds until what is held of it changes.
+    row holds until what is held of it changes. ``evictions`` are those that still count: of the last hour, or within the cool-down.
     """
 
     revision: int
@@ -42,6 +42,7 @@ class Snapshot:
     forecasts: Mapping[int, Forecast] = field(default_factory=dict)
     settings: PlanSettings = PlanSettings()
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    evictions: tuple[Eviction, ...] = ()
 
     def job(self, job_id: int) -> PendingJob | None:
         """A waiting job as a value, None when it does not wait."""
@@ -64,6 +65,7 @@ class Changes:
     queues: tuple[Queue, ...] | None = None
     claims: tuple[Claim, ...] | None = None
     usage: tuple[Usage, ...] = ()
+    evictions: tuple[Eviction, ...] | None = None
     shapes: Mapping[int, Shape] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     settings: PlanSettings | None = None

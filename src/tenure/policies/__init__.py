@@ -1,10 +1,11 @@
 """Policies by name. Each part of a policy has a module of its own that cites where it comes from.
 
 A name is that of an order, alone (nobody goes ahead of the head) or with a way to backfill: ``sjf``, ``sjf-easy``, ``hrrn-easy-sjbf``,
-``points-greedy``. Behind it may stand where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own,
-and the name of a placement alone is the default policy with it. What operators call a strategy is a policy by another name
-(`tenure.policies.strategies`), ``portfolio`` chooses among several in each cycle, and `tenure.policies.words` reads a name with its
-settings. Invariant: a name always means the same decisions.
+``points-greedy``. Then ``-preemptive`` lets jobs of higher levels displace others: ``points-easy-preemptive``. Behind it may stand
+where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own, and the name of a placement alone is the
+default policy with it. What operators call a strategy is a policy by another name (`tenure.policies.strategies`), ``portfolio``
+chooses among several in each cycle, and `tenure.policies.words` reads a name with its settings. Invariant: a name always means the
+same decisions.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tenure.policies.patience import Patience
 from tenure.policies.placements import PLACEMENTS, RANDOM
 from tenure.policies.points import Points
 from tenure.policies.portfolio import Portfolio
+from tenure.policies.preemption import PREEMPTION
 from tenure.policies.response_ratio import ResponseRatio
 from tenure.policies.shortest import Shortest, ShortestPredicted
 from tenure.policies.staged import StagedPolicy
@@ -49,6 +51,9 @@ ORDERS: dict[str, Order] = {
 BACKFILLS: dict[str, Backfill] = {"easy": EASY, "easy-sjbf": SJBF, "greedy": GREEDY}
 """Who may go ahead of the head, by what follows the order's name; nobody without it."""
 
+PREEMPTIVE = "-preemptive"
+"""What follows the name of a policy that displaces jobs."""
+
 _SHORT = {
     "default": "points-easy",
     "easy": "fifo-easy",
@@ -65,7 +70,8 @@ def _built_in() -> dict[str, Stages]:
     for short, name in _SHORT.items():
         way, _, placement = name.partition("+")
         found[short] = replace(found[way], score=PLACEMENTS[placement]) if placement else found[way]
-    return found
+    found |= {f"{name}{PREEMPTIVE}": replace(stages, reclaim=PREEMPTION) for name, stages in found.items()}
+    return found | {"preemptive": found[f"default{PREEMPTIVE}"]}
 
 
 _BUILT_IN = _built_in()
@@ -86,9 +92,10 @@ MEMBERS = (
 )
 """Whose plans the portfolio compares; the first of them is who decides where nothing is to choose."""
 
-POLICY_NAMES = tuple(sorted((*_BUILT_IN, *PLACEMENTS, PORTFOLIO, RANDOM, *STRATEGIES)))
-"""The built-in policies, without those that name both an order and a placement. Others come by the entry point group
-``tenure.policies``, which `tenure.bootstrap` reads."""
+_LISTED = [name for name in _BUILT_IN if not name.endswith(PREEMPTIVE)]
+POLICY_NAMES = tuple(sorted((*_LISTED, *PLACEMENTS, PORTFOLIO, RANDOM, *STRATEGIES)))
+"""The built-in policies, without those that name both an order and a placement, or that displace under a long name. Others come by the
+entry point group ``tenure.policies``, which `tenure.bootstrap` reads."""
 
 
 def policy_by_name(name: str) -> StagedPolicy:
@@ -112,7 +119,8 @@ def _known() -> str:
     """The names, shorter than one by one."""
     orders, ways = ", ".join(ORDERS), ", ".join(f"-{way}" for way in BACKFILLS)
     placements = ", ".join((*PLACEMENTS, RANDOM))
-    return f"{', '.join((*_SHORT, PORTFOLIO))}, and {orders}, each alone or followed by {ways}, and by + with one of {placements}"
+    short = ", ".join(sorted((*_SHORT, "preemptive", PORTFOLIO)))
+    return f"{short}, and {orders}, each alone or followed by {ways}, by {PREEMPTIVE}, and by + with one of {placements}"
 
 
-__all__ = ["BACKFILLS", "ORDERS", "PLACEMENTS", "POLICY_NAMES", "StagedPolicy", "policy_by_name"]
+__all__ = ["BACKFILLS", "ORDERS", "PLACEMENTS", "POLICY_NAMES", "PREEMPTIVE", "StagedPolicy", "policy_by_name"]

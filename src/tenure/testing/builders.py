@@ -12,7 +12,7 @@ from typing import Any
 
 from tenure.core.feasibility import ask_of, node_room, pick_devices, take
 from tenure.core.ledger import window_ms
-from tenure.model.allocation import Allocation, DeviceShare
+from tenure.model.allocation import Allocation, Claim, DeviceShare, Eviction, Placement
 from tenure.model.amounts import GIB, MIB, MILLI, Amounts
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
@@ -47,6 +47,8 @@ class Cluster:
     projects: dict[str, Project] = field(default_factory=dict)
     users: dict[str, int] = field(default_factory=dict)
     usage: dict[tuple[int, int], Usage] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
+    evictions: list[Eviction] = field(default_factory=list)
 
     def node(
         self,
@@ -139,8 +141,14 @@ class Cluster:
         array_id: int = 0,
         project: int = 0,
         user: int = 0,
+        priority: int = 5,
+        age_ms: int = 1,
+        grace_ms: int = 0,
     ) -> RunningJob:
-        """A running job: one node name per task, or one for all. ``ends_ms`` after now (None: no limit); ``devices`` by index."""
+        """A running job: one node name per task, or one for all. ``ends_ms`` after now (None: no limit); ``devices`` by index.
+
+        ``age_ms`` is since its start.
+        """
         places = [on[0]] * shape.tasks if len(on) == 1 else list(on)
         job_id = self._name(name)
         allocations = tuple(
@@ -154,24 +162,43 @@ class Cluster:
             queue=1,
             project=project,
             user=user,
-            priority=5,
-            started_ms=self.now_ms - 1,
+            priority=priority,
+            started_ms=self.now_ms - age_ms,
             ends_by_ms=0 if ends_ms is None else self.now_ms + ends_ms,
             allocations=allocations,
             array_id=array_id,
             stopping=int(stopping),
+            grace_ms=grace_ms,
         )
         self.running[job_id] = job
         return job
 
-    def _shares(self, shape: Shape, places: Sequence[str], devices: Sequence[int] | None) -> list[tuple[str, tuple[DeviceShare, ...]]]:
-        """The devices each task holds: the named ones, else those a planner would pick."""
+    def promise(self, name: str, on: Sequence[str], until_ms: int, leaving: Sequence[str] = ()) -> Claim:
+        """Room for a waiting job, one node name per task or one for all, until so long after now; these jobs were displaced for it."""
+        job = self.pending[self.jobs[name]]
+        shape = next(shape for shape, number in self.shapes.items() if number == job.shape)
+        places = [on[0]] * shape.tasks if len(on) == 1 else list(on)
+        dealt = enumerate(self._shares(shape, places, None, gone=[self.jobs[victim] for victim in leaving]))
+        placements = tuple(Placement(task, self.nodes[place].id, shares) for task, (place, shares) in dealt)
+        victims = tuple(self.jobs[victim] for victim in leaving)
+        claim = Claim(len(self.claims) + 1, job.id, placements, shape.amounts, self.now_ms + until_ms, victims)
+        self.claims.append(claim)
+        return claim
+
+    def evicted(self, name: str, ago_ms: int) -> None:
+        """A running job was displaced so long ago, and has started again since."""
+        self.evictions.append(Eviction(self.now_ms - ago_ms, self.jobs[name], 0))
+
+    def _shares(
+        self, shape: Shape, places: Sequence[str], devices: Sequence[int] | None, gone: Sequence[int] = ()
+    ) -> list[tuple[str, tuple[DeviceShare, ...]]]:
+        """The devices each task holds: the named ones, else those a planner would pick with those jobs gone."""
         ask = ask_of(shape)
         rooms = {place: node_room(self.nodes[place]) for place in places}
         for room in rooms.values():
             for job in self.running.values():
                 for held in job.allocations:
-                    if held.node_id == room.id:
+                    if held.node_id == room.id and job.id not in gone:
                         take(room, held.amounts.as_tuple(), held.devices)
         dealt = []
         for place in places:
@@ -204,5 +231,7 @@ class Cluster:
             projects=tuple(self.projects.values()),
             usage=tuple(self.usage[account] for account in sorted(self.usage)),
             settings=self.settings,
+            claims=tuple(self.claims),
+            evictions=tuple(sorted(self.evictions)),
             touched=dict(self.touched),
         )

@@ -1,6 +1,7 @@
 """Running a scenario: plan it, and say which expectations were not met, in the scenario language.
 
-Starts are complete: a start that no line names is a failure. Holds, reservations and times are checked where a line names them.
+Starts and evictions are complete: one that no line names is a failure. Holds, reservations and times are checked where a line names
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import cached_property
 
 from tenure.model.amounts import RESOURCES
 from tenure.model.explanation import Explanation
-from tenure.model.plan import Plan, Start
+from tenure.model.plan import ClaimRequest, Plan, Start
 from tenure.model.reasons import Reason
 from tenure.model.snapshot import Snapshot
 from tenure.policies.words import read_policy
@@ -41,6 +42,12 @@ class Run:
         """What starts, in order."""
         return tuple(start for decision in self.plan.decisions for start in decision.starts)
 
+    @cached_property
+    def evicts(self) -> dict[str, str]:
+        """Who is displaced, and for whom."""
+        found = [evict for decision in self.plan.decisions for evict in decision.evicts]
+        return {self.names[evict.job_id]: self.names[evict.beneficiary] for evict in found}
+
     def explain(self, name: str) -> Explanation:
         """Why a job waits."""
         return self.policy.explain(self.snapshot, self.scenario.cluster.jobs[name])
@@ -57,6 +64,10 @@ class Run:
         for name in dict.fromkeys(self.names[start.job_id] for start in self.starts):
             if name not in expected:
                 yield f"nothing says that {name} starts, but: {self.describe(name)}"
+        named = {line.name for line in self.scenario.expectations if line.verb == "evict"}
+        for name, winner in self.evicts.items():
+            if name not in named:
+                yield f"nothing says that {name} is displaced, but: evict {name} for={winner}"
 
     def describe(self, name: str) -> str:
         """What the plan does with a job, as lines of the language."""
@@ -68,7 +79,7 @@ class Run:
         causes = [f"hold {name} because={self.cause(reason)}" for reason in self.explain(name).blockers]
         return "; ".join(lines + causes)
 
-    def nodes(self, start: Start) -> list[str]:
+    def nodes(self, start: Start | ClaimRequest) -> list[str]:
         """The names of the nodes of its tasks, each once, in order."""
         names = {node.id: node.name for node in self.snapshot.nodes}
         return list(dict.fromkeys(names[place.node_id] for place in start.placements))
@@ -148,6 +159,24 @@ def _check_reserve(run: Run, line: Line) -> Iterator[str]:
         yield f"it is reserved on={on}"
 
 
+def _check_evict(run: Run, line: Line) -> Iterator[str]:
+    winner = run.evicts.get(line.name)
+    if winner is None:
+        yield f"{line.name} is not displaced"
+    elif line.pairs.get("for", winner) != winner:
+        yield f"it is evict {line.name} for={winner}"
+
+
+def _check_claim(run: Run, line: Line) -> Iterator[str]:
+    claims = [claim for decision in run.plan.decisions for claim in decision.claims if run.names[claim.job_id] == line.name]
+    if not claims:
+        yield f"nothing is promised to {line.name}"
+        return
+    found = {"on": ",".join(run.nodes(claims[0])), "until": run.seconds(claims[0].deadline_ms)}
+    if any(found[key] != value for key, value in line.pairs.items()):
+        yield f"it is claim {line.name} on={found['on']} until={found['until']}"
+
+
 def _check_eta(run: Run, line: Line) -> Iterator[str]:
     start = run.explain(line.name).start
     found = f"unknown:{start.unknown.value}" if start.unknown else run.seconds(start.latest_ms)
@@ -170,6 +199,8 @@ _CHECKS = {
     "start": _check_start,
     "hold": _check_hold,
     "reserve": _check_reserve,
+    "evict": _check_evict,
+    "claim": _check_claim,
     "eta": _check_eta,
     "next": _check_next,
     "nothing": _check_nothing,

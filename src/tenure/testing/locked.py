@@ -6,12 +6,16 @@ from collections import Counter
 
 from tenure.model.amounts import Amounts
 from tenure.model.lifecycle import JobState
-from tenure.model.plan import LockedDevice, LockedJob, LockedNode, LockedRows
+from tenure.model.plan import Decision, LockedDevice, LockedJob, LockedNode, LockedRows
 from tenure.model.snapshot import Snapshot
 
+NOTHING = Decision()
+"""A decision that evicts nobody."""
 
-def locked_rows(snapshot: Snapshot) -> LockedRows:
-    """All nodes, devices and waiting jobs of a snapshot as locked rows."""
+
+def locked_rows(snapshot: Snapshot, decision: Decision = NOTHING) -> LockedRows:
+    """All nodes, devices and waiting jobs of a snapshot as locked rows; of the jobs that leave, those that the decision evicts too."""
+    evicted = {evict.job_id for evict in decision.evicts}
     apps: dict[int, Counter[str]] = {node.id: Counter() for node in snapshot.nodes}
     used = {node.id: Amounts() for node in snapshot.nodes}
     device_used: dict[int, tuple[int, int]] = {}
@@ -41,6 +45,8 @@ def locked_rows(snapshot: Snapshot) -> LockedRows:
             for device in node.devices
         },
         jobs=dict(_jobs(snapshot)),
+        leaving=tuple(held for job in snapshot.running if job.stopping or job.id in evicted for held in job.allocations),
+        claims=snapshot.claims,
     )
 
 

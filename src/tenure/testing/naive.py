@@ -2,7 +2,8 @@
 
 No board, no groups, no rows of scores, no trials: it sorts all jobs, tries each in turn on rooms it adds up anew, and copies what it
 wants to change. It is quadratic and obviously right; property tests demand that the real planner gives the same plan. It shares with
-it only the judgement of one task on one node, the score of a placement and the split of a gang, which have tests of their own.
+it only the judgement of one task on one node, the score of a placement and the split of a gang, which have tests of their own. It knows
+neither claims nor who makes them: what displaces has tests of its own too.
 """
 
 from __future__ import annotations
@@ -91,9 +92,6 @@ class _Naive:
             ends_ms = job.started_ms if job.stopping else job.ends_by_ms or FOREVER
             for held in job.allocations:
                 yield _Use(held.node_id, ends_ms, held.amounts.as_tuple(), held.devices, self.snapshot.shapes[job.shape].app)
-        for claim in self.snapshot.claims:
-            for place in claim.placements:
-                yield _Use(place.node_id, claim.deadline_ms, claim.amounts.as_tuple(), place.devices)
 
     def _may_start(self, job: PendingJob) -> bool:
         paused = any(queue.paused for queue in self.snapshot.queues if queue.id == job.queue)

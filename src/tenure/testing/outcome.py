@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tenure.core.ledger import Ledger, held_by
-from tenure.model.allocation import Allocation
+from tenure.model.allocation import Allocation, Claim, Eviction
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.plan import Plan, Start
 from tenure.model.project import Usage
@@ -40,10 +40,37 @@ def committed(snapshot: Snapshot, plan: Plan) -> tuple[Snapshot, Changes]:
         now_ms=snapshot.now_ms,
         pending=changed,
         pending_removed=tuple(removed),
-        running=running,
+        running=running | _stopped(snapshot, plan),
+        claims=_claims(snapshot, plan),
+        evictions=_evictions(snapshot, plan),
         usage=_settled(snapshot, running.values(), snapshot.now_ms),
     )
     return applied(snapshot, changes), changes
+
+
+def _stopped(snapshot: Snapshot, plan: Plan) -> dict[int, RunningJob]:
+    """The jobs that the plan evicts: they hold what they hold until they have ended."""
+    rows = {job.id: job for job in snapshot.running}
+    return {evict.job_id: replace(rows[evict.job_id], stopping=1) for decision in plan.decisions for evict in decision.evicts}
+
+
+def _claims(snapshot: Snapshot, plan: Plan) -> tuple[Claim, ...]:
+    """The promises that stand afterwards: those that were not kept, and the new ones."""
+    rows = {job.id: job for job in snapshot.pending.jobs()}
+    kept = {start.claim for decision in plan.decisions for start in decision.starts}
+    found = [claim for claim in snapshot.claims if claim.id not in kept]
+    for decision in plan.decisions:
+        victims = tuple(evict.job_id for evict in decision.evicts)
+        for made in decision.claims:
+            number = 1 + max([0, *(claim.id for claim in (*snapshot.claims, *found))])
+            amounts = snapshot.shapes[rows[made.job_id].shape].amounts
+            found.append(Claim(number, made.job_id, made.placements, amounts, made.deadline_ms, victims))
+    return tuple(found)
+
+
+def _evictions(snapshot: Snapshot, plan: Plan) -> tuple[Eviction, ...]:
+    new = [Eviction(snapshot.now_ms, evict.job_id, evict.beneficiary) for decision in plan.decisions for evict in decision.evicts]
+    return tuple(sorted((*snapshot.evictions, *new)))
 
 
 def _run(snapshot: Snapshot, job: PendingJob, job_id: int, start: Start) -> RunningJob:
@@ -80,6 +107,7 @@ def applied(snapshot: Snapshot, changes: Changes) -> Snapshot:
         pending=JobTable.of({**{job.id: job for job in _kept(snapshot, changes)}, **changes.pending}.values()),
         running=tuple(running[job_id] for job_id in sorted(running)),
         claims=snapshot.claims if changes.claims is None else changes.claims,
+        evictions=snapshot.evictions if changes.evictions is None else changes.evictions,
         queues=snapshot.queues if changes.queues is None else changes.queues,
         usage=_with_usage(snapshot, changes),
         touched={array_id: positions for array_id, positions in touched.items() if array_id not in changes.pending_removed},

@@ -128,7 +128,8 @@ _STATEMENTS: dict[str, _Words] = {
     "queue": (("bonus", "max"), ("paused",), True),
     "project": (("weight", "cpu", "mem", "gpu", "maxcpu", "maxmem", "maxgpu"), ("alone",), True),
     "used": (("project", "cpu", "mem", "gpu"), (), True),
-    "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of", "project", "user"), ("stopping",), True),
+    "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of", "prio", "age", "grace", "displaced", *_OWNER), ("stopping",), True),
+    "promise": (("on", "until", "leaving"), (), True),
     "wait": (
         (*_SHAPE_KEYS, "est", "expected", "due", "prio", "age", "queue", "begin", "array", "cap", "next", "touched", *_OWNER),
         ("held", "blocked"),
@@ -140,6 +141,8 @@ _EXPECTATIONS: dict[str, _Words] = {
     "start": (("on", "devices", "element", "count"), (), True),
     "hold": (("because", "until", "node", "lacks"), (), True),
     "reserve": (("at", "on"), (), True),
+    "evict": (("for",), (), True),
+    "claim": (("on", "until"), (), True),
     "eta": (("at",), (), True),
     "next": (("at",), (), False),
     "nothing": ((), (), False),
@@ -216,8 +219,21 @@ def _run(cluster: Cluster, line: Line) -> None:
         devices=devices or None,
         stopping="stopping" in line.flags,
         array_id=cluster.jobs[line.pairs["of"]] if "of" in line.pairs else 0,
+        priority=int(line.pairs.get("prio", "5")),
+        age_ms=time_ms(line.pairs["age"]) if "age" in line.pairs else 1,
+        grace_ms=time_ms(line.pairs.get("grace", "0")),
         **_owner(cluster, line),
     )
+    if "displaced" in line.pairs:
+        cluster.evicted(line.name, time_ms(line.pairs["displaced"]))
+
+
+def _promise(cluster: Cluster, line: Line) -> None:
+    for name in (line.name, *_list(line.pairs, "leaving")):
+        if name not in cluster.jobs:
+            raise line.error(f"no job is called {name!r}")
+    until_ms = time_ms(line.pairs.get("until", "60"))
+    cluster.promise(line.name, _list(line.pairs, "on"), until_ms, _list(line.pairs, "leaving"))
 
 
 def _wait(cluster: Cluster, line: Line) -> None:
@@ -294,6 +310,7 @@ _STATE: dict[str, Callable[[Cluster, Line], None]] = {
     "used": _used,
     "run": _run,
     "wait": _wait,
+    "promise": _promise,
     "set": _set,
 }
 

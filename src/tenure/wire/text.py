@@ -124,6 +124,12 @@ def elements_text(states: Mapping[str, int], waiting: int) -> str:
     return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count and state != "pending")
 
 
+def _room_promised(reason: reasons.RoomPromised, _nodes: Mapping[int, str], job: Callable[[int], str]) -> str:
+    names = ", ".join(job(number) for number in reason.leaving)
+    who = f"job {names} leaves" if len(reason.leaving) == 1 else f"jobs {names} leave" if names else "others leave"
+    return f"{who} to make room for it" + (f"; the room is kept until {clock_text(reason.until_ms)}" if reason.until_ms else "")
+
+
 def _nodes_text(ids: tuple[int, ...], nodes: Mapping[int, str]) -> str:
     return ", ".join(nodes.get(number, str(number)) for number in ids)
 
@@ -142,6 +148,7 @@ _SENTENCES: dict[str, Callable[..., str]] = {
     "not_before": lambda r, _n, _j: f"it may not start before {clock_text(r.at_ms)}",
     "array_cap": lambda _r, _n, _j: "its array runs as many elements as its cap allows",
     "queue_paused": lambda _r, _n, _j: "its queue is paused; tenure queue resume lets it go",
+    "room_promised": _room_promised,
     "node_unavailable": lambda r, n, _j: f"it would fit only on nodes that take no work now: {_nodes_text(r.nodes, n)}",
     "device_unavailable": lambda _r, _n, _j: "it would fit only on devices that are not offered; tenure gpus shows why",
     "never_fits": _never,

@@ -222,19 +222,20 @@ def test_a_board_that_is_kept_for_long_forgets_what_it_derived(monkeypatch: pyte
     assert len(snapshot.pending) == 0
 
 
-def test_a_claim_counts_as_used_until_its_deadline() -> None:
+def test_a_claim_counts_as_used_until_its_job_has_ended_or_its_deadline_passed() -> None:
     cluster = Cluster()
     node = cluster.node("a", Amounts(2000, GIB))
     cluster.run("r", Shape(Amounts(0, 1)), ["a"], ends_ms=9)
+    promised = cluster.wait("promised", Shape(Amounts(1000)), held=1, limit_ms=20)
     cluster.wait("j", Shape(Amounts(2000)))
-    cluster.wait("k", Shape(Amounts(1000)))
-    claim = Claim(1, 9, (Placement(0, node.id),), Amounts(1000), cluster.now_ms + 50)
+    claim = Claim(1, promised.id, (Placement(0, node.id),), Amounts(1000), cluster.now_ms + 50)
     snapshot = replace(cluster.snapshot(), claims=(claim,))
     plan = EASY.plan(snapshot)
-    assert essence(plan) == naive_plan(snapshot, EASY.stages)
     assert plan.decisions == ()
+    assert plan.next_ms == claim.deadline_ms
     assert plan.reservation is not None
-    assert plan.reservation.start_ms == cluster.now_ms + 50
+    assert plan.reservation.start_ms == claim.deadline_ms + 20
+    assert [start.job_id for start in EASY.plan(replace(snapshot, now_ms=claim.deadline_ms)).decisions[0].starts] == [3]
     board = Board.of(snapshot)
     larger = replace(node, capacity=Amounts(4000, GIB))
     board.advance(Changes(1, 2, cluster.now_ms, nodes=(larger,)))

@@ -19,6 +19,7 @@ SAMPLES: dict[str, tuple[Reason, list[str]]] = {
     "not_before": (reasons.NotBefore(int(time.time() * 1000)), ["before"]),
     "array_cap": (reasons.ArrayCap(), ["cap"]),
     "queue_paused": (reasons.QueuePaused(1), ["paused"]),
+    "room_promised": (reasons.RoomPromised((3, 4), int(time.time() * 1000)), ["jobs #3, #4 leave", "kept until"]),
     "node_unavailable": (reasons.NodeUnavailable((1, 2)), ["alpha, beta"]),
     "device_unavailable": (reasons.DeviceUnavailable((1,)), ["gpus"]),
     "quota": (reasons.QuotaReached(1, "cpu_milli", 6000, 4000, 8000), ["its project", "quota", "8 cpus", "holds 6,", "asks for 4"]),

@@ -1,0 +1,51 @@
+"""Preemption: a job of a higher level may have jobs of lower ones displaced, those that lose least.
+
+The cost of a victim is the work that is lost since its last checkpoint and what it takes to write and to read one, weighted by what
+it holds, and 100 points per step that its priority is nearer to that of the job it makes room for: of two that lose the same, the less
+important one goes. Only a higher *level* displaces (low, normal, high, critical: priorities 1-3, 4-6, 7, 8-10), and only by a
+difference of `PlanSettings.preempt_gap`: critical jobs are never displaced. Invariant: who may displace whom is a strict order of
+priorities, so a displaced job never displaces, by way of whomever, the one it was displaced for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+
+from tenure.model.amounts import MILLI
+from tenure.model.job import PendingJob, RunningJob
+from tenure.model.settings import PlanSettings
+
+_LEVELS = (4, 7, 8)
+"""The lowest priorities of the levels above low."""
+
+PER_STEP = 100
+"""Points per step of priority."""
+
+STEPS = 10
+"""More steps than there are between two priorities: costs stay above 0."""
+
+
+class Preemption:
+    """Victims by least cost; a unit is a second of one GPU, or of the cpus that go with one."""
+
+    name = "preemptive"
+
+    def outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings) -> bool:
+        """A higher level, and a difference that is large enough."""
+        gap = max(settings.preempt_gap, 1)
+        return bisect(_LEVELS, job.priority) > bisect(_LEVELS, victim.priority) and job.priority - victim.priority >= gap
+
+    def cost(self, job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
+        """Work lost and what stopping and starting again takes, and how near its priority is."""
+        lost_ms = lost_work_ms(now_ms - victim.started_ms, settings) + settings.preempt_checkpoint_ms + settings.preempt_restart_ms
+        nearness = STEPS - (job.priority - victim.priority)
+        return lost_ms * size_milli // (MILLI * MILLI) + nearness * PER_STEP
+
+
+def lost_work_ms(ran_ms: int, settings: PlanSettings) -> int:
+    """What a job that ran for so long loses: all since its last checkpoint, or since its start where nobody tells of any."""
+    every_ms = settings.checkpoint_every_ms
+    return max(ran_ms % every_ms if every_ms > 0 else ran_ms, 0)
+
+
+PREEMPTION = Preemption()

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from tenure.api.context import Context
 from tenure.api.particulars import with_particulars
 from tenure.api.postmortem import account
-from tenure.control.admission import describe_shape
+from tenure.api.suggesting import suggestion_view
 from tenure.model.amounts import format_bytes, format_duration_ms
-from tenure.model.explanation import Change, Explanation, Holder, Suggestion, UnknownStart
-from tenure.model.job import PendingJob
+from tenure.model.explanation import Explanation, Holder, UnknownStart
 from tenure.model.lifecycle import WAITING_STATES
 from tenure.model.reasons import Reason, reason_to_dict
-from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
-from tenure.wire.dto import ExplanationView, HolderView, JobDetail, ReasonView, SuggestionView
+from tenure.wire.dto import ExplanationView, HolderView, JobDetail, ReasonView
 from tenure.wire.text import clock_text, count_text, lack_text, reason_text
 
 _UNKNOWN = {
     UnknownStart.NO_LIMIT: "unknown: it depends on a running job that has no time limit",
     UnknownStart.NOT_READY: "unknown: it waits for a person or for another job",
-    UnknownStart.NEVER: "never, as things are: nothing that takes work now could hold it",
-    UnknownStart.QUOTA: "never, as things are: its project may not hold as much as it asks for",
+    UnknownStart.UNAVAILABLE: "unknown: what could hold it takes no work now",
+    UnknownStart.NEVER: "never: nothing that is declared could hold it",
+    UnknownStart.DEADLINE: "not before its deadline, at which it is cancelled",
+    UnknownStart.QUOTA: "unknown: its project may not hold as much as it asks for",
     UnknownStart.TOO_FAR: "unknown: it lies beyond what was worked out",
 }
 
@@ -77,7 +77,7 @@ def explained(context: Context, snapshot: Snapshot, found: Explanation, shown: s
         earliest_ms=found.start.earliest_ms,
         latest_ms=found.start.latest_ms,
         eta_text=_eta_text(found, snapshot.now_ms),
-        suggestions=[_suggestion_view(item, pending, snapshot, names) for item in found.suggestions if pending is not None],
+        suggestions=[suggestion_view(item, pending, snapshot) for item in found.suggestions if pending is not None],
     )
 
 
@@ -109,30 +109,3 @@ def _eta_text(found: Explanation, now_ms: int) -> str:
         earliest = f"between {clock_text(start.earliest_ms)} and " if 0 < start.earliest_ms < start.latest_ms else "by "
         return f"{earliest}{clock_text(start.latest_ms)} (in at most {format_duration_ms(max(0, start.latest_ms - now_ms))})"
     return _UNKNOWN[start.unknown] if start.unknown else "unknown"
-
-
-def _suggestion_view(item: Suggestion, job: PendingJob, snapshot: Snapshot, names: Names) -> SuggestionView:
-    if item.change is Change.SHORTER:
-        text = f"with a time limit of {format_duration_ms(item.limit_ms)} it would start now, without delaying anybody"
-        return SuggestionView(kind=item.change, text=text, options=f"--time {_time_option(item.limit_ms)}")
-    if item.change is Change.OTHER_QUEUE:
-        name = names.queues.get(item.queue, str(item.queue))
-        return SuggestionView(kind=item.change, text=f"in queue {name} it would start now", options=f"--queue {name}")
-    options = _changed_options(snapshot.shapes[job.shape], item.shape)
-    return SuggestionView(kind=item.change, text=f"with {options} it would start now", options=options)
-
-
-def _changed_options(old: Shape, new: Shape) -> str:
-    """The options in which two shapes differ."""
-    before = set(_pairs(describe_shape(old)))
-    return " ".join(f"{name} {value}" for name, value in _pairs(describe_shape(new)) if (name, value) not in before)
-
-
-def _pairs(options: str) -> list[tuple[str, str]]:
-    words = options.split()
-    return list(zip(words[::2], words[1::2], strict=True))
-
-
-def _time_option(limit_ms: int) -> str:
-    """A limit as ``--time`` takes it, rounded down to seconds."""
-    return f"{max(1, limit_ms // 1000)}s"

@@ -8,7 +8,7 @@ from tenure.cli.console import clean
 from tenure.cli.text import moment, span
 from tenure.wire.dto import ExplanationView, HolderView
 
-_UPDATABLE = {"--cpus", "--memory", "--gpus", "--gpu-memory", "--time", "--queue", "--priority", "--tasks"}
+_UPDATABLE = {"--cpus", "--memory", "--gpus", "--gpu-memory", "--storage", "--time", "--queue", "--priority", "--tasks", "--nodes"}
 
 
 def present_ms() -> int:

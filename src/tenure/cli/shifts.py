@@ -128,6 +128,7 @@ def _plural(text: str) -> str:
         "it lies": "they lie",
         "it asks": "they ask",
         "its project": "their projects",
+        "it is cancelled at its deadline": "they are cancelled at their deadlines",
     }
     for one, several in many.items():
         text = text.replace(one, several)

@@ -35,7 +35,13 @@ def update(
     gpu_memory: Annotated[
         str, typer.Option("--gpu-memory", "--vram", metavar="SIZE", rich_help_panel=_WHAT, help="Memory of each GPU.")
     ] = "",
+    storage: Annotated[
+        str, typer.Option("--storage", "--tmp", metavar="SIZE", rich_help_panel=_WHAT, help="Scratch space per task.")
+    ] = "",
     tasks: Annotated[int, typer.Option("--tasks", "-n", metavar="N", rich_help_panel=_WHAT, help="Tasks that start together.")] = 0,
+    nodes: Annotated[
+        int, typer.Option("--nodes", "-N", metavar="N", rich_help_panel=_WHAT, help="Deal the tasks evenly over N nodes, 0: over any.")
+    ] = -1,
     state: options.State = "",
     mine: options.Mine = False,
     group: options.Group = "",
@@ -64,6 +70,8 @@ def update(
     changes.update({"retries": retries} if retries >= 0 else {})
     changes.update({"array_cap": array_cap} if array_cap else {})
     changes.update({"tasks": tasks} if tasks else {})
+    changes.update({"nodes": nodes} if nodes >= 0 else {})
+    changes.update({"storage_bytes": words.bytes_of(storage)} if storage else {})
     changes.update(amounts_of(cpus, memory, gpus, gpu_memory))
     if not changes:
         raise usage("there is nothing to change", "say what: --priority, --time, --queue, --memory, ...")

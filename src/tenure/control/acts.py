@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from tenure.control.admission import Admission
+from tenure.control.admission import Admission, refuse_little_memory
 from tenure.model.amounts import Amounts
 from tenure.model.commands import (
     Caller,
@@ -52,6 +52,7 @@ def update_commands(
     for target in targets:
         shape = changed_shape(wish, shapes.get(target[0]))
         if shape is not None:
+            refuse_little_memory(shape.amounts.memory_bytes)
             Admission(nodes, lambda _word: 0).refuse_impossible(shape)
         commands.append(
             UpdateJob(
@@ -73,12 +74,13 @@ def update_commands(
 
 def changed_shape(wish: UpdateRequest, shape: Shape | None) -> Shape | None:
     """The job's shape with the wished amounts; None when none was wished."""
-    amounts = {"cpu_milli": wish.cpu_milli, "memory_bytes": wish.memory_bytes}
+    amounts = {"cpu_milli": wish.cpu_milli, "memory_bytes": wish.memory_bytes, "storage_bytes": wish.storage_bytes}
     others = {
         "gpu_milli": wish.gpu_milli,
         "gpu_memory_bytes": wish.gpu_memory_bytes,
         "gpu_model": wish.gpu_model,
         "tasks": wish.tasks,
+        "nodes": wish.nodes,
     }
     wished_amounts = {name: value for name, value in amounts.items() if value is not None}
     wished = {name: value for name, value in others.items() if value is not None}

@@ -6,11 +6,12 @@ its size, so that one caller cannot fill the store with a single call.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tenure.core.nearest import never_fits
-from tenure.model.amounts import MIB, Amounts, format_bytes, format_milli
+from tenure.model.amounts import MIB, MIN_MEMORY_BYTES, Amounts, format_bytes, format_milli
 from tenure.model.commands import Caller, DependsOn, JobRequest, JobSpec, SubmitJob
 from tenure.model.job import NO_CAP
 from tenure.model.node import Node
@@ -21,7 +22,6 @@ from tenure.wire.ids import parse_indices
 MAX_ARGV_BYTES = 1 * MIB
 MAX_ENV_BYTES = 1 * MIB
 MAX_NAME = 200
-MIN_MEMORY_BYTES = 8 * MIB
 KINDS = ("batch", "service", "lease")
 CONDITIONS = ("ok", "any", "failed")
 
@@ -73,10 +73,7 @@ class Admission:
     def shape(self, request: SubmitRequest) -> Shape:
         """The shape that is asked for. Raises Inadmissible when it means nothing or can never run on the declared nodes."""
         memory = request.memory_bytes or self.default_memory_bytes
-        if 0 < memory < MIN_MEMORY_BYTES:
-            raise _refusal(
-                "bad_request", f"a memory limit of {format_bytes(memory)} is below {format_bytes(MIN_MEMORY_BYTES)}", "ask for more"
-            )
+        refuse_little_memory(memory)
         try:
             shape = Shape(
                 Amounts(request.cpu_milli, memory, request.storage_bytes, request.bandwidth_bps),
@@ -117,6 +114,14 @@ class Admission:
         return _one_of(condition, CONDITIONS, "condition of --after")
 
 
+def refuse_little_memory(memory_bytes: int) -> None:
+    """Raise Inadmissible for a limit under which nothing runs; 0 is none."""
+    if 0 < memory_bytes < MIN_MEMORY_BYTES:
+        raise _refusal(
+            "bad_request", f"a memory limit of {format_bytes(memory_bytes)} is below {format_bytes(MIN_MEMORY_BYTES)}", "ask for more"
+        )
+
+
 def spec_of(request: SubmitRequest) -> JobSpec:
     """What the executor must know of the job."""
     return JobSpec(
@@ -139,7 +144,7 @@ def describe_shape(shape: Shape) -> str:
         parts.append(f"--memory {format_bytes(shape.amounts.memory_bytes)}")
     if shape.gpu_milli:
         model = f"{shape.gpu_model}:" if shape.gpu_model else ""
-        parts.append(f"--gpus {model}{format_milli(shape.gpu_milli)}")
+        parts.append(f"--gpus {shlex.quote(model + format_milli(shape.gpu_milli))}")
     if shape.gpu_memory_bytes:
         parts.append(f"--gpu-memory {format_bytes(shape.gpu_memory_bytes)}")
     if shape.nodes:

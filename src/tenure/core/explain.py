@@ -16,18 +16,36 @@ from tenure.core.feasibility import NodeRoom, ask_of, is_allowed
 from tenure.core.forward import look_ahead
 from tenure.core.holds import room_reasons
 from tenure.core.nearest import smaller
-from tenure.core.possible import nearest
+from tenure.core.possible import nearest, second_obstacle
 from tenure.core.rooms import FOREVER, PLANNED
 from tenure.core.stages import Stages
 from tenure.model.amounts import MILLI, RESOURCES, Amounts
 from tenure.model.explanation import Change, ExpectedStart, Explanation, Holder, Suggestion
 from tenure.model.job import PendingJob
-from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, NotReached, QueuePaused, Reason, RoomPromised, Shortfall
+from tenure.model.plan import Plan
+from tenure.model.reasons import (
+    ArrayCap,
+    Dependency,
+    Held,
+    NodeUnavailable,
+    NotBefore,
+    NotReached,
+    QueuePaused,
+    Reason,
+    RoomPromised,
+    Shortfall,
+)
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 
 SMALLER_NODES = 3
 """A smaller request is sought on so many nodes, those that lack least."""
+
+HIGHER = (7, 9, 10)
+"""The priorities that are tried, each only if the one before helps nobody."""
+
+LEAST_LIMIT_MS = 1000
+"""A shorter time limit than this cannot be asked for."""
 
 
 def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
@@ -47,10 +65,14 @@ def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
         return Explanation(job_id, starts_now=True, start=ExpectedStart(now_ms, now_ms))
     own = list(_own_reasons(board, job, now_ms, started))
     room = room_reasons(cycle, job)
+    if any(isinstance(reason, NodeUnavailable) for reason in room):
+        second = second_obstacle(board.asks[job.shape], board.nodes)
+        room = room if second is None else (*room, second)
     node_id, short = nearest(board.asks[job.shape], cycle.rooms_for(job.limit_ms))
     holders = _holders(board, node_id, short)
     candidates = list(_candidates(board, cycle, job))
     board.rollback(mark)
+    start = _expected(board, snapshot, job, stages)
     fixed = started or any(isinstance(reason, Held | Dependency | NotBefore | ArrayCap | RoomPromised) for reason in own)
     return Explanation(
         job_id=job_id,
@@ -59,8 +81,8 @@ def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
         node_id=node_id if short else 0,
         short=short,
         holders=holders,
-        start=_expected(board, snapshot, job, stages),
-        suggestions=() if fixed else tuple(_proved(board, job, candidates, now_ms, stages)),
+        start=start,
+        suggestions=() if fixed else (*_proved(board, job, candidates, now_ms, stages), *_ahead(board, job, start, now_ms, stages)),
     )
 
 
@@ -127,15 +149,15 @@ def _candidates(board: Board, cycle: Cycle, job: PendingJob) -> Iterator[Suggest
     window = cycle.window
     if window is not None and window.start_ms < FOREVER:
         limit_ms = _rounded((window.start_ms - cycle.now_ms) * 9 // 10)
-        if limit_ms > 0 and (job.limit_ms == 0 or limit_ms < job.limit_ms):
+        if limit_ms >= LEAST_LIMIT_MS and (job.limit_ms == 0 or limit_ms < job.limit_ms):
             cost = MILLI if job.limit_ms == 0 else (job.limit_ms - limit_ms) * MILLI // job.limit_ms
-            yield Suggestion(Change.SHORTER, shape, limit_ms, job.queue, cost)
+            yield Suggestion(Change.SHORTER, shape, limit_ms, job.queue, cost, job.priority)
     for queue in sorted(board.waiting.queues.values(), key=lambda queue: queue.id):
         bounded = queue.max_limit_ms and (job.limit_ms == 0 or job.limit_ms > queue.max_limit_ms)
         if queue.id != job.queue and not queue.paused and not bounded:
-            yield Suggestion(Change.OTHER_QUEUE, shape, job.limit_ms, queue.id, 0)
+            yield Suggestion(Change.OTHER_QUEUE, shape, job.limit_ms, queue.id, 0, job.priority)
     for smaller_shape in _smaller_shapes(shape, cycle.rooms_for(job.limit_ms)):
-        yield Suggestion(Change.SMALLER, smaller_shape, job.limit_ms, job.queue, cost_of(shape, smaller_shape))
+        yield Suggestion(Change.SMALLER, smaller_shape, job.limit_ms, job.queue, cost_of(shape, smaller_shape), job.priority)
 
 
 def _rounded(amount_ms: int) -> int:
@@ -164,12 +186,39 @@ def cost_of(shape: Shape, reduced: Shape) -> int:
 
 def _proved(board: Board, job: PendingJob, candidates: Sequence[Suggestion], now_ms: int, stages: Stages) -> Iterator[Suggestion]:
     """Those after which the job starts, the cheapest first."""
-    for number, suggestion in enumerate(sorted(candidates, key=lambda item: item.cost_milli)):
-        trial = -1 - number
-        board.shapes[trial], board.asks[trial] = suggestion.shape, ask_of(suggestion.shape)
-        changed = replace(job, shape=trial, limit_ms=suggestion.limit_ms, queue=suggestion.queue)
-        board.waiting.put(changed, board.asks)
-        plan = plan_on_board(board, now_ms, stages, UnitBudget())
-        if any(start.job_id == job.id for decision in plan.decisions for start in decision.starts):
+    for suggestion in sorted(candidates, key=lambda item: item.cost_milli):
+        if _starts(_plan_with(board, job, suggestion, now_ms, stages), job.id):
             yield suggestion
-    board.waiting.put(job, board.asks)
+
+
+def _ahead(board: Board, job: PendingJob, start: ExpectedStart, now_ms: int, stages: Stages) -> Iterator[Suggestion]:
+    """The lowest higher priority with which the job starts, or is the head, its reserved start sooner than it expects."""
+    for priority in HIGHER:
+        if priority <= job.priority:
+            continue
+        raised = Suggestion(Change.PRIORITY, board.shapes[job.shape], job.limit_ms, job.queue, 0, priority)
+        plan = _plan_with(board, job, raised, now_ms, stages)
+        if _starts(plan, job.id):
+            yield raised
+            return
+        promise = plan.reservation
+        if promise is not None and promise.job_id == job.id and 0 < promise.start_ms < (start.latest_ms or FOREVER):
+            yield replace(raised, start_ms=promise.start_ms)
+            return
+
+
+def _starts(plan: Plan, job_id: int) -> bool:
+    return any(start.job_id == job_id for decision in plan.decisions for start in decision.starts)
+
+
+def _plan_with(board: Board, job: PendingJob, change: Suggestion, now_ms: int, stages: Stages) -> Plan:
+    """The plan if the job were changed so; the board is as before but for a shape that it may have to learn."""
+    shape = next((number for number, known in board.shapes.items() if known == change.shape), 0)
+    if not shape:
+        shape = min(0, *board.shapes) - 1
+        board.shapes[shape], board.asks[shape] = change.shape, ask_of(change.shape)
+    board.waiting.put(replace(job, shape=shape, limit_ms=change.limit_ms, queue=change.queue, priority=change.priority), board.asks)
+    try:
+        return plan_on_board(board, now_ms, stages, UnitBudget())
+    finally:
+        board.waiting.put(job, board.asks)

@@ -1,8 +1,9 @@
-"""When waiting jobs will start if nothing unforeseen happens: time limits are kept to the millisecond, nobody new arrives.
+"""When waiting jobs will start if nothing unforeseen happens: runs take all of their time limit, nobody new arrives.
 
 The cycle that plans is run again and again on the same board, from end to end of the running jobs; nothing here decides anything by
-itself, so an expected start is what the planner would do, only that nobody is displaced. Jobs without a limit never end here. Pure: the
-board is as before afterwards. Bounded by a budget: what was not reached is not known.
+itself, so an expected start is what the planner would do, only that nobody is displaced. Jobs without a limit never end here; a job
+that still waits at its deadline is cancelled. Pure: the board is as before afterwards. Bounded by a budget: what was not reached is not
+known.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from tenure.core.rooms import CLAIMED, FORESEEN, FOREVER, RUNNING, Holding, Key
 from tenure.core.stages import Stages
 from tenure.core.turns import in_order, scores_of, scores_within
 from tenure.model.explanation import UnknownStart
-from tenure.model.job import PendingJob
+from tenure.model.job import PendingJob, limit_until
 from tenure.model.plan import Start
 from tenure.model.project import Bundle
+from tenure.model.reasons import NeverFits
 
 ROUNDS = 1000
 """So many points in time are looked at, at most."""
@@ -88,6 +90,9 @@ class _Ahead:
         self.changed: dict[int, PendingJob] = {}
         self.serial = 0
         self.ends = self._known_ends()
+        self.deadlines = [(job.deadline_ms, job.id) for job in board.waiting.rows.values() if job.deadline_ms]
+        heapify(self.deadlines)
+        self.missed: set[int] = set()
 
     def _known_ends(self) -> list[_End]:
         """The ends of running jobs, as a heap; claims end by being redeemed, or at their deadline."""
@@ -120,8 +125,9 @@ class _Ahead:
                     self._apply(start, at_ms)
             if plan.truncated_at is not None:
                 break
+            self._cancel(at_ms)
             following = self._next(at_ms)
-            complete = following is None or all(job_id in self.starts for job_id in self.awaited)
+            complete = following is None or all(job_id in self.starts or job_id in self.missed for job_id in self.awaited)
             if following is None or complete:
                 break
             at_ms = following
@@ -134,7 +140,8 @@ class _Ahead:
             board.redeem(start.claim)
         job = board.waiting.rows[start.job_id]
         ask = board.asks[job.shape]
-        ends_ms = at_ms + job.limit_ms if job.limit_ms else FOREVER
+        limit_ms = limit_until(job.deadline_ms, job.limit_ms, at_ms) if job.deadline_ms else job.limit_ms
+        ends_ms = at_ms + limit_ms if limit_ms else FOREVER
         self.starts.setdefault(job.id, at_ms)
         self.serial += 1
         places: list[tuple[int, Key]] = []
@@ -159,10 +166,23 @@ class _Ahead:
             rest = replace(job, array_next=position + 1, array_left=left, array_room=job.array_room - 1)
             self.board.waiting.put(rest, self.board.asks)
 
+    def _cancel(self, at_ms: int) -> None:
+        """What waits at its deadline, after the plan of that moment, waits no more."""
+        while self.deadlines and self.deadlines[0][0] <= at_ms:
+            job = self.board.waiting.rows.get(heappop(self.deadlines)[1])
+            if job is not None:
+                self.changed.setdefault(job.id, job)
+                self.board.waiting.drop(job.id)
+                self.missed.add(job.id)
+
     def _next(self, at_ms: int) -> int | None:
         """Let the next thing happen; when, or None if nothing more will."""
         times = [self.ends[0].at_ms] if self.ends else []
         times += filter(None, (self.board.waiting.next_ms, self.board.next_deadline_ms))
+        while self.deadlines and self.deadlines[0][1] not in self.board.waiting.rows:
+            heappop(self.deadlines)
+        if self.deadlines:
+            times.append(self.deadlines[0][0])
         if not times:
             return None
         next_ms = max(min(times), at_ms + 1)
@@ -182,14 +202,17 @@ class _Ahead:
             self.board.waiting.put(replace(array, array_room=array.array_room + 1), self.board.asks)
 
     def _why(self, job: PendingJob, *, complete: bool) -> UnknownStart:
+        if job.id in self.missed:
+            return self._hopeless(job) or UnknownStart.DEADLINE
         return self._hopeless(job) or (UnknownStart.NO_LIMIT if complete else UnknownStart.TOO_FAR)
 
     def _hopeless(self, job: PendingJob) -> UnknownStart | None:
         """Why no passing of time lets the job start, if so: nobody need look ahead for it."""
         if job.held or job.blocked or self.board.waiting.is_paused(job):
             return UnknownStart.NOT_READY
-        if not Possible.of(self.board).could_hold(job.shape):
-            return UnknownStart.NEVER
+        obstacle = Possible.of(self.board).obstacle(job.shape)
+        if obstacle is not None:
+            return UnknownStart.NEVER if isinstance(obstacle, NeverFits) else UnknownStart.UNAVAILABLE
         if Quotas(self.board.projects, {}).bar_of(job.project, self.board.asks[job.shape]) is not None:
             return UnknownStart.QUOTA
         return None

@@ -1,7 +1,8 @@
 """The nearest thing that can run, for a request that cannot: which node comes closest, what it lacks, what would fit there.
 
 Used when a job is submitted (against empty nodes) and when it is explained (against the room there is). Invariant: a shape that is
-offered here has been judged to fit by the planner's own functions, and asks for no more of anything than the original.
+offered here has been judged to fit by the planner's own functions, asks for no more of anything than the original, and can be typed:
+its amounts are ones that the options of a submission spell exactly.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from tenure.core.feasibility import NodeRoom, ask_of, count_tasks, device_fits, lack, node_room, places_left, shortfalls
 from tenure.core.placement import is_enough
 from tenure.core.possible import holds_empty, with_all_devices, with_all_nodes
-from tenure.model.amounts import MILLI, Amounts
+from tenure.model.amounts import MILLI, MIN_MEMORY_BYTES, RESOURCES, Amounts, spelled_bytes
 from tenure.model.node import Node
 from tenure.model.reasons import Shortfall
 from tenure.model.shape import Shape
@@ -76,7 +77,7 @@ def _task_in(shape: Shape, room: NodeRoom, *, keep_devices: bool) -> Shape | Non
         return None
     free = [max(amount, 0) for amount in room.free]
     wanted = shape.amounts.as_tuple()
-    cut = tuple(min(pair) for pair in zip(wanted, free, strict=True))
+    cut = tuple(_cut(*item) for item in zip(RESOURCES, wanted, free, strict=True))
     if any(before and not after for before, after in zip(wanted, cut, strict=True)):
         return None
     labels = tuple(label for label in shape.labels if label in room.labels)
@@ -84,6 +85,16 @@ def _task_in(shape: Shape, room: NodeRoom, *, keep_devices: bool) -> Shape | Non
         return None
     task = replace(shape, amounts=Amounts(*cut), labels=labels)
     return _devices_in(task, room, keep_devices=keep_devices) if shape.gpu_milli else task
+
+
+def _cut(resource: str, wanted: int, free: int) -> int:
+    """So much of what is wanted that is free, and that people can ask for; 0 when that is nothing."""
+    if wanted <= free:
+        return wanted
+    if resource == "cpu_milli":
+        return free
+    spelled = spelled_bytes(free) if resource in ("memory_bytes", "storage_bytes") else 0
+    return spelled if resource != "memory_bytes" or spelled >= MIN_MEMORY_BYTES else 0
 
 
 def _devices_in(shape: Shape, room: NodeRoom, *, keep_devices: bool) -> Shape | None:
@@ -109,7 +120,7 @@ def _fraction_in(shape: Shape, room: NodeRoom) -> Shape | None:
     found: list[tuple[int, int, int]] = []
     for device in room.devices:
         milli = min(device.free_milli, shape.gpu_milli, MILLI - 1)
-        memory = min(device.free_memory_bytes, asked)
+        memory = asked if asked <= device.free_memory_bytes else spelled_bytes(device.free_memory_bytes)
         if not asked and device.memory_bytes:
             milli = min(milli, device.free_memory_bytes * MILLI // device.memory_bytes)
         if milli > 0 and (memory or not asked) and device.offered and ask.is_kind(device.model, device.capability):

@@ -49,15 +49,29 @@ def obstacle(ask: Ask, nodes: Sequence[Node], empty: Iterable[NodeRoom] | None =
         return None
     everywhere = with_all_nodes(nodes)
     if holds_empty(ask, map(node_room, everywhere)):
-        useful = [node for node, up in zip(nodes, everywhere, strict=True) if count_tasks(ask, node_room(up), 1)]
-        return NodeUnavailable(tuple(sorted(node.id for node in useful if node.status != NodeStatus.UP)))
+        return NodeUnavailable(_down(ask, nodes, everywhere))
     repaired = with_all_devices(nodes)
     if holds_empty(ask, map(node_room, repaired)):
         return DeviceUnavailable(_unavailable_devices(ask, repaired, nodes))
-    if holds_empty(ask, map(node_room, with_all_nodes(repaired))):
-        return NodeUnavailable(tuple(sorted(node.id for node in nodes if node.status != NodeStatus.UP)))
-    node_id, short = nearest(ask, [node_room(node) for node in with_all_nodes(repaired)])
+    everything = with_all_nodes(repaired)
+    if holds_empty(ask, map(node_room, everything)):
+        return NodeUnavailable(_down(ask, nodes, everything))
+    node_id, short = nearest(ask, [node_room(node) for node in everything])
     return NeverFits(node_id, short)
+
+
+def second_obstacle(ask: Ask, nodes: Sequence[Node]) -> DeviceUnavailable | None:
+    """The devices that are missing as well where the nodes that are missing would not be enough; None where they would."""
+    everywhere = with_all_nodes(nodes)
+    if holds_empty(ask, map(node_room, everywhere)):
+        return None
+    return DeviceUnavailable(_unavailable_devices(ask, with_all_devices(everywhere), everywhere))
+
+
+def _down(ask: Ask, nodes: Iterable[Node], restored: Iterable[Node]) -> tuple[int, ...]:
+    """The nodes that take no work now and that could hold a task once they are restored."""
+    pairs = zip(nodes, restored, strict=True)
+    return tuple(sorted(node.id for node, up in pairs if node.status != NodeStatus.UP and count_tasks(ask, node_room(up), 1)))
 
 
 def _unavailable_devices(ask: Ask, repaired: Sequence[Node], nodes: Sequence[Node]) -> tuple[int, ...]:

@@ -27,6 +27,9 @@ from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 
+HOPELESS = (UnknownStart.UNAVAILABLE, UnknownStart.NEVER, UnknownStart.DEADLINE)
+"""Nothing holds such a job as things are on that side, or not in time."""
+
 COMPARED = 200
 """So many waiting jobs are compared unless somebody asks for more: those that come first."""
 
@@ -190,9 +193,9 @@ class Effect(StrEnum):
     SOONER = "sooner"
     LATER = "later"
     POSSIBLE = "possible"
-    """Nothing could hold it; now something could."""
+    """Nothing could hold it, or not before its deadline; now something could."""
     IMPOSSIBLE = "impossible"
-    """Something could hold it; now nothing could."""
+    """Something could hold it; now nothing could, or not before its deadline."""
     FORESEEN = "foreseen"
     """Nobody could say when it starts; now it is known."""
     UNFORESEEN = "unforeseen"
@@ -369,8 +372,8 @@ def _effect(before: Outlook | None, after: Outlook | None) -> Effect:
     if before.unknown is after.unknown:
         difference = after.start_ms - before.start_ms
         return Effect.LATER if difference > 0 else Effect.SOONER if difference < 0 else Effect.SAME
-    if UnknownStart.NEVER in (before.unknown, after.unknown):
-        return Effect.IMPOSSIBLE if after.unknown is UnknownStart.NEVER else Effect.POSSIBLE
+    if (before.unknown in HOPELESS) != (after.unknown in HOPELESS):
+        return Effect.IMPOSSIBLE if after.unknown in HOPELESS else Effect.POSSIBLE
     if before.unknown is not None and after.unknown is not None:
         return Effect.SAME
     return Effect.FORESEEN if after.unknown is None else Effect.UNFORESEEN

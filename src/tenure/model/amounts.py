@@ -15,6 +15,8 @@ KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 MAX_AMOUNT = 2**62
+MIN_MEMORY_BYTES = 8 * MIB
+"""A limit on memory below this would stop any program before it begins; nobody may ask for less, nobody is told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ RESOURCES: tuple[str, ...] = tuple(f.name for f in fields(Amounts))
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b?)", re.IGNORECASE)
 _STEPS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_SIZES = (("P", KIB**5), ("T", KIB**4), ("G", GIB), ("M", MIB), ("K", KIB))
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
@@ -87,9 +90,14 @@ def parse_bytes(text: str, default_unit: str = "") -> int:
     return _bounded(_scaled(number, 1024**step), text)
 
 
+def spelled_bytes(amount: int) -> int:
+    """The largest size up to ``amount`` that `format_bytes` spells exactly, 0 below 1K: a size to suggest is one people can type."""
+    return next((amount * 10 // size * size // 10 for _, size in _SIZES if amount >= size), 0)
+
+
 def format_bytes(amount: int) -> str:
     """The shortest exact spelling with at most one decimal, else the rounded one: ``8G``, ``1.5G``, ``0``."""
-    for unit, size in (("P", KIB**5), ("T", KIB**4), ("G", GIB), ("M", MIB), ("K", KIB)):
+    for unit, size in _SIZES:
         if abs(amount) >= size:
             return f"{round(amount / size, 1):g}{unit}"
     return str(amount)

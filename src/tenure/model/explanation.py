@@ -21,8 +21,12 @@ class UnknownStart(StrEnum):
     """It depends on a running job without a time limit."""
     NOT_READY = "not_ready"
     """It waits for a person or for another job to end."""
+    UNAVAILABLE = "unavailable"
+    """Only nodes or devices that take no work now could hold it: it waits for a person to bring them back."""
     NEVER = "never"
-    """Nothing that takes work now could hold it."""
+    """Nothing that is declared could hold it, whatever is brought back."""
+    DEADLINE = "deadline"
+    """Its deadline passes before it could start: it will be cancelled then."""
     QUOTA = "quota"
     """Its project may never hold as much as it asks for."""
     TOO_FAR = "too_far"
@@ -60,13 +64,16 @@ class Change(StrEnum):
     SMALLER = "smaller"
     SHORTER = "shorter"
     OTHER_QUEUE = "other_queue"
+    PRIORITY = "priority"
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A change after which the job would start at once, proved by planning it. The fields that are not changed have the job's values.
+    """A change after which the job would start at once, or be the head with its start reserved; proved by planning it. The fields
+    that are not changed have the job's values.
 
-    ``cost_milli`` is what is given up, in thousandths of what was asked for, summed over what changes: less is cheaper.
+    ``cost_milli`` is what is given up, in thousandths of what was asked for, summed over what changes: less is cheaper. A higher
+    priority gives up nothing and takes from others instead: it comes last. ``start_ms`` is the reserved start, 0 for at once.
     """
 
     change: Change
@@ -74,6 +81,8 @@ class Suggestion:
     limit_ms: int
     queue: int
     cost_milli: int
+    priority: int
+    start_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,12 @@ CHUNK_SPAN = 4096
 NO_CAP = 2**31
 
 
+def limit_until(deadline_ms: int, limit_ms: int, now_ms: int) -> int:
+    """The time limit of a run that starts now and must have ended by its deadline: the job's own (0: none), or what is left."""
+    left_ms = max(1, deadline_ms - now_ms)
+    return min(limit_ms, left_ms) if limit_ms else left_ms
+
+
 @dataclass(frozen=True, slots=True)
 class PendingJob:
     """A job that waits, or the waiting rest of an array.

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from tenure.model.allocation import Placement
 from tenure.model.amounts import RESOURCES
+from tenure.model.job import limit_until
 from tenure.model.lifecycle import AllocationState, JobState
 from tenure.model.observations import Launch
 from tenure.model.plan import ClaimRequest, Evict, Start
@@ -58,12 +59,6 @@ START_JOB = Statement(
     "id",
 )
 INSERT_CLAIM = insert(claim, "id", "job_id", "placements", "deadline_ms")
-
-
-def limit_until(deadline_ms: int, limit_ms: int, now_ms: int) -> int:
-    """The time limit of a run that starts now and must have ended by its deadline: the job's own (0: none), or what is left."""
-    left_ms = max(1, deadline_ms - now_ms)
-    return min(limit_ms, left_ms) if limit_ms else left_ms
 
 
 class Overcommitted(Exception):

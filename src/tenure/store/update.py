@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tenure.model.commands import Answer, Applied, Refused, UpdateJob
+from tenure.model.job import limit_until
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store import arrays
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import job
 from tenure.store.sql import Statement, param
-from tenure.store.staging import limit_until
 from tenure.store.submit import limit_refusal
 from tenure.store.tx import Transaction, to_json
 from tenure.store.wishes import ASK_LIMIT

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tenure.core.ledger import Ledger, held_by
 from tenure.model.allocation import Allocation, Claim, Eviction
-from tenure.model.job import JobTable, PendingJob, RunningJob
+from tenure.model.job import JobTable, PendingJob, RunningJob, limit_until
 from tenure.model.plan import Plan, Start
 from tenure.model.project import Usage
 from tenure.model.snapshot import Changes, Snapshot
@@ -75,6 +75,7 @@ def _evictions(snapshot: Snapshot, plan: Plan) -> tuple[Eviction, ...]:
 
 def _run(snapshot: Snapshot, job: PendingJob, job_id: int, start: Start) -> RunningJob:
     amounts = snapshot.shapes[job.shape].amounts
+    limit_ms = limit_until(job.deadline_ms, job.limit_ms, snapshot.now_ms) if job.deadline_ms else job.limit_ms
     allocations = tuple(
         Allocation(job_id * 1000 + place.task, job_id, job_id, place.task, place.node_id, amounts, place.devices)
         for place in start.placements
@@ -88,7 +89,7 @@ def _run(snapshot: Snapshot, job: PendingJob, job_id: int, start: Start) -> Runn
         user=job.user,
         priority=job.priority,
         started_ms=snapshot.now_ms,
-        ends_by_ms=snapshot.now_ms + job.limit_ms if job.limit_ms else 0,
+        ends_by_ms=snapshot.now_ms + limit_ms if limit_ms else 0,
         allocations=allocations,
         array_id=job.id if job.is_array else 0,
     )

@@ -24,6 +24,8 @@ from tenure.testing.outcome import committed, ended
 QUEUES = ("default", "night", "urgent")
 MINUTE_MS = 60_000
 UPKEEP = ("power_idle_w=90", "power_sleep_w=5", "power_w=700", "price_per_hour=1.25", "ssd")
+ODD_BYTES = 3_333_333_333
+"""A size that nobody types, as free memory is."""
 
 
 @st.composite
@@ -33,10 +35,14 @@ def shapes(draw: st.DrawFn) -> Shape:
     tasks = draw(st.sampled_from([1, 1, 1, 2, 3, 5]))
     app = draw(st.sampled_from(["", "", "", "web", "db"]))
     return Shape(
-        amounts=Amounts(draw(st.sampled_from([0, 500, 1000, 4000])), draw(st.sampled_from([0, 1, 4, 8])) * GIB),
+        amounts=Amounts(
+            draw(st.sampled_from([0, 500, 1000, 4000])),
+            draw(st.sampled_from([0, GIB, 4 * GIB, 8 * GIB, ODD_BYTES])),
+            draw(st.sampled_from([0, 0, 0, 2 * GIB])),
+        ),
         gpu_milli=gpu_milli,
         gpu_memory_bytes=draw(st.sampled_from([0, 0, 10, 41])) * GIB if gpu_milli else 0,
-        gpu_model=draw(st.sampled_from(["", "", "a100", "T4", "8.0+"])) if gpu_milli else "",
+        gpu_model=draw(st.sampled_from(["", "", "a100", "Tesla T4", "8.0+"])) if gpu_milli else "",
         tasks=tasks,
         nodes=draw(st.sampled_from([0, 0, 1, 2])) if tasks > 1 else 0,
         labels=draw(st.sampled_from([(), (), (), ("ssd",)])),
@@ -51,7 +57,7 @@ def _add_nodes(draw: st.DrawFn, cluster: Cluster, count: int) -> None:
         states = st.sampled_from([DeviceStatus.OK] * 6 + [DeviceStatus.FOREIGN])
         cluster.node(
             f"n{number}",
-            Amounts(draw(st.sampled_from([2000, 8000])), draw(st.sampled_from([8, 16])) * GIB),
+            Amounts(draw(st.sampled_from([2000, 8000])), draw(st.sampled_from([8 * GIB, 16 * GIB, 3 * ODD_BYTES])), 3 * GIB),
             gpus,
             model=draw(st.sampled_from(["NVIDIA A100", "Tesla T4"])),
             gpu_memory_bytes=draw(st.sampled_from([40, 80])) * GIB,
@@ -108,7 +114,12 @@ def clusters(draw: st.DrawFn, max_nodes: int = 4, max_jobs: int = 8) -> Cluster:
     """Nodes, queues and waiting jobs; nothing runs yet."""
     cluster = Cluster(settings=PlanSettings(backfill_depth=draw(st.sampled_from([10_000, 10_000, 10_000, 1]))))
     for name in QUEUES:
-        cluster.queue(name, paused=draw(st.sampled_from([False] * 8 + [True])), bonus=draw(st.sampled_from([0, 0, 300])))
+        cluster.queue(
+            name,
+            paused=draw(st.sampled_from([False] * 8 + [True])),
+            bonus=draw(st.sampled_from([0, 0, 300])),
+            max_limit_ms=draw(st.sampled_from([0, 0, 0, 10])) * MINUTE_MS,
+        )
     _add_projects(draw, cluster)
     _add_nodes(draw, cluster, draw(st.integers(1, max_nodes)))
     _add_jobs(draw, cluster, draw(st.integers(1, max_jobs)))

@@ -111,6 +111,8 @@ class UpdateRequest(Request):
     gpu_memory_bytes: int | None = None
     gpu_model: str | None = None
     tasks: int | None = None
+    storage_bytes: int | None = None
+    nodes: int | None = None
 
 
 class WaitRequest(Request):

@@ -13,7 +13,9 @@ from tenure.wire.dto import ExplanationView, Reply, Request, SubmitRequest
 UNKNOWN_TEXT = {
     "no_limit": "it depends on a job without a time limit",
     "not_ready": "it waits for a person, a paused queue or another job",
-    "never": "nothing that takes work could hold it",
+    "unavailable": "it waits for a node or device that takes no work",
+    "never": "nothing that is declared could hold it",
+    "deadline": "it is cancelled at its deadline",
     "quota": "it asks for more than its project may hold",
     "too_far": "it lies beyond what is worked out at once",
 }

@@ -175,10 +175,11 @@ def test_a_lone_blocker_that_is_the_summary_is_not_said_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "change"), [("14", "  - wait less\n      submit it again with --nodes 1"), ("this job", "  - wait less\n      --nodes 1")]
+    ("job", "change"),
+    [("14", "  - wait less\n      submit it again with --begin +1h"), ("this job", "  - wait less\n      --begin +1h")],
 )
 def test_a_change_that_update_cannot_make_is_shown_as_an_option(job: str, change: str) -> None:
-    suggestion = dto.SuggestionView(kind="nodes", text="wait less", options="--nodes 1")
+    suggestion = dto.SuggestionView(kind="later", text="wait less", options="--begin +1h")
     view = dto.ExplanationView(id=job, state="pending", summary="s", suggestions=[suggestion])
     assert change in why_text(view, NOW)
 

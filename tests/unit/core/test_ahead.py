@@ -127,9 +127,11 @@ def test_a_shorter_time_lets_a_job_go_ahead() -> None:
     shorter = [item for item in explanation.suggestions if item.change is Change.SHORTER]
     assert [item.limit_ms for item in shorter] == [540_000]
     unlimited = cluster.wait("unlimited", CPU)
-    costs = [item.cost_milli for item in DEFAULT.explain(cluster.snapshot(), unlimited.id).suggestions]
+    *cheap, last = DEFAULT.explain(cluster.snapshot(), unlimited.id).suggestions
+    costs = [item.cost_milli for item in cheap]
     assert costs == sorted(costs)
     assert costs
+    assert (last.change, last.priority, last.start_ms) == (Change.PRIORITY, 9, 0)
 
 
 def test_another_queue_or_less_of_something_may_help() -> None:

@@ -155,7 +155,7 @@ def test_a_gang_is_sent_back_whole() -> None:
 def test_a_drained_node_keeps_what_it_runs_and_takes_nothing() -> None:
     cluster = line(100)
     found = asked(cluster.snapshot(), NodeDrained(1))
-    assert found.shifts == (Shift(2, Outlook(NOW_MS + 50), Outlook(unknown=UnknownStart.NEVER), Effect.IMPOSSIBLE),)
+    assert found.shifts == (Shift(2, Outlook(NOW_MS + 50), Outlook(unknown=UnknownStart.UNAVAILABLE), Effect.IMPOSSIBLE),)
     assert found.shifts[0].change_ms is None
     back = asked(altered(cluster.snapshot(), [NodeDrained(1)]), more(1))
     assert effects(back) == {2: Effect.POSSIBLE}

@@ -26,7 +26,7 @@ from tenure.model.commands import Caller, UpdateJob
 from tenure.model.explanation import Suggestion, UnknownStart
 from tenure.model.job import PendingJob
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
-from tenure.model.reasons import DeviceUnavailable, NeverFits, NodeUnavailable
+from tenure.model.reasons import DeviceUnavailable, MaximumReached, NeverFits, NodeUnavailable, QuotaReached
 from tenure.model.snapshot import Snapshot
 from tenure.policies import StagedPolicy, policy_by_name
 from tenure.store.submit import limit_refusal
@@ -141,7 +141,9 @@ def check_never(policy: StagedPolicy, snapshot: Snapshot, job: PendingJob) -> No
     free = replace(job, held=0, blocked=0, eligible_ms=0, array_room=1)
     others = [other.id for other in snapshot.pending.jobs() if other.id != job.id]
     queues = tuple(replace(queue, paused=False) for queue in snapshot.queues)
-    alone = replace(snapshot, nodes=nodes, queues=queues, running=(), pending=snapshot.pending.changed({job.id: free}, others))
+    projects = () if any(isinstance(item, QuotaReached | MaximumReached) for item in found.blockers) else snapshot.projects
+    alone = replace(snapshot, nodes=nodes, queues=queues, projects=projects, running=())
+    alone = replace(alone, pending=snapshot.pending.changed({job.id: free}, others))
     assert bool(policy.plan(alone).decisions) is not never
 
 

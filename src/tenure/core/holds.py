@@ -111,10 +111,12 @@ def _kept_back(cycle: Cycle, shape: int) -> WouldDelay | None:
 
 
 def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
-    """Every cause but the job's own: an obstacle; or what its project forbids, then a delay of the head, no room, or both."""
+    """Every cause but the job's own: an obstacle, then what its project forbids; or that, then a delay of the head, no room, or both."""
     bar = None if cycle.quotas is None else cycle.quotas.bar_of(job.project, cycle.board.asks[job.shape])
     found = _without_bar(cycle, job)
-    return found if bar is None or cycle.possible.obstacle(job.shape) is not None else (bar, *found)
+    if bar is None:
+        return found
+    return (*found, bar) if cycle.possible.obstacle(job.shape) is not None else (bar, *found)
 
 
 def _without_bar(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:

@@ -111,7 +111,7 @@ def _kept_back(cycle: Cycle, shape: int) -> WouldDelay | None:
 
 
 def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
-    """Every cause but the job's own: an obstacle, then what its project forbids; or that, then a delay of the head, no room, or both."""
+    """Every cause but the job's own: an obstacle, then what its project forbids; or that, then a delay of the head or no room."""
     bar = None if cycle.quotas is None else cycle.quotas.bar_of(job.project, cycle.board.asks[job.shape])
     found = _without_bar(cycle, job)
     if bar is None:

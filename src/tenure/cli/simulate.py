@@ -61,6 +61,10 @@ def simulate(
     enforce_limits: Annotated[
         bool, typer.Option("--enforce-limits", rich_help_panel=_HOW, help="End a job at the time that its user requested.")
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", rich_help_panel=_HOW, help="Run every step of production, store included: slower, limits enforced."),
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N", rich_help_panel=_HOW, help="For everything that is drawn.")] = 0,
     generate: Annotated[
         list[str] | None,
@@ -121,7 +125,7 @@ def simulate(
     if not traces and not generate:
         raise usage("there is nothing to simulate", "name a log, or let one be drawn: --generate lublin")
     source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit)
-    rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), lots=lots_of(node_order, seed), seed=seed)
+    rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), full=full, lots=lots_of(node_order, seed), seed=seed)
     results = _replayed(traces or [], generate or [], policy or ["default"], runtimes, source, rules)
     summary = summary_of(results, seed=seed)
     if out:

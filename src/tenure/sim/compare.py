@@ -15,6 +15,7 @@ from typing import Any
 from tenure.core.stages import Stages
 from tenure.policies.words import read_policy
 from tenure.sim.decisions import write_decisions
+from tenure.sim.full import Full
 from tenure.sim.metrics import Figures, figures_of
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.report import write_report
@@ -30,13 +31,17 @@ Told = Callable[[str, int, int], None]
 
 
 def compare(workload: Workload, words: Sequence[str], runtimes: str, rules: Rules, told: Told | None = None) -> list[Replayed]:
-    """Replay the workload under each policy. Raises BadPolicy before anything runs, KeyError for unknown ``runtimes``."""
+    """Replay the workload under each policy. Raises BadPolicy before anything runs, KeyError for unknown ``runtimes``.
+
+    Raises BadWorkload for what the full mode has no counterpart for.
+    """
     chosen = [read_policy(word, rules.settings) for word in words]
     beliefs = BY_NAME[runtimes]
     found = []
     for policy, settings in chosen:
         drawing = policy.altered(policy.name, lambda stages: drawn(stages, rules))
-        replay = Replay(workload, drawing, beliefs(), replace(rules, settings=settings))
+        way = Full if rules.full else Replay
+        replay = way(workload, drawing, beliefs(), replace(rules, settings=settings))
         found.append(replay.run(_teller(policy.name, told)))
     return found
 

@@ -51,14 +51,15 @@ class Rules:
     """How a workload is replayed.
 
     ``enforce_limits`` ends a job at the time its user requested. ``drop`` is the rule of placement studies: a job that does not start
-    as it arrives is gone. ``one_by_one`` lets nothing happen together, as some published protocols do: of what happens in the same
-    millisecond the policy sees one thing after another, arrivals first, and each start before it decides on the next. ``lots`` lets a
-    lot decide between nodes that are equally good to a policy, 0 their order (`tenure.core.stages.Stages.lots`). ``settings`` are the
-    planner's; the depth of backfilling is unlimited unless they say otherwise.
+    as it arrives is gone. ``full`` runs every step of production (`tenure.sim.full`). ``one_by_one`` lets nothing happen together, as
+    some published protocols do: of what happens in the same millisecond the policy sees one thing after another, arrivals first, and
+    each start before it decides on the next. ``lots`` lets a lot decide between nodes that are equally good to a policy, 0 their order
+    (`tenure.core.stages.Stages.lots`). ``settings`` are the planner's; the depth of backfilling is unlimited unless they say otherwise.
     """
 
     enforce_limits: bool = False
     drop: bool = False
+    full: bool = False
     one_by_one: bool = False
     lots: int = 0
     seed: int = 0

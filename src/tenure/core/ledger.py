@@ -11,7 +11,6 @@ steps gives what one step gives, but for rounding by less than two units a step.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import isqrt
 
 from tenure.core.feasibility import Ask
@@ -21,7 +20,8 @@ from tenure.model.project import Bundle, Usage
 
 ONE_BITS = 62
 ONE = 1 << ONE_BITS
-FRACTION_BITS = 50
+DIGIT_BITS, DIGITS = 6, 8
+"""A fraction of a half-life is cut into so many digits of so many bits: the finest is 2^-48 of it."""
 MOST = 2**62
 """No use is counted beyond this, which no cluster reaches."""
 
@@ -31,28 +31,34 @@ Account = tuple[int, int]
 NOTHING = Bundle()
 
 
-def _halvings() -> tuple[int, ...]:
-    """2^-(1/2), 2^-(1/4), 2^-(1/8) … in units of 1 / `ONE`."""
-    found = [isqrt(ONE * ONE // 2)]
-    while len(found) < FRACTION_BITS:
-        found.append(isqrt(found[-1] << ONE_BITS))
+def _powers() -> tuple[tuple[int, ...], ...]:
+    """2^-x for each x that has one digit alone, in units of 1 / `ONE`: by digit, the finest first, and by its value."""
+    root, roots = ONE // 2, []
+    for _ in range(DIGITS * DIGIT_BITS):
+        root = isqrt(root << ONE_BITS)
+        roots.append(root)
+    found = []
+    for digit in range(DIGITS):
+        of_bits = roots[len(roots) - (digit + 1) * DIGIT_BITS :][:DIGIT_BITS][::-1]
+        powers = [ONE]
+        for bit in of_bits:
+            powers += [power * bit >> ONE_BITS for power in powers]
+        found.append(tuple(powers))
     return tuple(found)
 
 
-_HALVINGS = _halvings()
+_POWERS = _powers()
 
 
-@lru_cache(maxsize=1024)
 def remaining(age_ms: int, half_life_ms: int) -> int:
     """What of a use is not forgotten after so long, in units of 1 / `ONE`."""
     whole, rest = divmod(age_ms, half_life_ms)
     if whole > ONE_BITS:
         return 0
-    left, fraction = ONE, (rest << FRACTION_BITS) // half_life_ms
-    while fraction:
-        bit = fraction.bit_length()
-        left = left * _HALVINGS[FRACTION_BITS - bit] >> ONE_BITS
-        fraction -= 1 << (bit - 1)
+    left, fraction = ONE, (rest << DIGITS * DIGIT_BITS) // half_life_ms
+    for powers in _POWERS:
+        left = left * powers[fraction & (1 << DIGIT_BITS) - 1] >> ONE_BITS
+        fraction >>= DIGIT_BITS
     return left >> whole
 
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Protocol
 
 from tenure.core.board import Board
+from tenure.core.ledger import Account, Ledger, held_by
 from tenure.model.allocation import Allocation, Placement
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.plan import Plan, Start
+from tenure.model.project import Bundle, Project
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -55,6 +57,7 @@ class Rules:
     some published protocols do: of what happens in the same millisecond the policy sees one thing after another, arrivals first, and
     each start before it decides on the next. ``lots`` lets a lot decide between nodes that are equally good to a policy, 0 their order
     (`tenure.core.stages.Stages.lots`). ``settings`` are the planner's; the depth of backfilling is unlimited unless they say otherwise.
+    ``projects`` have weights, quotas and maxima by name; their numbers are given here.
     """
 
     enforce_limits: bool = False
@@ -64,6 +67,7 @@ class Rules:
     lots: int = 0
     seed: int = 0
     settings: PlanSettings = PlanSettings(backfill_depth=2**31)
+    projects: tuple[Project, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,6 +78,7 @@ class _Waiting:
     pending_removed: list[int] = field(default_factory=list)
     running: dict[int, RunningJob] = field(default_factory=dict)
     running_removed: list[int] = field(default_factory=list)
+    moved: dict[Account, None] = field(default_factory=dict)
 
 
 class Replay:
@@ -90,13 +95,16 @@ class Replay:
         for job in workload.jobs:
             self._shapes.setdefault(job.shape, len(self._shapes) + 1)
         self._users: dict[str, int] = {}
-        self._projects: dict[str, int] = {}
+        self._projects: dict[str, int] = {project.name: number for number, project in enumerate(rules.projects, 1)}
+        self.ledger = Ledger(rules.settings.half_life_ms)
+        self._counts = bool(rules.projects) or "project" in policy.distinguishes
         self.board = Board.of(self._empty(), policy.distinguishes)
         self._news = _Waiting()
         self._arrived = 0
         self._ends: list[tuple[int, int]] = []
         self._expiries: list[tuple[int, int, int]] = []
         self._placements: dict[int, tuple[Placement, ...]] = {}
+        self._held: dict[int, tuple[Account, Bundle]] = {}
         self._sampler = Sampler(workload, self.board) if any(node.devices for node in workload.nodes) else None
 
     def _empty(self) -> Snapshot:
@@ -108,6 +116,7 @@ class Replay:
             nodes=tuple(sorted(self.workload.nodes, key=lambda node: node.id)),
             shapes={number: shape for shape, number in self._shapes.items()},
             queues=(Queue(QUEUE, "default"),),
+            projects=tuple(replace(project, id=self._projects[project.name]) for project in self.rules.projects),
             settings=self.rules.settings,
         )
 
@@ -179,7 +188,23 @@ class Replay:
             result.actions.append(Action(now_ms, END, job_id - 1, self._placements.pop(job_id)))
             if self._news.running.pop(job_id, None) is None:  # else it began and ended in no time, and the board never knew
                 self._news.running_removed.append(job_id)
+            if self._counts:
+                self._give_back(job_id, now_ms)
             self.runtimes.ended(job, now_ms - result.started_ms[job_id - 1])
+
+    def _take(self, attempt: RunningJob, now_ms: int) -> None:
+        """Add what a job holds from now on to its account."""
+        account, bundle = self._held[attempt.id] = (attempt.project, attempt.user), held_by(attempt)
+        self.ledger.settle(account, now_ms)
+        self.ledger.hold(account, bundle)
+        self._news.moved[account] = None
+
+    def _give_back(self, job_id: int, now_ms: int) -> None:
+        """Take what an ended job held from its account."""
+        account, bundle = self._held.pop(job_id)
+        self.ledger.settle(account, now_ms)
+        self.ledger.drop(account, bundle)
+        self._news.moved[account] = None
 
     def _extend(self, now_ms: int) -> None:
         """Believe something else of jobs that run longer than was believed."""
@@ -240,6 +265,7 @@ class Replay:
                     tuple(news.pending_removed),
                     news.running,
                     tuple(news.running_removed),
+                    usage=tuple(self.ledger.used[account] for account in sorted(news.moved)),
                 )
             )
             self._news = _Waiting()
@@ -251,7 +277,9 @@ class Replay:
         self.result.actions.append(Action(now_ms, START, job_id - 1, start.placements))
         self._placements[job_id] = start.placements
         self._news.pending_removed.append(job_id)
-        self._news.running[job_id] = self._attempt(start, now_ms, limit_ms)
+        attempt = self._news.running[job_id] = self._attempt(start, now_ms, limit_ms)
+        if self._counts:
+            self._take(attempt, now_ms)
         lasts_ms = self._lasts_ms(job)
         if not job.lives:
             heappush(self._ends, (now_ms + lasts_ms, job_id))

@@ -11,7 +11,7 @@ from tenure.model.lifecycle import ENDED_STATES, LIVE_STATES
 from tenure.model.outcomes import Violation
 from tenure.store import deps
 from tenure.store.arrays import END_COLUMNS, ENDS
-from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, job, meta, node_capacity
+from tenure.store.schema import account, allocation, allocation_device, attempt, dependency, device, event, job, meta, node_capacity
 from tenure.store.sql import Link, Statement, const
 
 CAPACITY = Statement(select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.used))
@@ -25,6 +25,24 @@ SHARED = Statement(
     select(allocation_device.c.device_id, func.sum(allocation_device.c.milli), func.sum(allocation_device.c.memory_bytes))
     .where(allocation_device.c.released_at_ms.is_(None))
     .group_by(allocation_device.c.device_id)
+)
+_OWNER = (job.c.project_id, job.c.user_id)
+_OWNED = allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(job, job.c.id == attempt.c.job_id)
+OWNED = Statement(
+    select(*_OWNER, func.sum(allocation.c.cpu_milli), func.sum(allocation.c.memory_bytes), const(0))
+    .select_from(_OWNED)
+    .where(allocation.c.released_at_ms.is_(None))
+    .group_by(*_OWNER)
+)
+_OWNED_DEVICES = allocation_device.join(attempt, attempt.c.id == allocation_device.c.attempt_id).join(job, job.c.id == attempt.c.job_id)
+OWNED_DEVICES = Statement(
+    select(*_OWNER, const(0), const(0), func.sum(allocation_device.c.milli))
+    .select_from(_OWNED_DEVICES)
+    .where(allocation_device.c.released_at_ms.is_(None))
+    .group_by(*_OWNER)
+)
+ACCOUNTS = Statement(
+    select(account.c.project_id, account.c.user_id, account.c.held_cpu_milli, account.c.held_memory_bytes, account.c.held_gpu_milli)
 )
 SHARE_STATES = Statement(
     select(
@@ -111,6 +129,7 @@ def check(link: Link) -> list[Violation]:
     parts: tuple[Callable[[Link], Found], ...] = (
         _check_use,
         _check_devices,
+        _check_accounts,
         _check_shares,
         _check_counters,
         _check_jobs,
@@ -140,6 +159,21 @@ def _check_devices(link: Link) -> Found:
             yield Violation(
                 "device_use_is_the_sum_of_rows", f"device {number}", f"{(milli, memory)} is written, rows hold {held.get(number)}"
             )
+
+
+def _check_accounts(link: Link) -> Found:
+    held: dict[tuple[int, int], list[int]] = {}
+    for project, user, *amounts in (*link.rows(OWNED), *link.rows(OWNED_DEVICES)):
+        own = held.setdefault((project, user), [0, 0, 0])
+        held[project, user] = [old + more for old, more in zip(own, amounts, strict=True)]
+    for project, user, *written in link.rows(ACCOUNTS):
+        found = held.pop((project, user), [0, 0, 0])
+        if found != written:
+            yield Violation(
+                "accounts_are_the_sum_of_rows", f"project {project} user {user}", f"{written} is written, rows hold {found}"
+            )
+    for (project, user), found in sorted(held.items()):
+        yield Violation("accounts_are_the_sum_of_rows", f"project {project} user {user}", f"nothing is written, rows hold {found}")
 
 
 def _check_shares(link: Link) -> Found:

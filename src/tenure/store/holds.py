@@ -14,11 +14,17 @@ from tenure.store.schema import hold
 from tenure.store.sql import Link, Statement, insert, param
 from tenure.store.tx import Transaction, to_json
 
-Key = tuple[int, int, str]
+Key = tuple[int, int, str, int]
+"""Shape, queue, code, and the project that the reason concerns (0: all)."""
 
-HOLDS = Statement(select(hold.c.shape_id, hold.c.queue_id, hold.c.code, hold.c.reason, hold.c.first_job))
-INSERT_HOLD = insert(hold, "shape_id", "queue_id", "code", "reason", "first_job", "since_ms")
-_KEY = (hold.c.shape_id == param("shape"), hold.c.queue_id == param("queue"), hold.c.code == param("code"))
+HOLDS = Statement(select(hold.c.shape_id, hold.c.queue_id, hold.c.code, hold.c.project_id, hold.c.reason, hold.c.first_job))
+INSERT_HOLD = insert(hold, "shape_id", "queue_id", "code", "project_id", "reason", "first_job", "since_ms")
+_KEY = (
+    hold.c.shape_id == param("shape"),
+    hold.c.queue_id == param("queue"),
+    hold.c.code == param("code"),
+    hold.c.project_id == param("project"),
+)
 UPDATE_HOLD = Statement(
     hold.update().ordered_values((hold.c.reason, param("reason")), (hold.c.first_job, param("first"))).where(*_KEY),
     "reason",
@@ -26,8 +32,9 @@ UPDATE_HOLD = Statement(
     "shape",
     "queue",
     "code",
+    "project",
 )
-DELETE_HOLD = Statement(hold.delete().where(*_KEY), "shape", "queue", "code")
+DELETE_HOLD = Statement(hold.delete().where(*_KEY), "shape", "queue", "code", "project")
 
 
 class KnownHolds:
@@ -44,7 +51,7 @@ class KnownHolds:
 
     def _load(self, link: Link, epoch: int) -> None:
         if epoch != self._epoch:
-            self._rows = {(shape, queue, code): (reason, first) for shape, queue, code, reason, first in link.rows(HOLDS)}
+            self._rows = {row[:4]: row[4:] for row in map(tuple, link.rows(HOLDS))}
             self._reasons = {}
             self._epoch = epoch
 
@@ -52,7 +59,7 @@ class KnownHolds:
         """Make the stored holds those of a plan; how many are new."""
         self._load(tx.link, tx.leader_epoch)
         fresh = 0
-        wanted = {(item.shape, item.queue, item.reason.code): item for item in plan.holds}
+        wanted = {(item.shape, item.queue, item.reason.code, item.project): item for item in plan.holds}
         for key in sorted(wanted):
             item = wanted[key]
             if self._reasons.get(key) == item:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from tenure.model.amounts import RESOURCES
 from tenure.model.lifecycle import AllocationState
 from tenure.model.observations import (
     EndReason,
@@ -28,10 +27,11 @@ from tenure.model.outcomes import JobChange
 from tenure.store import wishes
 from tenure.store.ending import Endings
 from tenure.store.outcome import GANG, JOB_FAULT, NODE_FAULT, AttemptRow, TaskRow, judge
+from tenure.store.release import give_back
 from tenure.store.rows import JobRow, read_jobs
-from tenure.store.schema import allocation, allocation_device, attempt, job
+from tenure.store.schema import allocation, attempt, job
 from tenure.store.sql import InList, Link, Statement, const, param
-from tenure.store.statements import CLEAR_ATTEMPT, GIVE_CAPACITY, GIVE_DEVICE
+from tenure.store.statements import CLEAR_ATTEMPT
 from tenure.store.tx import Transaction
 
 _TASK_COLUMNS = (
@@ -125,33 +125,6 @@ RUN_JOB = Statement(
     "started",
     "id",
 )
-SHARES = InList(
-    lambda keys: (
-        select(
-            allocation_device.c.attempt_id,
-            allocation_device.c.task,
-            allocation_device.c.device_id,
-            allocation_device.c.milli,
-            allocation_device.c.memory_bytes,
-        )
-        .where(allocation_device.c.attempt_id.in_(keys), allocation_device.c.released_at_ms.is_(None))
-        .order_by(allocation_device.c.device_id, allocation_device.c.attempt_id, allocation_device.c.task)
-    )
-)
-RELEASE_SHARE = Statement(
-    allocation_device.update()
-    .values(released_at_ms=param("released"))
-    .where(
-        allocation_device.c.attempt_id == param("attempt"),
-        allocation_device.c.task == param("task"),
-        allocation_device.c.device_id == param("device"),
-    ),
-    "released",
-    "attempt",
-    "task",
-    "device",
-)
-
 _LAUNCHING = AllocationState.LAUNCHING.value
 _ACTIVE = AllocationState.ACTIVE.value
 _RELEASING = AllocationState.RELEASING.value
@@ -360,31 +333,11 @@ class Recording:
 
     def _give_back(self) -> None:
         """Give back what freed tasks held, and tell where a job's last allocation went after its end."""
-        tx = self._tx
-        amounts: dict[tuple[int, str], int] = {}
-        for task in self._freed:
-            for resource, amount in zip(RESOURCES, task.amounts, strict=True):
-                if amount:
-                    key = (task.node_id, resource)
-                    amounts[key] = amounts.get(key, 0) + amount
-        tx.link.write_many(GIVE_CAPACITY, [(n, n, n, node_id, resource) for (node_id, resource), n in sorted(amounts.items())])
-        with_devices = {(task.attempt_id, task.task) for task in self._freed if task.devices}
-        if with_devices:
-            self._give_devices(with_devices)
-        for attempt_id in sorted({task.attempt_id for task in self._freed}):
+        freed = sorted({task.attempt_id for task in self._freed})
+        rows = {attempt_id: self._jobs[self._attempts[attempt_id].job_id] for attempt_id in freed}
+        give_back(self._tx, self._freed, {attempt_id: (row.project_id, row.user_id) for attempt_id, row in rows.items()})
+        for attempt_id in freed:
             self._note_released(self._attempts[attempt_id])
-
-    def _give_devices(self, tasks: set[tuple[int, int]]) -> None:
-        tx = self._tx
-        given: dict[int, tuple[int, int]] = {}
-        gone = []
-        for attempt_id, task, device_id, milli, memory in tx.link.rows_in(SHARES, sorted({attempt_id for attempt_id, _ in tasks})):
-            if (attempt_id, task) in tasks:
-                old = given.get(device_id, (0, 0))
-                given[device_id] = (old[0] + milli, old[1] + memory)
-                gone.append((tx.now_ms, attempt_id, task, device_id))
-        tx.link.write_many(RELEASE_SHARE, gone)
-        tx.link.write_many(GIVE_DEVICE, [(milli, memory, memory, memory, number) for number, (milli, memory) in sorted(given.items())])
 
     def _note_released(self, entry: AttemptRow) -> None:
         row = self._jobs[entry.job_id]

@@ -17,7 +17,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -39,6 +39,25 @@ meta = Table(
 
 user = Table("user_account", metadata, _id(), _int("uid", None, unique=True), _str("name", None))
 project = Table("project", metadata, _id(), _str("name", None, unique=True), _int("weight_milli", 1000))
+
+# What a user holds for a project, and what was used up to ``as_of_ms``, of which half is forgotten every half-life. ``revision`` is
+# that of the last change.
+account = Table(
+    "account",
+    metadata,
+    _int("project_id", None),
+    _int("user_id", None),
+    _int("as_of_ms", None),
+    _int("cpu_milli_ms"),
+    _int("memory_mib_ms"),
+    _int("gpu_milli_ms"),
+    _int("held_cpu_milli"),
+    _int("held_memory_bytes"),
+    _int("held_gpu_milli"),
+    _int("revision"),
+    PrimaryKeyConstraint("project_id", "user_id"),
+    sqlite_with_rowid=False,
+)
 
 queue = Table(
     "queue",
@@ -317,10 +336,11 @@ hold = Table(
     _int("shape_id", None),
     _int("queue_id", None),
     _str("code", None),
+    _int("project_id"),
     _str("reason", None),
     _int("first_job"),
     _int("since_ms"),
-    PrimaryKeyConstraint("shape_id", "queue_id", "code"),
+    PrimaryKeyConstraint("shape_id", "queue_id", "code", "project_id"),
     sqlite_with_rowid=False,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenure.model.amounts import MIB
+from tenure.model.project import Project
 from tenure.model.settings import PlanSettings
 
 DAY_MS = 86_400_000
@@ -17,7 +18,7 @@ class StoreSettings:
     one `retain` removes at most ``retain_batch`` rows of each. A failed run waits ``retry_first_ms``, doubled each time up to
     ``retry_most_ms``; a launch that nodes refuse ``max_node_faults`` times in a row fails the job. ``ballast_bytes`` of disk are kept
     for recording exits when it is full. ``busy_timeout_ms`` bounds the wait for another process that writes. `changes` over more than
-    ``changes_limit`` events is refused in favour of a snapshot.
+    ``changes_limit`` events is refused in favour of a snapshot. ``projects`` are those of which something was decided, without numbers.
     """
 
     log_dir: str = "logs"
@@ -36,3 +37,4 @@ class StoreSettings:
     changes_limit: int = 50_000
     seed: int = 0
     plan: PlanSettings = PlanSettings()
+    projects: tuple[Project, ...] = ()

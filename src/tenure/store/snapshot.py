@@ -18,6 +18,7 @@ from tenure.model.job import NO_CAP, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import arrays
+from tenure.store.accounts import read_projects, read_usage
 from tenure.store.intern import Names
 from tenure.store.nodes import read_nodes
 from tenure.store.pending import TOUCHED_ARRAYS, read_pending
@@ -92,6 +93,10 @@ CLAIMS = Statement(
 TOUCHED_SINCE = Statement(select(event.c.job_id, event.c.kind).where(event.c.cursor > param("since")).order_by(event.c.cursor), "since")
 
 
+_MOVING = {"job.starting", "job.requeued", "job.ended", "job.task", "job.released"}
+"""The events that may come with a change of what somebody holds."""
+
+
 def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int) -> Snapshot:
     """Everything a plan may depend on; the caller keeps the read consistent."""
     revision, _ = link.row(READ_REVISION) or (0, 0)
@@ -106,6 +111,8 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
         running=tuple(held[number] for number in sorted(held)),
         claims=_claims(link, names, now_ms),
         queues=tuple(names.queues(link).values()),
+        projects=read_projects(link, settings),
+        usage=read_usage(link),
         settings=names.plan(link, settings.plan),
         touched={number: arrays.touched_from(link, number, following) for number, following in sorted(link.rows(TOUCHED_ARRAYS))},
     )
@@ -151,6 +158,7 @@ def read_changes(
         nodes=read_nodes(link) if "node.changed" in kinds else None,
         queues=tuple(names.queues(link).values()) if "queue.changed" in kinds else None,
         claims=_claims(link, names, now_ms) if "claim.changed" in kinds else None,
+        usage=read_usage(link, since) if kinds & _MOVING else (),
         shapes={row.shape_id: names.shape(link, row.shape_id) for row in waiting},
         touched=arrays.touched_of(link, (row for row in waiting if row.is_array)),
         settings=names.plan(link, settings.plan) if "policy.changed" in kinds else None,

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from tenure.core.ledger import NOTHING, Account
 from tenure.model.allocation import Placement
 from tenure.model.amounts import RESOURCES
 from tenure.model.job import limit_until
 from tenure.model.lifecycle import AllocationState, JobState
 from tenure.model.observations import Launch
 from tenure.model.plan import ClaimRequest, Evict, Start
+from tenure.model.project import Bundle
 from tenure.model.shape import Shape
-from tenure.store import arrays
+from tenure.store import accounts, arrays
 from tenure.store.launches import launch_of, log_paths
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, allocation_device, attempt, claim, job
@@ -97,6 +99,7 @@ class Staged:
         self._shares: list[tuple[object, ...]] = []
         self._jobs: list[tuple[int, int, int]] = []
         self._stops: list[tuple[str, str, int, int, int]] = []
+        self._moved: dict[Account, Bundle] = {}
         self._claims: list[tuple[int, int, str, int]] = []
         self._events: list[tuple[str, int, int, str, int | None]] = []
 
@@ -153,6 +156,11 @@ class Staged:
         peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
         for placement, node in zip(start.placements, peers, strict=True):
             self._place(row, shape, attempt_id, number, placement, node, peers)
+        owner = (row.project_id, row.user_id)
+        gpu_milli = sum(share.milli for placement in start.placements for share in placement.devices)
+        tasks = len(start.placements)
+        held = Bundle(shape.amounts.cpu_milli * tasks, shape.amounts.memory_bytes * tasks, gpu_milli)
+        self._moved[owner] = self._moved.get(owner, NOTHING).plus(held)
         data = f'{{"attempt":{attempt_id},"nodes":{_as_json(peers)}}}'
         self._events.append(("job.starting", row.id, row.project_id, data, row.array_id))
         return row
@@ -216,6 +224,7 @@ class Staged:
         if link.write_many(ASK_STOP, self._stops) != len(self._stops):
             raise Overcommitted(self._stops[0][4])
         link.write_many(INSERT_CLAIM, self._claims)
+        accounts.move(tx, self._moved)
         for template in self._templates.values():
             if template.live:
                 _write_template(tx, template)

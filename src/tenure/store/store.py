@@ -16,6 +16,7 @@ from tenure.model.outcomes import Commands, Committed, Event, Recorded, Violatio
 from tenure.model.plan import Plan
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import alive, leader
+from tenure.store.accounts import define_projects
 from tenure.store.apply import apply
 from tenure.store.choosing import count
 from tenure.store.commit import commit
@@ -213,6 +214,11 @@ class SqlStore:
         with self._write(now_ms) as tx:
             define_nodes(tx, executor, nodes)
             return tx.event_seq
+
+    def define_projects(self, now_ms: int) -> None:
+        """Have the projects that the settings name, before any job is of them."""
+        with self._write(now_ms) as tx:
+            define_projects(tx)
 
     def elect(self, holder: str, lease_ms: int, now_ms: int) -> int | None:
         """See the port."""

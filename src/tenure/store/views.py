@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from tenure.model.job import NO_CAP
 from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, QueuePaused, Reason, reason_from_dict, reason_to_dict
+from tenure.store.accounts import PROJECT_NAMES
 from tenure.store.arrays import ranges_of
 from tenure.store.intern import NODE_NAMES, Names
 from tenure.store.listing import ids_of
@@ -72,7 +73,7 @@ UNSATISFIED = Statement(
     "job",
 )
 HOLDS = Statement(
-    select(hold.c.shape_id, hold.c.queue_id, hold.c.first_job, hold.c.reason).order_by(
+    select(hold.c.shape_id, hold.c.queue_id, hold.c.project_id, hold.c.first_job, hold.c.reason).order_by(
         hold.c.shape_id, hold.c.queue_id, hold.c.first_job, hold.c.code
     )
 )
@@ -154,7 +155,8 @@ class Waits:
     def __init__(self, link: Link, now_ms: int) -> None:
         self._link = link
         self._now_ms = now_ms
-        self._holds: dict[tuple[int, int], list[tuple[int, Reason]]] | None = None
+        self._holds: dict[tuple[int, int], list[tuple[int, int, Reason]]] | None = None
+        self._projects: dict[int, str] = {}
         self._nodes: dict[int, str] = {}
         self._paused: set[int] = set()
 
@@ -168,7 +170,9 @@ class Waits:
             return None
         payload = reason_to_dict(reason)
         code, cure = payload.pop("code"), payload.pop("cure")
-        text = self._waits_for(record) if isinstance(reason, Dependency) else reason_text(reason, self._nodes, self._name)
+        text = (
+            self._waits_for(record) if isinstance(reason, Dependency) else reason_text(reason, self._nodes, self._name, self._projects)
+        )
         return ReasonView(code=code, cure=cure, text=text, payload=payload)
 
     def _own(self, record: dict[str, Any]) -> Reason | None:
@@ -189,17 +193,22 @@ class Waits:
         return dependency_text([Awaited(self._name(row[0]), row[1], shown_state(row[2], row[3]), row[4]) for row in rows])
 
     def _found(self, record: dict[str, Any]) -> Reason | None:
-        """The plan's reason: of several for one shape and queue, the one that was found latest in the order before this job."""
+        """The plan's reason: of several for one shape and queue, that of its project, else the one that was found latest in the order
+        before this job."""
         found = (self._holds or {}).get((record["shape_id"], record["queue_id"]), [])
-        before = [reason for first, reason in found if first <= record["id"]]
-        return before[-1] if before else found[0][1] if found else None
+        mine = [(first, reason) for project_id, first, reason in found if project_id in (0, record["project_id"])]
+        own = [reason for project_id, _, reason in found if project_id == record["project_id"]]
+        before = own or [reason for first, reason in mine if first <= record["id"]]
+        return before[-1] if before else mine[0][1] if mine else None
 
     def _load(self) -> None:
         if self._holds is not None:
             return
         self._holds = {}
-        for shape_id, queue_id, first, text in self._link.rows(HOLDS):
-            self._holds.setdefault((shape_id, queue_id), []).append((first, reason_from_dict(msgspec.json.decode(text))))
+        for shape_id, queue_id, project_id, first, text in self._link.rows(HOLDS):
+            found = self._holds.setdefault((shape_id, queue_id), [])
+            found.append((project_id, first, reason_from_dict(msgspec.json.decode(text))))
+        self._projects = {number: name for name, number in self._link.rows(PROJECT_NAMES)}
         self._nodes = dict(self._link.rows(NODE_NAMES))
         self._paused = {number for (number,) in self._link.rows(PAUSED)}
 

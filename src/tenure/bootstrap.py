@@ -89,6 +89,7 @@ def build(home: str, settings: config.Settings) -> Parts:
     if epoch is None:
         raise StartupError("another daemon holds this store; stop it first")
     define_queues(store, settings, clock.now_ms())
+    store.define_projects(clock.now_ms())
     try:
         policy = adopt_policy(store, settings.plan.settings(), clock.now_ms())
     except BadPolicy as error:
@@ -240,6 +241,7 @@ def store_settings(home: str, settings: config.Settings) -> StoreSettings:
         keep_released_ms=parse_duration_ms(keep.runs),
         keep_events_ms=parse_duration_ms(keep.events),
         keep_samples_ms=parse_duration_ms(keep.samples),
+        projects=tuple(project.project(name) for name, project in sorted(settings.projects.items())),
     )
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from tenure.model.amounts import GIB, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.amounts import GIB, MILLI, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.gpu_kind import parse_capability
+from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
 from tenure.model.settings import PlanSettings
 from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, label_of
 
@@ -105,6 +106,8 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     preempt_restart: str = "60s"
     preempt_hold: str = "2m"
     checkpoint_every: str = "0s"
+    quota_bonus: int = 0
+    half_life: str = "7d"
 
     def durations(self) -> dict[str, str]:
         """The settings that are durations, as they were written."""
@@ -115,6 +118,43 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         durations = self.durations()
         values = {name: getattr(self, name) for name in self.__struct_fields__ if name not in durations}
         return PlanSettings(**(values | {f"{name}_ms": parse_duration_ms(text) for name, text in durations.items()}))
+
+
+class BoundSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Amounts of the resources that projects share; an empty one is not bounded."""
+
+    cpus: float | str = ""
+    memory: str = ""
+    gpus: float | str = ""
+
+    def bundle(self) -> Bundle:
+        """In base units. Raises ValueError."""
+        return Bundle(
+            UNLIMITED if self.cpus == "" else parse_milli(str(self.cpus)),
+            parse_bytes(self.memory) if self.memory else UNLIMITED,
+            UNLIMITED if self.gpus == "" else parse_milli(str(self.gpus)),
+        )
+
+
+class ProjectSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One project: its ``weight`` among others, what is guaranteed (``quota``), what it never exceeds (``max``), and whether it may
+    ``borrow`` above its quota what is idle."""
+
+    weight: float = 1.0
+    quota: BoundSettings = BoundSettings()
+    max: BoundSettings = BoundSettings()
+    borrow: bool = True
+
+    def project(self, name: str) -> Project:
+        """As the planner takes it, without a number. Raises ValueError."""
+        weight_milli = round(self.weight * MILLI)
+        if weight_milli < 1:
+            raise ValueError(f"a weight is at least 0.001, not {self.weight:g}; to keep a project out, give it a max of 0")
+        quota, most = self.quota.bundle(), self.max.bundle()
+        for resource, mine, bound in zip(SHARED, quota, most, strict=True):
+            if UNLIMITED < bound < mine:
+                raise ValueError(f"the quota of {resource.partition('_')[0]} is more than its max; raise the max or lower the quota")
+        return Project(0, name, weight_milli, quota, most, self.borrow)
 
 
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -132,6 +172,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     node: NodeSettings = NodeSettings()
     pretend_nodes: tuple[PretendNodeSettings, ...] = ()
     queues: dict[str, QueueSettings] = msgspec.field(default_factory=dict)
+    projects: dict[str, ProjectSettings] = msgspec.field(default_factory=dict)
     plan: PlanSection = PlanSection()
     retention: RetentionSettings = RetentionSettings()
     default_memory: str = ""
@@ -183,6 +224,11 @@ def check(settings: Settings) -> None:
         pretend.gpu_groups()
         labels_of(pretend)
     labels_of(node)
+    for name, project in settings.projects.items():
+        try:
+            project.project(name)
+        except ValueError as error:
+            raise ValueError(f"projects.{name}: {error}") from None
     for setting, text, read in readings:
         try:
             if text:

@@ -25,7 +25,7 @@ from tenure.testing.naive_orders import score_of
 from tenure.testing.strategies import snapshots
 
 DEFAULT = policy_by_name("default")
-DEPTH = PlanSettings(backfill_depth=10_000)
+DEPTH = PlanSettings(backfill_depth=10_000, quota_bonus=70)
 each_order = pytest.mark.parametrize("order", ORDERS.values(), ids=lambda order: order.name)
 
 ages = st.lists(st.one_of(st.integers(0, 10**7), st.integers(0, 10**12)), min_size=2, max_size=40)

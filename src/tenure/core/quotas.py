@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from tenure.core.feasibility import Ask
 from tenure.core.ledger import NOTHING, Ledger, asked_by
+from tenure.model.amounts import MILLI
 from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
 from tenure.model.reasons import MaximumReached, QuotaReached
 
@@ -32,6 +33,14 @@ def has_bounds(projects: Mapping[int, Project]) -> bool:
 def governed(projects: Mapping[int, Project]) -> tuple[bool, ...]:
     """Of which shared resources some project has a quota."""
     return tuple(any(project.quota[at] != UNLIMITED for project in projects.values()) for at in range(len(SHARED)))
+
+
+def left_of_quota(project: Project, held: Bundle) -> int:
+    """How much of its quota a project has left, in thousandths, by the resource of which it has least; 0 for none and for no quota."""
+    shares = [
+        min(MILLI, amount * MILLI // quota if quota else MILLI) for amount, quota in zip(held, project.quota, strict=True) if quota >= 0
+    ]
+    return MILLI - max(shares) if shares else 0
 
 
 class Quotas:

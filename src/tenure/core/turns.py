@@ -13,8 +13,10 @@ import numpy as np
 
 from tenure.core.board import Board
 from tenure.core.columns import Bools
+from tenure.core.ledger import NOTHING
+from tenure.core.quotas import holdings, left_of_quota
 from tenure.core.stages import Order, Scores, Vector
-from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, LOWEST_ID, SHAPE, Group, Waiting
+from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, LOWEST_ID, PROJECT, QUOTA_LEFT, SHAPE, Group, Waiting
 
 Turn = tuple[float, int, int, int]
 """A job's place in the order: (minus its score, submitted, id, slot of its group). Smaller goes first."""
@@ -37,7 +39,20 @@ def scores_of(board: Board, now_ms: int, order: Order) -> Scores:
     columns, told = board.waiting.columns, board.waiting.distinguishing
     if order.distinguishes and not set(order.distinguishes) <= set(told):
         raise ValueError(f"the order {order.name} reads {', '.join(order.distinguishes)}; build the board with `Stages.distinguishes`")
+    if board.settings.quota_bonus:
+        columns[QUOTA_LEFT] = _left_of_quotas(board)
     return order.scores(columns, np.maximum(now_ms - columns[FIRST_SUBMITTED], 0), board.settings)
+
+
+def _left_of_quotas(board: Board) -> Vector:
+    """What the project of each group has left of its quota now, in thousandths."""
+    held, projects = holdings(board.ledger), board.waiting.columns[PROJECT]
+    found: Vector = np.zeros(len(projects), dtype=np.int64)
+    for number, project in board.projects.items():
+        left = left_of_quota(project, held.get(number, NOTHING))
+        if left:
+            found[projects == number] = left
+    return found
 
 
 def scores_within(board: Board, now_ms: int, order: Order, group: Group, start: int, stop: int) -> list[float]:

@@ -26,8 +26,9 @@ Columns = Ints
 """Rows by the constants below, one column per group slot; ``FIRST_ID`` -1 marks a free slot."""
 
 SHAPE, QUEUE, PRIORITY, LIMIT, CPU_MILLI, GPU_MILLI, SHARE, BONUS = range(8)
-PROJECT, USER, DEADLINE, EXPECTED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID = range(8, 15)
-_ROWS = 15
+PROJECT, USER, DEADLINE, EXPECTED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID, QUOTA_LEFT = range(8, 16)
+"""``QUOTA_LEFT`` is what the project has left of its quota, in thousandths; 0 where the settings give no bonus for it."""
+_ROWS = 16
 
 WHOLE = 1_000_000
 """``SHARE`` counts in millionths of all nodes together: of their cpus or of their GPUs, whichever share is larger."""
@@ -102,6 +103,7 @@ class Waiting:
     def _grow(self, width: int) -> None:
         """Make room for so many slots."""
         grown: Columns = np.full((_ROWS, width), -1, dtype=np.int64)
+        grown[QUOTA_LEFT] = 0
         if self.by_slot:
             grown[:, : len(self.by_slot)] = self.columns
         self._columns = grown

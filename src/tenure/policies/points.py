@@ -1,4 +1,4 @@
-"""Order by points: a level for the priority, a bonus for waiting, a malus per GPU.
+"""Order by points: a level for the priority, a bonus for waiting, a malus per GPU, and a bonus for a quota that is not used up.
 
 Points are counted in thousandths so that they stay integers. Priorities 1-3 are low, 4-6 medium, 7 high, 8-10 critical; a step inside
 a level adds `PlanSettings.step`. The waiting bonus grows linearly to its maximum and ages every job alike, so the order is computed
@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from tenure.core.stages import Scores, Vector
-from tenure.core.waiting import BONUS, GPU_MILLI, PRIORITY, Columns
+from tenure.core.waiting import BONUS, GPU_MILLI, PRIORITY, QUOTA_LEFT, Columns
 from tenure.model.amounts import MILLI
 from tenure.model.settings import PlanSettings
 
@@ -44,9 +44,9 @@ class Points:
     distinguishes: tuple[str, ...] = ()
 
     def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
-        """Level, queue bonus, GPUs and the bonus for waiting."""
+        """Level, queue bonus, GPUs, the bonus for waiting and that for what the project has left of its quota."""
         full_ms = max(settings.wait_full_ms, 1)
         levels = _levels(settings)[np.minimum(np.maximum(columns[PRIORITY], 0), 10)]
         waited = np.minimum(ages_ms, full_ms) * (settings.wait_bonus * MILLI) // full_ms
         points: Vector = (levels + columns[BONUS]) * MILLI - columns[GPU_MILLI] * settings.gpu_penalty + waited
-        return points
+        return points + columns[QUOTA_LEFT] * settings.quota_bonus if settings.quota_bonus else points

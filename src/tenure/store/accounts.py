@@ -45,10 +45,11 @@ def move(tx: Transaction, changes: Mapping[Account, Bundle]) -> None:
     """From now on these accounts hold so much more, or less. To be called before the caller returns to the planner: the rows are of the
     next revision, so that whoever has seen the present one reads them."""
     link = tx.link
+    half_life_ms = tx.names.plan(link, tx.settings.plan).half_life_ms if changes else 0
     for owner in sorted(changes):
         row = link.row(READ_ACCOUNT, *owner)
         usage, held = (Usage(*owner, *row[:4]), Bundle(*row[4:])) if row else (Usage(*owner, tx.now_ms), Bundle())
-        usage = carried(usage, held, tx.now_ms, tx.settings.plan.half_life_ms)
+        usage = carried(usage, held, tx.now_ms, half_life_ms)
         values = (usage.as_of_ms, usage.cpu_milli_ms, usage.memory_mib_ms, usage.gpu_milli_ms, *held.plus(changes[owner]))
         if row is None:
             link.write(INSERT_ACCOUNT, *owner, *values, tx.event_seq + 1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tenure.model.job import PendingJob
 from tenure.model.snapshot import Snapshot
 from tenure.policies.points import level_points
+from tenure.testing.naive_shares import left_of_quota
 
 FOREVER_MS = 2**61
 DAY_S = 86_400.0
@@ -36,6 +37,7 @@ def _points(job: PendingJob, snapshot: Snapshot) -> float:
     bonus = sum(queue.bonus for queue in snapshot.queues if queue.id == job.queue)
     points = (level_points(job.priority, settings) + bonus) * 1000 - shape.gpu_milli * shape.tasks * settings.gpu_penalty
     waited_ms = min(_age_ms(job, snapshot), settings.wait_full_ms)
+    points += settings.quota_bonus * left_of_quota(job, snapshot)
     return points + waited_ms * settings.wait_bonus * 1000 // max(settings.wait_full_ms, 1)
 
 

@@ -14,6 +14,17 @@ SHARING = ("fair",)
 LN_2 = Fraction(693147180559945, 10**15)
 
 
+def left_of_quota(job: PendingJob, snapshot: Snapshot) -> int:
+    """What the job's project has left of its quota, in thousandths; 0 without one."""
+    held, lefts = Tally(snapshot, "").holds(job.project), []
+    for project in snapshot.projects:
+        if project.id == job.project:
+            lefts = [
+                1000 - min(1000, 1000 * held[at] // quota if quota else 1000) for at, quota in enumerate(project.quota) if quota >= 0
+            ]
+    return min(lefts, default=0)
+
+
 class Tally:
     """Who holds what at one point of a plan."""
 
@@ -35,12 +46,13 @@ class Tally:
         """The job holds its room from now on."""
         self._held.append((job.project, job.user, self._need(job)))
 
-    def _holds(self, project: int, user: int | None = None) -> list[int]:
+    def holds(self, project: int, user: int | None = None) -> list[int]:
+        """What a project, or one user for it, holds."""
         return [sum(held[at] for of, who, held in self._held if of == project and user in (None, who)) for at in range(3)]
 
     def is_borrower(self, job: PendingJob) -> bool:
         """Whether its project would hold more of something than its quota."""
-        need, held, own = self._need(job), self._holds(job.project), self._projects.get(job.project, Project(job.project))
+        need, held, own = self._need(job), self.holds(job.project), self._projects.get(job.project, Project(job.project))
         for at in range(3):
             if need[at] and any(project.quota[at] >= 0 for project in self._snapshot.projects) and held[at] + need[at] > own.quota[at]:
                 return True
@@ -48,7 +60,7 @@ class Tally:
 
     def bar(self, job: PendingJob) -> MaximumReached | QuotaReached | None:
         """What its project forbids."""
-        need, held, own = self._need(job), self._holds(job.project), self._projects.get(job.project, Project(job.project))
+        need, held, own = self._need(job), self.holds(job.project), self._projects.get(job.project, Project(job.project))
         for bound, reason in ((own.maximum, MaximumReached), (own.quota, QuotaReached)):
             if reason is QuotaReached and own.borrow:
                 break
@@ -87,7 +99,7 @@ class Tally:
                 rate = (before[0], before[1] // 2**20, before[2])
                 grown = [round(old * left + new * window * (1 - left)) for old, new in zip(use, rate, strict=True)]
                 mean = [grown[0] // window, grown[1] * 2**20 // window, grown[2] // window]
-        return [held + average for held, average in zip(self._holds(project, user), mean, strict=True)]
+        return [held + average for held, average in zip(self.holds(project, user), mean, strict=True)]
 
     def _share(self, amounts: list[int]) -> int:
         nodes = self._snapshot.nodes

@@ -12,9 +12,10 @@ from tenure.api.jobs import refused
 from tenure.api.routes import Routes
 from tenure.model.commands import Refused, SetPolicy
 from tenure.model.settings import PlanSettings
+from tenure.optimize.words import read_policy
 from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS
 from tenure.policies.strategies import NAMED, NOT_YET
-from tenure.policies.words import NUMBERS, BadPolicy, read_policy
+from tenure.policies.words import NUMBERS, BadPolicy
 from tenure.wire.dto import ErrorReply
 from tenure.wire.policy import PoliciesReply, PolicyName, PolicyRequest, PolicyUsesReply, PolicyView
 

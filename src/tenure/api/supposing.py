@@ -30,8 +30,9 @@ from tenure.model.job import NO_CAP, PendingJob
 from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.snapshot import Snapshot
+from tenure.optimize.words import read_policy
 from tenure.policies import MEMBERS, PORTFOLIO
-from tenure.policies.words import BadPolicy, read_policy
+from tenure.policies.words import BadPolicy
 from tenure.store.queries import JobRow
 from tenure.store.submit import limit_refusal
 from tenure.wire.dto import ErrorReply, Selection, SubmitRequest

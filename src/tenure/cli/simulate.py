@@ -161,7 +161,8 @@ def _replayed(
     traces: Sequence[str], generators: Sequence[str], policies: Sequence[str], runtimes: str, source: Source, rules: Rules
 ) -> list[Replayed]:
     """Every workload under every policy."""
-    from tenure.policies.words import BadPolicy, read_policy
+    from tenure.optimize.words import read_policy
+    from tenure.policies.words import BadPolicy
     from tenure.sim.compare import compare
     from tenure.sim.traces import generated, open_trace
     from tenure.sim.workload import BadWorkload

@@ -34,6 +34,7 @@ from tenure.core.forward import Timeline, look_ahead
 from tenure.model.commands import Answer, CancelJob, Command, RequeueJob, SuspendJob, UpdateJob
 from tenure.model.observations import Launch, Observations
 from tenure.model.outcomes import JobChange
+from tenure.policies.staged import StagedPolicy
 from tenure.ports import Clock, StaleEpoch, StoreUnavailable
 
 BACKOFF_S = 5.0
@@ -132,6 +133,7 @@ class ControlLoop:
     _apart: bool = False
     _next_retain: float = 0.0
     _next_probe: float = 0.0
+    _thinking: threading.Thread | None = None
 
     # --- for other threads
 
@@ -200,6 +202,7 @@ class ControlLoop:
                     one.answer.set_exception(error)
             raise
         self._tell_executor(turn)
+        self._think()
         self._tidy(now_ms)
         if self.listener is not None:
             self.listener(self.planner.revision, turn.changes)
@@ -296,6 +299,22 @@ class ControlLoop:
                 self._waiter.wake()
                 self._dirty = True
                 return
+
+    def _think(self) -> None:
+        """Let a policy that searches think on about its plan, on a thread that gives way to this one."""
+        if self.ports.policy.has_ideas and not (self._thinking and self._thinking.is_alive()):
+            self._thinking = threading.Thread(target=self._improve, args=(self.ports.policy,), name="thinking", daemon=True)
+            self._thinking.start()
+
+    def _improve(self, policy: StagedPolicy) -> None:
+        try:
+            if policy.improve():
+                self.call(self._replan)
+        except Exception as error:
+            self.log(f"the policy {policy.name} could not think on: {type(error).__name__}: {error}")
+
+    def _replan(self) -> None:
+        self._dirty = self.planner.unplanned = True
 
     def _tidy(self, now_ms: int) -> None:
         """What is done by time: deadlines, probing devices while there are any, removing what retention lets go."""

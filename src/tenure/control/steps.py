@@ -19,8 +19,8 @@ from tenure.model.outcomes import Committed, Recorded
 from tenure.model.plan import Plan
 from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Changes, Snapshot
+from tenure.optimize.words import policy_of
 from tenure.policies.staged import StagedPolicy
-from tenure.policies.words import policy_of
 from tenure.ports import Executor, Store
 
 SCHEDULER = Caller(-1, "tenure")

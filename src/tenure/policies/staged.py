@@ -45,6 +45,15 @@ class StagedPolicy:
         assert not settings, "nobody reads a setting that the policy does not have"
         return self
 
+    @property
+    def has_ideas(self) -> bool:
+        """Whether `improve` would have something to do."""
+        return False
+
+    def improve(self) -> bool:
+        """Think on about the last plan, for as long as it takes, on any thread; whether a new plan would be another one."""
+        return False
+
     def plan(self, snapshot: Snapshot, budget: Budget | None = None) -> Plan:
         """Decide on a snapshot (`tenure.ports.Policy`)."""
         return self.plan_on(Board.of(snapshot, self.distinguishes), snapshot.now_ms, budget)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tenure.core.stages import Stages
-from tenure.policies.words import read_policy
+from tenure.optimize.words import read_policy
 from tenure.sim.decisions import write_decisions
 from tenure.sim.full import Full
 from tenure.sim.metrics import Figures, figures_of

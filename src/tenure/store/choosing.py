@@ -7,7 +7,8 @@ choice, in the transaction in which it happens. Invariant: a row is added only w
 from __future__ import annotations
 
 from tenure.model.commands import Answer, Applied, Refused, SetPolicy
-from tenure.policies.words import BadPolicy, read_policy
+from tenure.optimize.words import read_policy
+from tenure.policies.words import BadPolicy
 from tenure.store.chosen import LAST_ID, last_choice
 from tenure.store.intern import next_id
 from tenure.store.schema import policy_choice

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from tenure.model.settings import PlanSettings
-from tenure.policies.words import BadPolicy, read_policy
+from tenure.optimize.words import read_policy
+from tenure.policies.words import BadPolicy
 from tenure.store.schema import policy_choice
 from tenure.store.sql import Link, Statement
 

@@ -15,7 +15,7 @@ from tenure.model.explanation import Explanation
 from tenure.model.plan import ClaimRequest, Plan, Start
 from tenure.model.reasons import Reason
 from tenure.model.snapshot import Snapshot
-from tenure.policies.words import read_policy
+from tenure.optimize.words import read_policy
 from tenure.testing.scenario import Line, Scenario, parse, time_ms
 
 

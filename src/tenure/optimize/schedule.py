@@ -89,6 +89,10 @@ class Decoder:
             WHOLE * work * work // squares if squares else WHOLE,
         )
 
+    def lines(self) -> list[Line]:
+        """What is free of each node beside what was decoded last."""
+        return list(self._lines)
+
     def slots(self, order: Sequence[int]) -> list[Slot]:
         """Where and when each token is placed, by token."""
         self._decode(order)

@@ -134,6 +134,19 @@ class PolicyDouble:
 
     def __init__(self) -> None:
         self.plans = 0
+        self.ideas: list[bool | Exception] = []
+        self.thought_on: list[str] = []
+
+    @property
+    def has_ideas(self) -> bool:
+        return bool(self.ideas)
+
+    def improve(self) -> bool:
+        self.thought_on.append(threading.current_thread().name)
+        found = self.ideas.pop()
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def plan_on(self, board: Any, now_ms: int) -> Plan:
         self.plans += 1
@@ -189,6 +202,32 @@ def test_calls_run_on_the_control_thread_and_their_errors_come_back() -> None:
 
         with pytest.raises(KeyError):
             running.loop.call(fail).result(10)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_policy_thinks_on_beside_the_loop_and_a_better_idea_is_planned() -> None:
+    with Running() as running:
+        running.loop.call(lambda: None).result(10)
+        plans = running.policy.plans
+        running.policy.ideas = [True]
+        running.loop.call(lambda: None).result(10)
+        until(lambda: running.policy.plans > plans)
+        assert running.policy.thought_on == ["thinking"]
+
+
+def test_a_policy_that_fails_to_think_is_told_of_and_hinders_nobody() -> None:
+    with Running() as running:
+        running.loop.call(lambda: None).result(10)
+        running.policy.ideas = [ValueError("too hard")]
+        running.loop.call(lambda: None).result(10)
+        until(lambda: any("default could not think on: ValueError: too hard" in line for line in running.lines))
+        assert running.loop.submit([cancel()]).result(10)
 
 
 def test_reports_are_acknowledged_only_after_they_are_recorded() -> None:

@@ -13,17 +13,20 @@ NEAR_PERCENT = 90
 
 
 def with_particulars(view: ExplanationView, detail: JobDetail) -> ExplanationView:
-    """The explanation of a waiting job with the jobs it waits for by name, and a word on the memory of its last run."""
+    """The explanation of a waiting job: the jobs it waits for by name, and of its last run whom it made room for, and its memory."""
     text = dependency_text([Awaited(item.job, item.name, item.state, item.condition) for item in detail.after if not item.is_met])
     blockers = [replace(item, text=text) if item.code == "dependency" and text else item for item in view.blockers]
     is_first = bool(blockers) and view.summary == view.blockers[0].text
     note = memory_note(detail.job)
+    last = detail.attempts[-1] if detail.attempts else None
+    notes = [f"its last run was stopped: {last.why}"] if last is not None and last.outcome == "preempted" else []
+    notes += [f"of its last run: {note}"] if note else []
     return replace(
         view,
         summary=blockers[0].text if is_first else view.summary,
         blockers=blockers,
         is_array=detail.job.array is not None,
-        evidence=[*view.evidence, f"of its last run: {note}"] if note else view.evidence,
+        evidence=[*view.evidence, *notes],
     )
 
 

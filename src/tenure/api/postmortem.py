@@ -15,7 +15,8 @@ _OUT_OF_MEMORY = ("oom", "oom_sampled")
 def account(detail: JobDetail) -> ExplanationView:
     """The explanation of a job that does not wait."""
     job = detail.job
-    summary, next_step = _cause(job) if job.array is None else _of_array(job, job.array)
+    stopped_for = detail.attempts[-1].why if detail.attempts else ""
+    summary, next_step = _cause(job, stopped_for) if job.array is None else _of_array(job, job.array)
     return ExplanationView(
         id=job.id,
         state=job.state,
@@ -32,10 +33,10 @@ def _of_array(job: JobView, array: ArrayView) -> tuple[str, str]:
     return f"of its {array.size} elements {counts or 'none is left'}", f"tenure ps {elements} lists them"
 
 
-def _cause(job: JobView) -> tuple[str, str]:
+def _cause(job: JobView, stopped_for: str) -> tuple[str, str]:
     """One sentence on where the job is, and one on what to do about it."""
     if job.state in ("starting", "running", "suspended", "preempted"):
-        return _of_live(job)
+        return _of_live(job, stopped_for)
     if job.state == "succeeded":
         return f"it succeeded{_after(job)}", f"tenure logs {job.id}"
     if job.state == "cancelled":
@@ -54,10 +55,11 @@ def _cause(job: JobView) -> tuple[str, str]:
     return _of_failure(job)
 
 
-def _of_live(job: JobView) -> tuple[str, str]:
+def _of_live(job: JobView, stopped_for: str) -> tuple[str, str]:
     where = ", ".join(job.on_nodes) or "a node"
     if job.stopping:
-        return f"it is being stopped on {where}", "after its grace time it is killed"
+        why = f": {stopped_for}" if stopped_for else ""
+        return f"it is being stopped on {where}{why}", "after its grace time it is killed"
     if job.state == "running":
         limit = f"; its time limit is {format_duration_ms(job.limit_ms)}" if job.limit_ms else ""
         return f"it runs on {where}{limit}", f"tenure logs -f {job.id}"

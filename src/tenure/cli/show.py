@@ -121,7 +121,8 @@ def _attempt(attempt: AttemptView, now_ms: int) -> list[str]:
     began = f"started {text.moment(attempt.started_ms, now_ms)}" if attempt.started_ms else "not started"
     ended = f", ended {text.moment(attempt.ended_ms, now_ms)}" if attempt.ended_ms else ""
     outcome = f": {attempt.outcome}" if attempt.outcome else ""
-    lines = [f"Run {attempt.number}{outcome} ({began}{ended})"]
+    why = f": {console.clean(attempt.why)}" if attempt.why else ""
+    lines = [f"Run {attempt.number}{outcome} ({began}{ended}){why}"]
     for task in attempt.tasks:
         lines.append(f"  task {task.task} on {task.node}: {_task_state(task)}")
         if task.devices:

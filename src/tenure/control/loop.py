@@ -33,7 +33,8 @@ from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
 from tenure.model.commands import Answer, CancelJob, Command, RequeueJob, SuspendJob, UpdateJob
 from tenure.model.observations import Launch, Observations
-from tenure.model.outcomes import JobChange
+from tenure.model.outcomes import Committed, JobChange
+from tenure.model.plan import Plan
 from tenure.policies.staged import StagedPolicy
 from tenure.ports import Clock, StaleEpoch, StoreUnavailable
 
@@ -96,6 +97,7 @@ class _Turn:
     seen: Observations
     intake: Intake = field(default_factory=Intake)
     launches: list[Launch] = field(default_factory=list)
+    displaced: bool = False
 
     @property
     def commands(self) -> list[Command]:
@@ -262,7 +264,7 @@ class ControlLoop:
         recorded = turn.intake.recorded
         if recorded is not None and recorded.stops:
             self.ports.executor.signal(recorded.stops)
-        if any(isinstance(command, TELLING) for command in turn.commands):
+        if turn.displaced or any(isinstance(command, TELLING) for command in turn.commands):
             signal_step(self.ports, turn.now_ms)
         if turn.launches:
             self.ports.executor.launch(turn.launches)
@@ -295,8 +297,10 @@ class ControlLoop:
             if committed is not None:
                 turn.launches.extend(committed.launches)
                 self._dirty = any(committed.rejections)
+                self._tell_displaced(turn, plan, committed)
             if plan.truncated_at is not None:
-                self._waiter.wake()
+                if not self._dirty:  # else the next event brings the next try: the same one would be rejected again
+                    self._waiter.wake()
                 self._dirty = True
                 return
 
@@ -315,6 +319,14 @@ class ControlLoop:
 
     def _replan(self) -> None:
         self._dirty = self.planner.unplanned = True
+
+    def _tell_displaced(self, turn: _Turn, plan: Plan, committed: Committed) -> None:
+        """Say who makes room for whom."""
+        for decision, rejection in zip(plan.decisions, committed.rejections, strict=True):
+            if decision.evicts and rejection is None:
+                turn.displaced = True
+                for evict in decision.evicts:
+                    self.log(f"job {evict.job_id} is stopped: {evict.why}")
 
     def _tidy(self, now_ms: int) -> None:
         """What is done by time: deadlines, probing devices while there are any, removing what retention lets go."""

@@ -102,7 +102,7 @@ class Search:
 
     def _decision(self, job: PendingJob, found: _Set) -> Decision:
         victims = sorted(found.victims, key=lambda victim: victim.id)
-        why = f"job {job.id}, of priority {job.priority}, takes its place"
+        why = f"it makes room for job {job.id}, of priority {job.priority}"
         grace_ms = max(victim.grace_ms for victim in victims)
         return Decision(
             evicts=tuple(Evict(victim.id, victim.attempt_id, job.id, why) for victim in victims),

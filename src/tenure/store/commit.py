@@ -16,12 +16,14 @@ from sqlalchemy import func, select
 
 from tenure.core.verify import verify
 from tenure.model.amounts import RESOURCES, Amounts
+from tenure.model.job import RunningJob
 from tenure.model.lifecycle import DeviceStatus, JobState
 from tenure.model.observations import Launch
-from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
+from tenure.model.plan import ClaimRequest, Decision, Evict, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
 from tenure.store.nodes import status_of
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import allocation, attempt, device, job, node, node_capacity, shape
+from tenure.store.snapshot import read_claims, read_holders
 from tenure.store.sql import InList, Link, const
 from tenure.store.staging import Overcommitted, Staged
 from tenure.store.tx import Transaction
@@ -137,6 +139,19 @@ class Batch:
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
         if any(shape.max_per_node for shape in self._shapes.values()):
             self._count_apps()
+        self._leaving: dict[int, RunningJob] = {}
+        if any(decision.evicts or decision.claims for decision in decisions):
+            self._read_leaving(decisions)
+
+    def _read_leaving(self, decisions: Sequence[Decision]) -> None:
+        """Who leaves the locked nodes, or is to, and the promises that stand there: only where somebody makes room for another."""
+        link, kept = self._tx.link, {start.claim for decision in decisions for start in decision.starts}
+        evicted = {evict.attempt_id for decision in decisions for evict in decision.evicts}
+        holders = read_holders(link, sorted(self._locked.nodes), sorted(evicted))
+        self._leaving = {number: job for number, job in holders.items() if job.stopping or job.attempt_id in evicted}
+        claims = tuple(claim for claim in read_claims(link, self._tx.names, self._tx.now_ms) if claim.id not in kept)
+        leaving = tuple(held for job in self._leaving.values() for held in job.allocations)
+        self._locked = replace(self._locked, leaving=leaving, claims=claims)
 
     def _count_apps(self) -> None:
         """What stands beside what on the locked nodes: only where a shape limits it, because it is one more look at the store."""
@@ -170,7 +185,7 @@ class Batch:
         for evict in decision.evicts:
             self.staged.evict(evict)
         for claim in decision.claims:
-            self.staged.claim(claim)
+            self.staged.claim(claim, [evict.job_id for evict in decision.evicts])
         return None
 
     def _touched(self, decision: Decision) -> LockedRows:
@@ -182,6 +197,8 @@ class Batch:
             {item.node_id: nodes[item.node_id] for item in placements if item.node_id in nodes},
             {share.device_id: devices[share.device_id] for item in placements for share in item.devices if share.device_id in devices},
             self._locked.jobs,
+            self._locked.leaving,
+            self._locked.claims,
         )
 
     def _judge_rows(self, decision: Decision) -> Rejection | None:
@@ -203,10 +220,15 @@ class Batch:
                 if rooms[array] > self.staged.room(row):
                     return Rejection("job_changed", start.job_id, "its array runs as many elements as its cap allows")
         for evict in decision.evicts:
-            victim = self.staged.rows.get(evict.job_id)
-            if victim is None or victim.attempt_id != evict.attempt_id or victim.state not in ("starting", "running", "suspended"):
-                return Rejection("job_changed", evict.job_id, "that attempt does not run any more")
+            if not self._may_evict(evict):
+                return Rejection("job_changed", evict.job_id, "that attempt does not run any more, or is being stopped already")
         return None
+
+    def _may_evict(self, evict: Evict) -> bool:
+        row, holder = self.staged.rows.get(evict.job_id), self._leaving.get(evict.job_id)
+        if row is None or row.attempt_id != evict.attempt_id or row.state not in ("starting", "running", "suspended"):
+            return False
+        return holder is not None and not holder.stopping
 
     def _take(self, start: Start, shape_of: JobRow) -> None:
         """Count a staged start in the locked rows."""

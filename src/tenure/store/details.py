@@ -72,9 +72,9 @@ def _after(link: Link, job_id: int) -> list[AfterView]:
 
 
 def attempt_chain(link: Link, last_id: int, limit: int = MAX_ATTEMPTS) -> list[tuple[Any, ...]]:
-    """The attempts of a job from its last one backwards: (id, previous, number, started, ended, outcome)."""
+    """The attempts of a job from its last one backwards: (id, previous, number, started, ended, outcome, why it was stopped)."""
     chain: list[tuple[Any, ...]] = []
-    columns = (attempt.c.id, attempt.c.previous_id, attempt.c.number, attempt.c.started_ms, attempt.c.ended_ms, attempt.c.outcome)
+    columns = [attempt.c[name] for name in ("id", "previous_id", "number", "started_ms", "ended_ms", "outcome", "stop_why")]
     while last_id and len(chain) < limit:
         rows = ask(link, select(*columns).where(attempt.c.id == last_id))
         if not rows:
@@ -86,10 +86,17 @@ def attempt_chain(link: Link, last_id: int, limit: int = MAX_ATTEMPTS) -> list[t
 
 def _attempts(link: Link, record: dict[str, Any]) -> list[AttemptView]:
     views = []
-    for number, _previous, count, started, ended, outcome in reversed(attempt_chain(link, record["last_attempt_id"])):
-        tasks = _tasks(link, number)
+    for number, _previous, count, started, ended, outcome, why in reversed(attempt_chain(link, record["last_attempt_id"])):
         views.append(
-            AttemptView(number=count, attempt=number, started_ms=started or 0, ended_ms=ended or 0, outcome=outcome, tasks=tasks)
+            AttemptView(
+                number=count,
+                attempt=number,
+                started_ms=started or 0,
+                ended_ms=ended or 0,
+                outcome=outcome,
+                tasks=_tasks(link, number),
+                why=why,
+            )
         )
     return views
 

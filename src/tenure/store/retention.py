@@ -51,7 +51,11 @@ DROP_CHOICES = Statement(
     ),
     "before",
 )
-DROP_CLAIMS = Statement(claim.delete().where(claim.c.deadline_ms < param("before")), "before")
+DROP_CLAIMS = Statement(
+    claim.delete().where(claim.c.deadline_ms < param("now"), claim.c.made_ms <= param("before")),
+    "now",
+    "before",
+)
 
 
 def retain(tx: Transaction) -> int:
@@ -103,4 +107,4 @@ def _drop_samples(tx: Transaction) -> int:
     samples = tx.link.write(DROP_SAMPLES, tx.now_ms - tx.settings.keep_samples_ms)
     # A choice decided until the next one: it goes when that one is as old as the runs that go.
     samples += tx.link.write(DROP_CHOICES, tx.now_ms - tx.settings.keep_released_ms)
-    return max(0, samples) + max(0, tx.link.write(DROP_CLAIMS, tx.now_ms))
+    return max(0, samples) + max(0, tx.link.write(DROP_CLAIMS, tx.now_ms, tx.now_ms - tx.settings.plan.evictions_count_ms))

@@ -17,7 +17,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -328,6 +328,8 @@ claim = Table(
     Column("job_id", ForeignKey("job.id"), nullable=False),
     _str("placements", None),
     _int("deadline_ms", None),
+    _int("made_ms"),
+    _str("victims", "[]"),
 )
 
 hold = Table(

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from tenure.model.allocation import Allocation, Claim, DeviceShare, Placement
+from tenure.model.allocation import Allocation, Claim, DeviceShare, Eviction, Placement
 from tenure.model.amounts import Amounts
 from tenure.model.job import NO_CAP, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
+from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import arrays
 from tenure.store.accounts import read_projects, read_usage
@@ -51,6 +52,7 @@ _HELD_COLUMNS = (
     job.c.user_id,
     job.c.priority,
     job.c.array_id,
+    job.c.grace_ms,
 )
 
 
@@ -83,12 +85,16 @@ SHARES_BY_ATTEMPT = InList(
         .order_by(allocation_device.c.attempt_id, allocation_device.c.task, allocation_device.c.device_id)
     )
 )
+HELD_ON = InList(lambda keys: _held().where(allocation.c.node_id.in_(keys)).order_by(allocation.c.attempt_id, allocation.c.task))
 CLAIMS = Statement(
-    select(claim.c.id, claim.c.job_id, claim.c.placements, claim.c.deadline_ms, job.c.shape_id)
+    select(claim.c.id, claim.c.job_id, claim.c.placements, claim.c.deadline_ms, claim.c.victims, job.c.shape_id)
     .join(job, job.c.id == claim.c.job_id)
     .where(claim.c.deadline_ms > param("now"), job.c.attempt_id == const(0), job.c.ended_ms.is_(None))
     .order_by(claim.c.id),
     "now",
+)
+MADE = Statement(
+    select(claim.c.made_ms, claim.c.job_id, claim.c.victims).where(claim.c.made_ms > param("since")).order_by(claim.c.id), "since"
 )
 TOUCHED_SINCE = Statement(select(event.c.job_id, event.c.kind).where(event.c.cursor > param("since")).order_by(event.c.cursor), "since")
 
@@ -109,7 +115,8 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
         shapes=names.all_shapes(link),
         pending=read_pending(link),
         running=tuple(held[number] for number in sorted(held)),
-        claims=_claims(link, names, now_ms),
+        claims=read_claims(link, names, now_ms),
+        evictions=_evictions(link, names.plan(link, settings.plan), now_ms),
         queues=tuple(names.queues(link).values()),
         projects=read_projects(link, settings),
         usage=read_usage(link),
@@ -157,7 +164,8 @@ def read_changes(
         running_removed=tuple(sorted((*gone, *(rows.keys() - running.keys())))),
         nodes=read_nodes(link) if "node.changed" in kinds else None,
         queues=tuple(names.queues(link).values()) if "queue.changed" in kinds else None,
-        claims=_claims(link, names, now_ms) if "claim.changed" in kinds else None,
+        claims=read_claims(link, names, now_ms) if "claim.changed" in kinds else None,
+        evictions=_evictions(link, names.plan(link, settings.plan), now_ms) if "claim.changed" in kinds else None,
         usage=read_usage(link, since) if kinds & _MOVING else (),
         shapes={row.shape_id: names.shape(link, row.shape_id) for row in waiting},
         touched=arrays.touched_of(link, (row for row in waiting if row.is_array)),
@@ -195,7 +203,7 @@ def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:
 def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> RunningJob:
     attempt_id, started, committed, limit, stop, ended = row[0], *row[10:15]
     start = committed if started is None else started
-    number, shape, queue, project, user, priority, array_id = row[15:]
+    number, shape, queue, project, user, priority, array_id, grace_ms = row[15:]
     return RunningJob(
         number,
         attempt_id,
@@ -209,12 +217,32 @@ def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> R
         allocations,
         array_id or 0,
         stopping=1 if stop or ended is not None else 0,
+        grace_ms=grace_ms,
     )
 
 
-def _claims(link: Link, names: Names, now_ms: int) -> tuple[Claim, ...]:
+def read_claims(link: Link, names: Names, now_ms: int) -> tuple[Claim, ...]:
+    """The promises to jobs that wait, by id."""
     found = []
-    for number, job_id, text, deadline_ms, shape_id in link.rows(CLAIMS, now_ms):
+    for number, job_id, text, deadline_ms, victims, shape_id in link.rows(CLAIMS, now_ms):
         placements = tuple(msgspec.json.decode(text, type=list[Placement]))
-        found.append(Claim(number, job_id, placements, names.shape(link, shape_id).amounts, deadline_ms))
+        left = tuple(msgspec.json.decode(victims, type=list[int]))
+        found.append(Claim(number, job_id, placements, names.shape(link, shape_id).amounts, deadline_ms, left))
     return tuple(found)
+
+
+def _evictions(link: Link, planned: PlanSettings, now_ms: int) -> tuple[Eviction, ...]:
+    """Who was displaced of late: a claim names its victims, and is kept for as long as they count."""
+    found = [
+        Eviction(made_ms, victim, job_id)
+        for made_ms, job_id, victims in link.rows(MADE, now_ms - planned.evictions_count_ms)
+        for victim in msgspec.json.decode(victims, type=list[int])
+    ]
+    return tuple(sorted(found))
+
+
+def read_holders(link: Link, node_ids: Sequence[int], attempts: Sequence[int]) -> dict[int, RunningJob]:
+    """The jobs that hold something on these nodes, and those of these attempts, by id; of each all that was read."""
+    held = {(row[0], row[1]): row for row in (*link.rows_in(HELD_ON, node_ids), *link.rows_in(HELD_BY_ATTEMPT, attempts))}
+    rows = [held[key] for key in sorted(held)]
+    return _running(rows, link.rows_in(SHARES_BY_ATTEMPT, sorted({row[0] for row in rows})))

@@ -7,7 +7,7 @@ takes the savepoint back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tenure.core.ledger import NOTHING, Account
@@ -60,7 +60,8 @@ START_JOB = Statement(
     "last",
     "id",
 )
-INSERT_CLAIM = insert(claim, "id", "job_id", "placements", "deadline_ms")
+INSERT_CLAIM = insert(claim, "id", "job_id", "placements", "deadline_ms", "made_ms", "victims")
+KEEP_CLAIM = Statement(claim.update().ordered_values((claim.c.deadline_ms, const(0))).where(claim.c.id == param("id")), "id")
 
 
 class Overcommitted(Exception):
@@ -100,7 +101,8 @@ class Staged:
         self._jobs: list[tuple[int, int, int]] = []
         self._stops: list[tuple[str, str, int, int, int]] = []
         self._moved: dict[Account, Bundle] = {}
-        self._claims: list[tuple[int, int, str, int]] = []
+        self._claims: list[tuple[int, int, str, int, int, str]] = []
+        self._kept: list[tuple[int]] = []
         self._events: list[tuple[str, int, int, str, int | None]] = []
 
     @property
@@ -161,6 +163,9 @@ class Staged:
         tasks = len(start.placements)
         held = Bundle(shape.amounts.cpu_milli * tasks, shape.amounts.memory_bytes * tasks, gpu_milli)
         self._moved[owner] = self._moved.get(owner, NOTHING).plus(held)
+        if start.claim:
+            self._kept.append((start.claim,))
+            self._events.append(("claim.changed", row.id, row.project_id, to_json({"kept": start.claim}), row.array_id))
         data = f'{{"attempt":{attempt_id},"nodes":{_as_json(peers)}}}'
         self._events.append(("job.starting", row.id, row.project_id, data, row.array_id))
         return row
@@ -206,10 +211,13 @@ class Staged:
         data = to_json({"reason": "preempted", "for": evict.beneficiary, "why": why})
         self._events.append(("job.stopping", row.id, row.project_id, data, row.array_id))
 
-    def claim(self, claim: ClaimRequest) -> None:
-        """Stage a promise of capacity."""
-        self._claims.append((self._tx.next_allocation(), claim.job_id, to_json(claim.placements), claim.deadline_ms))
-        self._events.append(("claim.changed", claim.job_id, 0, "{}", None))
+    def claim(self, claim: ClaimRequest, victims: Sequence[int]) -> None:
+        """Stage a promise of capacity, for which these jobs leave."""
+        row, number = self.rows[claim.job_id], self._tx.next_allocation()
+        left = to_json(list(victims))
+        self._claims.append((number, row.id, to_json(claim.placements), claim.deadline_ms, self._tx.now_ms, left))
+        data = to_json({"displaced": list(victims), "until_ms": claim.deadline_ms})
+        self._events.append(("claim.changed", row.id, row.project_id, data, row.array_id))
 
     def write(self, tx: Transaction) -> None:
         """Write everything. Raises `Overcommitted` when a guard did not touch every row it should."""
@@ -225,6 +233,7 @@ class Staged:
             raise Overcommitted(self._stops[0][4])
         link.write_many(INSERT_CLAIM, self._claims)
         accounts.move(tx, self._moved)
+        link.write_many(KEEP_CLAIM, self._kept)
         for template in self._templates.values():
             if template.live:
                 _write_template(tx, template)

@@ -10,12 +10,22 @@ import msgspec
 from sqlalchemy import select
 
 from tenure.model.job import NO_CAP
-from tenure.model.reasons import ArrayCap, Dependency, Held, NotBefore, QueuePaused, Reason, reason_from_dict, reason_to_dict
+from tenure.model.reasons import (
+    ArrayCap,
+    Dependency,
+    Held,
+    NotBefore,
+    QueuePaused,
+    Reason,
+    RoomPromised,
+    reason_from_dict,
+    reason_to_dict,
+)
 from tenure.store.accounts import PROJECT_NAMES
 from tenure.store.arrays import ranges_of
 from tenure.store.intern import NODE_NAMES, Names
 from tenure.store.listing import ids_of
-from tenure.store.schema import allocation, attempt, dependency, hold, job, node, queue
+from tenure.store.schema import allocation, attempt, claim, dependency, hold, job, node, queue
 from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.wire.dto import ArrayView, JobView, ReasonView
 from tenure.wire.ids import format_id, format_indices
@@ -76,6 +86,9 @@ HOLDS = Statement(
     select(hold.c.shape_id, hold.c.queue_id, hold.c.project_id, hold.c.first_job, hold.c.reason).order_by(
         hold.c.shape_id, hold.c.queue_id, hold.c.first_job, hold.c.code
     )
+)
+PROMISED = Statement(
+    select(claim.c.job_id, claim.c.victims, claim.c.deadline_ms).where(claim.c.deadline_ms > param("now")).order_by(claim.c.id), "now"
 )
 PAUSED = Statement(select(queue.c.id).where(queue.c.paused != const(0)))
 
@@ -159,6 +172,7 @@ class Waits:
         self._projects: dict[int, str] = {}
         self._nodes: dict[int, str] = {}
         self._paused: set[int] = set()
+        self._promised: dict[int, RoomPromised] = {}
 
     def of(self, record: dict[str, Any]) -> ReasonView | None:
         """The reason to show; None for a job that does not wait, or that no plan has seen yet."""
@@ -184,6 +198,8 @@ class Waits:
             return NotBefore(record["eligible_ms"])
         if record["queue_id"] in self._paused:
             return QueuePaused(record["queue_id"])
+        if record["id"] in self._promised and not record["array_size"]:
+            return self._promised[record["id"]]
         of_array = bool(record["array_size"]) and record["array_live"] >= record["array_cap"]
         of_element = bool(record["array_id"]) and record["template_live"] >= record["template_cap"]
         return ArrayCap() if of_array or of_element else None
@@ -211,6 +227,8 @@ class Waits:
         self._projects = {number: name for name, number in self._link.rows(PROJECT_NAMES)}
         self._nodes = dict(self._link.rows(NODE_NAMES))
         self._paused = {number for (number,) in self._link.rows(PAUSED)}
+        for job_id, victims, deadline_ms in self._link.rows(PROMISED, self._now_ms):
+            self._promised[job_id] = RoomPromised(tuple(msgspec.json.decode(victims, type=list[int])), deadline_ms)
 
     def _name(self, job_id: int) -> str:
         return ids_of(self._link, [job_id]).get(job_id, str(job_id))

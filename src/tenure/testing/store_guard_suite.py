@@ -9,15 +9,17 @@ from dataclasses import replace
 
 import pytest
 
+from tenure.model.allocation import Eviction
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import CancelJob, RequeueJob
 from tenure.model.lifecycle import NodeStatus
 from tenure.model.observations import DeviceFound, EndReason
-from tenure.model.plan import Decision, Evict, Hold, Start
+from tenure.model.plan import ClaimRequest, Decision, Evict, Hold, Start
 from tenure.model.reasons import Capacity
+from tenure.model.settings import HOUR_MS
 from tenure.model.shape import Shape
 from tenure.ports import StaleEpoch
-from tenure.testing.store_rig import GPU_MEMORY, HALF_GPU, ONE_CPU, ONE_GPU, StoreRig, ended, node
+from tenure.testing.store_rig import GPU_MEMORY, HALF_GPU, ONE_CPU, ONE_GPU, StoreRig, emptied, ended, node
 from tenure.testing.store_suite import StoreSuiteBase
 
 
@@ -224,3 +226,42 @@ class StoreGuardSuite(StoreSuiteBase):
         rig.act(RequeueJob, victim)
         rig.act(CancelJob, victim)
         rig.sound()
+
+    def test_room_is_promised_while_it_is_held_and_the_promise_is_kept_once(self, rig: StoreRig) -> None:
+        victim, other, winner = rig.submit(ONE_GPU), rig.submit(ONE_GPU), rig.submit(ONE_GPU, priority=9)
+        launch = rig.run(victim, ONE_GPU, devices=[[1]])
+        place = rig.placements(ONE_GPU, [1], [[1]])
+        claim = ClaimRequest(winner, place, rig.now_ms + 5000)
+        evict = Evict(victim, launch.attempt_id, winner, "it makes room")
+        assert rig.commit(Decision(claims=(claim,))).rejections[0] is not None
+        before = rig.store.snapshot(rig.now_ms).revision
+        assert rig.commit(Decision(evicts=(evict,), claims=(claim,))).rejections == (None,)
+        changes = rig.store.changes(before, rig.now_ms)
+        snapshot = rig.store.snapshot(rig.now_ms)
+        assert changes is not None
+        assert changes.claims == snapshot.claims
+        assert [(made.job_id, made.victims, made.placements) for made in snapshot.claims] == [(winner, (victim,), place)]
+        assert changes.evictions == snapshot.evictions == (Eviction(rig.now_ms, victim, winner),)
+        assert [job.stopping for job in snapshot.running] == [1]
+        assert rig.commit(Decision(evicts=(evict,), claims=(claim,))).rejections[0] is not None
+        assert rig.commit(Decision(claims=(ClaimRequest(other, place, rig.now_ms + 5000),))).rejections[0] is not None
+        rig.reopen()
+        rig.record(ended(launch, 0, EndReason.STOPPED, stop_reason="preempted"), emptied(launch))
+        kept = Start(winner, place, claim=snapshot.claims[0].id)
+        assert rig.commit(Decision(starts=(kept,))).rejections == (None,)
+        after = rig.store.snapshot(rig.now_ms)
+        assert (after.claims, after.evictions) == ((), snapshot.evictions)
+        again = after.job(victim)
+        assert again is not None
+        assert (again.submitted_ms, again.attempts) == (snapshot.now_ms, 1)
+        rig.now_ms += 2 * HOUR_MS
+        rig.store.retain(rig.now_ms)
+        assert rig.store.snapshot(rig.now_ms).evictions == ()
+        rig.sound()
+
+    def test_a_job_that_is_cancelled_is_not_evicted(self, rig: StoreRig) -> None:
+        victim, winner = rig.submit(), rig.submit(priority=9)
+        launch = rig.run(victim)
+        rig.act(CancelJob, victim)
+        assert rig.commit(Decision(evicts=(Evict(victim, launch.attempt_id, winner, ""),))).rejections[0] is not None
+        assert rig.states(rig.record(ended(launch, 0, EndReason.STOPPED, stop_reason="cancelled"))) == {victim: "cancelled"}

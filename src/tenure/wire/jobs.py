@@ -143,7 +143,7 @@ class TaskView(Reply):
 
 
 class AttemptView(Reply):
-    """One run of a job."""
+    """One run of a job. ``why`` is what it was stopped for, empty where nobody stopped it."""
 
     number: int
     attempt: int
@@ -151,6 +151,7 @@ class AttemptView(Reply):
     ended_ms: int = 0
     outcome: str = ""
     tasks: list[TaskView] = msgspec.field(default_factory=list)
+    why: str = ""
 
 
 class EventView(Reply):

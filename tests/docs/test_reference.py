@@ -68,6 +68,7 @@ def test_every_end_reason_is_explained() -> None:
         ("Top level", config.Settings),
         ("`[node]`", config.NodeSettings),
         ("`[queues.NAME]`", config.QueueSettings),
+        ("`[projects.NAME]`", config.ProjectSettings),
         ("`[plan]`", config.PlanSection),
         ("`[retention]`", config.RetentionSettings),
         ("`[[pretend_nodes]]`", config.PretendNodeSettings),
@@ -76,7 +77,7 @@ def test_every_end_reason_is_explained() -> None:
 def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
     part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
     listed = {word for row in rows(part) for word in words(row[0])}
-    nested = {"node", "pretend_nodes", "queues", "plan", "retention"} if section is config.Settings else set()
+    nested = {"node", "pretend_nodes", "queues", "projects", "plan", "retention"} if section is config.Settings else set()
     assert listed == set(section.__struct_fields__) - nested
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from tenure.api.context import Context
 from tenure.api.particulars import with_particulars
 from tenure.api.postmortem import account
+from tenure.api.sharing import standing_text
 from tenure.api.suggesting import suggestion_view
+from tenure.core.quotas import has_bounds
 from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.model.explanation import Explanation, Holder, UnknownStart
 from tenure.model.lifecycle import WAITING_STATES
@@ -53,8 +55,12 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail) ->
     job = detail.job
     if job.state not in WAITING_STATES or snapshot.job(job.number) is None:
         return account(detail)
-    found = context.loop.ports.policy.explain(snapshot, job.number)
-    return with_particulars(explained(context, snapshot, found, job.id, job.state), detail)
+    policy, pending = context.loop.ports.policy, snapshot.job(job.number)
+    view = with_particulars(explained(context, snapshot, policy.explain(snapshot, job.number), job.id, job.state), detail)
+    shares = "project" in policy.distinguishes or has_bounds({project.id: project for project in snapshot.projects})
+    if shares and pending is not None:
+        view.evidence.append(standing_text(snapshot, pending, job.project, job.user))
+    return view
 
 
 def explained(context: Context, snapshot: Snapshot, found: Explanation, shown: str, state: str) -> ExplanationView:

@@ -15,7 +15,7 @@ from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api import cluster, jobs, policy, streams, system, whatif
+from tenure.api import cluster, jobs, policy, sharing, streams, system, whatif
 from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
 from tenure.api.routes import Arguments, Endpoint, Finder, Route
 from tenure.ports import StaleEpoch, StoreUnavailable
@@ -27,7 +27,15 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-TABLE: tuple[Route, ...] = (*jobs.routes, *whatif.routes, *cluster.routes, *policy.routes, *streams.routes, *system.routes)
+TABLE: tuple[Route, ...] = (
+    *jobs.routes,
+    *whatif.routes,
+    *cluster.routes,
+    *sharing.routes,
+    *policy.routes,
+    *streams.routes,
+    *system.routes,
+)
 _SPOKEN = frozenset(str(number).encode() for number in PROTOCOLS)
 _OWN = str(PROTOCOL).encode()
 

@@ -17,9 +17,10 @@ from starlette.responses import Response
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.explaining import explained
 from tenure.api.routes import Routes
+from tenure.api.sharing import picture_of
 from tenure.api.supposing import job_added, next_job, supposed
 from tenure.control.admission import Inadmissible
-from tenure.core.whatif import Effect, Picture, Shift, WhatIf, what_if
+from tenure.core.whatif import Effect, Shift, WhatIf, what_if
 from tenure.model.commands import Caller, SubmitJob
 from tenure.model.snapshot import Snapshot
 from tenure.wire.dto import Selection, SubmitRequest
@@ -47,7 +48,7 @@ async def plan(request: Request) -> Response:
         command = context.admission(caller).command(submission, caller)
     except Inadmissible as error:
         return answer(PlanReply(verdict="never", note=f"{error.reply.message}; {error.reply.remedy}"))
-    picture = await context.on_control(lambda: _picture(context))
+    picture = await context.on_control(lambda: picture_of(context))
     return answer(await _aside(request, lambda: planned(context, picture.snapshot(), command)))
 
 
@@ -56,15 +57,8 @@ async def suppose(request: Request) -> Response:
     """What would start when if something were different, and who would be delayed by how much."""
     context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, WhatIfRequest)
-    picture = await context.on_control(lambda: _picture(context))
+    picture = await context.on_control(lambda: picture_of(context))
     return answer(await _aside(request, lambda: compared(context, picture.snapshot(), wish, caller)))
-
-
-def _picture(context: Context) -> Picture:
-    """The queue as the planner sees it. On the control thread, and nothing but references: the planner's board is no trial's."""
-    loop = context.loop
-    now_ms = loop.clock.now_ms()
-    return Picture.of(loop.planner.follow(loop.ports, now_ms), now_ms)
 
 
 async def _aside(request: Request, work: Callable[[], T]) -> T:

@@ -56,6 +56,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("suspend", "act", "Stop the processes of running jobs where they are.", jobs="active"),
             Entry("resume", "act", "Let suspended jobs go on.", jobs="active"),
             Entry("update", "update", "Change jobs: priority, time limit, queue, amounts.", jobs="active"),
+            Entry("projects", "projects", "Say how projects stand: quotas, what they hold and held, shares.", ("project", "quota")),
             Entry("queue", "queue", "List queues; pause one, resume it, set its limits.", ("queues",)),
         ),
     ),

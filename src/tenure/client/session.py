@@ -21,6 +21,7 @@ from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.policies import Policies
 from tenure.client.selecting import Which, selection
 from tenure.wire import dto
+from tenure.wire.sharing import ProjectsReply
 
 if TYPE_CHECKING:
     from tenure.wire.whatif import PlanReply, WhatIfReply, WhatIfRequest
@@ -197,6 +198,10 @@ class Admin:
         from tenure.wire.whatif import WhatIfReply
 
         return self._link.call("POST", "/v1/what-if", WhatIfReply, request, timeout_s=120)
+
+    def projects(self) -> ProjectsReply:
+        """How projects stand."""
+        return self._link.call("GET", "/v1/projects", ProjectsReply)
 
     def queues(self) -> dto.QueuesReply:
         """All queues."""

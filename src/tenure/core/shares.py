@@ -13,6 +13,7 @@ Invariant: shares are integers and follow from sums, so no order of jobs, users 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tenure.core.ledger import NOTHING, Account, Ledger, mean_held
 from tenure.model.amounts import MILLI
@@ -37,17 +38,43 @@ def dominant(bundle: Bundle, capacity: Bundle) -> int:
     return max(amount * WHOLE // whole if whole else 0 for amount, whole in zip(bundle, capacity, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What somebody holds, and held of late on average."""
+
+    held: Bundle = NOTHING
+    mean: Bundle = NOTHING
+
+    @property
+    def counted(self) -> Bundle:
+        """Both together."""
+        return self.held.plus(self.mean)
+
+    def plus(self, other: Part) -> Part:
+        """The sum."""
+        return Part(self.held.plus(other.held), self.mean.plus(other.mean))
+
+
+def parts_of(ledger: Ledger, now_ms: int) -> tuple[dict[int, Part], dict[Account, Part]]:
+    """What every project, and every user in it, holds and held."""
+    projects: dict[int, Part] = {}
+    users: dict[Account, Part] = {}
+    for account in sorted(ledger.used.keys() | ledger.held.keys()):
+        mean = mean_held(ledger.at(account, now_ms), ledger.half_life_ms)
+        part = users[account] = Part(ledger.held.get(account, NOTHING), mean)
+        projects[account[0]] = projects.get(account[0], Part()).plus(part)
+    return projects, users
+
+
 class Shares:
     """What counts of every project and user, this cycle's starts included. Lower goes first."""
 
     def __init__(self, ledger: Ledger, projects: Mapping[int, Project], capacity: Bundle, now_ms: int) -> None:
         self._weights = {number: max(project.weight_milli, 1) for number, project in projects.items()}
         self._capacity = capacity
-        self._users: dict[Account, Bundle] = {}
-        self._projects: dict[int, Bundle] = {}
-        for account in ledger.used.keys() | ledger.held.keys():
-            mean = mean_held(ledger.at(account, now_ms), ledger.half_life_ms)
-            self.started(*account, ledger.held.get(account, NOTHING).plus(mean))
+        projects_parts, users_parts = parts_of(ledger, now_ms)
+        self._users = {account: part.counted for account, part in users_parts.items()}
+        self._projects = {project: part.counted for project, part in projects_parts.items()}
 
     def started(self, project: int, user: int, bundle: Bundle) -> None:
         """A user holds so much more for a project."""
@@ -61,7 +88,3 @@ class Shares:
     def of_user(self, project: int, user: int) -> int:
         """The user's share within a project, where all users weigh the same."""
         return dominant(self._users.get((project, user), NOTHING), self._capacity)
-
-    def counted(self, project: int) -> Bundle:
-        """What counts of a project."""
-        return self._projects.get(project, NOTHING)

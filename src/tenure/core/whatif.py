@@ -14,6 +14,7 @@ from typing import Protocol
 
 from tenure.core.board import Board, end_of
 from tenure.core.forward import HORIZON_UNITS, first_in_order, look_ahead
+from tenure.core.ledger import Ledger, held_by
 from tenure.core.rooms import FOREVER
 from tenure.core.stages import Stages
 from tenure.model.allocation import Claim
@@ -281,6 +282,15 @@ class Picture:
             board.settings,
             dict(board.touched),
         )
+
+    def ledger(self) -> Ledger:
+        """The accounts."""
+        ledger = Ledger(self.settings.half_life_ms)
+        for usage in self.usage:
+            ledger.know(usage)
+        for job in self.running:
+            ledger.hold((job.project, job.user), held_by(job))
+        return ledger
 
     def snapshot(self) -> Snapshot:
         """The same as a snapshot: a board of it has the content of the board that the picture was taken of."""

@@ -75,8 +75,10 @@ class Full:
         """Go through the whole workload."""
         began = time.perf_counter()
         plan = replace(self.rules.settings, policy=self.policy.name)  # the planner takes the store's word for it
-        settings = StoreSettings(plan=plan, seed=self.rules.seed, ballast_bytes=0, keep_released_ms=MANY)
+        projects = self.rules.projects
+        settings = StoreSettings(plan=plan, seed=self.rules.seed, ballast_bytes=0, keep_released_ms=MANY, projects=projects)
         with closing(open_sqlite(":memory:", settings)) as store:
+            store.define_projects(BEGINNING_MS)
             ports = self._ports(store)
             while (now_ms := self._next_ms()) is not None:
                 self.clock.move_to(now_ms)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from tenure.core.ledger import Account, carried
 from tenure.model.project import Bundle, Project, Usage
-from tenure.store.schema import account, project
+from tenure.store.schema import account, project, user
 from tenure.store.settings import StoreSettings
 from tenure.store.sql import Link, Statement, insert, param
 from tenure.store.tx import Transaction
@@ -39,6 +39,7 @@ USED_SINCE = Statement(
     select(*_KEY, *(account.c[name] for name in _USED)).where(account.c.revision > param("since")).order_by(*_KEY), "since"
 )
 PROJECT_NAMES = Statement(select(project.c.name, project.c.id))
+USER_NAMES = Statement(select(user.c.id, user.c.name))
 
 
 def move(tx: Transaction, changes: Mapping[Account, Bundle]) -> None:

@@ -19,6 +19,7 @@ from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.shape import Shape
 from tenure.store import details, overview
+from tenure.store.accounts import PROJECT_NAMES, USER_NAMES
 from tenure.store.chosen import Choice, last_choice
 from tenure.store.database import Database
 from tenure.store.intern import Names
@@ -122,6 +123,11 @@ class Queries:
         """All queues."""
         with self._reader.read() as link:
             return overview.queues_view(link)
+
+    def sharers(self) -> tuple[dict[int, str], dict[int, str]]:
+        """The names of all projects and of all users, by number."""
+        with self._reader.read() as link:
+            return {number: name for name, number in link.rows(PROJECT_NAMES)}, dict(link.rows(USER_NAMES))
 
     def policy_choice(self) -> Choice | None:
         """The present choice of a policy."""

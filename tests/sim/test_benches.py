@@ -56,3 +56,16 @@ def test_planning_at_scale_prints_one_line_per_case() -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["kind"] for row in rows] == ["warm", "cold"]
     assert all(row["p50_ms"] >= 0 and row["peak_mb"] > 0 for row in rows)
+
+
+def test_searches_are_measured_beside_rules_and_the_solver() -> None:
+    done = bench("optimisers", "")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    fitness = {(row["case"], row["search"]): row["fitness"] for row in rows if "search" in row}
+    for (case, search), found in fitness.items():
+        assert 0 < fitness[case, "incumbent"] <= found <= 1, search
+    assert {row["policy"] for row in rows if row["case"].startswith("replay")} >= {"easy", "tenure", "annealed:base=tenure,units=400"}
+    for row in rows:
+        assert row.get("delay_gap_pct", 0) >= -1
+        assert row.get("packed_gap_pct", 0) <= 0

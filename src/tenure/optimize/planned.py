@@ -143,7 +143,7 @@ class Planned(StagedPolicy):
         instance = instance_of(board, now_ms, self.stages, self.window)
         if len(instance.tokens) - instance.pinned < 2:
             return self.stages
-        orders = [self._incumbent_order(board, now_ms, instance), instance.by_job(self._kept), list(range(len(instance.tokens)))]
+        orders = [self.incumbent_order(board, now_ms, instance), instance.by_job(self._kept), list(range(len(instance.tokens)))]
         if self.inline:
             best = self._searched(instance, orders, self.units)
         else:
@@ -160,8 +160,8 @@ class Planned(StagedPolicy):
         self.searched += 1
         return self.search(instance, orders, units, instance.revision)
 
-    def _incumbent_order(self, board: Board, now_ms: int, instance: Instance) -> list[int]:
-        """The order in which the incumbent would start these jobs; those whose start nobody knows stay behind."""
+    def incumbent_order(self, board: Board, now_ms: int, instance: Instance) -> list[int]:
+        """The order in which the incumbent would start these jobs; those whose start nobody knows come last."""
         wanted = list(dict.fromkeys(token.job_id for token in instance.tokens))
         starts = look_ahead(board, now_ms, self.stages, wanted, LOOK_AHEAD_UNITS).starts
         return instance.by_job(sorted(starts, key=lambda job_id: (starts[job_id], wanted.index(job_id))))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tenure.model.amounts import MILLI
+from tenure.sim.consumption import consumed
 from tenure.sim.results import DROP, NOT_YET, Replayed
 from tenure.sim.workload import TraceJob
 
@@ -64,6 +65,7 @@ def figures_of(result: Replayed) -> Figures:
     found |= _fairness(ended)
     found |= _deadlines(result)
     found |= {"preemptions": 0, "work_lost_s": 0.0, "runtime_accuracy": _accuracy(result)}
+    found |= consumed(result)
     found |= _speed(result)
     return found
 

@@ -40,6 +40,8 @@ METRICS = (
     Metric("fragmentation_pct", "Stranded", "Share of the GPUs that is free and of no use to a job drawn from the log", "%"),
     Metric("fairness_jain", "Jain", "Jain's index of the users' mean slowdowns: 1 when all fare alike", "", "more"),
     Metric("deadline_hit_pct", "Deadlines hit", "Share of the deadlines that was met", "%", "more"),
+    Metric("energy_kwh", "Energy", "Energy that the nodes drew, in kWh, where all say what they draw", told_first=False),
+    Metric("cost", "Cost", "What the jobs held of nodes, at the nodes' prices, where all have one", told_first=False),
     Metric("preemptions", "Preemptions", "Jobs that were interrupted"),
     Metric("work_lost_s", "Work lost", "Time that was computed in vain", "s"),
     Metric("dropped", "Dropped", "Jobs that found no room and were gone"),

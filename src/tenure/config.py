@@ -108,6 +108,8 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     checkpoint_every: str = "0s"
     quota_bonus: int = 0
     half_life: str = "7d"
+    promises: int = 200
+    guard: str = "0s"
 
     def durations(self) -> dict[str, str]:
         """The settings that are durations, as they were written."""

@@ -26,6 +26,9 @@ from tenure.testing.strategies import snapshots
 
 DEFAULT = policy_by_name("default")
 DEPTH = PlanSettings(backfill_depth=10_000, quota_bonus=70)
+SINGLE = [name for name in POLICY_NAMES if not name.endswith("conservative")]
+"""Those that reserve for the head alone, as the naive planner does; `tests.property.test_promises` has the others."""
+
 each_order = pytest.mark.parametrize("order", ORDERS.values(), ids=lambda order: order.name)
 
 ages = st.lists(st.one_of(st.integers(0, 10**7), st.integers(0, 10**12)), min_size=2, max_size=40)
@@ -73,7 +76,7 @@ def test_the_score_of_a_job_is_the_same_alone_among_others_and_in_plain_words(or
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_every_order_plans_as_the_naive_planner_does(name: str, data: st.DataObject) -> None:
-    policy = policy_by_name(data.draw(st.sampled_from([known for known in POLICY_NAMES if known.partition("-")[0] == name])))
+    policy = policy_by_name(data.draw(st.sampled_from([known for known in SINGLE if known.partition("-")[0] == name])))
     snapshot = replace(data.draw(snapshots(policy)), settings=DEPTH)
     plan = policy.plan(snapshot)
     assert replace(plan, units=0) == naive_plan(snapshot, policy.stages)

@@ -17,7 +17,7 @@ from tenure.testing.scenario import ScenarioError, parse, time_ms
         ("--- then", "line 1: write '--- expect'"),
         (
             "wat a\n--- expect",
-            "line 1: 'wat' is not one of node, queue, project, used, run, promise, wait, set, which may stand before",
+            "line 1: 'wat' is not one of node, queue, project, used, run, promise, wait, window, set, which may stand before",
         ),
         ("--- expect\nnode a", "line 2: 'node' is not one of start, hold"),
         ("node a gpus=2\n--- expect", "line 1: node has no 'gpus'; it has cpu"),

@@ -148,6 +148,8 @@ def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
 
 def commit_step(ports: Ports, planner: Planner, plan: Plan, now_ms: int) -> Committed | None:
     """Make a plan true. None when it says nothing, and the one before it left no reason behind that must go."""
+    if planner.board is not None:
+        planner.board.promises = plan.promises
     if not plan.decisions and not plan.holds and not planner.held:
         return None
     planner.held = bool(plan.holds)

@@ -6,8 +6,10 @@ time, or if it takes only extra room, judged per node and per device.
 
 A running job without a limit never frees anything. If the head depends on one, its start is unknown and delaying it cannot be
 measured: then jobs are only steered away from the head's node while there is room elsewhere, and all that fits may start
-(work-conserving). So that nothing starves, once the head has waited until its bonus is full (`PlanSettings.wait_full_ms`), its room
-is protected all the same.
+(work-conserving). So that nothing starves, once the head has waited until its bonus is full (`PlanSettings.wait_full_ms`) or for as
+long as the guard says (`PlanSettings.guard_ms`), its room is protected all the same.
+
+Where room is promised from later on, a `tenure.core.calendar.Calendar` says what is free on those nodes, and for how long.
 """
 
 from __future__ import annotations
@@ -19,21 +21,21 @@ from operator import attrgetter
 import numpy as np
 
 from tenure.core.board import Board
+from tenure.core.calendar import Calendar, Step
 from tenure.core.columns import NEVER
+from tenure.core.days import who_of
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, give, is_allowed, lack
 from tenure.core.horizon import bounds as bounds_of
 from tenure.core.placement import Layout, Option, arrange, deal, is_enough
 from tenure.core.rooms import FOREVER, Rooms
 from tenure.core.stages import Score
 from tenure.core.tables import NodeTable
+from tenure.model.job import PendingJob
 from tenure.model.plan import Reservation
 from tenure.model.reasons import WouldDelay
 
 CHUNK = 16
 """So many nodes are looked at closely before the first attempt at an answer; then twice as many each time."""
-
-Step = tuple[int, int, int]
-"""(time, node index, tasks that fit from then on)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,19 @@ def earliest(ask: Ask, profile: Sequence[Step]) -> tuple[int, dict[int, int]] | 
     return None
 
 
-def _first_time(board: Board, ask: Ask, now_ms: int, table: NodeTable | None) -> tuple[int, dict[int, int]] | None:
+def _first_time(
+    board: Board, ask: Ask, job: PendingJob, now_ms: int, table: NodeTable | None, calendar: Calendar | None
+) -> tuple[int, dict[int, int]] | None:
     """`earliest` over all nodes, looking closely only at those whose bound says that they may matter."""
     rooms = board.rooms
+
+    def steps_of(index: int) -> list[Step]:
+        if calendar is not None and index in calendar:
+            return calendar.steps(index, ask, job.limit_ms, who_of(job))
+        return steps(rooms, index, ask, now_ms)
+
     if table is None:
-        return earliest(ask, [step for index in range(len(rooms.nodes)) for step in steps(rooms, index, ask, now_ms)])
+        return earliest(ask, [step for index in range(len(rooms.nodes)) for step in steps_of(index)])
     bounds = bounds_of(table, ask, now_ms)
     order = np.argsort(bounds, kind="stable").tolist()
     profile: list[Step] = []
@@ -104,32 +114,47 @@ def _first_time(board: Board, ask: Ask, now_ms: int, table: NodeTable | None) ->
         if bound == NEVER or (found is not None and bound > found[0]):
             break
         for index in order[done : done + chunk]:
-            profile += steps(rooms, index, ask, now_ms)
+            profile += steps_of(index)
         found = earliest(ask, profile)
         done, chunk = done + chunk, chunk * 2
     return found
 
 
-def reserve(board: Board, ask: Ask, job_id: int, score: Score, now_ms: int, table: NodeTable | None = None) -> Window | None:
+def reserve(
+    board: Board,
+    ask: Ask,
+    job_id: int,
+    score: Score,
+    now_ms: int,
+    table: NodeTable | None = None,
+    calendar: Calendar | None = None,
+) -> Window | None:
     """The reservation of a job that does not fit now; None when it would not fit even with every job gone.
 
-    ``table``, the board's rooms in columns, makes it faster on many nodes and changes nothing.
+    ``table``, the board's rooms in columns, makes it faster on many nodes and changes nothing. ``calendar``: what is promised to others
+    or set aside.
     """
-    rooms = board.rooms
-    found = _first_time(board, ask, now_ms, table)
+    rooms, job = board.rooms, board.waiting.rows[job_id]
+    found = _first_time(board, ask, job, now_ms, table, calendar)
     if found is None:
         return None
-    start_ms, counts = found
-    known = start_ms < FOREVER
-    at_start = {index: rooms.until(index, start_ms) for index in counts}
-    layout = _layout(ask, rooms, at_start, counts, score, known)
+    (start_ms, counts), who = found, who_of(job)
+    at_start = {
+        index: rooms.until(index, start_ms) if calendar is None else calendar.over(index, start_ms, job.limit_ms, who)
+        for index in counts
+    }
+    layout = _layout(ask, rooms, at_start, counts, score, start_ms < FOREVER)
     extra = {index: at_start[index] for index, _ in layout}
     before = {index: rooms.nodes[index].copy() for index, _ in layout}
     placements = deal(ask, layout, extra)
-    job = board.waiting.rows[job_id]
-    firm = known or now_ms - job.submitted_ms >= board.settings.wait_full_ms
-    said_ms = start_ms if known else 0
-    return Window(Reservation(job_id, said_ms, placements), WouldDelay(job_id, said_ms), start_ms, extra, before, firm)
+    return window_of(board, Reservation(job_id, start_ms if start_ms < FOREVER else 0, placements), now_ms, extra, before)
+
+
+def window_of(board: Board, made: Reservation, now_ms: int, extra: dict[int, NodeRoom], before: dict[int, NodeRoom]) -> Window:
+    """A reservation and what follows from its start, which may be unknown."""
+    settings, age_ms = board.settings, now_ms - board.waiting.rows[made.job_id].submitted_ms
+    firm = made.start_ms > 0 or age_ms >= settings.wait_full_ms or 0 < settings.guard_ms < age_ms
+    return Window(made, WouldDelay(made.job_id, made.start_ms), made.start_ms or FOREVER, extra, before, firm)
 
 
 def _layout(ask: Ask, rooms: Rooms, at_start: dict[int, NodeRoom], counts: dict[int, int], score: Score, known: bool) -> Layout:
@@ -140,15 +165,3 @@ def _layout(ask: Ask, rooms: Rooms, at_start: dict[int, NodeRoom], counts: dict[
         options.append(Option(rank, index, count))
     layout = arrange(ask, options)
     return layout if layout is not None else []
-
-
-def common_room(first: NodeRoom, second: NodeRoom) -> NodeRoom:
-    """What is free in both rooms of the same node: the smaller of each amount, per device."""
-    both = first.copy()
-    both.free = [min(pair) for pair in zip(first.free, second.free, strict=True)]
-    for device, other in zip(both.devices, second.devices, strict=True):
-        device.free_milli = min(device.free_milli, other.free_milli)
-        device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
-    both.apps = {app: max(first.apps.get(app, 0), second.apps.get(app, 0)) for app in {**first.apps, **second.apps}}
-    both.recount()
-    return both

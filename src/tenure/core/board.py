@@ -12,6 +12,7 @@ from typing import Any
 
 from tenure.core import claims
 from tenure.core.census import Census
+from tenure.core.days import NOBODY, Who
 from tenure.core.feasibility import Ask, NodeRoom, ask_of
 from tenure.core.ledger import Account, Ledger, held_by
 from tenure.core.quotas import has_bounds
@@ -21,11 +22,13 @@ from tenure.core.waiting import GroupKey, Waiting
 from tenure.model.allocation import Claim, Eviction
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.node import Node
+from tenure.model.plan import Reservation
 from tenure.model.project import Bundle, Project, Usage
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
+from tenure.model.window import TimeWindow
 
 LOG_LIMIT, LOG_LIMIT_PER_NODE = 10_000, 256
 """When the log of touched nodes is longer than this, it is dropped: working everything out anew now and then is cheap."""
@@ -55,12 +58,15 @@ class Content:
     projects: dict[int, Project]
     held: dict[Account, Bundle]
     used: dict[Account, Usage]
+    promises: tuple[Reservation, ...]
+    windows: tuple[TimeWindow, ...]
 
 
 class Board:
     """Rooms, waiting jobs and running jobs at one revision. ``caches`` is for figures derived from the rooms (`Rooms.log`).
 
     ``claims`` are all promises that have not ended; those of jobs that wait are ``standing``, by id, and hold their room.
+    ``promises`` are those of the last plan; whoever plans on a kept board puts them there when the plan has taken effect.
     """
 
     def __init__(self, snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> None:
@@ -78,13 +84,14 @@ class Board:
         self.ledger = Ledger(snapshot.settings.half_life_ms)
         for usage in snapshot.usage:
             self.ledger.know(usage)
+        self.promises: tuple[Reservation, ...] = snapshot.promises
+        self.windows: tuple[TimeWindow, ...] = snapshot.reservations
+        self._told = distinguishing
         self.caches: dict[str, Any] = {}
         self.nodes: tuple[Node, ...] = snapshot.nodes
         self.capacity = capacity_of(snapshot.nodes)
         self.rooms = Rooms(snapshot.nodes)
-        if has_bounds(self.projects):
-            distinguishing = tuple(sorted({*distinguishing, "project"}))
-        self.waiting = self._waiting(snapshot.queues, snapshot.now_ms, distinguishing)
+        self.waiting = self._waiting(snapshot.queues, snapshot.now_ms)
         for job in snapshot.running:
             self._run(job)
         self.waiting.fill(snapshot.pending, self.asks)
@@ -113,6 +120,10 @@ class Board:
             self.claims = {claim.id: claim for claim in changes.claims}
         if changes.evictions is not None:
             self.evictions = changes.evictions
+        if changes.reservations is not None:
+            self._replace_windows(changes.reservations)
+        if changes.promises is not None:
+            self.promises = changes.promises
         self._let_stand()
         if len(self.rooms.log) > LOG_LIMIT + LOG_LIMIT_PER_NODE * len(self.rooms.nodes):
             self._forget()
@@ -166,7 +177,25 @@ class Board:
             projects=dict(self.projects),
             held=dict(self.ledger.held),
             used=dict(self.ledger.used),
+            promises=self.promises,
+            windows=self.windows,
         )
+
+    def windows_at(self, now_ms: int) -> tuple[TimeWindow, ...]:
+        """The windows that are not over then."""
+        return tuple(window for window in self.windows if window.until_ms > now_ms)
+
+    def owner(self, job_id: int) -> Who:
+        """Whose job it is, whether it waits or runs."""
+        job = self.running.get(job_id) or self.waiting.rows.get(job_id)
+        return Who(job.project, job.user) if job is not None else NOBODY
+
+    @property
+    def next_ms(self) -> int:
+        """When time alone may next change a plan, 0 for never: a job becomes eligible, a window begins or ends."""
+        now_ms = self.waiting.now_ms
+        times = [at for window in self.windows for at in (window.from_ms, window.until_ms) if at > now_ms]
+        return min([*times, *([self.waiting.next_ms] if self.waiting.next_ms else [])], default=0)
 
     def _advance_rooms(self, changes: Changes) -> None:
         for job_id in changes.running_removed:
@@ -198,16 +227,29 @@ class Board:
 
     def _replace_queues(self, queues: tuple[Queue, ...]) -> None:
         replaced = {queue.id: queue for queue in queues}
-        if replaced == self.waiting.queues:
-            return
+        if replaced != self.waiting.queues:
+            self._regroup(queues)
+
+    def _replace_windows(self, windows: tuple[TimeWindow, ...]) -> None:
+        """Where it begins or ceases to matter whose a job is, the groups are other ones."""
+        self.windows = windows
+        if self._distinguishing() != self.waiting.distinguishing:
+            self._regroup(tuple(self.waiting.queues.values()))
+
+    def _distinguishing(self) -> tuple[str, ...]:
+        owners = ("project", "user") if any(not window.is_maintenance for window in self.windows) else ()
+        bounds = ("project",) if has_bounds(self.projects) else ()
+        return tuple(sorted({*self._told, *owners, *bounds}))
+
+    def _regroup(self, queues: tuple[Queue, ...]) -> None:
         rows = self.waiting.rows
-        self.waiting = self._waiting(queues, self.waiting.now_ms, self.waiting.distinguishing)
+        self.waiting = self._waiting(queues, self.waiting.now_ms)
         for job in rows.values():
             self.waiting.put(job, self.asks)
 
-    def _waiting(self, queues: tuple[Queue, ...], now_ms: int, distinguishing: tuple[str, ...]) -> Waiting:
+    def _waiting(self, queues: tuple[Queue, ...], now_ms: int) -> Waiting:
         """An empty queue beside these nodes."""
-        waiting = Waiting(queues, now_ms, distinguishing)
+        waiting = Waiting(queues, now_ms, self._distinguishing())
         waiting.measure_by(self.capacity.cpu_milli, self.capacity.gpu_milli)
         return waiting
 

@@ -7,7 +7,7 @@ that borrow. What a project may not hold has no turn at all. The head is the fir
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from tenure.core.ledger import asked_by
 from tenure.core.line import Line, NoStanding
 from tenure.core.quotas import Quotas, has_bounds, holdings
 from tenure.core.stages import Order, Scores, Sharing, Standing, Vector
-from tenure.core.turns import Turn, scores_of
+from tenure.core.turns import GUARDED, Turn, scores_of
 from tenure.core.waiting import FIRST_ID, PROJECT, SHAPE, USER, Group
 from tenure.model.job import PendingJob
 from tenure.model.project import Bundle
@@ -76,26 +76,36 @@ class Contest:
         scores: Scores = scores_of(cycle.board, cycle.now_ms, order)
         fresh = np.array([slot for slot in slots.tolist() if slot not in cycle.done], dtype=np.int64)
         begun = [turn for slot in cycle.done if (turn := cycle.next_of(cycle.group(slot))) is not None]
-        for guaranteed in (True, False) if self._quotas is not None else (False,):
-            self._line = Line(standing, self._columns, scores, fresh, begun, self._is_worth)
+        for is_in_front, among in self._parts(standing):
+            self._line = Line(among, self._columns, scores, fresh, begun, self._is_worth)
             fresh, begun = fresh[:0], []
             for turn in self._line:
                 group = cycle.group(turn[3])
-                if guaranteed and not self._is_guaranteed(group):
+                if not is_in_front(turn, group):
                     begun.append(turn)
                 elif not self.is_barred(group) and self._has_room(turn, group):
                     yield turn
+
+    def _parts(self, standing: Standing) -> Iterator[tuple[Callable[[Turn, Group], bool], Standing]]:
+        """Who goes before whom, and how they stand among themselves: the guard's jobs, guaranteed ones, all."""
+        if self._cycle.board.settings.guard_ms:
+            yield (lambda turn, _group: turn[0] == GUARDED), NoStanding()
+        if self._quotas is not None:
+            yield (lambda _turn, group: self._is_guaranteed(group)), standing
+        yield (lambda _turn, _group: True), standing
 
     def _is_worth(self, slots: Vector) -> Bools:
         """Groups that may start, and while there is no head those that could become it."""
         cycle = self._cycle
         due = cycle.sought.are_due(slots)
+        if cycle.promises is not None:
+            return self._holdable[slots]
         return due | self._holdable[slots] if cycle.window is None and cycle.may_reserve else due
 
     def _has_room(self, turn: Turn, group: Group) -> bool:
         """Whether the turn is worth a look; the first one without room is reserved for."""
         cycle = self._cycle
-        if group.shape not in cycle.sought.blocked:
+        if group.shape not in cycle.sought.blocked or cycle.promises is not None:
             return True
         if cycle.window is None and cycle.may_reserve:
             cycle.reserve(turn)

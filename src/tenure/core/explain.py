@@ -12,6 +12,7 @@ from dataclasses import replace
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.cycle import Cycle, plan_on_board
+from tenure.core.days import who_of
 from tenure.core.feasibility import NodeRoom, ask_of, is_allowed
 from tenure.core.forward import look_ahead
 from tenure.core.holds import room_reasons
@@ -68,7 +69,7 @@ def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
     if any(isinstance(reason, NodeUnavailable) for reason in room):
         second = second_obstacle(board.asks[job.shape], board.nodes)
         room = room if second is None else (*room, second)
-    node_id, short = nearest(board.asks[job.shape], cycle.rooms_for(job.limit_ms))
+    node_id, short = nearest(board.asks[job.shape], cycle.rooms_for(job))
     holders = _holders(board, node_id, short)
     candidates = list(_candidates(board, cycle, job))
     board.rollback(mark)
@@ -146,9 +147,8 @@ def _as_forecast(snapshot: Snapshot) -> Snapshot:
 def _candidates(board: Board, cycle: Cycle, job: PendingJob) -> Iterator[Suggestion]:
     """Changes that might help, unproved."""
     shape = board.shapes[job.shape]
-    window = cycle.window
-    if window is not None and window.start_ms < FOREVER:
-        limit_ms = _rounded((window.start_ms - cycle.now_ms) * 9 // 10)
+    for longest_ms in _longest_ms(cycle, job):
+        limit_ms = _rounded(longest_ms * 9 // 10)
         if limit_ms >= LEAST_LIMIT_MS and (job.limit_ms == 0 or limit_ms < job.limit_ms):
             cost = MILLI if job.limit_ms == 0 else (job.limit_ms - limit_ms) * MILLI // job.limit_ms
             yield Suggestion(Change.SHORTER, shape, limit_ms, job.queue, cost, job.priority)
@@ -156,8 +156,18 @@ def _candidates(board: Board, cycle: Cycle, job: PendingJob) -> Iterator[Suggest
         bounded = queue.max_limit_ms and (job.limit_ms == 0 or job.limit_ms > queue.max_limit_ms)
         if queue.id != job.queue and not queue.paused and not bounded:
             yield Suggestion(Change.OTHER_QUEUE, shape, job.limit_ms, queue.id, 0, job.priority)
-    for smaller_shape in _smaller_shapes(shape, cycle.rooms_for(job.limit_ms)):
+    for smaller_shape in _smaller_shapes(shape, cycle.rooms_for(job)):
         yield Suggestion(Change.SMALLER, smaller_shape, job.limit_ms, job.queue, cost_of(shape, smaller_shape), job.priority)
+
+
+def _longest_ms(cycle: Cycle, job: PendingJob) -> list[int]:
+    """How long a job may run, at most, so as not to be in the way of a promise or a window; nothing where nobody is, or knows."""
+    found = set()
+    if cycle.calendar is not None:
+        found.add(cycle.calendar.longest_of_all(cycle.board.asks[job.shape], who_of(job)))
+    if cycle.window is not None and cycle.window.start_ms < FOREVER:
+        found.add(cycle.window.start_ms - cycle.now_ms)
+    return sorted(limit_ms for limit_ms in found if limit_ms > 0)
 
 
 def _rounded(amount_ms: int) -> int:

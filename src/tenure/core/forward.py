@@ -1,14 +1,14 @@
 """When waiting jobs will start if nothing unforeseen happens: runs take all of their time limit, nobody new arrives.
 
 The cycle that plans is run again and again on the same board, from end to end of the running jobs; nothing here decides anything by
-itself, so an expected start is what the planner would do, only that nobody is displaced. Jobs without a limit never end here; a job
-that still waits at its deadline is cancelled. Pure: the board is as before afterwards. Bounded by a budget: what was not reached is not
-known.
+itself, so an expected start is what the planner would do, only that nobody is displaced; where it promises starts, the promise is the
+answer. Jobs without a limit never end here; a job that still waits at its deadline is cancelled. Pure: the board is as before
+afterwards. Bounded by a budget: what was not reached is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import islice
@@ -26,7 +26,7 @@ from tenure.core.stages import Stages
 from tenure.core.turns import in_order, scores_of, scores_within
 from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob, limit_until
-from tenure.model.plan import Start
+from tenure.model.plan import Reservation, Start
 from tenure.model.project import Bundle
 from tenure.model.reasons import NeverFits
 
@@ -64,13 +64,14 @@ def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int
     """When each of these waiting jobs (an array: its first element) should start. Raises KeyError for a job that does not wait."""
     ahead = _Ahead(board, now_ms, replace(stages, reclaim=None), {job_id: board.waiting.rows[job_id] for job_id in wanted})
     promised = board.claims, board.standing
-    mark, ledger = board.mark(), board.ledger
+    mark, ledger, promises = board.mark(), board.ledger, board.promises
     board.ledger = ledger.copy()
     try:
         return ahead.run(UnitBudget(units))
     finally:
         board.rollback(mark)
         board.ledger = ledger
+        board.promises = promises
         for row in ahead.changed.values():
             board.waiting.put(row, board.asks)
         board.recall(*promised)
@@ -87,6 +88,7 @@ class _Ahead:
         self.wanted = wanted
         self.awaited = [job_id for job_id, job in wanted.items() if self._hopeless(job) is None]
         self.starts: dict[int, int] = {}
+        self.promised: dict[int, int] = {}
         self.changed: dict[int, PendingJob] = {}
         self.serial = 0
         self.ends = self._known_ends()
@@ -125,14 +127,24 @@ class _Ahead:
                     self._apply(start, at_ms)
             if plan.truncated_at is not None:
                 break
+            self.board.promises = plan.promises
+            self._note(plan.promises)
             self._cancel(at_ms)
             following = self._next(at_ms)
-            complete = following is None or all(job_id in self.starts or job_id in self.missed for job_id in self.awaited)
+            known = {*self.starts, *self.missed, *self.promised}
+            complete = following is None or all(job_id in known for job_id in self.awaited)
             if following is None or complete:
                 break
             at_ms = following
-        unknown = {job_id: self._why(job, complete=complete) for job_id, job in self.wanted.items() if job_id not in self.starts}
-        return Timeline({job_id: at for job_id, at in self.starts.items() if job_id in self.wanted}, unknown)
+        starts = self.promised | self.starts
+        unknown = {job_id: self._why(job, complete=complete) for job_id, job in self.wanted.items() if job_id not in starts}
+        return Timeline({job_id: starts[job_id] for job_id in starts if job_id in self.wanted}, unknown)
+
+    def _note(self, promises: Iterable[Reservation]) -> None:
+        """A promised start is an expected start; of an array the first one."""
+        for promise in promises:
+            if promise.start_ms and promise.start_ms <= self.promised.get(promise.job_id, promise.start_ms):
+                self.promised[promise.job_id] = promise.start_ms
 
     def _apply(self, start: Start, at_ms: int) -> None:
         board = self.board
@@ -178,7 +190,7 @@ class _Ahead:
     def _next(self, at_ms: int) -> int | None:
         """Let the next thing happen; when, or None if nothing more will."""
         times = [self.ends[0].at_ms] if self.ends else []
-        times += filter(None, (self.board.waiting.next_ms, self.board.next_deadline_ms))
+        times += filter(None, (self.board.next_ms, self.board.next_deadline_ms))
         while self.deadlines and self.deadlines[0][1] not in self.board.waiting.rows:
             heappop(self.deadlines)
         if self.deadlines:

@@ -6,11 +6,13 @@ on demand. The nearest fit is worked out for the oldest few holds only, so that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenure.core.backfill import Window
+from tenure.core.closed import closed_reason, kind_of
 from tenure.core.feasibility import Ask, count_tasks, fits
 from tenure.core.placement import is_enough
 from tenure.core.possible import nearest, shortfall_of_next
@@ -18,10 +20,11 @@ from tenure.core.turns import FEW_GROUPS
 from tenure.core.waiting import FIRST_ID, LIMIT, LOWEST_ID, PROJECT, QUEUE, SHAPE
 from tenure.model.job import PendingJob
 from tenure.model.plan import Hold
-from tenure.model.reasons import Capacity, NotReached, Reason, WouldDelay
+from tenure.model.reasons import Capacity, NotReached, Reason, Reserved, WouldDelay
 
 if TYPE_CHECKING:
     from tenure.core.cycle import Cycle
+    from tenure.core.promises import Promises
 
 NEAREST_FIRST, NEAREST_FIRST_OF_MANY = 16, 4
 """For so many holds, those of the lowest job ids, the nearest fit is named; the second number where there are many nodes."""
@@ -32,28 +35,47 @@ NO_ROOM = Capacity()
 
 def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
     """The holds at the end of a cycle, by the lowest waiting job."""
-    found: dict[tuple[int, int, str, int], Hold] = {}
+    found: dict[tuple[int, int, str, int], Hold] = {(hold.shape, hold.queue, hold.reason.code, 0): hold for hold in _barred(cycle)}
     details = NEAREST_FIRST if cycle.few_nodes else NEAREST_FIRST_OF_MANY
     for job_id, shape, queue, careful, project in _waiting_kinds(cycle):
         bar = None if cycle.quotas is None else cycle.quotas.bar_of(project, cycle.board.asks[shape])
-        reason = _reason(cycle, shape, bar, careful=careful, detailed=len(found) < details)
+        detailed = len(found) < details
+        if cycle.promises is not None:
+            reason = _promised_reason(cycle, cycle.promises, cycle.board.waiting.rows[job_id], bar, detailed=detailed)
+        else:
+            reason = _reason(cycle, shape, bar, careful=careful, detailed=detailed)
         concerns = project if reason is bar else 0
         kind = (shape, queue, reason.code, concerns)
         if kind not in found:
             found[kind] = Hold(shape, queue, _of_head(cycle, shape, queue, reason), job_id, concerns)
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda hold: (hold.first_job, hold.reason.code)) if cycle.barred else found.values())
+
+
+def _barred(cycle: Cycle) -> Iterator[Hold]:
+    """The holds of those that a window alone kept from starting at their turn."""
+    lowest: dict[tuple[int, int], tuple[int, Reserved]] = {}
+    for group in cycle.board.waiting.groups.values() if cycle.barred else ():
+        offset, reason = cycle.done.get(group.slot, 0), cycle.barred.get(kind_of(cycle, group))
+        if offset < len(group.entries) and reason is not None:
+            found, known = (group.lowest_from(offset), reason), lowest.get((group.shape, group.queue))
+            if known is None or found[0] < known[0]:
+                lowest[group.shape, group.queue] = found
+    for (shape, queue), (job_id, reason) in lowest.items():
+        yield Hold(shape, queue, reason, job_id)
 
 
 def _waiting_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool, int]]:
     """(lowest job, shape, queue, careful, project) of each kind of job that waits on, by the lowest job; the project is 0 where there
     are no quotas."""
     waiting = cycle.board.waiting
-    if len(waiting.groups) > FEW_GROUPS:
+    if cycle.promises is not None:
+        return _promised_kinds(cycle, cycle.promises)
+    if len(waiting.groups) > FEW_GROUPS and not cycle.barred:
         return _many_kinds(cycle)
     lowest: dict[tuple[int, int, bool, int], int] = {}
     for group in waiting.groups.values():
         offset = cycle.done.get(group.slot, 0)
-        if offset < len(group.entries):
+        if offset < len(group.entries) and not (cycle.barred and kind_of(cycle, group) in cycle.barred):
             project = int(waiting.columns[PROJECT, group.slot]) if cycle.quotas is not None else 0
             kind = (group.shape, group.queue, cycle.sought.is_careful(group.limit_ms), project)
             job_id = group.lowest_from(offset)
@@ -80,6 +102,32 @@ def _many_kinds(cycle: Cycle) -> list[tuple[int, int, int, bool, int]]:
     is_first[1:] = (rows[:4, 1:] != rows[:4, :-1]).any(axis=0)
     kinds = rows[:, is_first].tolist()
     return sorted((job_id, shape, queue, bool(care), project) for shape, queue, care, project, job_id in zip(*kinds, strict=True))
+
+
+def _promised_kinds(cycle: Cycle, promises: Promises) -> list[tuple[int, int, int, bool, int]]:
+    """The same where of two alike the younger may have started: it had a promise, and the older was held back when it got it."""
+    lowest: dict[tuple[int, int, int], int] = {}
+    for group in cycle.board.waiting.groups.values():
+        waits = [job_id for _, job_id in group.entries if not promises.has_started(job_id)]
+        if waits:
+            project = cycle.board.waiting.rows[waits[0]].project if cycle.quotas is not None else 0
+            kind = (group.shape, group.queue, project)
+            lowest[kind] = min(*waits, lowest.get(kind, waits[0]))
+    return sorted((job_id, shape, queue, False, project) for (shape, queue, project), job_id in lowest.items())
+
+
+def _promised_reason(cycle: Cycle, promises: Promises, job: PendingJob, bar: Reason | None, *, detailed: bool) -> Reason:
+    """Why a job waits where promises are kept: an obstacle, or somebody's promise, or no room, with the start that it is promised."""
+    obstacle = cycle.possible.obstacle(job.shape) or bar
+    if obstacle is not None:
+        return obstacle
+    if cycle.find_beside(job.shape, cycle.spare_for(job)) is not None:
+        return NotReached()
+    found = promises.in_the_way(job)
+    if found is not None:
+        return found
+    capacity = capacity_of(cycle, job.shape) if detailed else NO_ROOM
+    return Capacity(capacity.node_id, capacity.short, promises.start_of(job.id))
 
 
 def _reason(cycle: Cycle, shape: int, bar: Reason | None, *, careful: bool, detailed: bool) -> Reason:
@@ -120,13 +168,17 @@ def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
 
 
 def _without_bar(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
+    if cycle.promises is not None:
+        reason = _promised_reason(cycle, cycle.promises, job, None, detailed=True)
+        return () if isinstance(reason, NotReached) else (reason,)
     obstacle = cycle.possible.obstacle(job.shape)
     if obstacle is not None:
         return (obstacle,)
     careful = cycle.sought.is_careful(job.limit_ms)
     kept_back = _kept_back(cycle, job.shape) if _is_kept_back(cycle, careful=careful) else None
-    if kept_back is not None:
-        return (kept_back,)
+    alone = closed_reason(cycle, job) or kept_back
+    if alone is not None:
+        return (alone,)
     if cycle.find(job.shape, careful=careful) is not None:
         return ()
     delay = _delay(cycle, job.shape) if careful else None
@@ -179,7 +231,7 @@ def _fits_on_reserved(cycle: Cycle, shape: int, window: Window) -> bool:
 def _of_head(cycle: Cycle, shape: int, queue: int, reason: Reason) -> Reason:
     """The head's own hold says when its reservation begins."""
     window = cycle.window
-    if window is None or not isinstance(reason, Capacity):
+    if window is None or cycle.promises is not None or not isinstance(reason, Capacity):
         return reason
     head = cycle.board.waiting.rows[window.reservation.job_id]
     if (head.shape, head.queue) != (shape, queue):

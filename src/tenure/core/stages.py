@@ -113,7 +113,9 @@ class Backfill:
 
     ``reserve`` 0: nothing is promised, everybody may go ahead; 1: a start that nobody delays (`tenure.core.backfill`). Then, of the
     jobs behind: ``passing`` false lets none go ahead; ``beside`` false none that would still run at the head's start, not even beside
-    it; ``candidates`` is the order in which they are tried, None the order that made the head the head.
+    it; ``candidates`` is the order in which they are tried, None the order that made the head the head. ``reserve`` above 1: so many
+    jobs, the first in the order, are promised a start, and the others go ahead where they delay none (`tenure.core.promises`), bounded
+    by `PlanSettings.promises` as well; the rest is not asked for then.
     """
 
     name: str

@@ -1,8 +1,9 @@
 """In which order jobs take their turn.
 
-A job's place is given by its score (higher first), then by its submission (older first), then by its id. Only the first job of each
-group is compared; the others of a group follow it in their own order. Few groups are sorted one by one, many by array operations: the
-order is the same.
+A job's place is given by its score (higher first), then by its submission (older first), then by its id. Who has waited longer than
+the guard allows (`PlanSettings.guard_ms`) goes before all others, the oldest first, so that no order lets anybody starve. Only the
+first job of each group is compared; the others of a group follow it in their own order. Few groups are sorted one by one, many by
+array operations: the order is the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, LOWEST_ID, PROJECT, Q
 
 Turn = tuple[float, int, int, int]
 """A job's place in the order: (minus its score, submitted, id, slot of its group). Smaller goes first."""
+
+GUARDED = -np.inf
+"""The first part of the `Turn` of a job that the guard has put first."""
 
 FEW_GROUPS = 16
 """Up to so many groups are sorted one by one."""
@@ -41,7 +45,14 @@ def scores_of(board: Board, now_ms: int, order: Order) -> Scores:
         raise ValueError(f"the order {order.name} reads {', '.join(order.distinguishes)}; build the board with `Stages.distinguishes`")
     if board.settings.quota_bonus:
         columns[QUOTA_LEFT] = _left_of_quotas(board)
-    return order.scores(columns, np.maximum(now_ms - columns[FIRST_SUBMITTED], 0), board.settings)
+    ages_ms = np.maximum(now_ms - columns[FIRST_SUBMITTED], 0)
+    return _guarded(order.scores(columns, ages_ms, board.settings), ages_ms, board)
+
+
+def _guarded(scores: Scores, ages_ms: Vector, board: Board) -> Scores:
+    """The scores, infinite for who has waited longer than the guard allows: then age alone decides."""
+    guard_ms = board.settings.guard_ms
+    return np.where(ages_ms > guard_ms, np.inf, scores) if guard_ms else scores
 
 
 def _left_of_quotas(board: Board) -> Vector:
@@ -60,7 +71,8 @@ def scores_within(board: Board, now_ms: int, order: Order, group: Group, start: 
     entries = group.entries[start:stop]
     columns = np.repeat(board.waiting.columns[:, group.slot, np.newaxis], len(entries), axis=1)
     columns[FIRST_SUBMITTED : LOWEST_ID + 1] = [[entry[0] for entry in entries], *([entry[1] for entry in entries] for _ in range(2))]
-    found: list[float] = order.scores(columns, np.maximum(now_ms - columns[FIRST_SUBMITTED], 0), board.settings).tolist()
+    ages_ms = np.maximum(now_ms - columns[FIRST_SUBMITTED], 0)
+    found: list[float] = _guarded(order.scores(columns, ages_ms, board.settings), ages_ms, board).tolist()
     return found
 
 

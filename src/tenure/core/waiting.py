@@ -204,6 +204,10 @@ class Waiting:
         """(when, id) of the jobs that become eligible later, sorted."""
         return tuple(self._later)
 
+    def is_ready(self, job: PendingJob) -> bool:
+        """Whether the job is in a group: nothing but room keeps it from starting."""
+        return self._may_start(job) and job.eligible_ms <= self.now_ms
+
     def is_paused(self, job: PendingJob) -> bool:
         """Whether the job's queue is paused."""
         queue = self.queues.get(job.queue)

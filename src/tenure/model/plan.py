@@ -77,11 +77,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The reserved start of the job at the head of the order: backfilling never delays it."""
+    """The promised start of a waiting job, the head of the order or any other: backfilling never delays it.
+
+    ``start_ms`` 0 is when all is over that has no time limit. ``position`` names the element of an array, -1 a plain job.
+    """
 
     job_id: int
     start_ms: int
     placements: tuple[Placement, ...]
+    position: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Plan:
     displaced, which is always the last decision, so that the rest is planned when that is true. ``units`` is the work it took.
     ``next_ms`` is the earliest time at which the same snapshot could give another plan (a job becomes eligible, a promise ends, a job
     may be displaced), 0 for never.
+    ``promises`` are what a policy has promised to others than the head as well: the next plan keeps them (`Snapshot.promises`).
     """
 
     base_revision: int
@@ -101,6 +106,7 @@ class Plan:
     truncated_at: int | None = None
     units: int = 0
     next_ms: int = 0
+    promises: tuple[Reservation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

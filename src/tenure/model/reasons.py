@@ -56,6 +56,23 @@ class WouldDelay:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """It would fit, but would run into a window (`tenure.model.window`) that is not for it. ``maintenance``: it is for nobody.
+
+    ``longest_ms`` is the longest time limit with which it could start now, 0 for none.
+    """
+
+    code: ClassVar[str] = "reserved"
+    cure: ClassVar[Cure] = Cure.TIME
+    window: int
+    name: str = ""
+    from_ms: int = 0
+    until_ms: int = 0
+    maintenance: bool = False
+    longest_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Dependency:
     """It waits for these jobs to end."""
 
@@ -174,6 +191,7 @@ class NotReached:
 Reason = (
     Capacity
     | WouldDelay
+    | Reserved
     | Dependency
     | Held
     | NotBefore
@@ -193,6 +211,7 @@ _BY_CODE: Final[dict[str, type[Any]]] = {
     for kind in (
         Capacity,
         WouldDelay,
+        Reserved,
         Dependency,
         Held,
         NotBefore,

@@ -15,7 +15,9 @@ class PlanSettings:
     ``wait_bonus`` over ``wait_full_ms``. ``gpu_penalty`` is subtracted per GPU (all tasks). ``backfill_depth`` bounds how many
     waiting jobs one cycle looks at behind the head. ``patience_ms`` is how long the order of `tenure.policies.patience` lets a small
     job wait for shorter ones (0: for ever). ``quota_bonus`` are the points of a job whose project holds nothing of its quota, less the
-    more it holds. Of past use half is forgotten every ``half_life_ms`` (0: all of it at once).
+    more it holds. Of past use half is forgotten every ``half_life_ms`` (0: all of it at once). ``promises`` bounds how many jobs have a
+    promised start where the policy promises one to every job. A job that has waited longer than ``guard_ms`` goes before all others,
+    whatever the order says (0: none does).
 
     The others are those of `tenure.policies.preemption`: ``preempt_gap`` is the least difference in priority; a job is displaced only
     after ``preempt_min_run_ms`` and not again within ``preempt_cool_down_ms``; at most ``preempt_per_cycle`` jobs are displaced for
@@ -45,6 +47,8 @@ class PlanSettings:
     preempt_restart_ms: int = 60_000
     preempt_hold_ms: int = 120_000
     checkpoint_every_ms: int = 0
+    promises: int = 200
+    guard_ms: int = 0
     policy: str = "default"
 
     @property

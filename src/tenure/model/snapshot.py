@@ -13,10 +13,12 @@ from tenure.model.allocation import Claim, Eviction
 from tenure.model.forecast import Forecast
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.node import Node
+from tenure.model.plan import Reservation
 from tenure.model.project import Project, Usage
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
+from tenure.model.window import TimeWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Snapshot:
     ``touched`` lists, per array, the positions at or after its ``array_next`` that already are jobs of their own (a cancelled or held
     element): a start skips them. ``projects`` are those of which something was decided; ``usage`` is sorted by (project, user) and each
     row holds until what is held of it changes. ``evictions`` are those that still count: of the last hour, or within the cool-down.
+    ``promises`` are those of the last plan (`Plan.promises`), ``reservations`` the windows that are not over, of people and projects
+    and for maintenance.
     """
 
     revision: int
@@ -43,6 +47,8 @@ class Snapshot:
     settings: PlanSettings = PlanSettings()
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     evictions: tuple[Eviction, ...] = ()
+    promises: tuple[Reservation, ...] = ()
+    reservations: tuple[TimeWindow, ...] = ()
 
     def job(self, job_id: int) -> PendingJob | None:
         """A waiting job as a value, None when it does not wait."""
@@ -69,6 +75,8 @@ class Changes:
     shapes: Mapping[int, Shape] = field(default_factory=dict)
     touched: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     settings: PlanSettings | None = None
+    promises: tuple[Reservation, ...] | None = None
+    reservations: tuple[TimeWindow, ...] | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from tenure.core.stages import Backfill, Order, Stages
 from tenure.policies.area import Largest, SmallestArea
 from tenure.policies.best_fit import BestFit
+from tenure.policies.conservative import CONSERVATIVE
 from tenure.policies.deadline import EarliestDeadline
 from tenure.policies.easy import EASY, GREEDY, SJBF, STRICT
 from tenure.policies.f1 import F1
@@ -48,13 +49,14 @@ ORDERS: dict[str, Order] = {
 }
 """Who goes first, by name."""
 
-BACKFILLS: dict[str, Backfill] = {"easy": EASY, "easy-sjbf": SJBF, "greedy": GREEDY}
+BACKFILLS: dict[str, Backfill] = {"conservative": CONSERVATIVE, "easy": EASY, "easy-sjbf": SJBF, "greedy": GREEDY}
 """Who may go ahead of the head, by what follows the order's name; nobody without it."""
 
 PREEMPTIVE = "-preemptive"
 """What follows the name of a policy that displaces jobs."""
 
 _SHORT = {
+    "conservative": "fifo-conservative",
     "default": "points-easy",
     "easy": "fifo-easy",
     "easy-sjbf": "fifo-easy-sjbf",

@@ -19,7 +19,7 @@ from tenure.core.board import Board
 from tenure.core.ledger import Account, Ledger, held_by
 from tenure.model.allocation import Allocation, Placement
 from tenure.model.job import PendingJob, RunningJob
-from tenure.model.plan import Plan, Start
+from tenure.model.plan import Plan, Reservation, Start
 from tenure.model.project import Bundle, Project
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
@@ -56,7 +56,8 @@ class Rules:
     as it arrives is gone. ``full`` runs every step of production (`tenure.sim.full`). ``one_by_one`` lets nothing happen together, as
     some published protocols do: of what happens in the same millisecond the policy sees one thing after another, arrivals first, and
     each start before it decides on the next. ``lots`` lets a lot decide between nodes that are equally good to a policy, 0 their order
-    (`tenure.core.stages.Stages.lots`). ``settings`` are the planner's; the depth of backfilling is unlimited unless they say otherwise.
+    (`tenure.core.stages.Stages.lots`). ``settings`` are the planner's; the depth of backfilling and the number of
+    promises are unlimited unless they say otherwise.
     ``projects`` have weights, quotas and maxima by name; their numbers are given here.
     """
 
@@ -66,7 +67,7 @@ class Rules:
     one_by_one: bool = False
     lots: int = 0
     seed: int = 0
-    settings: PlanSettings = PlanSettings(backfill_depth=2**31)
+    settings: PlanSettings = PlanSettings(backfill_depth=2**31, promises=2**31)
     projects: tuple[Project, ...] = ()
 
 
@@ -79,6 +80,7 @@ class _Waiting:
     running: dict[int, RunningJob] = field(default_factory=dict)
     running_removed: list[int] = field(default_factory=list)
     moved: dict[Account, None] = field(default_factory=dict)
+    promises: tuple[Reservation, ...] | None = None
 
 
 class Replay:
@@ -169,7 +171,10 @@ class Replay:
     def _decide(self, now_ms: int) -> None:
         """Plan, and let the decisions take effect."""
         self.result.plans += 1
-        decisions = self.policy.plan_on(self.board, now_ms, decisions_only=True).decisions
+        plan = self.policy.plan_on(self.board, now_ms, decisions_only=True)
+        decisions = plan.decisions
+        if plan.promises != self.board.promises:
+            self._news.promises = plan.promises
         for decision in decisions[:1] if self.rules.one_by_one else decisions:
             for start in decision.starts:
                 self._start(start, now_ms)
@@ -255,7 +260,7 @@ class Replay:
     def _tell_board(self, now_ms: int) -> None:
         """Let the board know what has happened."""
         news, revision = self._news, self.board.revision
-        if news.pending or news.running or news.running_removed or news.pending_removed:
+        if news.pending or news.running or news.running_removed or news.pending_removed or news.promises is not None:
             self.board.advance(
                 Changes(
                     revision,
@@ -266,6 +271,7 @@ class Replay:
                     news.running,
                     tuple(news.running_removed),
                     usage=tuple(self.ledger.used[account] for account in sorted(news.moved)),
+                    promises=news.promises,
                 )
             )
             self._news = _Waiting()

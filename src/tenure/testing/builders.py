@@ -22,11 +22,13 @@ from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
+from tenure.model.window import TimeWindow, WindowPart
 
 NOW_MS = 1_000_000_000
 """When a cluster's snapshot is taken unless it says otherwise: late enough that every job may be old."""
 
 NODE_AMOUNTS = Amounts(cpu_milli=64 * MILLI, memory_bytes=512 * GIB, storage_bytes=1024 * GIB, bandwidth_bps=10**10)
+NOTHING = Amounts()
 DEFAULT_QUEUE = "default"
 
 
@@ -49,6 +51,7 @@ class Cluster:
     usage: dict[tuple[int, int], Usage] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     evictions: list[Eviction] = field(default_factory=list)
+    windows: list[TimeWindow] = field(default_factory=list)
 
     def node(
         self,
@@ -110,6 +113,34 @@ class Cluster:
         parts = (held.cpu_milli, held.memory_bytes // MIB, held.gpu_milli)
         self.usage[account] = Usage(*account, self.now_ms, *(part * window for part in parts))
         return self.usage[account]
+
+    def window(
+        self,
+        name: str,
+        on: Sequence[str],
+        from_ms: int,
+        until_ms: int,
+        *,
+        project: str = "",
+        amounts: Amounts = NOTHING,
+        devices: Sequence[int] | None = None,
+    ) -> TimeWindow:
+        """A window, times after now, for a project or nobody: of whole nodes, or of these amounts and devices (by index) of each."""
+        parts = []
+        for place in on:
+            node = self.nodes[place]
+            chosen = tuple(device.id for device in node.devices if device.index in (devices or ()))
+            parts.append(WindowPart(node.id, devices is None and amounts == NOTHING, amounts, chosen))
+        window = TimeWindow(
+            len(self.windows) + 1,
+            self.now_ms + from_ms,
+            self.now_ms + until_ms,
+            tuple(sorted(parts, key=lambda part: part.node_id)),
+            name,
+            self.project(project).id if project else 0,
+        )
+        self.windows.append(window)
+        return window
 
     def shape(self, shape: Shape) -> int:
         """The number of a shape."""
@@ -234,4 +265,5 @@ class Cluster:
             claims=tuple(self.claims),
             evictions=tuple(sorted(self.evictions)),
             touched=dict(self.touched),
+            reservations=tuple(self.windows),
         )

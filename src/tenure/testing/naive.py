@@ -100,14 +100,22 @@ class _Naive:
     def _is_ready(self, job: PendingJob) -> bool:
         return self._may_start(job) and job.eligible_ms <= self.now_ms
 
+    def _is_guarded(self, job: PendingJob) -> bool:
+        """Whether it has waited so long that it goes before all others."""
+        return 0 < self.snapshot.settings.guard_ms < self.now_ms - job.submitted_ms
+
     def _turn(self, job: PendingJob) -> tuple[float, ...]:
+        if self._is_guarded(job):
+            return (0, job.submitted_ms, job.id)
         score = score_of(self.stages.order.name, job, self.snapshot)
-        return (self.tally.is_borrower(job), *self.tally.standing(job), -score, job.submitted_ms, job.id)
+        return (1, self.tally.is_borrower(job), *self.tally.standing(job), -score, job.submitted_ms, job.id)
 
     def _turn_behind(self, job: PendingJob) -> tuple[float, ...]:
         behind = self.stages.backfill.candidates
         assert behind is not None
-        return (self.tally.is_borrower(job), -score_of(behind.name, job, self.snapshot), job.submitted_ms, job.id)
+        if self._is_guarded(job):
+            return (0, job.submitted_ms, job.id)
+        return (1, self.tally.is_borrower(job), -score_of(behind.name, job, self.snapshot), job.submitted_ms, job.id)
 
     def _rooms(self, at_ms: int) -> dict[int, NodeRoom]:
         """Every node as it is at that time: what ends by then is gone."""
@@ -189,7 +197,8 @@ class _Naive:
         """Reserve for the first job that does not fit now and could with all others gone: at the first end after which it fits."""
         ask = ask_of(self.snapshot.shapes[job.shape])
         impossible = obstacle(ask, self.snapshot.nodes) is not None
-        if self.reserved is not None or not self.stages.backfill.reserve or impossible or self.tally.bar(job):
+        reserves = self.stages.backfill.reserve or self._is_guarded(job)
+        if self.reserved is not None or not reserves or impossible or self.tally.bar(job):
             return
         times = sorted({max(use.ends_ms, self.now_ms + 1) for use in self.uses})
         for at_ms in times:
@@ -215,7 +224,7 @@ class _Naive:
         extra = {node_id: rooms[node_id] for node_id, _ in layout}
         placements = deal(ask, layout, extra)
         known = at_ms < FOREVER
-        firm = known or self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms
+        firm = known or self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms or self._is_guarded(job)
         self.reserved = _Reserved(Reservation(job.id, at_ms if known else 0, placements), at_ms, extra, before, firm)
 
     def _holds(self) -> Iterator[Hold]:

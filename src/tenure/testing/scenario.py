@@ -135,6 +135,7 @@ _STATEMENTS: dict[str, _Words] = {
         ("held", "blocked"),
         True,
     ),
+    "window": (("on", "from", "until", "cpu", "mem", "devices", "project"), (), True),
     "set": (tuple(item.name for item in fields(PlanSettings) if item.name != "policy"), (), False),
 }
 _EXPECTATIONS: dict[str, _Words] = {
@@ -298,6 +299,22 @@ def _used(cluster: Cluster, line: Line) -> None:
     cluster.used(line.pairs["project"], line.name, Bundle(*amounts))
 
 
+def _window(cluster: Cluster, line: Line) -> None:
+    pairs, devices = line.pairs, [int(index) for index in _list(line.pairs, "devices")]
+    on = _list(pairs, "on")
+    if not on or "until" not in pairs or any(place not in cluster.nodes for place in on):
+        raise line.error("a window needs on=NODE,.. that exist, and until=TIME")
+    cluster.window(
+        line.name,
+        on,
+        time_ms(pairs.get("from", "0")),
+        time_ms(pairs["until"]),
+        project=pairs.get("project", ""),
+        amounts=_amounts(pairs, Amounts()),
+        devices=devices or None,
+    )
+
+
 def _set(cluster: Cluster, line: Line) -> None:
     values = {key: time_ms(text) if key.endswith("_ms") else int(text) for key, text in line.pairs.items()}
     cluster.settings = replace(cluster.settings, **values)  # type: ignore[arg-type]  # `policy` is not among the keys
@@ -311,6 +328,7 @@ _STATE: dict[str, Callable[[Cluster, Line], None]] = {
     "run": _run,
     "wait": _wait,
     "promise": _promise,
+    "window": _window,
     "set": _set,
 }
 

@@ -112,7 +112,8 @@ def _add_projects(draw: st.DrawFn, cluster: Cluster) -> None:
 @st.composite
 def clusters(draw: st.DrawFn, max_nodes: int = 4, max_jobs: int = 8) -> Cluster:
     """Nodes, queues and waiting jobs; nothing runs yet."""
-    cluster = Cluster(settings=PlanSettings(backfill_depth=draw(st.sampled_from([10_000, 10_000, 10_000, 1]))))
+    depth, guard_ms = draw(st.sampled_from([10_000, 10_000, 10_000, 1])), draw(st.sampled_from([0, 0, 0, 20])) * MINUTE_MS
+    cluster = Cluster(settings=PlanSettings(backfill_depth=depth, guard_ms=guard_ms))
     for name in QUEUES:
         cluster.queue(
             name,

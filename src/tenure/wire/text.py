@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tenure.model import reasons
-from tenure.model.amounts import format_bytes, format_milli
+from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
 from tenure.model.reasons import Reason, Shortfall
 
 _UNITS: dict[str, Callable[[int], str]] = {
@@ -86,6 +86,14 @@ def _would_delay(reason: reasons.WouldDelay, _nodes: Mapping[int, str], job: Cal
     return f"it would delay the start of job {job(reason.head)}{until}"
 
 
+def _reserved(reason: reasons.Reserved, _nodes: Mapping[int, str], _job: Callable[[int], str]) -> str:
+    name = f" {reason.name!r}" if reason.name else ""
+    what = f"maintenance{name}" if reason.maintenance else f"reservation {reason.window}{name}, which is for others"
+    times = f"{clock_text(reason.from_ms)} to {clock_text(reason.until_ms)}"
+    cure = f"; with a time limit of at most {format_duration_ms(reason.longest_ms)} it could start now" if reason.longest_ms else ""
+    return f"it would run into {what} ({times}){cure}"
+
+
 def _dependency(reason: reasons.Dependency, _nodes: Mapping[int, str], job: Callable[[int], str]) -> str:
     names = ", ".join(job(number) for number in reason.on)
     return (
@@ -143,6 +151,7 @@ def _never(reason: reasons.NeverFits, nodes: Mapping[int, str], _job: Callable[[
 _SENTENCES: dict[str, Callable[..., str]] = {
     "capacity": _capacity,
     "would_delay": _would_delay,
+    "reserved": _reserved,
     "dependency": _dependency,
     "held": lambda _r, _n, _j: "it is held; tenure release lets it go",
     "not_before": lambda r, _n, _j: f"it may not start before {clock_text(r.at_ms)}",

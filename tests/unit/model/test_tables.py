@@ -33,6 +33,7 @@ from tenure.model.reasons import (
     QueuePaused,
     QuotaReached,
     Reason,
+    Reserved,
     RoomPromised,
     Shortfall,
     WouldDelay,
@@ -44,6 +45,7 @@ SHORT = (Shortfall("cpu_milli", 2000, 500),)
 REASONS: list[Reason] = [
     Capacity(3, SHORT, 17),
     WouldDelay(4, 9),
+    Reserved(2, "kernel", 5, 6, True, 7),
     Dependency((1, 2)),
     Held(),
     NotBefore(5),

@@ -11,9 +11,11 @@ from tenure.model.reasons import REASON_CODES, Reason, Shortfall
 from tenure.wire.text import Awaited, clock_text, count_text, dependency_text, elements_text, lack_text, reason_text
 
 NODES = {1: "alpha", 2: "beta"}
+NOW = int(time.time() * 1000)
 SAMPLES: dict[str, tuple[Reason, list[str]]] = {
     "capacity": (reasons.Capacity(1, (Shortfall("cpu_milli", 3000, 2000),), 0), ["1 cpu (3 needed, 2 free)", "alpha"]),
     "would_delay": (reasons.WouldDelay(9, int(time.time() * 1000)), ["job #9", " at "]),
+    "reserved": (reasons.Reserved(2, "kernel", NOW, NOW, True, 60_000), ["maintenance 'kernel'", "at most 1m it could start"]),
     "dependency": (reasons.Dependency((3, 4)), ["jobs #3, #4"]),
     "held": (reasons.Held(), ["release"]),
     "not_before": (reasons.NotBefore(int(time.time() * 1000)), ["before"]),

@@ -1,0 +1,260 @@
+"""Conservative backfilling as simple as it can be, to compare the real one with (`tenure.core.promises`).
+
+A list of uses, each with its node, amounts and time; every question is answered by adding up the list anew at every moment that could
+matter. Obviously right and very slow. Promises, decisions and the head are compared; reasons are not made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import inf
+
+from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack, node_room, pick_devices, take
+from tenure.core.placement import Layout, Option, arrange, deal
+from tenure.core.possible import obstacle
+from tenure.core.rooms import FOREVER
+from tenure.core.stages import Stages
+from tenure.model.allocation import DeviceShare, Placement
+from tenure.model.job import PendingJob
+from tenure.model.plan import Decision, Plan, Reservation, Start
+from tenure.model.snapshot import Snapshot
+from tenure.testing.naive_orders import score_of
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Who waits, in which order, and who holds what."""
+
+    snapshot: Snapshot
+    stages: Stages
+
+    def ready(self) -> list[PendingJob]:
+        """Who may start, in order."""
+        return sorted(filter(self.is_ready, self.snapshot.pending.jobs()), key=self.turn)
+
+    def held(self) -> Iterator[tuple[int, int, tuple[int, int, int, int], tuple[DeviceShare, ...], str]]:
+        """(node, end, amounts, devices, app) of all that is held."""
+        for job in self.snapshot.running:
+            ends_ms = job.started_ms if job.stopping else job.ends_by_ms or FOREVER
+            for held in job.allocations:
+                yield held.node_id, ends_ms, held.amounts.as_tuple(), held.devices, self.snapshot.shapes[job.shape].app
+        for claim in self.snapshot.claims:
+            for place in claim.placements:
+                yield place.node_id, claim.deadline_ms, claim.amounts.as_tuple(), place.devices, ""
+
+    def may_start(self, job: PendingJob) -> bool:
+        """Whether nothing but time and room keeps it."""
+        paused = any(queue.paused for queue in self.snapshot.queues if queue.id == job.queue)
+        return not job.held and not job.blocked and not paused and job.array_left > 0 and job.array_room > 0
+
+    def is_ready(self, job: PendingJob) -> bool:
+        """Whether nothing but room keeps it."""
+        return self.may_start(job) and job.eligible_ms <= self.snapshot.now_ms
+
+    def is_guarded(self, job: PendingJob) -> bool:
+        """Whether it has waited so long that it goes before all others."""
+        return 0 < self.snapshot.settings.guard_ms < self.snapshot.now_ms - job.submitted_ms
+
+    def turn(self, job: PendingJob) -> tuple[float, int, int]:
+        """Its place in the order: smaller goes first."""
+        score = inf if self.is_guarded(job) else score_of(self.stages.order.name, job, self.snapshot)
+        return (-score, job.submitted_ms, job.id)
+
+    def positions(self, job: PendingJob) -> Iterator[int]:
+        """The elements of an array that may start; -1 for a plain job."""
+        if not job.is_array:
+            yield -1
+            return
+        position = job.array_next
+        for _ in range(min(job.array_left, job.array_room)):
+            while position in self.snapshot.touched.get(job.id, ()):
+                position += 1
+            yield position
+            position += 1
+
+
+@dataclass(slots=True)
+class _Use:
+    """Something held on a node from some time to another."""
+
+    node_id: int
+    end_ms: int
+    need: tuple[int, int, int, int]
+    devices: tuple[DeviceShare, ...]
+    app: str
+    start_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Naive:
+    snapshot: Snapshot
+    stages: Stages
+    queue: _Queue = field(init=False)
+    uses: list[_Use] = field(default_factory=list)
+    promised: dict[tuple[int, int], tuple[int, Reservation, list[_Use]]] = field(default_factory=dict)
+    starts: list[Start] = field(default_factory=list)
+    head: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.queue = _Queue(self.snapshot, self.stages)
+
+    def run(self) -> Plan:
+        queue = self.queue
+        self.uses = [_Use(*held) for held in queue.held()]
+        ready = queue.ready()
+        elements = {job.id: list(queue.positions(job)) for job in ready}
+        for old in sorted(self.snapshot.promises, key=lambda item: (item.start_ms or FOREVER, item.job_id, item.position)):
+            job = next((job for job in ready if job.id == old.job_id), None)
+            if job is not None and old.position in elements[job.id]:
+                self._keep(job, old)
+        for job in ready:
+            if obstacle(self._ask(job), self.snapshot.nodes) is None:
+                self._consider(job, elements[job.id])
+        promised = [self.promised[key][1] for key in sorted(self.promised)]
+        return Plan(
+            base_revision=self.snapshot.revision,
+            decisions=tuple(Decision(starts=(start,)) for start in self.starts),
+            reservation=next((item for item in promised if (item.job_id, item.position) == self.head), None),
+            promises=tuple(promised),
+        )
+
+    def _ask(self, job: PendingJob) -> Ask:
+        return ask_of(self.snapshot.shapes[job.shape])
+
+    def _keep(self, job: PendingJob, old: Reservation) -> None:
+        start_ms = max(old.start_ms, self.snapshot.now_ms) if old.start_ms else FOREVER
+        rooms = self._over(start_ms, job.limit_ms)
+        if _are_places(self._ask(job), old.placements, rooms):
+            self._promise(job, start_ms, old.placements, old.position)
+        else:
+            self._promise_first(job, old.position)
+
+    def _consider(self, job: PendingJob, positions: list[int]) -> None:
+        for position in positions:
+            key = job.id, position
+            old = self.promised.pop(key, None)
+            if old is not None:
+                self.uses = [use for use in self.uses if not any(use is mine for mine in old[2])]
+            if not self._start(job, position):
+                self._promise_first(job, position)
+                new = self.promised.get(key)
+                if old is not None and (new is None or new[0] >= old[0]):
+                    self.uses = [use for use in self.uses if new is None or not any(use is mine for mine in new[2])] + old[2]
+                    self.promised[key] = old
+                if key not in self.promised:
+                    return
+                self.head = self.head or key
+
+    def _start(self, job: PendingJob, position: int) -> bool:
+        """Start a job that has room now for as long as it may run; ranked by the score on the node as it is now."""
+        ask, now_ms = self._ask(job), self.snapshot.now_ms
+        over = self._over(now_ms, job.limit_ms)
+        plain = {node_id: self._at(node_id, now_ms) for node_id in over}
+        options = [
+            Option(self.stages.score.score(ask, plain[node_id]), node_id, count)
+            for node_id in sorted(over)
+            if (count := count_tasks(ask, over[node_id], ask.tasks))
+        ]
+        layout = arrange(ask, options)
+        if layout is None:
+            return False
+        placements = deal(ask, layout, over)
+        self.starts.append(Start(job.id, placements, position))
+        self.uses += self._uses_of(job, now_ms, placements)
+        return True
+
+    def _promise_first(self, job: PendingJob, position: int) -> None:
+        """The first start there is; unknown ones only for who has waited long."""
+        ask = self._ask(job)
+        for at_ms in self._moments(job.limit_ms):
+            rooms = self._over(at_ms, job.limit_ms)
+            layout = self._layout(ask, rooms, at_ms)
+            if layout is None:
+                continue
+            waited = self.snapshot.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms
+            if at_ms < FOREVER or waited or self.queue.is_guarded(job):
+                self._promise(job, at_ms, deal(ask, layout, rooms), position)
+            return
+
+    def _layout(self, ask: Ask, rooms: dict[int, NodeRoom], at_ms: int) -> Layout | None:
+        options = []
+        for node_id in sorted(rooms):
+            count = count_tasks(ask, rooms[node_id], ask.tasks)
+            if count:
+                known = at_ms < FOREVER
+                rank = self.stages.score.score(ask, rooms[node_id]) if known else lack(ask, self._at(node_id, self.snapshot.now_ms))
+                options.append(Option(rank, node_id, count))
+        return arrange(ask, options)
+
+    def _promise(self, job: PendingJob, start_ms: int, placements: tuple[Placement, ...], position: int) -> None:
+        uses = self._uses_of(job, start_ms, placements)
+        self.uses += uses
+        said_ms = start_ms if start_ms < FOREVER else 0
+        self.promised[job.id, position] = (start_ms, Reservation(job.id, said_ms, placements, position), uses)
+
+    def _uses_of(self, job: PendingJob, start_ms: int, placements: tuple[Placement, ...]) -> list[_Use]:
+        end_ms = start_ms + job.limit_ms if job.limit_ms and start_ms < FOREVER else FOREVER
+        ask = self._ask(job)
+        return [_Use(place.node_id, end_ms, ask.need, place.devices, ask.app, start_ms) for place in placements]
+
+    def _moments(self, limit_ms: int) -> Iterator[int]:
+        """Every start at which the room may be another than a millisecond earlier."""
+        now_ms = self.snapshot.now_ms
+        edges = {max(edge, now_ms + 1) for use in self.uses for edge in (use.start_ms, use.end_ms)}
+        edges |= {edge - limit_ms + 1 for edge in edges if limit_ms and edge < FOREVER}
+        yield from sorted({now_ms} | {edge for edge in edges if edge > now_ms})
+
+    def _over(self, from_ms: int, limit_ms: int) -> dict[int, NodeRoom]:
+        """What is free of each node at every moment of a run, and at the end of all things where somebody is promised that."""
+        until_ms = from_ms + limit_ms if limit_ms and from_ms < FOREVER else FOREVER
+        found = {}
+        for node in self.snapshot.nodes:
+            moments = {from_ms} | {use.start_ms for use in self.uses if use.node_id == node.id and from_ms < use.start_ms < until_ms}
+            if any(use.node_id == node.id and use.start_ms >= FOREVER for use in self.uses):
+                moments.add(FOREVER)
+            room, *rest = [self._at(node.id, at_ms) for at_ms in sorted(moments)]
+            for other in rest:
+                room.free = [min(pair) for pair in zip(room.free, other.free, strict=True)]
+                room.apps = {app: max(room.apps.get(app, 0), other.apps.get(app, 0)) for app in sorted({*room.apps, *other.apps})}
+                for device, same in zip(room.devices, other.devices, strict=True):
+                    device.free_milli = min(device.free_milli, same.free_milli)
+                    device.free_memory_bytes = min(device.free_memory_bytes, same.free_memory_bytes)
+            room.recount()
+            found[node.id] = room
+        return found
+
+    def _at(self, node_id: int, at_ms: int) -> NodeRoom:
+        """A node at one moment; what is overdue ends in the next millisecond."""
+        room = next(node_room(node) for node in self.snapshot.nodes if node.id == node_id)
+        for use in self.uses:
+            ends_ms = max(use.end_ms, self.snapshot.now_ms + 1)
+            is_on = use.start_ms >= FOREVER if at_ms >= FOREVER else use.start_ms <= at_ms < ends_ms
+            if use.node_id == node_id and is_on:
+                take(room, use.need, use.devices, use.app)
+        return room
+
+
+def _are_places(ask: Ask, placements: tuple[Placement, ...], rooms: dict[int, NodeRoom]) -> bool:
+    """Whether a job of that ask could be placed just so."""
+    if len(placements) != ask.tasks:
+        return False
+    for place in placements:
+        room = rooms.get(place.node_id)
+        if room is None or not count_tasks(ask, room, 1):
+            return False
+        wanted = {share.device_id for share in place.devices}
+        others = [device for device in room.devices if device.id not in wanted]
+        room.devices = [device for device in room.devices if device.id in wanted]
+        room.recount()
+        if not count_tasks(ask, room, 1) or pick_devices(ask, room) != place.devices:
+            return False
+        take(room, ask.need, place.devices, ask.app)
+        room.devices = sorted([*room.devices, *others], key=lambda device: device.id)
+        room.recount()
+    return True
+
+
+def naive_promises(snapshot: Snapshot, stages: Stages) -> Plan:
+    """The plan of a snapshot under a policy that promises everybody a start: decisions, promises and the head."""
+    return _Naive(snapshot, stages).run()

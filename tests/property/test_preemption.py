@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.board import Board
+from tenure.core.contest import quotas_on
 from tenure.core.invariants import plan_violations, violations
+from tenure.core.stages import Reclaim
 from tenure.core.verify import verify
 from tenure.model.job import JobTable, PendingJob, RunningJob
 from tenure.model.plan import Decision, Plan
@@ -40,6 +42,12 @@ def crowded(draw: st.DrawFn, name: str, planned: PlanSettings = QUICK) -> Snapsh
     rows = {job.id: replace(job, priority=draw(st.sampled_from([5, 7, 9])), held=0, blocked=0) for job in snapshot.pending.jobs()}
     queues = tuple(replace(queue, paused=False) for queue in snapshot.queues)
     return replace(snapshot, running=running, pending=snapshot.pending.changed(rows, ()), queues=queues, settings=planned)
+
+
+def part_of(snapshot: Snapshot) -> Reclaim:
+    """Who may be displaced for whom, with the quotas as they stand."""
+    board = Board.of(snapshot)
+    return PREEMPTION.on(board, quotas_on(board))
 
 
 def made(plan: Plan) -> Decision | None:
@@ -82,7 +90,7 @@ def test_who_is_displaced_makes_enough_room_and_none_of_them_is_too_much(name: s
     victims = {evict.job_id for evict in found.evicts}
     rows = {running.id: running for running in before.running}
     for victim in victims:
-        assert PREEMPTION.outranks(job, rows[victim], snapshot.settings)
+        assert part_of(before).outranks(job, rows[victim], snapshot.settings)
     assert claim.deadline_ms == snapshot.now_ms + 1000 + snapshot.settings.preempt_hold_ms
     for spared in victims:
         assert not _starts_without(before, job, victims - {spared})
@@ -108,7 +116,7 @@ def test_of_a_single_task_the_cheapest_set_is_found(data: st.DataObject) -> None
     before, _ = committed(snapshot, replace(plan, decisions=plan.decisions[:-1]))
     if job is None or snapshot.shapes[job.shape].tasks > 1:
         return
-    able = [row for row in before.running if not row.stopping and PREEMPTION.outranks(job, row, snapshot.settings)]
+    able = [row for row in before.running if not row.stopping and part_of(before).outranks(job, row, snapshot.settings)]
     able = [row for row in able if not row.ends_by_ms or row.ends_by_ms - snapshot.now_ms > 61_000]
     paid = _cost(before, job, [row for row in able if row.id in {evict.job_id for evict in found.evicts}])
     for size in range(1, min(len(able), 3) + 1):
@@ -125,7 +133,7 @@ def _cost(snapshot: Snapshot, job: PendingJob, victims: tuple[RunningJob, ...] |
     for row in victims:
         cores = sum(held.amounts.cpu_milli for held in row.allocations)
         cards = sum(share.milli for held in row.allocations for share in held.devices)
-        total += PREEMPTION.cost(job, row, max(cards, cores * rate // 1000, 1), snapshot.now_ms, snapshot.settings)
+        total += part_of(snapshot).cost(job, row, max(cards, cores * rate // 1000, 1), snapshot.now_ms, snapshot.settings)
     return total
 
 
@@ -162,7 +170,8 @@ def test_the_promise_is_kept_and_a_kept_board_says_what_a_new_one_says(name: str
 @given(st.data(), st.sampled_from([0, 1, 3]), st.sampled_from([0, 20 * MINUTE_MS]), st.sampled_from([0, 30 * MINUTE_MS]))
 def test_jobs_do_not_displace_each_other_in_turn(data: st.DataObject, most: int, min_run_ms: int, cool_down_ms: int) -> None:
     planned = replace(QUICK, preempt_per_hour=most, preempt_min_run_ms=min_run_ms, preempt_cool_down_ms=cool_down_ms)
-    snapshot = data.draw(crowded("preemptive", planned))
+    # With quotas, whose turn it is changes with what is held.
+    snapshot = replace(data.draw(crowded("preemptive", planned)), projects=())
     policy = policy_by_name("preemptive")
     began_ms = snapshot.now_ms
     while snapshot.now_ms < began_ms + 3 * HOUR_MS:

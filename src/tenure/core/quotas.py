@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from tenure.core.feasibility import Ask
 from tenure.core.ledger import NOTHING, Ledger, asked_by
 from tenure.model.amounts import MILLI
-from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
+from tenure.model.project import NO_BOUNDS, SHARED, UNLIMITED, Bundle, Project
 from tenure.model.reasons import MaximumReached, QuotaReached
 
 
@@ -64,6 +64,15 @@ class Quotas:
                 if quota == UNLIMITED or held[at] + need > quota:
                     return False
         return True
+
+    def claims_of(self, needed: Bundle, project: int, held: Bundle) -> tuple[bool, bool]:
+        """Of what is held for a project, as far as it is governed and needed: whether some is borrowed, and whether some is within the
+        quota. A project borrows what it holds of a resource of which it holds more than its quota."""
+        found, together = self._projects.get(project), self._held.get(project, NOTHING)
+        quotas = found.quota if found is not None else NO_BOUNDS
+        shared = [at for at in range(len(SHARED)) if self._governed[at] and needed[at] and held[at]]
+        borrowed = [together[at] > max(quotas[at], 0) for at in shared]
+        return any(borrowed), not all(borrowed)
 
     def bar(self, project: int, bundle: Bundle) -> MaximumReached | QuotaReached | None:
         """Why the project may not hold so much more; None when it may."""

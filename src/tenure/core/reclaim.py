@@ -110,7 +110,7 @@ def displace(cycle: Cycle, head: Turn) -> Decision | None:
     """
     part = cycle.stages.reclaim
     assert part is not None, "only a policy that displaces gets here"
-    search = Search(cycle.board, cycle.now_ms, part, cycle.candidates.score)
+    search = Search(cycle.board, cycle.now_ms, part.on(cycle.board, cycle.quotas), cycle.candidates.score)
     passed = 0
     for turn in islice(_in_vain(cycle, head), LOOKED_AT):
         job = cycle.board.waiting.rows[turn[2]]

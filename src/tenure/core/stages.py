@@ -19,6 +19,7 @@ from tenure.model.settings import PlanSettings
 
 if TYPE_CHECKING:
     from tenure.core.board import Board
+    from tenure.core.quotas import Quotas
 
 Vector = Ints
 
@@ -96,6 +97,10 @@ class Reclaim(Protocol):
     """Who may be displaced for whom, and what that costs (`tenure.core.reclaim` finds the cheapest)."""
 
     name: str
+
+    def on(self, board: Board, quotas: Quotas | None) -> Reclaim:
+        """The part for a cycle on this board, with the bounds and holdings of its projects: this one if it needs to know nothing."""
+        ...
 
     def outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings) -> bool:
         """Whether the running job may ever be displaced for this one. Must be a strict order of priorities, or jobs displace each

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect
 
+from tenure.core.board import Board
+from tenure.core.ledger import asked_by, held_by
+from tenure.core.quotas import Quotas
+from tenure.core.stages import Reclaim
 from tenure.model.amounts import MILLI
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.settings import PlanSettings
@@ -21,6 +25,9 @@ _LEVELS = (4, 7, 8)
 PER_STEP = 100
 """Points per step of priority."""
 
+WITHIN_QUOTA = 10**15
+"""More than all borrowers together cost."""
+
 STEPS = 10
 """More steps than there are between two priorities: costs stay above 0."""
 
@@ -29,6 +36,10 @@ class Preemption:
     """Victims by least cost; a unit is a second of one GPU, or of the cpus that go with one."""
 
     name = "preemptive"
+
+    def on(self, board: Board, quotas: Quotas | None) -> Reclaim:
+        """With quotas, owners go before levels."""
+        return self if quotas is None else OwnersFirst(self, board, quotas)
 
     def outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings) -> bool:
         """A higher level, and a difference that is large enough."""
@@ -40,6 +51,40 @@ class Preemption:
         lost_ms = lost_work_ms(now_ms - victim.started_ms, settings) + settings.preempt_checkpoint_ms + settings.preempt_restart_ms
         nearness = STEPS - (job.priority - victim.priority)
         return lost_ms * size_milli // (MILLI * MILLI) + nearness * PER_STEP
+
+
+class OwnersFirst:
+    """What another part says among equals; but a job within its project's quota may have those of others displaced that borrow, of
+    whatever level, and one that would borrow itself none that is within its own. Who borrows is the first to go."""
+
+    def __init__(self, among_equals: Preemption, board: Board, quotas: Quotas) -> None:
+        self.name = among_equals.name
+        self._among_equals, self._board, self._quotas = among_equals, board, quotas
+
+    def on(self, _board: Board, _quotas: Quotas | None) -> Reclaim:
+        """It knows already."""
+        return self
+
+    def _stands(self, job: PendingJob, victim: RunningJob) -> tuple[bool, bool]:
+        """Whether the victim holds something borrowed, and something within its quota, of what the job asks for."""
+        return self._quotas.claims_of(asked_by(self._board.asks[job.shape]), victim.project, held_by(victim))
+
+    def outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings) -> bool:
+        """Who is within a quota before who borrows, and never the other way; else, and within one project, by level."""
+        has_borrowed, has_own = self._stands(job, victim)
+        if job.project != victim.project and (has_borrowed or has_own):
+            is_owner = self._quotas.is_guaranteed(job.project, asked_by(self._board.asks[job.shape]))
+            if is_owner and has_borrowed:
+                return True
+            if not is_owner and has_own:
+                return False
+        return self._among_equals.outranks(job, victim, settings)
+
+    def cost(self, job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
+        """The same cost, but who holds what is within a quota costs more than all that borrow together."""
+        has_borrowed, has_own = self._stands(job, victim)
+        found = self._among_equals.cost(job, victim, size_milli, now_ms, settings)
+        return found + WITHIN_QUOTA if has_own and not has_borrowed else found
 
 
 def lost_work_ms(ran_ms: int, settings: PlanSettings) -> int:

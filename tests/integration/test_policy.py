@@ -60,6 +60,19 @@ def test_the_policy_of_a_living_daemon(home: Installation) -> None:
     assert [data["policy"] for data in kinds] == ["default", "fifo:wait_full=2h", "default"]
 
 
+def test_the_plans_that_a_portfolio_would_choose_among(home: Installation) -> None:
+    home.submit("-J", "front", "-c", "1", "-t", "1h", "--hold", "--", "true")
+    for words, weight in (((), 0.30), (("portfolio:profile=fast",), 0.15)):
+        reply = home.json("policy", "front", *words)
+        assert reply["weights"]["utilisation"] == weight
+        assert [each["chosen"] for each in reply["candidates"]] == [True]
+        assert reply["candidates"][0]["starts"] == 0
+    wrong = home.cli("policy", "front", "easy", ok=False)
+    assert "easy makes one plan only; name a portfolio" in wrong.stderr
+    wrong = home.cli("what-if", "--policy", "annealed", ok=False)
+    assert "nobody can look ahead under annealed" in wrong.stderr
+
+
 def test_every_policy_that_is_listed_can_be_set(home: Installation) -> None:
     reply = home.json("policy", "list")
     for item in reply["policies"]:

@@ -1,4 +1,5 @@
-"""Routes about the policy: which one plans, another one from now on, which there are, and what each has done."""
+"""Routes about the policy: which one plans, another one from now on, which there are, which plans one
+has to choose among, and what each has done."""
 
 from __future__ import annotations
 
@@ -10,14 +11,27 @@ from starlette.responses import Response
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
 from tenure.api.routes import Routes
+from tenure.core.board import Board
+from tenure.core.objectives import WHOLE, Objectives
 from tenure.model.commands import Refused, SetPolicy
 from tenure.model.settings import PlanSettings
+from tenure.model.snapshot import Snapshot
 from tenure.optimize.words import read_policy
-from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS
+from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS, PORTFOLIO
+from tenure.policies.portfolio import Portfolio
 from tenure.policies.strategies import NAMED, NOT_YET
 from tenure.policies.words import NUMBERS, BadPolicy
 from tenure.wire.dto import ErrorReply
-from tenure.wire.policy import PoliciesReply, PolicyName, PolicyRequest, PolicyUsesReply, PolicyView
+from tenure.wire.policy import (
+    FrontReply,
+    FrontRequest,
+    PlanCandidate,
+    PoliciesReply,
+    PolicyName,
+    PolicyRequest,
+    PolicyUsesReply,
+    PolicyView,
+)
 
 routes = Routes("/v1")
 
@@ -45,6 +59,46 @@ async def set_policy(request: Request) -> Response:
     if isinstance(given, Refused):
         raise refused(given)
     return answer(await _view(context))
+
+
+@routes.post("/policy/front", FrontRequest, FrontReply)
+async def front(request: Request) -> Response:
+    """The plans that a portfolio has to choose among now, by five objectives; nothing is started."""
+    context = context_of(request)
+    wish = await body_of(request, FrontRequest)
+    present = context.loop.ports.policy
+    try:
+        wanted = read_policy(wish.policy, PlanSettings())[0] if wish.policy else present
+    except BadPolicy as error:
+        raise ApiError(400, ErrorReply(code="unknown_policy", message=str(error))) from None
+    if not wish.policy and not isinstance(wanted, Portfolio):
+        wanted = read_policy(PORTFOLIO, PlanSettings())[0]
+    if not isinstance(wanted, Portfolio):
+        raise ApiError(400, ErrorReply(code="unknown_policy", message=f"{wish.policy} makes one plan only; name a portfolio"))
+    portfolio = wanted
+    snapshot = await context.on_control(lambda: context.loop.ports.store.snapshot(context.loop.clock.now_ms()))
+    return answer(await asyncio.to_thread(front_of, portfolio, snapshot))
+
+
+def front_of(portfolio: Portfolio, snapshot: Snapshot) -> FrontReply:
+    """The candidates on a snapshot."""
+    total, names = sum(portfolio.weights), Objectives._fields
+    candidates = portfolio.candidates(Board.of(snapshot, portfolio.distinguishes), snapshot.now_ms)
+    return FrontReply(
+        policy=portfolio.name,
+        weights={name: weight / total for name, weight in zip(names, portfolio.weights, strict=True)},
+        candidates=[
+            PlanCandidate(
+                name=each.name,
+                starts=len(each.starts),
+                objectives={name: value / WHOLE for name, value in zip(names, each.objectives, strict=True)},
+                value=each.weight / total / WHOLE,
+                on_front=each.on_front,
+                chosen=each.chosen,
+            )
+            for each in candidates
+        ],
+    )
 
 
 @routes.get("/policies", PoliciesReply)

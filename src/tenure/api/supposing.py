@@ -31,7 +31,7 @@ from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.snapshot import Snapshot
 from tenure.optimize.words import read_policy
-from tenure.policies import MEMBERS, PORTFOLIO
+from tenure.policies import MEMBERS
 from tenure.policies.words import BadPolicy
 from tenure.store.queries import JobRow
 from tenure.store.submit import limit_refusal
@@ -225,8 +225,8 @@ class _Reading:
             policy, settings = read_policy(name, self.context.own_plan)
         except BadPolicy as error:
             raise ApiError(400, ErrorReply(code="unknown_policy", message=str(error))) from None
-        if name.partition(":")[0] == PORTFOLIO:
-            raise _mistake(f"nobody can look ahead under {name}, which chooses anew in each cycle", f"choose from {', '.join(MEMBERS)}")
+        if not policy.foreseeable:
+            raise _mistake(f"nobody can look ahead under {name}, which decides anew in each cycle", f"name one of {', '.join(MEMBERS)}")
         self._suppose(SettingsChanged(settings))
         self.found.stages = policy.stages
         self.found.sentences.append(f"the policy is {name} instead of {self.context.loop.ports.policy.name}")

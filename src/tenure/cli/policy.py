@@ -13,7 +13,7 @@ from tenure.cli.table import Column, render
 from tenure.cli.text import moment, span
 from tenure.client.errors import usage
 from tenure.model.amounts import format_duration_ms
-from tenure.wire.policy import PoliciesReply, PolicyUse, PolicyView
+from tenure.wire.policy import FrontReply, PoliciesReply, PolicyUse, PolicyView
 
 _USES = (
     Column("POLICY", cut=True),
@@ -31,10 +31,11 @@ _USES = (
 
 def policy(
     action: Annotated[
-        str, typer.Argument(metavar="[get|set|reset|list|performance]", help="Default: get.", show_default=False)
+        str, typer.Argument(metavar="[get|set|reset|list|front|performance]", help="Default: get.", show_default=False)
     ] = "get",
     name: Annotated[
-        str, typer.Argument(metavar="[NAME[:KEY=VALUE,..]]", help="The policy to set, with its settings.", show_default=False)
+        str,
+        typer.Argument(metavar="[NAME[:KEY=VALUE,..]]", help="The policy to set, or of which to compare plans.", show_default=False),
     ] = "",
     output: options.Form = "table",
     as_json: options.Json = False,
@@ -42,7 +43,8 @@ def policy(
     """Say which policy decides, let another one decide from now on, list them, or compare what each has done.
 
     A policy that is set stays over restarts until another is set; reset goes back to the one that the settings file names. Nothing
-    that runs is concerned. See tenure simulate and tenure what-if --policy for what another one would do.
+    that runs is concerned. See tenure simulate and tenure what-if --policy for what another one would do. front shows the plans that a
+    portfolio has to choose among now, and starts nothing.
 
     Examples:
 
@@ -50,11 +52,12 @@ def policy(
         tenure policy set easy
         tenure policy set default:wait_bonus=500,patience=4h
         tenure policy set sjf-easy+fgd
+        tenure policy front portfolio:profile=green
         tenure policy performance
     """
-    if action not in ("get", "set", "reset", "list", "performance"):
-        raise usage(f"{action!r} is nothing to do with policies", "choose get, set, reset, list or performance")
-    if (action == "set") != bool(name):
+    if action not in ("get", "set", "reset", "list", "front", "performance"):
+        raise usage(f"{action!r} is nothing to do with policies", "choose get, set, reset, list, front or performance")
+    if action != "front" and (action == "set") != bool(name):
         raise usage("name the policy" if action == "set" else f"{action} takes no name", "tenure policy list has all of them")
     form_is_json = options.is_json(output, as_json)
     with options.client() as client:
@@ -63,6 +66,7 @@ def policy(
             "set": lambda: client.policies.choose(name),
             "reset": lambda: client.policies.choose(""),
             "list": client.policies.names,
+            "front": lambda: client.policies.front(name),
             "performance": client.policies.performance,
         }[action]()
     if form_is_json:
@@ -71,6 +75,8 @@ def policy(
         console.out(policy_text(reply, present_ms()))
     elif isinstance(reply, PoliciesReply):
         console.out(policies_text(reply))
+    elif isinstance(reply, FrontReply):
+        console.out(front_text(reply, colour=console.has_colour()))
     else:
         console.out(uses_table(reply.policies, present_ms(), colour=console.has_colour()))
 
@@ -109,6 +115,30 @@ def policies_text(reply: PoliciesReply) -> str:
             f"  PLACEMENT  where a task goes; best-fit without it: {', '.join(reply.placements)}",
         ]
     )
+
+
+def front_text(reply: FrontReply, *, colour: bool = False) -> str:
+    """Every plan with its objectives; those that nobody beats in everything are marked ``front``, the one that is chosen ``chosen``."""
+    names = list(reply.weights)
+    columns = (
+        Column("PLAN-OF"),
+        Column("STARTS", right=True),
+        *(Column(name.upper(), right=True) for name in names),
+        Column("VALUE", right=True),
+        Column(""),
+    )
+    rows = [
+        (
+            console.clean(each.name),
+            str(each.starts),
+            *(f"{each.objectives[name]:.3f}" for name in names),
+            f"{each.value:.3f}",
+            "chosen" if each.chosen else "front" if each.on_front else "",
+        )
+        for each in reply.candidates
+    ]
+    weights = ", ".join(f"{name} {100 * weight:.0f}%" for name, weight in reply.weights.items())
+    return f"{console.clean(reply.policy)}: {weights}\n{render(columns, rows, colour=colour)}"
 
 
 def uses_table(uses: Sequence[PolicyUse], now_ms: int, *, colour: bool = False) -> str:

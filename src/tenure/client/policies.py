@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tenure.client.link import Link
-    from tenure.wire.policy import PoliciesReply, PolicyUsesReply, PolicyView
+    from tenure.wire.policy import FrontReply, PoliciesReply, PolicyUsesReply, PolicyView
 
 
 class Policies:
@@ -33,6 +33,12 @@ class Policies:
         from tenure.wire.policy import PoliciesReply
 
         return self._link.call("GET", "/v1/policies", PoliciesReply)
+
+    def front(self, policy: str = "") -> FrontReply:
+        """The plans that a portfolio has to choose among now; without a name the present policy's, or those of ``portfolio``."""
+        from tenure.wire.policy import FrontReply, FrontRequest
+
+        return self._link.call("POST", "/v1/policy/front", FrontReply, FrontRequest(policy=policy))
 
     def performance(self) -> PolicyUsesReply:
         """What each policy has done, the present one first."""

@@ -80,6 +80,7 @@ class Planned(StagedPolicy):
     """See the module. ``units`` bounds a search, ``window`` how many jobs it rearranges."""
 
     own_keys = ("base", "units", "window")
+    foreseeable = False
 
     def __init__(
         self, name: str, incumbent: StagedPolicy, search: Search, *, units: int = 2_000, window: int = 24, inline: bool = True

@@ -58,6 +58,7 @@ class Portfolio(StagedPolicy):
     nodes declare what there is to save."""
 
     own_keys = ("profile", "weights")
+    foreseeable = False
 
     def __init__(self, name: str, members: Mapping[str, Stages], weights: Sequence[int] = PROFILES[BALANCED]) -> None:
         known = tuple(sorted({"expected_ms", "user", *(each for stages in members.values() for each in stages.distinguishes)}))

@@ -36,6 +36,9 @@ class StagedPolicy:
     own_keys: ClassVar[tuple[str, ...]] = ()
     """The settings that this kind of policy has beside the planner's numbers (`with_own`)."""
 
+    foreseeable: ClassVar[bool] = True
+    """Whether looking ahead with ``stages`` is looking ahead under this policy."""
+
     def altered(self, name: str, change: Callable[[Stages], Stages] = same) -> StagedPolicy:
         """The same policy under another name and with its stages changed."""
         return StagedPolicy(name, change(self.stages))

@@ -21,6 +21,7 @@ NOT_YET: dict[str, str] = {
 """What each of the others waits for."""
 
 NAMED: dict[str, str] = {
+    "annealed": "tenure, unless a search finds an order of the first jobs that is fitter; exact, genetic and swarm search otherwise",
     "default": "by priority, and longer waits and fewer GPUs count; others go ahead where they do not delay the first; tightest fit",
     "easy": "first come, first served; others go ahead where they do not delay the first",
     "easy-sjbf": "easy, and of those that may go ahead the shortest first",
@@ -29,6 +30,7 @@ NAMED: dict[str, str] = {
     "greedy": "by priority; whatever fits starts, so that large jobs may wait for ever",
     "hybrid": "priorities, pools of nodes, services spread and training packed",
     "load_balancing": "default, but on the node whose scarcest resource is the least used",
+    "portfolio": "of the plans of several policies the one that serves five objectives best, by a profile or weights",
     "priority_based": "default, by another name",
     "resource_pooling": "each kind of work on nodes of its own, and on others where that is allowed",
     "sjf-easy": "the shortest by its limit goes first; others go ahead where they do not delay it",

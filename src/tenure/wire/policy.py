@@ -48,6 +48,32 @@ class PoliciesReply(Reply):
     placements: list[str] = msgspec.field(default_factory=list)
 
 
+class FrontRequest(Request):
+    """Compare the plans of a portfolio on the queue as it is: ``portfolio[:profile=..]``; empty: the present policy if it is one."""
+
+    policy: str = ""
+
+
+class PlanCandidate(Reply):
+    """One plan: whose it is, how many jobs it starts, how good it is by each objective (0 to 1) and by the weighted sum. Nobody beats
+    one ``on_front`` in everything."""
+
+    name: str
+    starts: int
+    objectives: dict[str, float]
+    value: float
+    on_front: bool = False
+    chosen: bool = False
+
+
+class FrontReply(Reply):
+    """Every different plan, in the order of the portfolio's members, and what the objectives weigh."""
+
+    policy: str
+    weights: dict[str, float]
+    candidates: list[PlanCandidate]
+
+
 class PolicyUse(Reply):
     """What a policy has done, as far as runs are kept. ``chosen`` times it was chosen, first at ``since_ms``.
 

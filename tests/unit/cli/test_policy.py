@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tenure.cli.policy import policies_text, policy_text, uses_table
-from tenure.wire.policy import PoliciesReply, PolicyName, PolicyUse, PolicyUsesReply, PolicyView
+from tenure.wire.policy import FrontReply, PlanCandidate, PoliciesReply, PolicyName, PolicyUse, PolicyUsesReply, PolicyView
 from tests.unit.cli.conftest import FakeClient, Shell
 
 NOW = 1_700_000_000_000
@@ -67,6 +67,28 @@ def test_the_list_says_what_is_missing(shell: Shell, client: FakeClient) -> None
     assert "where a task goes; best-fit without it: fgd" in text
     client.answers["names"] = reply
     assert shell("policy", "list").out == text + "\n"
+
+
+def test_front_shows_every_plan_and_which_one_is_chosen(shell: Shell, client: FakeClient) -> None:
+    weights = {"utilisation": 0.75, "cost": 0.25}
+    client.answers["front"] = FrontReply(
+        "portfolio",
+        weights,
+        [
+            PlanCandidate("default", 3, {"utilisation": 0.5, "cost": 1.0}, 0.625, on_front=True),
+            PlanCandidate("tenure", 4, {"utilisation": 1.0, "cost": 0.5}, 0.875, on_front=True, chosen=True),
+            PlanCandidate("hrrn-easy", 1, {"utilisation": 0.25, "cost": 0.5}, 0.3125),
+        ],
+    )
+    weighed, head, *rows = shell("policy", "front", "portfolio").out.splitlines()
+    assert client.calls == [("front", ("portfolio",), {})]
+    assert weighed == "portfolio: utilisation 75%, cost 25%"
+    assert head.split() == ["PLAN-OF", "STARTS", "UTILISATION", "COST", "VALUE"]
+    assert [row.split() for row in rows] == [
+        ["default", "3", "0.500", "1.000", "0.625", "front"],
+        ["tenure", "4", "1.000", "0.500", "0.875", "chosen"],
+        ["hrrn-easy", "1", "0.250", "0.500", "0.312"],
+    ]
 
 
 def test_performance_is_a_table(shell: Shell, client: FakeClient, utc: None) -> None:

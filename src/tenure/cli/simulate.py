@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +62,12 @@ def simulate(
     enforce_limits: Annotated[
         bool, typer.Option("--enforce-limits", rich_help_panel=_HOW, help="End a job at the time that its user requested.")
     ] = False,
+    checkpoint_every: Annotated[
+        str,
+        typer.Option(
+            "--checkpoint-every", metavar="TIME", rich_help_panel=_HOW, help="A displaced job goes on from there; default: from zero."
+        ),
+    ] = "0s",
     full: Annotated[
         bool,
         typer.Option("--full", rich_help_panel=_HOW, help="Run every step of production, store included: slower, limits enforced."),
@@ -114,7 +121,7 @@ def simulate(
     gzip; or the word history: the jobs that have ended here, on the nodes there are now.
 
     Times in the log are the truth; --runtimes says what the planner is told of them. With --out, decisions.jsonl has one line per
-    start, end and drop; with several policies each has a folder of its own.
+    start, end, drop and displacement; with several policies each has a folder of its own.
     """
     from tenure.sim.compare import summary_of, write_results
     from tenure.sim.machines import lots_of
@@ -126,6 +133,7 @@ def simulate(
         raise usage("there is nothing to simulate", "name a log, or let one be drawn: --generate lublin")
     source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit)
     rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), full=full, lots=lots_of(node_order, seed), seed=seed)
+    rules = replace(rules, settings=replace(rules.settings, checkpoint_every_ms=_duration_ms(checkpoint_every)))
     results = _replayed(traces or [], generate or [], policy or ["default"], runtimes, source, rules)
     summary = summary_of(results, seed=seed)
     if out:
@@ -144,6 +152,15 @@ def _check(runtimes: str, limit: int) -> None:
         raise usage(f"{runtimes!r} is no kind of run times", f"choose {', '.join(BY_NAME)}")
     if limit < 0:
         raise usage("--limit is a number of jobs", "leave it out for all")
+
+
+def _duration_ms(text: str) -> int:
+    from tenure.model.amounts import parse_duration_ms
+
+    try:
+        return parse_duration_ms(text)
+    except ValueError as error:
+        raise usage(str(error), "write --checkpoint-every 30m") from None
 
 
 def _ratio(text: str) -> float:

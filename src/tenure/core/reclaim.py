@@ -46,9 +46,12 @@ def positions(board: Board, job_id: int) -> Iterator[int]:
 def redeem(cycle: Cycle) -> None:
     """Start the jobs whose promised room is free, or that fit elsewhere now; the others keep their promise.
 
-    What a project may not hold now is not started for it either.
+    What a project may not hold now is not started for it either. While there are windows nothing is started so: once the promise has
+    ended, the job takes its turn among the others, which heed them.
     """
     board, quotas = cycle.board, cycle.quotas
+    if board.windows_at(cycle.now_ms):
+        return
     for claim in board.standing:
         job = board.waiting.rows[claim.job_id]
         if not board.waiting.is_free(job) or job.eligible_ms > cycle.now_ms or not cycle.budget.spend(1):

@@ -72,7 +72,9 @@ def _built_in() -> dict[str, Stages]:
     for short, name in _SHORT.items():
         way, _, placement = name.partition("+")
         found[short] = replace(found[way], score=PLACEMENTS[placement]) if placement else found[way]
-    found |= {f"{name}{PREEMPTIVE}": replace(stages, reclaim=PREEMPTION) for name, stages in found.items()}
+    # Who promises a start to everybody has nobody that waits in vain.
+    alone = {name: stages for name, stages in found.items() if stages.backfill.reserve <= 1}
+    found |= {f"{name}{PREEMPTIVE}": replace(stages, reclaim=PREEMPTION) for name, stages in alone.items()}
     return found | {"preemptive": found[f"default{PREEMPTIVE}"]}
 
 

@@ -54,7 +54,9 @@ class _Check:
             return self._drop(record)
         if record["node"] not in self.free:
             return f"no node is called {record['node']!r}"
-        return self._start(record) if kind == "start" else self._end(record) if kind == "end" else f"no action is called {kind!r}"
+        if kind == "start":
+            return self._start(record)
+        return self._end(record) if kind in ("end", "preempt") else f"no action is called {kind!r}"
 
     def _drop(self, record: Record) -> str:
         fault = "dropped after it had started" if record["job"] in self.started else ""
@@ -80,7 +82,10 @@ class _Check:
             return f"ends on {record['node']}, where it did not run"
         for name, amount in held.items():
             self.free[record["node"]][name] += amount
-        self.gone.add(record["job"])
+        if record["action"] == "end":
+            self.gone.add(record["job"])
+        else:
+            self.started.pop(record["job"], None)
         return "" if held == _amounts(record) else "gives back something else than it took"
 
 

@@ -43,7 +43,7 @@ READ_ELSEWHERE = {"deadline_ms", "expected_ms"}
 
 UNKNOWN_HERE = (
     "the full mode replays exact or requested run times, under orders that go by limits; "
-    "leave --full away for orders by forecast or deadline, and for placement studies"
+    "leave --full away for orders by forecast or deadline, for policies that displace, and for placement studies"
 )
 
 
@@ -59,7 +59,14 @@ class Full:
         self.policy = policy
         self.rules = rules
         missing = READ_ELSEWHERE.intersection(policy.distinguishes)
-        if rules.drop or rules.one_by_one or rules.lots or self.runtimes.name not in BELIEFS or missing:
+        if (
+            policy.stages.reclaim is not None
+            or rules.drop
+            or rules.one_by_one
+            or rules.lots
+            or self.runtimes.name not in BELIEFS
+            or missing
+        ):
             raise BadWorkload(UNKNOWN_HERE)
         self.clock = VirtualClock(BEGINNING_MS)
         self.executor = FakeExecutor(self.clock, [_found(node) for node in workload.nodes], self._behaviour)

@@ -23,7 +23,7 @@ Figures = dict[str, float | int | str | None]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A job that ran to its end."""
+    """A job that ran to its end. What was in vain because it was displaced counts as wait."""
 
     job: TraceJob
     wait_ms: int
@@ -43,7 +43,12 @@ class Ended:
 def ended_jobs(result: Replayed) -> list[Ended]:
     """The jobs that ended, in the workload's order."""
     times = zip(result.workload.jobs, result.started_ms, result.ended_ms, strict=True)
-    return [Ended(job, started - job.submitted_ms, ended - started) for job, started, ended in times if ended != NOT_YET]
+    found = []
+    for position, (job, started, ended) in enumerate(times):
+        if ended != NOT_YET:
+            run_ms = ended - started + result.earlier_ms.get(position, 0) - result.lost_ms.get(position, 0)
+            found.append(Ended(job, ended - job.submitted_ms - run_ms, run_ms))
+    return found
 
 
 def figures_of(result: Replayed) -> Figures:
@@ -64,7 +69,11 @@ def figures_of(result: Replayed) -> Figures:
     found |= _use(result)
     found |= _fairness(ended)
     found |= _deadlines(result)
-    found |= {"preemptions": 0, "work_lost_s": 0.0, "runtime_accuracy": _accuracy(result)}
+    found |= {
+        "preemptions": result.preemptions,
+        "work_lost_s": sum(result.lost_ms.values()) / MILLI,
+        "runtime_accuracy": _accuracy(result),
+    }
     found |= consumed(result)
     found |= _speed(result)
     return found
@@ -96,9 +105,11 @@ def _use(result: Replayed) -> Figures:
     cpu = sum(node.capacity.cpu_milli for node in nodes)
     gpu = sum(device.capacity_milli for node in nodes for device in node.devices)
     cpu_used = gpu_used = 0
-    for job, started, ended in zip(jobs, result.started_ms, result.ended_ms, strict=True):
-        if started != NOT_YET:
-            weight = 1 if lasting else (last_ms if ended == NOT_YET else ended) - started
+    for position, (job, started, ended) in enumerate(zip(jobs, result.started_ms, result.ended_ms, strict=True)):
+        earlier_ms = result.earlier_ms.get(position, 0)
+        if started != NOT_YET or earlier_ms:
+            weight = 0 if started == NOT_YET else 1 if lasting else (last_ms if ended == NOT_YET else ended) - started
+            weight += 0 if lasting else earlier_ms
             cpu_used += job.shape.amounts.cpu_milli * job.shape.tasks * weight
             gpu_used += job.shape.gpu_milli * job.shape.tasks * weight
     span = 1 if lasting else last_ms - first_ms

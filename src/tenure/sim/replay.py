@@ -19,17 +19,18 @@ from tenure.core.board import Board
 from tenure.core.ledger import Account, Ledger, held_by
 from tenure.model.allocation import Allocation, Placement
 from tenure.model.job import PendingJob, RunningJob
-from tenure.model.plan import Plan, Reservation, Start
+from tenure.model.plan import Decision, Plan, Reservation, Start
 from tenure.model.project import Bundle, Project
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.sim.clock import VirtualClock
-from tenure.sim.results import DROP, END, START, Action, Replayed
+from tenure.sim.displaced import Displaced
+from tenure.sim.results import DROP, END, NOT_YET, PREEMPT, START, Action, Replayed
 from tenure.sim.runtimes import Exact, RunTimes, extended_ms
 from tenure.sim.sampling import Sampler
-from tenure.sim.workload import TraceJob, Workload
+from tenure.sim.workload import Workload
 
 QUEUE = 1
 MANY = 2**62
@@ -107,6 +108,8 @@ class Replay:
         self._expiries: list[tuple[int, int, int]] = []
         self._placements: dict[int, tuple[Placement, ...]] = {}
         self._held: dict[int, tuple[Account, Bundle]] = {}
+        self._displaced = Displaced(rules.settings)
+        self._retry_ms = 0
         self._sampler = Sampler(workload, self.board) if any(node.devices for node in workload.nodes) else None
 
     def _empty(self) -> Snapshot:
@@ -142,6 +145,10 @@ class Replay:
         """When the next thing happens, None for never."""
         jobs = self.workload.jobs
         found_ms = jobs[self._arrived].submitted_ms if self._arrived < len(jobs) else None
+        if self._retry_ms and (found_ms is None or self._retry_ms < found_ms):
+            found_ms = self._retry_ms
+        while self._displaced.void and self._ends and self._displaced.is_void(self._ends[0]):
+            heappop(self._ends)
         for queue in (self._ends, self._expiries):
             if queue and (found_ms is None or queue[0][0] < found_ms):
                 found_ms = queue[0][0]
@@ -151,6 +158,7 @@ class Replay:
         """Let everything of this moment happen, then plan."""
         self.clock.move_to(now_ms)
         self.result.events += 1
+        self._retry_ms = 0
         first = self._arrived
         if not self.rules.one_by_one:
             self._end(now_ms)
@@ -160,7 +168,7 @@ class Replay:
             self._end(now_ms, 1)
             self._extend(now_ms)
         self._tell_board(now_ms)
-        if self.board.waiting.groups:
+        if self.board.waiting.groups or self.board.standing:
             self._decide(now_ms)
             if self.rules.drop:
                 self._drop(first, now_ms)
@@ -172,22 +180,44 @@ class Replay:
         """Plan, and let the decisions take effect."""
         self.result.plans += 1
         plan = self.policy.plan_on(self.board, now_ms, decisions_only=True)
-        decisions = plan.decisions
+        self._retry_ms = plan.next_ms
         if plan.promises != self.board.promises:
             self._news.promises = plan.promises
-        for decision in decisions[:1] if self.rules.one_by_one else decisions:
+        for decision in plan.decisions[:1] if self.rules.one_by_one else plan.decisions:
             for start in decision.starts:
                 self._start(start, now_ms)
-        if self.rules.one_by_one and decisions:
+            if decision.evicts:
+                self._displace(decision, now_ms)
+        if plan.decisions and (plan.decisions[-1].evicts or self.rules.one_by_one):
             self._tell_board(now_ms)
             self._decide(now_ms)
+
+    def _displace(self, decision: Decision, now_ms: int) -> None:
+        """End runs at once, so that another may start; they wait again in their old places."""
+        result, row = self.result, self.board.waiting.rows[decision.claims[0].job_id]
+        self._displaced.promise(decision, self.board.shapes[row.shape].amounts, now_ms)
+        for evict in decision.evicts:
+            job_id, position = evict.job_id, evict.job_id - 1
+            job, began_ms = self.workload.jobs[position], result.started_ms[position]
+            result.actions.append(Action(now_ms, PREEMPT, position, self._placements.pop(job_id)))
+            if not job.lives:
+                self._displaced.void[began_ms + self._lasts_ms(position), job_id] += 1
+            self._displaced.stop(job_id, now_ms - began_ms, result)
+            result.started_ms[position] = NOT_YET
+            self._news.running_removed.append(job_id)
+            self._news.pending[job_id] = self._waits(position, now_ms)
+            if self._counts:
+                self._give_back(job_id, now_ms)
 
     def _end(self, now_ms: int, most: int = MANY) -> None:
         """End what ends by now, at most so many jobs."""
         ends, jobs, result = self._ends, self.workload.jobs, self.result
         while ends and ends[0][0] <= now_ms and most:
+            end = heappop(ends)
+            if self._displaced.void and self._displaced.is_void(end):
+                continue
             most -= 1
-            job_id = heappop(ends)[1]
+            job_id = end[1]
             job = jobs[job_id - 1]
             result.ended_ms[job_id - 1] = now_ms
             result.actions.append(Action(now_ms, END, job_id - 1, self._placements.pop(job_id)))
@@ -195,7 +225,7 @@ class Replay:
                 self._news.running_removed.append(job_id)
             if self._counts:
                 self._give_back(job_id, now_ms)
-            self.runtimes.ended(job, now_ms - result.started_ms[job_id - 1])
+            self.runtimes.ended(job, now_ms - result.started_ms[job_id - 1] + self._displaced.saved_ms.get(job_id, 0))
 
     def _take(self, attempt: RunningJob, now_ms: int) -> None:
         """Add what a job holds from now on to its account."""
@@ -215,8 +245,10 @@ class Replay:
         """Believe something else of jobs that run longer than was believed."""
         expiries, running = self._expiries, self.board.running
         while expiries and expiries[0][0] <= now_ms:
-            _, job_id, times = heappop(expiries)
-            row = self._news.running.get(job_id) or running[job_id]
+            at_ms, job_id, times = heappop(expiries)
+            row = self._news.running.get(job_id) or running.get(job_id)
+            if row is None or row.ends_by_ms != at_ms:
+                continue  # that run was displaced
             longer_ms = extended_ms(self.workload.jobs[job_id - 1], row.ends_by_ms - row.started_ms, times)
             self._believe(row, longer_ms, times + 1)
 
@@ -224,42 +256,45 @@ class Replay:
         """Tell the planner that a running job has this limit, and look at it again when that proves too short."""
         changed = _running(row, row.started_ms + limit_ms)
         self._news.running[row.id] = changed
-        if limit_ms < self._lasts_ms(self.workload.jobs[row.id - 1]):
+        if limit_ms < self._lasts_ms(row.id - 1):
             heappush(self._expiries, (changed.ends_by_ms, row.id, times))
 
-    def _lasts_ms(self, job: TraceJob) -> int:
-        """How long the job really holds its room."""
+    def _lasts_ms(self, position: int) -> int:
+        """How long the job really holds its room, if it starts from what it has saved."""
+        job = self.workload.jobs[position]
         if job.lives:
             return 2**62
-        if self.rules.enforce_limits and job.requested_ms:
-            return min(job.run_ms, job.requested_ms)
-        return job.run_ms
+        left_ms = job.run_ms - self._displaced.saved_ms.get(position + 1, 0)
+        return min(left_ms, job.requested_ms) if self.rules.enforce_limits and job.requested_ms else left_ms
 
     def _arrive(self, now_ms: int, most: int = MANY) -> int:
         """Let those come that have been submitted by now, at most so many; how many came."""
         jobs, first = self.workload.jobs, self._arrived
         while self._arrived < len(jobs) and jobs[self._arrived].submitted_ms <= now_ms and self._arrived < first + most:
-            job = jobs[self._arrived]
-            limit_ms = self.runtimes.limit_ms(job, now_ms)
-            self.result.believed_ms[self._arrived] = limit_ms
+            self.result.believed_ms[self._arrived] = self.runtimes.limit_ms(jobs[self._arrived], now_ms)
             self._arrived += 1
-            self._news.pending[self._arrived] = PendingJob(
-                id=self._arrived,
-                shape=self._shapes[job.shape],
-                queue=QUEUE,
-                project=self._projects.setdefault(job.project, len(self._projects) + 1),
-                user=self._users.setdefault(job.user, len(self._users) + 1),
-                priority=job.priority,
-                submitted_ms=job.submitted_ms,
-                limit_ms=limit_ms,
-                deadline_ms=job.deadline_ms,
-                expected_ms=self.runtimes.expected_ms(job, now_ms),
-            )
+            self._news.pending[self._arrived] = self._waits(self._arrived - 1, now_ms)
         return self._arrived - first
+
+    def _waits(self, position: int, now_ms: int) -> PendingJob:
+        """The job as it waits from now on."""
+        job = self.workload.jobs[position]
+        return PendingJob(
+            id=position + 1,
+            shape=self._shapes[job.shape],
+            queue=QUEUE,
+            project=self._projects.setdefault(job.project, len(self._projects) + 1),
+            user=self._users.setdefault(job.user, len(self._users) + 1),
+            priority=job.priority,
+            submitted_ms=job.submitted_ms,
+            limit_ms=self.result.believed_ms[position],
+            deadline_ms=job.deadline_ms,
+            expected_ms=self.runtimes.expected_ms(job, now_ms),
+        )
 
     def _tell_board(self, now_ms: int) -> None:
         """Let the board know what has happened."""
-        news, revision = self._news, self.board.revision
+        news, revision, displaced = self._news, self.board.revision, self._displaced
         if news.pending or news.running or news.running_removed or news.pending_removed or news.promises is not None:
             self.board.advance(
                 Changes(
@@ -272,9 +307,12 @@ class Replay:
                     tuple(news.running_removed),
                     usage=tuple(self.ledger.used[account] for account in sorted(news.moved)),
                     promises=news.promises,
+                    claims=tuple(displaced.claims.values()) if displaced.has_news else None,
+                    evictions=tuple(displaced.evictions) if displaced.has_news else None,
                 )
             )
             self._news = _Waiting()
+            displaced.has_news = False
 
     def _start(self, start: Start, now_ms: int) -> None:
         job_id = start.job_id
@@ -286,7 +324,8 @@ class Replay:
         attempt = self._news.running[job_id] = self._attempt(start, now_ms, limit_ms)
         if self._counts:
             self._take(attempt, now_ms)
-        lasts_ms = self._lasts_ms(job)
+        self._displaced.keep(start)
+        lasts_ms = self._lasts_ms(job_id - 1)
         if not job.lives:
             heappush(self._ends, (now_ms + lasts_ms, job_id))
         if 0 < limit_ms < lasts_ms:

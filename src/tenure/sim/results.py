@@ -11,7 +11,7 @@ from tenure.sim.workload import Workload
 NOT_YET = -1
 """The time of what has not happened."""
 
-START, END, DROP = "start", "end", "drop"
+START, END, DROP, PREEMPT = "start", "end", "drop", "preempt"
 
 
 class Action(NamedTuple):
@@ -37,7 +37,9 @@ class Replayed:
     """One policy's run of a workload. Lists have one entry per job of the workload; `NOT_YET` where it never came to that.
 
     ``believed_ms`` is what the planner was told at submission. ``events`` are points in time at which something happened, ``plans``
-    those at which the policy had something to decide. ``elapsed_s`` is wall time: the one thing here that differs between runs.
+    those at which the policy had something to decide. ``elapsed_s`` is wall time: the one thing here that differs between runs. Of jobs
+    that were displaced, ``started_ms`` is the last start; ``earlier_ms`` and ``lost_ms``, by their position, are how long they had run
+    before and how much of that was in vain.
     """
 
     workload: Workload
@@ -51,6 +53,9 @@ class Replayed:
     events: int = 0
     plans: int = 0
     elapsed_s: float = 0.0
+    preemptions: int = 0
+    earlier_ms: dict[int, int] = field(default_factory=dict)
+    lost_ms: dict[int, int] = field(default_factory=dict)
 
     @staticmethod
     def of(workload: Workload, policy: str, runtimes: str) -> Replayed:
@@ -60,5 +65,5 @@ class Replayed:
 
     @property
     def decisions(self) -> int:
-        """What the policy decided: starts and drops."""
+        """What the policy decided: starts, drops, and who is displaced."""
         return sum(action.kind != END for action in self.actions)

@@ -106,4 +106,7 @@ def ended_of(result: Replayed, jobs: Jobs) -> tuple[Whole, Whole, Whole]:
     """Of the jobs that ran to their end: position, wait and run time."""
     started, ended = np.array(result.started_ms, dtype=np.int64), np.array(result.ended_ms, dtype=np.int64)
     done = np.flatnonzero(ended != NOT_YET)
-    return done, started[done] - jobs.origin_ms - jobs.submitted[done], ended[done] - started[done]
+    ran = ended - started
+    for position, earlier_ms in result.earlier_ms.items():
+        ran[position] += earlier_ms - result.lost_ms[position]
+    return done, ended[done] - jobs.origin_ms - jobs.submitted[done] - ran[done], ran[done]

@@ -41,6 +41,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("logs", "logs", "Print a job's output, live if you like.", jobs="any"),
             Entry("history", "ps", "List the jobs that have ended.", jobs="any"),
             Entry("events", "events", "Print what happened, as it happens if you like.", jobs="any"),
+            Entry("conflicts", "conflicts", "List what waiting jobs cannot all have; resolve it."),
             Entry("nodes", "nodes", "List nodes; drain one, let it work again."),
             Entry("gpus", "nodes", "List GPUs and who holds them."),
         ),

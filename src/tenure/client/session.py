@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tenure.client import http
+from tenure.client.conflicts import Conflicts
 from tenure.client.errors import TenureError, error_of
 from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.policies import Policies
@@ -45,13 +46,14 @@ class Client:
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
-    ``policies`` how it is decided.
+    ``policies`` how it is decided, ``conflicts`` what not everybody can have.
     """
 
     def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
         self._link = Link(socket_path, timeout_s, revive)
         self.admin = Admin(self._link)
         self.policies = Policies(self._link)
+        self.conflicts = Conflicts(self._link)
 
     def __enter__(self) -> Client:
         return self

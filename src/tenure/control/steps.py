@@ -7,10 +7,11 @@ Invariant: whatever step a crash falls into, doing all steps again has the effec
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from tenure.core.board import Board
+from tenure.core.conflicts import conflicts_of
 from tenure.model.commands import Answer, Caller, CancelJob, Command, SetPolicy
 from tenure.model.job import PendingJob
 from tenure.model.node import Node
@@ -143,7 +144,7 @@ def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
     plan = ports.policy.plan_on(board, now_ms)
     planner.unplanned = plan.truncated_at is not None
     planner.next_ms = plan.next_ms
-    return plan
+    return replace(plan, conflicts=conflicts_of(board, plan)) if plan.holds else plan
 
 
 def commit_step(ports: Ports, planner: Planner, plan: Plan, now_ms: int) -> Committed | None:

@@ -189,7 +189,31 @@ class SetPolicy:
     policy: str = ""
 
 
-Command = SubmitJob | CancelJob | HoldJob | ReleaseJob | RequeueJob | SuspendJob | UpdateJob | SetNode | SetQueue | SetPolicy
+@dataclass(frozen=True, slots=True)
+class ResolveConflict:
+    """Resolve the open conflict ``conflict`` in one of the ways of `tenure.model.conflict.Resolution`; ``favour`` is the contender that
+    goes first by priority (0: the one of the highest priority, then the lowest id)."""
+
+    key: str
+    caller: Caller
+    conflict: str
+    way: str
+    favour: int = 0
+
+
+Command = (
+    SubmitJob
+    | CancelJob
+    | HoldJob
+    | ReleaseJob
+    | RequeueJob
+    | SuspendJob
+    | UpdateJob
+    | SetNode
+    | SetQueue
+    | SetPolicy
+    | ResolveConflict
+)
 
 
 @dataclass(frozen=True, slots=True)

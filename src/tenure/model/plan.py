@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tenure.model.allocation import Allocation, Claim, Placement
 from tenure.model.amounts import Amounts
+from tenure.model.conflict import Conflict
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
 from tenure.model.reasons import Reason
 
@@ -95,7 +96,7 @@ class Plan:
     ``truncated_at`` says after how many units of budget the plan was cut short (None: complete): the budget was used up, or jobs are
     displaced, which is always the last decision, so that the rest is planned when that is true. ``units`` is the work it took.
     ``next_ms`` is the earliest time at which the same snapshot could give another plan (a job becomes eligible, a promise ends, a job
-    may be displaced), 0 for never.
+    may be displaced), 0 for never. ``conflicts`` are what the jobs that wait cannot all have, where somebody asked for them.
     ``promises`` are what a policy has promised to others than the head as well: the next plan keeps them (`Snapshot.promises`).
     """
 
@@ -107,6 +108,7 @@ class Plan:
     units: int = 0
     next_ms: int = 0
     promises: tuple[Reservation, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

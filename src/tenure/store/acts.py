@@ -19,6 +19,7 @@ from tenure.model.commands import (
     Refused,
     ReleaseJob,
     RequeueJob,
+    ResolveConflict,
     SetNode,
     SetPolicy,
     SetQueue,
@@ -32,6 +33,7 @@ from tenure.store.ending import Endings
 from tenure.store.intern import INSERT_QUEUE, next_id
 from tenure.store.nodes import NODE_BY_NAME, WRITE_WANTED
 from tenure.store.requeue import requeue_all
+from tenure.store.resolving import resolve
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import attempt, queue
 from tenure.store.sql import Statement, param
@@ -257,5 +259,10 @@ def set_queue(tx: Transaction, command: SetQueue) -> Answer:
     return Applied(0, tx.emit("queue.changed", data=to_json({"queue": command.name, "by": command.caller.user})))
 
 
-_SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {SetNode: set_node, SetQueue: set_queue, SetPolicy: choose}
+_SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {
+    SetNode: set_node,
+    SetQueue: set_queue,
+    SetPolicy: choose,
+    ResolveConflict: resolve,
+}
 """Who carries out what concerns no job."""

@@ -19,7 +19,7 @@ from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.chosen import plan_settings
-from tenure.store.schema import device, job_context, job_spec, node, policy_choice, project, queue, shape, user
+from tenure.store.schema import conflict, device, job_context, job_spec, node, policy_choice, project, queue, shape, user
 from tenure.store.sql import InList, Link, Statement, const, insert, param
 
 _stable = msgspec.json.Encoder(order="deterministic").encode
@@ -66,7 +66,7 @@ DEVICE_NAMES = Statement(select(device.c.id, device.c.uuid, device.c.device_inde
 
 _LAST_ID = {
     table: Statement(select(func.coalesce(func.max(table.c.id), const(0))))
-    for table in (shape, job_spec, job_context, user, project, queue, policy_choice)
+    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict)
 }
 
 

@@ -21,6 +21,7 @@ from tenure.model.shape import Shape
 from tenure.store import details, overview
 from tenure.store.accounts import PROJECT_NAMES, USER_NAMES
 from tenure.store.chosen import Choice, last_choice
+from tenure.store.conflicts import ConflictRow, open_conflicts, past_conflicts
 from tenure.store.database import Database
 from tenure.store.intern import Names
 from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, page, records, resolve
@@ -140,6 +141,11 @@ class Queries:
 
         with self._reader.read() as link:
             return policy_uses(link)
+
+    def conflicts(self, limit: int = 0) -> list[ConflictRow]:
+        """The open conflicts that nobody has resolved, the oldest first; with a limit so many of all, the newest first."""
+        with self._reader.read() as link:
+            return past_conflicts(link, limit) if limit else [row for row in open_conflicts(link) if not row.resolved_ms]
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in which state; an array counts once."""

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from tenure.store.schema import allocation, allocation_device, attempt, claim, event, idempotency, meta, policy_choice, usage_sample
+from tenure.store.schema import (
+    allocation,
+    allocation_device,
+    attempt,
+    claim,
+    conflict,
+    event,
+    idempotency,
+    meta,
+    policy_choice,
+    usage_sample,
+)
 from tenure.store.sql import InList, Statement, const, param
 from tenure.store.tx import Transaction
 
@@ -45,6 +56,16 @@ OLD_KEYS = Statement(
 )
 DROP_KEY = Statement(idempotency.delete().where(idempotency.c.uid == param("uid"), idempotency.c.key == param("key")), "uid", "key")
 DROP_SAMPLES = Statement(usage_sample.delete().where(usage_sample.c.at_ms < param("before")), "before")
+KEPT_CONFLICTS = 10_000
+"""So many conflicts are kept at most, open ones aside."""
+DROP_CONFLICTS = Statement(
+    conflict.delete().where(
+        conflict.c.closed_ms.is_not(None),
+        (conflict.c.closed_ms < param("before"))
+        | (conflict.c.id <= select(func.max(conflict.c.id) - const(KEPT_CONFLICTS)).scalar_subquery()),
+    ),
+    "before",
+)
 DROP_CHOICES = Statement(
     policy_choice.delete().where(
         policy_choice.c.id < select(func.max(policy_choice.c.id)).where(policy_choice.c.at_ms < param("before")).scalar_subquery()
@@ -107,4 +128,5 @@ def _drop_samples(tx: Transaction) -> int:
     samples = tx.link.write(DROP_SAMPLES, tx.now_ms - tx.settings.keep_samples_ms)
     # A choice decided until the next one: it goes when that one is as old as the runs that go.
     samples += tx.link.write(DROP_CHOICES, tx.now_ms - tx.settings.keep_released_ms)
+    samples += max(0, tx.link.write(DROP_CONFLICTS, tx.now_ms - tx.settings.keep_events_ms))
     return max(0, samples) + max(0, tx.link.write(DROP_CLAIMS, tx.now_ms, tx.now_ms - tx.settings.plan.evictions_count_ms))

@@ -17,7 +17,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -345,6 +345,18 @@ hold = Table(
     PrimaryKeyConstraint("shape_id", "queue_id", "code", "project_id"),
     sqlite_with_rowid=False,
 )
+
+conflict = Table(
+    "conflict",
+    metadata,
+    _id(),
+    *(_str(name, default) for name, default in (("key", None), ("kind", None), ("room", ""), ("contenders", "[]"), ("holders", "[]"))),
+    _int("severity"),
+    *(_int(name, None) for name in ("opened_ms", "updated_ms")),
+    *(_maybe(name) for name in ("closed_ms", "resolved_ms")),
+    *(_str(name) for name in ("resolution", "resolved_by")),
+)
+_partial("ix_conflict_open", conflict.c.key, where=conflict.c.closed_ms.is_(None), unique=True)
 
 idempotency = Table(
     "idempotency",

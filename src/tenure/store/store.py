@@ -20,6 +20,7 @@ from tenure.store.accounts import define_projects
 from tenure.store.apply import apply
 from tenure.store.choosing import count
 from tenure.store.commit import commit
+from tenure.store.conflicts import KnownConflicts
 from tenure.store.database import Database
 from tenure.store.holds import KnownHolds
 from tenure.store.intern import Names
@@ -44,6 +45,7 @@ class SqlStore:
         self.settings = settings
         self._names = Names()
         self._holds = KnownHolds()
+        self._conflicts = KnownConflicts()
         self._recent = Recent()
         self._lock = threading.RLock()
         self._tx: Transaction | None = None
@@ -117,6 +119,7 @@ class SqlStore:
         self._tx = None
         self._names.forget()
         self._holds.forget()
+        self._conflicts.forget()
         self.database.rollback()
 
     @contextmanager
@@ -175,6 +178,7 @@ class SqlStore:
             tx.require_epoch(epoch)
             rejections, launches = commit(tx, plan)
             reasons = self._holds.write(tx, plan)
+            self._conflicts.write(tx, plan)
             count(tx, rejected=sum(rejection is not None for rejection in rejections), reasons=reasons)
             return Committed(tx.event_seq, rejections, tuple(launches))
 

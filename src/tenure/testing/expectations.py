@@ -10,13 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from tenure.core.board import Board
+from tenure.core.conflicts import conflicts_of
 from tenure.model.amounts import RESOURCES
+from tenure.model.conflict import Conflict
 from tenure.model.explanation import Explanation
 from tenure.model.plan import ClaimRequest, Plan, Start
 from tenure.model.reasons import Reason
 from tenure.model.snapshot import Snapshot
 from tenure.optimize.words import read_policy
 from tenure.testing.scenario import Line, Scenario, parse, time_ms
+
+
+def _sides(item: Conflict) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return ("between", item.contenders), ("holders", item.holders)
 
 
 class Run:
@@ -47,6 +54,17 @@ class Run:
         """Who is displaced, and for whom."""
         found = [evict for decision in self.plan.decisions for evict in decision.evicts]
         return {self.names[evict.job_id]: self.names[evict.beneficiary] for evict in found}
+
+    @cached_property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """What the jobs that wait cannot all have."""
+        return conflicts_of(Board.of(self.snapshot, self.policy.distinguishes), self.plan)
+
+    def conflict(self, item: Conflict) -> str:
+        """A conflict as a line of the language."""
+        words = [item.kind.value.partition("_")[0], *([f"over={item.room}"] if item.room else []), f"severity={item.severity}"]
+        words += [f"{key}={','.join(self.names[job] for job in jobs)}" for key, jobs in _sides(item) if jobs]
+        return f"conflict {' '.join(words)}"
 
     def explain(self, name: str) -> Explanation:
         """Why a job waits."""
@@ -195,6 +213,20 @@ def _check_nothing(run: Run, _line: Line) -> Iterator[str]:
         yield f"something starts: {run.describe(run.names[start.job_id])}"
 
 
+def _check_conflict(run: Run, line: Line) -> Iterator[str]:
+    found = [item for item in run.conflicts if item.kind.value.startswith(line.name)]
+    if "over" in line.pairs:
+        found = [item for item in found if item.room == line.pairs["over"]]
+    if "between" in line.pairs:
+        found = [item for item in found if ",".join(run.names[job] for job in item.contenders) == line.pairs["between"]]
+    if not found:
+        yield f"there is no such conflict: {'; '.join(map(run.conflict, run.conflicts)) or 'there is none'}"
+        return
+    holders, severity = ",".join(run.names[job] for job in found[0].holders), str(found[0].severity)
+    if line.pairs.get("holders", holders) != holders or line.pairs.get("severity", severity) != severity:
+        yield f"it is {run.conflict(found[0])}"
+
+
 _CHECKS = {
     "start": _check_start,
     "hold": _check_hold,
@@ -203,6 +235,7 @@ _CHECKS = {
     "claim": _check_claim,
     "eta": _check_eta,
     "next": _check_next,
+    "conflict": _check_conflict,
     "nothing": _check_nothing,
 }
 

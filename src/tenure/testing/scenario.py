@@ -146,6 +146,7 @@ _EXPECTATIONS: dict[str, _Words] = {
     "claim": (("on", "until"), (), True),
     "eta": (("at",), (), True),
     "next": (("at",), (), False),
+    "conflict": (("over", "severity", "between", "holders"), (), False),
     "nothing": ((), (), False),
 }
 
@@ -162,7 +163,7 @@ def _check_words(line: Line, keys: tuple[str, ...], flags: tuple[str, ...], name
 
 
 def _check_expectation(scenario: Scenario, line: Line) -> None:
-    if line.name and line.name not in scenario.cluster.jobs:
+    if line.name and line.verb != "conflict" and line.name not in scenario.cluster.jobs:
         raise line.error(f"no job is called {line.name!r}")
 
 

@@ -1,0 +1,85 @@
+"""Routes about conflicts: the queue in two orders, the history, and resolving one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenure.api.context import answer, body_of, caller_from, context_of
+from tenure.api.jobs import one_job, refused
+from tenure.api.routes import Routes
+from tenure.model.commands import Refused, ResolveConflict
+from tenure.model.conflict import ConflictKind, Resolution
+from tenure.store.conflicts import ConflictRow
+from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply, ResolveRequest
+
+routes = Routes("/v1")
+PAST = 200
+"""So many conflicts of the past are told."""
+
+
+@routes.get("/conflicts", ConflictsReply)
+async def conflicts(request: Request, by: str = "age", history: int = 0) -> Response:
+    """The open conflicts: the oldest first, or the most severe (``by=severity``); with ``history=1`` all, the newest first."""
+    if by not in ("age", "severity"):
+        raise refused(Refused("bad_request", f"conflicts are listed by age or by severity, not by {by!r}"))
+    context = context_of(request)
+    rows = await asyncio.to_thread(context.queries.conflicts, PAST if history else 0)
+    if by == "severity":
+        rows = sorted(rows, key=lambda row: (-row.severity, row.opened_ms, row.id))
+    names = await asyncio.to_thread(context.queries.ids_of, _named(rows))
+    return answer(ConflictsReply(conflicts=[view(row, names) for row in rows]))
+
+
+@routes.post("/conflicts/resolve", ResolveRequest, ResolveReply)
+async def resolve(request: Request) -> Response:
+    """Resolve an open conflict in the chosen way."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, ResolveRequest)
+    if wish.by not in list(Resolution):
+        raise refused(Refused("bad_request", f"a conflict is resolved by {', '.join(Resolution)}, not by {wish.by!r}"))
+    if wish.favour and wish.by != Resolution.PRIORITY:
+        raise refused(Refused("bad_request", "only a resolution by priority favours a job; leave --favour out"))
+    favour = (await one_job(context, wish.favour, caller)).job_id if wish.favour else 0
+    given = (await context.apply([ResolveConflict(wish.key, caller, wish.conflict, wish.by, favour)]))[0]
+    if isinstance(given, Refused):
+        raise refused(given)
+    return answer(ResolveReply(conflict=wish.conflict, text=given.note))
+
+
+def _named(rows: Sequence[ConflictRow]) -> list[int]:
+    return sorted({number for row in rows for number in (*row.contenders, *row.holders)})
+
+
+def view(row: ConflictRow, names: Mapping[int, str]) -> ConflictView:
+    """A conflict as the wire shows it."""
+    contenders = [names.get(number, str(number)) for number in row.contenders]
+    holders = [names.get(number, str(number)) for number in row.holders]
+    return ConflictView(
+        id=row.key,
+        kind=row.kind,
+        severity=row.severity,
+        text=_text(row, contenders, holders),
+        contenders=contenders,
+        holders=holders,
+        room=row.room,
+        opened_ms=row.opened_ms,
+        updated_ms=row.updated_ms,
+        closed_ms=row.closed_ms or 0,
+        resolution=row.resolution,
+        resolved_by=row.resolved_by,
+        resolved_ms=row.resolved_ms or 0,
+    )
+
+
+def _text(row: ConflictRow, contenders: Sequence[str], holders: Sequence[str]) -> str:
+    if row.kind == ConflictKind.RESOURCE:
+        kind = row.room.partition(":")[2]
+        room = f"GPUs of kind {kind}" if kind else "GPUs" if row.room == "gpu" else "cpus and memory"
+        return f"jobs {', '.join(contenders)} wait for the same {room}"
+    if row.kind == ConflictKind.PRIORITY:
+        return f"job {contenders[0]} waits for what jobs of a lower priority hold: {', '.join(holders)}"
+    return f"job {contenders[0]} waits and cannot end by its deadline any more"

@@ -20,7 +20,7 @@ from tenure.store.schema import conflict
 from tenure.store.sql import Link, Statement, const, insert, param
 from tenure.store.tx import Transaction, to_json
 
-_FOUND = ("severity", "contenders", "holders")
+_FOUND = ("contenders", "holders", "severity")
 _ALL = ("id", "key", "kind", "room", *_FOUND, "opened_ms", "updated_ms", "closed_ms", "resolution", "resolved_by", "resolved_ms")
 _OPEN = conflict.c.closed_ms.is_(None)
 OPEN = Statement(select(*(conflict.c[name] for name in _ALL)).where(_OPEN).order_by(conflict.c.id))
@@ -55,9 +55,9 @@ class ConflictRow(NamedTuple):
     key: str
     kind: str
     room: str
-    severity: int
     contenders: tuple[int, ...]
     holders: tuple[int, ...]
+    severity: int
     opened_ms: int
     updated_ms: int
     closed_ms: int | None
@@ -105,8 +105,8 @@ class KnownConflicts:
             tx.emit("conflict.opened" if known is None else "conflict.updated", data=to_json(told))
 
 
-def _written(found: tuple[int, tuple[int, ...], tuple[int, ...]]) -> tuple[int, str, str]:
-    return found[0], to_json(found[1]), to_json(found[2])
+def _written(found: tuple[int, tuple[int, ...], tuple[int, ...]]) -> tuple[str, str, int]:
+    return to_json(found[1]), to_json(found[2]), found[0]
 
 
 def open_conflicts(link: Link) -> list[ConflictRow]:

@@ -22,10 +22,6 @@ from tenure.optimize.words import read_policy
 from tenure.testing.scenario import Line, Scenario, parse, time_ms
 
 
-def _sides(item: Conflict) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    return ("between", item.contenders), ("holders", item.holders)
-
-
 class Run:
     """One planned scenario."""
 
@@ -54,17 +50,6 @@ class Run:
         """Who is displaced, and for whom."""
         found = [evict for decision in self.plan.decisions for evict in decision.evicts]
         return {self.names[evict.job_id]: self.names[evict.beneficiary] for evict in found}
-
-    @cached_property
-    def conflicts(self) -> tuple[Conflict, ...]:
-        """What the jobs that wait cannot all have."""
-        return conflicts_of(Board.of(self.snapshot, self.policy.distinguishes), self.plan)
-
-    def conflict(self, item: Conflict) -> str:
-        """A conflict as a line of the language."""
-        words = [item.kind.value.partition("_")[0], *([f"over={item.room}"] if item.room else []), f"severity={item.severity}"]
-        words += [f"{key}={','.join(self.names[job] for job in jobs)}" for key, jobs in _sides(item) if jobs]
-        return f"conflict {' '.join(words)}"
 
     def explain(self, name: str) -> Explanation:
         """Why a job waits."""
@@ -213,18 +198,27 @@ def _check_nothing(run: Run, _line: Line) -> Iterator[str]:
         yield f"something starts: {run.describe(run.names[start.job_id])}"
 
 
+def _told(run: Run, item: Conflict) -> str:
+    """A conflict as a line of the language."""
+    sides = ("between", item.contenders), ("holders", item.holders)
+    words = [item.kind.value.partition("_")[0], *([f"over={item.room}"] if item.room else []), f"severity={item.severity}"]
+    words += [f"{key}={','.join(run.names[job] for job in jobs)}" for key, jobs in sides if jobs]
+    return f"conflict {' '.join(words)}"
+
+
 def _check_conflict(run: Run, line: Line) -> Iterator[str]:
-    found = [item for item in run.conflicts if item.kind.value.startswith(line.name)]
+    conflicts = conflicts_of(Board.of(run.snapshot, run.policy.distinguishes), run.plan)
+    found = [item for item in conflicts if item.kind.value.startswith(line.name)]
     if "over" in line.pairs:
         found = [item for item in found if item.room == line.pairs["over"]]
     if "between" in line.pairs:
         found = [item for item in found if ",".join(run.names[job] for job in item.contenders) == line.pairs["between"]]
     if not found:
-        yield f"there is no such conflict: {'; '.join(map(run.conflict, run.conflicts)) or 'there is none'}"
+        yield f"there is no such conflict: {'; '.join(_told(run, item) for item in conflicts) or 'there is none'}"
         return
     holders, severity = ",".join(run.names[job] for job in found[0].holders), str(found[0].severity)
     if line.pairs.get("holders", holders) != holders or line.pairs.get("severity", severity) != severity:
-        yield f"it is {run.conflict(found[0])}"
+        yield f"it is {_told(run, found[0])}"
 
 
 _CHECKS = {

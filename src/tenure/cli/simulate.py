@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tenure.sim.replay import Rules
     from tenure.sim.results import Replayed
     from tenure.sim.traces import Source
+    from tenure.sim.windows import WindowSpec
     from tenure.sim.workload import Workload
 
 _PAST, _MOST_PAST = "history", 10_000
@@ -101,6 +102,12 @@ def simulate(
             "--arrival", metavar="RATIO", rich_help_panel=_LOG, help="Of openb pods: come until so much of all GPUs is asked for."
         ),
     ] = "",
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--window", metavar="NODES@FROM+LENGTH[:PROJECT]", rich_help_panel=_LOG, help="Nodes set aside: n1,n2@2d+4h, *@1d+2h."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", rich_help_panel=_LOG, help="The first N jobs only.")] = 0,
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Write metrics.json, report.html and every decision there.")] = "",
     output: options.Form = "table",
@@ -132,7 +139,14 @@ def simulate(
     if not traces and not generate:
         raise usage("there is nothing to simulate", "name a log, or let one be drawn: --generate lublin")
     source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit)
-    rules = Rules(enforce_limits=enforce_limits, drop=bool(arrival), full=full, lots=lots_of(node_order, seed), seed=seed)
+    rules = Rules(
+        enforce_limits=enforce_limits,
+        drop=bool(arrival),
+        full=full,
+        lots=lots_of(node_order, seed),
+        seed=seed,
+        windows=_windows(window or (), full=full),
+    )
     rules = replace(rules, settings=replace(rules.settings, checkpoint_every_ms=_duration_ms(checkpoint_every)))
     results = _replayed(traces or [], generate or [], policy or ["default"], runtimes, source, rules)
     summary = summary_of(results, seed=seed)
@@ -161,6 +175,18 @@ def _duration_ms(text: str) -> int:
         return parse_duration_ms(text)
     except ValueError as error:
         raise usage(str(error), "write --checkpoint-every 30m") from None
+
+
+def _windows(texts: Sequence[str], *, full: bool) -> tuple[WindowSpec, ...]:
+    from tenure.sim.windows import window_spec
+    from tenure.sim.workload import BadWorkload
+
+    if texts and full:
+        raise usage("--full knows no windows", "leave --full or --window away")
+    try:
+        return tuple(window_spec(text) for text in texts)
+    except BadWorkload as error:
+        raise usage(str(error)) from None
 
 
 def _ratio(text: str) -> float:

@@ -30,6 +30,7 @@ from tenure.sim.displaced import Displaced
 from tenure.sim.results import DROP, END, NOT_YET, PREEMPT, START, Action, Replayed
 from tenure.sim.runtimes import Exact, RunTimes, extended_ms
 from tenure.sim.sampling import Sampler
+from tenure.sim.windows import WindowSpec, windows_of
 from tenure.sim.workload import Workload
 
 QUEUE = 1
@@ -59,7 +60,7 @@ class Rules:
     each start before it decides on the next. ``lots`` lets a lot decide between nodes that are equally good to a policy, 0 their order
     (`tenure.core.stages.Stages.lots`). ``settings`` are the planner's; the depth of backfilling and the number of
     promises are unlimited unless they say otherwise.
-    ``projects`` have weights, quotas and maxima by name; their numbers are given here.
+    ``projects`` have weights, quotas and maxima by name; their numbers are given here. ``windows`` set nodes aside for a time.
     """
 
     enforce_limits: bool = False
@@ -70,6 +71,7 @@ class Rules:
     seed: int = 0
     settings: PlanSettings = PlanSettings(backfill_depth=2**31, promises=2**31)
     projects: tuple[Project, ...] = ()
+    windows: tuple[WindowSpec, ...] = ()
 
 
 @dataclass(slots=True)
@@ -101,6 +103,8 @@ class Replay:
         self._projects: dict[str, int] = {project.name: number for number, project in enumerate(rules.projects, 1)}
         self.ledger = Ledger(rules.settings.half_life_ms)
         self._counts = bool(rules.projects) or "project" in policy.distinguishes
+        first_ms = workload.jobs[0].submitted_ms if workload.jobs else 0
+        self.windows = windows_of(rules.windows, workload.nodes, first_ms, self._project)
         self.board = Board.of(self._empty(), policy.distinguishes)
         self._news = _Waiting()
         self._arrived = 0
@@ -111,6 +115,10 @@ class Replay:
         self._displaced = Displaced(rules.settings)
         self._retry_ms = 0
         self._sampler = Sampler(workload, self.board) if any(node.devices for node in workload.nodes) else None
+
+    def _project(self, name: str) -> int:
+        """The number of a project."""
+        return self._projects.setdefault(name, len(self._projects) + 1)
 
     def _empty(self) -> Snapshot:
         """The machines before the first job."""
@@ -123,6 +131,7 @@ class Replay:
             queues=(Queue(QUEUE, "default"),),
             projects=tuple(replace(project, id=self._projects[project.name]) for project in self.rules.projects),
             settings=self.rules.settings,
+            reservations=self.windows,
         )
 
     def run(self, progress: Progress | None = None) -> Replayed:
@@ -283,7 +292,7 @@ class Replay:
             id=position + 1,
             shape=self._shapes[job.shape],
             queue=QUEUE,
-            project=self._projects.setdefault(job.project, len(self._projects) + 1),
+            project=self._project(job.project),
             user=self._users.setdefault(job.user, len(self._users) + 1),
             priority=job.priority,
             submitted_ms=job.submitted_ms,

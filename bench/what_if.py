@@ -24,32 +24,48 @@ from tenure.client.session import Client, new_key
 from tenure.wire.whatif import MachineSpec, WhatIfRequest
 
 NODES = "".join(f'[[pretend_nodes]]\nname = "g{n}"\ncpus = "64"\nmemory = "512G"\ngpus = "8xA100:80G"\n' for n in range(50))
+ANSWER_S = 120.0
+"""A question may take so long on a busy machine."""
+
 MORE = [MachineSpec(count=2, cpu_milli=64_000, memory_bytes=2**39, gpus=8, gpu_model="A100", gpu_memory_bytes=80 * 2**30)]
 
 
 class Asking:
-    """Asks one question after the other from a connection of its own; ``took_ms`` has how long each answer took."""
+    """Asks one question after the other from a connection of its own, at least one; ``took_ms`` has how long each answer took.
+
+    It is entered when the first question is under way, and tells on leaving what went wrong.
+    """
 
     def __init__(self, home: str, ask: Callable[[Client], object]) -> None:
         self.took_ms: list[float] = []
         self._home, self._ask = home, ask
-        self._over = threading.Event()
+        self._begun, self._over = threading.Event(), threading.Event()
+        self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        with connect(self._home) as client:
-            while not self._over.is_set():
-                began = time.perf_counter()
-                self._ask(client)
-                self.took_ms.append((time.perf_counter() - began) * 1000)
+        try:
+            with connect(self._home, timeout_s=ANSWER_S) as client:
+                self._begun.set()
+                while not self.took_ms or not self._over.is_set():
+                    began = time.perf_counter()
+                    self._ask(client)
+                    self.took_ms.append((time.perf_counter() - began) * 1000)
+        except BaseException as error:
+            self._failed = error
+        finally:
+            self._begun.set()
 
     def __enter__(self) -> Asking:
         self._thread.start()
+        self._begun.wait()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._over.set()
         self._thread.join()
+        if error is None and self._failed is not None:
+            raise self._failed
 
 
 def what_if(client: Client) -> object:

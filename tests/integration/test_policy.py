@@ -88,3 +88,34 @@ def test_settings_that_name_no_policy_are_told_at_the_start() -> None:
         done = living.cli("ps", ok=False)
         assert "eazy" in done.stderr + living.daemon_log()
         assert "did you mean easy?" in done.stderr + living.daemon_log()
+
+
+TWO_NODES = """
+[node]
+cpus = "1"
+[[pretend_nodes]]
+name = "near"
+cpus = "8"
+labels = ["ssd"]
+[[pretend_nodes]]
+name = "far"
+cpus = "8"
+"""
+
+
+def test_an_adaptive_policy_waits_for_a_better_place_and_says_so() -> None:
+    with installation(TWO_NODES) as living:
+        living.cli("policy", "set", "adaptive")
+        living.submit("-J", "user", "-c", "8", "--constraint", "ssd", "-t", "1h", "--", "sleep", "600")
+        until(lambda: living.state("1") == "running", "the first job to run")
+        living.submit("-J", "patient", "-c", "2", "--prefer", "ssd", "--prefer-wait", "10m", "-t", "1h", "--", "sleep", "600")
+        living.submit("-J", "other", "-c", "1", "-t", "1h", "--", "sleep", "600")
+        until(lambda: living.state("3") == "running", "another job to go ahead")
+        assert living.state("2") == "pending"
+        assert "it waits for the place it prefers" in living.cli("why", "2").stdout
+        view = shown(living)
+        assert (view["strategy"], view["utilisation_pct"]) == ("delayed", 52.9)
+        living.cli("cancel", "1")
+        until(lambda: living.json("show", "2")["job"].get("on_nodes") == ["near"], "the job to start where it prefers")
+        kinds = [json.loads(line) for line in living.cli("events", "--json").stdout.splitlines() if '"strategy.changed"' in line]
+        assert [event["data"]["strategy"] for event in kinds[:2]] == ["immediate", "delayed"]

@@ -14,9 +14,10 @@ from tenure.core.invariants import plan_violations, violations
 from tenure.core.verify import verify
 from tenure.model.job import JobTable, PendingJob
 from tenure.model.plan import Plan
+from tenure.model.reasons import BetterPlace
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
-from tenure.policies import policy_by_name
+from tenure.policies import StagedPolicy, policy_by_name
 from tenure.testing.locked import locked_rows
 from tenure.testing.naive import naive_plan
 from tenure.testing.outcome import applied, committed
@@ -38,6 +39,30 @@ def test_the_planner_agrees_with_the_naive_one(name: str, data: st.DataObject) -
     snapshot = data.draw(snapshots(policy))
     snapshot = replace(snapshot, settings=replace(snapshot.settings, backfill_depth=10_000))
     assert essence(policy.plan(snapshot)) == naive_plan(snapshot, policy.stages)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_holding_back_for_a_better_place_agrees_with_the_naive_planner(data: st.DataObject) -> None:
+    stages = replace(DEFAULT.stages, delays=True)
+    snapshot = data.draw(snapshots(DEFAULT))
+    snapshot = replace(snapshot, settings=replace(snapshot.settings, backfill_depth=10_000))
+    assert essence(StagedPolicy("delayed", stages).plan(snapshot)) == naive_plan(snapshot, stages)
+
+
+@settings(max_examples=150, deadline=None)
+@given(snapshots(DEFAULT))
+def test_who_wishes_for_nothing_is_never_held_back(snapshot: Snapshot) -> None:
+    """With all patience over, holding back changes nothing, and nobody is told to wait for a better place."""
+    delayed = StagedPolicy("delayed", replace(DEFAULT.stages, delays=True))
+    over = replace(snapshot, shapes={number: replace(shape, prefer_wait_ms=0) for number, shape in snapshot.shapes.items()})
+    assert delayed.plan(over) == DEFAULT.plan(over)
+    for hold in delayed.plan(snapshot).holds:
+        if isinstance(hold.reason, BetterPlace):
+            shape, job = snapshot.shapes[hold.shape], snapshot.job(hold.first_job)
+            assert shape.prefer
+            assert job is not None
+            assert snapshot.now_ms < hold.reason.until_ms <= snapshot.now_ms + shape.prefer_wait_ms
 
 
 @settings(max_examples=150, deadline=None)

@@ -4,6 +4,7 @@ has to choose among, and what each has done."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,13 +12,16 @@ from starlette.responses import Response
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
 from tenure.api.routes import Routes
+from tenure.control.loop import ControlLoop
 from tenure.core.board import Board
 from tenure.core.objectives import WHOLE, Objectives
+from tenure.core.strategy import Pressure, rule
 from tenure.model.commands import Refused, SetPolicy
 from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Snapshot
 from tenure.optimize.words import read_policy
 from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS, PORTFOLIO
+from tenure.policies.adaptive import MISSING
 from tenure.policies.portfolio import Portfolio
 from tenure.policies.strategies import NAMED, NOT_YET
 from tenure.policies.words import NUMBERS, BadPolicy
@@ -118,7 +122,7 @@ async def performance(request: Request) -> Response:
 async def _view(context: Context) -> PolicyView:
     """The policy as the planner follows it, and who chose it."""
     loop = context.loop
-    planned = await context.on_control(lambda: loop.planner.follow(loop.ports, loop.clock.now_ms()).settings)
+    planned, strategy = await context.on_control(lambda: _planned(loop))
     choice = await asyncio.to_thread(context.queries.policy_choice)
     own = context.own_plan
     view = PolicyView(
@@ -130,4 +134,29 @@ async def _view(context: Context) -> PolicyView:
         view.by_person, view.by, view.at_ms = bool(choice.by_person), choice.user, choice.at_ms
         if choice.policy != planned.policy:
             view.note = f"{choice.policy}, which was chosen, means nothing to this version; choose again with tenure policy set"
+    if strategy is not None:
+        view.strategy, pressure, view.note = strategy.name, strategy.pressure, view.note or strategy.note
+        view.utilisation_pct, view.pending, view.critical = pressure.utilisation_milli / 10, pressure.pending, pressure.critical
     return view
+
+
+@dataclass(frozen=True, slots=True)
+class _Strategy:
+    """What an adaptive policy follows and by which numbers; ``note`` says what it would follow if it could."""
+
+    name: str
+    pressure: Pressure
+    note: str
+
+
+def _planned(loop: ControlLoop) -> tuple[PlanSettings, _Strategy | None]:
+    """What the planner plans with. On the control thread."""
+    board = loop.planner.follow(loop.ports, loop.clock.now_ms())
+    chooser = loop.ports.policy.stages.chooser
+    if chooser is None:
+        return board.settings, None
+    pressure = Pressure.of(board)
+    wanted = rule(pressure)
+    missing = "" if chooser.pinned else MISSING.get(wanted, "")
+    note = f"the rule calls for {wanted}, which is not available yet: {missing}" if missing else ""
+    return board.settings, _Strategy(chooser.choose(board)[0], pressure, note)

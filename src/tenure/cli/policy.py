@@ -89,6 +89,9 @@ def policy_text(view: PolicyView, now_ms: int) -> str:
     lines += [f"Settings  {', '.join(_setting(key, value) for key, value in view.settings.items())}"]
     if view.changed:
         lines.append(f"Changed   {', '.join(view.changed)}")
+    if view.strategy:
+        busy = f"{view.utilisation_pct:.0f}% in use, {view.pending} waiting, {view.critical} of them critical"
+        lines.append(f"Strategy  {view.strategy}  ({busy})")
     if view.note:
         lines.append(f"Note      {clean(view.note)}")
     return "\n".join(lines)

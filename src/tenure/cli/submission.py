@@ -25,6 +25,7 @@ _AS_THEY_ARE = (
     "cpus",
     "gpus",
     "app",
+    "prefer_wait",
     "time",
     "grace",
     "priority",
@@ -73,6 +74,8 @@ def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
         found["gpus"] = options["gres"]
     if "constraint" in options:
         found["labels"] = [label.strip() for label in options["constraint"].split("&") if label.strip()]
+    if "prefer" in options:
+        found["prefer"] = [label.strip() for label in options["prefer"].split("&") if label.strip()]
     if "after" in options:
         found["after"] = [item for text in options["after"] for item in after_of(text)]
     if options.get("requeue") and "retries" not in found:

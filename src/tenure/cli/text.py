@@ -55,6 +55,8 @@ def ask(job: JobView) -> str:
     text = ", ".join(parts)
     if job.tasks > 1:
         text = f"{job.tasks} tasks, each: {text}" + (f"; on {job.nodes} nodes" if job.nodes else "")
+    if job.prefer:
+        text += f"; if possible: {clean(job.prefer).replace(',', ', ')} (for which it may wait {span(job.prefer_wait_ms)})"
     if job.max_per_node:
         text += f"; at most {job.max_per_node} of {clean(job.app)} on a node"
     return text

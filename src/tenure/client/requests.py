@@ -18,6 +18,8 @@ from tenure.wire.ids import parse_indices
 
 _UMASK: list[int] = []
 _NAME_LENGTH = 200
+PREFER_WAIT = "5m"
+"""How long a job may be held back for the place it prefers, unless it says so itself."""
 _INTERPRETERS = frozenset(
     {"python", "pypy", "bash", "sh", "zsh", "dash", "ruby", "perl", "node", "julia", "Rscript", "torchrun", "uv", "env"}
 )
@@ -39,6 +41,8 @@ def build_request(
     labels: Sequence[str] = (),
     app: str = "",
     max_per_node: int = 0,
+    prefer: Sequence[str] = (),
+    prefer_wait: str | float | None = None,
     time: str | float | None = None,
     grace: str | float | None = None,
     priority: str | int = 5,
@@ -63,6 +67,7 @@ def build_request(
 
     A number for ``memory`` is bytes, for ``time`` seconds. ``env`` is added to the present environment (``inherit``), less what
     belongs to the session. ``max_per_node`` counts the tasks of jobs of the same ``app``, the name unless given.
+    ``prefer`` names labels that the nodes should have, and ``nvlink`` for GPUs of one group.
     Raises `BadRequest` with one sentence for what cannot be read.
     """
     if not command or isinstance(command, str):
@@ -78,6 +83,9 @@ def build_request(
     _set_amounts(request, cpus, memory, storage, words.gpus_of(gpus) if gpus else words.Gpus(0), gpu_memory)
     request.gpu_model = gpu_model or request.gpu_model
     request.app, request.max_per_node = app or (request.name if max_per_node else ""), max_per_node
+    request.prefer = list(prefer)
+    if prefer or prefer_wait is not None:
+        request.prefer_wait_ms = words.span_of(PREFER_WAIT if prefer_wait is None else prefer_wait)
     _set_times(request, time, grace, deadline, begin)
     _set_surroundings(request, env, inherit, submit_dir)
     request.stdout, request.stderr = stdout, stderr

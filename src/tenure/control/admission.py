@@ -11,17 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tenure.core.nearest import never_fits
-from tenure.model.amounts import MIB, MIN_MEMORY_BYTES, Amounts, format_bytes, format_milli
+from tenure.model.amounts import MIB, MILLI, MIN_MEMORY_BYTES, Amounts, format_bytes, format_milli
 from tenure.model.commands import Caller, DependsOn, JobRequest, JobSpec, SubmitJob
 from tenure.model.job import NO_CAP
 from tenure.model.node import Node
-from tenure.model.shape import Shape
+from tenure.model.shape import ONE_GROUP, Shape
 from tenure.wire.dto import ErrorReply, SubmitRequest
 from tenure.wire.ids import parse_indices
 
 MAX_ARGV_BYTES = 1 * MIB
 MAX_ENV_BYTES = 1 * MIB
 MAX_NAME = 200
+MAX_PREFER_WAIT_MS = 30 * 86_400_000
 KINDS = ("batch", "service", "lease")
 CONDITIONS = ("ok", "any", "failed")
 
@@ -85,6 +86,8 @@ class Admission:
                 tuple(sorted(request.labels)),
                 request.app,
                 _within(request.max_per_node, 0, 100_000, "--max-per-node"),
+                _wish(request),
+                _within(request.prefer_wait_ms, 0, MAX_PREFER_WAIT_MS, "--prefer-wait"),
             )
         except ValueError as error:
             raise _refusal("bad_request", str(error)) from None
@@ -151,9 +154,21 @@ def describe_shape(shape: Shape) -> str:
         parts.append(f"--nodes {shape.nodes}")
     if shape.tasks > 1:
         parts.append(f"--tasks {shape.tasks}")
+    if shape.prefer:
+        parts.append(f"--prefer {'&'.join(shape.prefer)}")
     if shape.max_per_node:
         parts.append(f"--max-per-node {shape.max_per_node}")
     return " ".join(parts)
+
+
+def _wish(request: SubmitRequest) -> tuple[str, ...]:
+    """What is preferred, each word once, sorted."""
+    if any("," in word or not word for word in request.prefer):
+        raise _refusal("bad_request", "a label that is preferred is a word without commas", "join several by &")
+    if ONE_GROUP in request.prefer and request.gpu_milli < 2 * MILLI:
+        why, remedy = "only several GPUs of one task can be in one group", f"ask for --gpus 2, or leave --prefer {ONE_GROUP} out"
+        raise _refusal("bad_request", why, remedy)
+    return tuple(sorted(set(request.prefer)))
 
 
 def _check_sizes(request: SubmitRequest) -> None:

@@ -149,9 +149,10 @@ def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
 
 def commit_step(ports: Ports, planner: Planner, plan: Plan, now_ms: int) -> Committed | None:
     """Make a plan true. None when it says nothing, and the one before it left no reason behind that must go."""
+    same = planner.board is None or plan.strategy == planner.board.strategy
     if planner.board is not None:
         planner.board.promises = plan.promises
-    if not plan.decisions and not plan.holds and not planner.held:
+    if not plan.decisions and not plan.holds and not planner.held and same:
         return None
     planner.held = bool(plan.holds)
     return ports.store.commit(plan, ports.epoch, now_ms)

@@ -13,12 +13,13 @@ from typing import Any
 from tenure.core import claims
 from tenure.core.census import Census
 from tenure.core.days import NOBODY, Who
-from tenure.core.feasibility import Ask, NodeRoom, ask_of
+from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.ledger import Account, Ledger, held_by
 from tenure.core.quotas import has_bounds
 from tenure.core.rooms import FOREVER, RUNNING, Holding, Key, Rooms
 from tenure.core.shares import capacity_of
 from tenure.core.waiting import GroupKey, Waiting
+from tenure.core.wishes import know
 from tenure.model.allocation import Claim, Eviction
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.node import Node
@@ -72,8 +73,11 @@ class Board:
     def __init__(self, snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> None:
         self.revision = snapshot.revision
         self.settings: PlanSettings = snapshot.settings
+        self.strategy = snapshot.strategy
         self.shapes: dict[int, Shape] = dict(snapshot.shapes)
-        self.asks: dict[int, Ask] = {number: ask_of(shape) for number, shape in self.shapes.items()}
+        self.asks: dict[int, Ask] = {}
+        for number, shape in self.shapes.items():
+            know(self.asks, number, shape)
         self.touched: dict[int, tuple[int, ...]] = dict(snapshot.touched)
         self.running: dict[int, RunningJob] = {}
         self.census = Census()
@@ -109,9 +113,11 @@ class Board:
         self.revision = changes.revision
         if changes.settings is not None:
             self.settings = changes.settings
+        if changes.strategy is not None:
+            self.strategy = changes.strategy
         for number, shape in changes.shapes.items():
             self.shapes[number] = shape
-            self.asks[number] = ask_of(shape)
+            know(self.asks, number, shape)
         self.waiting.move_to(changes.now_ms, self.asks)
         self._let_lie()
         self._advance_rooms(changes)

@@ -46,7 +46,7 @@ def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget, *, 
     """
     board.waiting.move_to(now_ms, board.asks)
     board.expire(now_ms)
-    may_change = stages.reclaim is not None or bool(board.standing) or stages.backfill.reserve > 1
+    may_change = stages.reclaim is not None or stages.chooser is not None or bool(board.standing) or stages.backfill.reserve > 1
     if decisions_only and not may_change and len(board.nodes) <= FEW_NODES and not _has_place(board):
         return Plan(board.revision, next_ms=board.next_ms)
     mark = board.mark()
@@ -67,12 +67,14 @@ class Cycle(Places):
     """The state of one cycle; used once."""
 
     def __init__(self, board: Board, now_ms: int, stages: Stages, budget: Budget) -> None:
+        self.strategy, stages = stages.chooser.choose(board) if stages.chooser is not None else ("", stages)
         super().__init__(board, now_ms, stages)
         self.budget = budget
         self.possible = Possible.of(board)
         self.few_nodes = len(board.nodes) <= FEW_NODES
         self.redeemed = 0
         self.done: dict[int, int] = {}
+        self.wishing: dict[int, int] = {}
         self.truncated: int | None = None
         self._head: Turn | None = None
         self._heads: list[int] = []
@@ -113,9 +115,14 @@ class Cycle(Places):
             reservation=self.window.reservation if self.window else None,
             truncated_at=self.truncated if self.displaced is None else self.budget.spent,
             units=self.budget.spent,
-            next_ms=min(filter(None, (self.board.next_ms, self.board.next_deadline_ms, self.retry_ms)), default=0),
+            next_ms=min(filter(None, self._moments()), default=0),
             promises=self.promises.reservations() if self.promises else (),
+            strategy=self.strategy,
         )
+
+    def _moments(self) -> tuple[int, ...]:
+        """When another plan might come of the same content (0: never)."""
+        return (self.board.next_ms, self.board.next_deadline_ms, self.retry_ms, *self.wishing.values())
 
     def _start_what_fits(self) -> None:
         redeem(self)
@@ -291,6 +298,9 @@ class Cycle(Places):
     def _place(self, group: Group, job_id: int) -> tuple[Placement, ...] | None:
         """Take the room for one run of the job, or mark why not."""
         shape, sought, window = group.shape, self.sought, self.window
+        if self.stages.delays and (until_ms := self.wishes_until(self.board.waiting.rows[job_id])):
+            self.wishing[shape] = min(until_ms, self.wishing.get(shape, until_ms))
+            return None
         outside = self.outside(group.limit_ms, self.who(group))
         if window is not None and not window.ends_before(self.now_ms, group.limit_ms):
             beside = Layered(self.beside(), outside) if outside else self.beside()

@@ -7,6 +7,7 @@ free, a whole GPU needs an empty one. Invariant: nothing here changes a room exc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +43,7 @@ class Ask:
     gpu_capability: int = 0
     app: str = ""
     max_per_node: int = 0
+    one_group: bool = False
 
     @property
     def wants_devices(self) -> bool:
@@ -206,7 +208,7 @@ def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
         # Comparing, here and on other hot paths: min() of two costs ten times as much.
         if need and free < count * need:
             count = free // need
-    if ask.whole and not ask.is_particular:
+    if ask.whole and not (ask.is_particular or ask.one_group):
         return min(count, node.empty // ask.whole)
     if ask.wants_devices and count:
         count = min(count, _count_on_devices(ask, node.devices))
@@ -215,6 +217,8 @@ def count_tasks(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
 
 def _count_on_devices(ask: Ask, devices: Iterable[DeviceRoom]) -> int:
     usable = [device for device in devices if device_fits(ask, device)]
+    if ask.one_group:
+        return sum(count // ask.whole for count in Counter(device.group for device in usable).values())
     if ask.whole:
         return len(usable) // ask.whole
     return sum(_count_on_device(ask, device) for device in usable)
@@ -234,7 +238,7 @@ def fits(ask: Ask, node: NodeRoom) -> bool:
     if ask.whole:
         if ask.whole > node.empty:
             return False
-        if ask.is_particular and sum(device_fits(ask, device) for device in node.devices) < ask.whole:
+        if (ask.is_particular or ask.one_group) and not _count_on_devices(ask, node.devices):
             return False
     elif ask.milli:
         for device in node.devices:

@@ -130,7 +130,7 @@ class _Ahead:
             self.board.promises = plan.promises
             self._note(plan.promises)
             self._cancel(at_ms)
-            following = self._next(at_ms)
+            following = self._next(at_ms, plan.next_ms)
             known = {*self.starts, *self.missed, *self.promised}
             complete = following is None or all(job_id in known for job_id in self.awaited)
             if following is None or complete:
@@ -187,10 +187,10 @@ class _Ahead:
                 self.board.waiting.drop(job.id)
                 self.missed.add(job.id)
 
-    def _next(self, at_ms: int) -> int | None:
-        """Let the next thing happen; when, or None if nothing more will."""
+    def _next(self, at_ms: int, planned_ms: int) -> int | None:
+        """Let the next thing happen, by ``planned_ms`` (0: never) what the plan waits for; when, or None if nothing more will."""
         times = [self.ends[0].at_ms] if self.ends else []
-        times += filter(None, (self.board.next_ms, self.board.next_deadline_ms))
+        times += filter(None, (self.board.next_ms, self.board.next_deadline_ms, planned_ms))
         while self.deadlines and self.deadlines[0][1] not in self.board.waiting.rows:
             heappop(self.deadlines)
         if self.deadlines:

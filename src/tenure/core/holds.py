@@ -20,7 +20,7 @@ from tenure.core.turns import FEW_GROUPS
 from tenure.core.waiting import FIRST_ID, LIMIT, LOWEST_ID, PROJECT, QUEUE, SHAPE
 from tenure.model.job import PendingJob
 from tenure.model.plan import Hold
-from tenure.model.reasons import Capacity, NotReached, Reason, Reserved, WouldDelay
+from tenure.model.reasons import BetterPlace, Capacity, NotReached, Reason, Reserved, WouldDelay
 
 if TYPE_CHECKING:
     from tenure.core.cycle import Cycle
@@ -137,6 +137,8 @@ def _reason(cycle: Cycle, shape: int, bar: Reason | None, *, careful: bool, deta
         return obstacle
     if bar is not None:
         return bar
+    if shape in cycle.wishing and cycle.find(shape, careful=careful) is not None:
+        return BetterPlace(cycle.wishing[shape])
     if _is_kept_back(cycle, careful=careful):
         return _kept_back(cycle, shape) or (capacity_of(cycle, shape) if detailed else Capacity())
     if cycle.sought.may_find(shape, careful=careful) and cycle.find(shape, careful=careful) is not None:
@@ -175,8 +177,10 @@ def _without_bar(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
     if obstacle is not None:
         return (obstacle,)
     careful = cycle.sought.is_careful(job.limit_ms)
+    until_ms = cycle.wishes_until(job) if cycle.stages.delays else 0
+    wish = BetterPlace(until_ms) if until_ms else None
     kept_back = _kept_back(cycle, job.shape) if _is_kept_back(cycle, careful=careful) else None
-    alone = closed_reason(cycle, job) or kept_back
+    alone = wish or closed_reason(cycle, job) or kept_back
     if alone is not None:
         return (alone,)
     if cycle.find(job.shape, careful=careful) is not None:

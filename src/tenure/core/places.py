@@ -24,6 +24,7 @@ from tenure.core.sought import Sought
 from tenure.core.stages import Stages
 from tenure.core.tables import NOWHERE
 from tenure.core.waiting import Group
+from tenure.core.wishes import WISHED, patience_ends_ms
 from tenure.model.allocation import Placement
 from tenure.model.job import PendingJob
 from tenure.model.plan import Start
@@ -57,7 +58,20 @@ class Places:
         return self.find_beside(shape, self.beside() if careful else {})
 
     def find_beside(self, shape: int, spare: Mapping[int, NodeRoom]) -> Layout | None:
-        """Where the tasks of a shape could go now, if of some nodes no more than ``spare`` may be taken."""
+        """Where the tasks of a shape could go now, if possible where they wish; of some nodes no more than ``spare`` may be taken."""
+        wish = self._seek(shape + WISHED, spare) if shape + WISHED in self.board.asks else None
+        return wish or self._seek(shape, spare)
+
+    def wishes_until(self, job: PendingJob) -> int:
+        """Until when a job that could start waits for the place it wishes for; 0 where it does not."""
+        until_ms = patience_ends_ms(self.board.shapes, job)
+        if until_ms <= self.now_ms or not self.sought.may_find(job.shape, careful=self.sought.is_careful(job.limit_ms)):
+            return 0
+        spare = self.spare_for(job)
+        return until_ms if self._seek(job.shape + WISHED, spare) is None and self._seek(job.shape, spare) is not None else 0
+
+    def _seek(self, shape: int, spare: Mapping[int, NodeRoom]) -> Layout | None:
+        """Where the tasks of an ask could go now."""
         ask = self.board.asks[shape]
         if ask.tasks == 1:
             index = self._find_node(shape, spare)

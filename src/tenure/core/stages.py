@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tenure.core.columns import Floats, Ints
 from tenure.core.feasibility import Ask, NodeRoom
+from tenure.core.strategy import Chooser
 from tenure.core.tables import Judged
 from tenure.core.waiting import Columns
 from tenure.model.job import PendingJob, RunningJob
@@ -136,6 +137,8 @@ class Stages:
 
     ``lots`` says which of equally good nodes a job of one task gets: 0 the first by id, another number one that looks drawn, so that
     a study sees what a score owes to the order of the nodes. It follows from the number, the board's revision and the plan so far.
+    ``delays``: who wishes for a better place may be held back for it (`tenure.core.wishes`). ``chooser`` leaves the strategy open: each
+    plan is made with the stages it chooses, whose order and placement are these.
     """
 
     order: Order
@@ -143,6 +146,8 @@ class Stages:
     backfill: Backfill
     reclaim: Reclaim | None = None
     lots: int = 0
+    delays: bool = False
+    chooser: Chooser | None = None
 
     @property
     def distinguishes(self) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ class NodeTable:
         self.columns = self.now.columns
         self._labelled: dict[tuple[str, ...], Bools] = {}
         self._demands: dict[tuple[int, int, str, int], Demand] = {}
+        self._groups: Ints | None = None
         self._stack: tuple[Ints, Bools, Ints] | None = None
 
     def labelled(self, labels: tuple[str, ...]) -> Bools:
@@ -93,11 +94,32 @@ class NodeTable:
             found = np.where(free >= need, np.minimum(found, free // need if need else UNBOUNDED), 0)
         if ask.max_per_node:
             found = np.minimum(found, self.places(ask))
-        if ask.whole:
+        if ask.one_group:
+            found = np.minimum(found, self.in_one_group(ask))
+        elif ask.whole:
             found = np.minimum(found, self.usable(ask).sum(axis=0) // ask.whole)
         elif ask.milli:
             found = np.minimum(found, self._fractions(ask))
         return found.astype(np.int64)
+
+    def in_one_group(self, ask: Ask) -> Ints:
+        """How many tasks find all their devices in one group, whatever else they need."""
+        usable, groups = self.usable(ask), self.groups()
+        found: Ints = np.zeros(usable.shape[1], dtype=np.int64)
+        for group in range(len(groups)):
+            found += (usable & (groups == group)).sum(axis=0) // ask.whole
+        return found
+
+    def groups(self) -> Ints:
+        """[D, N] the groups of each node's devices, numbered from 0 on; -1 where there is no device."""
+        if self._groups is None:
+            width = max((len(node.devices) for node in self.rooms.nodes), default=0)
+            self._groups = np.full((width, len(self.rooms.nodes)), -1, dtype=np.int64)
+            for index, node in enumerate(self.rooms.nodes):
+                numbers: dict[int, int] = {}
+                for place, device in enumerate(node.devices):
+                    self._groups[place, index] = numbers.setdefault(device.group, len(numbers))
+        return self._groups
 
     def _fractions(self, ask: Ask) -> Ints:
         """How many fractions the devices of each node hold together."""
@@ -168,6 +190,7 @@ class AskTable:
         self.kinds: dict[tuple[int, int, str, int], Ask] = {}
         self.labelled: list[int] = []
         self.limited = False
+        self.grouped = False
         self._kind_numbers: dict[tuple[int, int, str, int], int] = {}
         self._demand_numbers: dict[tuple[int, int], int] = {(0, 0): 0}
         self._columns: Ints = np.zeros((8, 4), dtype=np.int64)
@@ -189,6 +212,7 @@ class AskTable:
         if ask.labels:
             self.labelled.append(position)
         self.limited |= ask.max_per_node > 0
+        self.grouped |= ask.one_group
         return position
 
     def rows(self, positions: Ints) -> tuple[Ints, Ints, Ints, Ints]:
@@ -244,6 +268,9 @@ def judge(table: NodeTable, asks: AskTable, positions: Sequence[int], index: Int
     for place in np.flatnonzero(asks.is_limited(rows)).tolist() if asks.limited else ():
         left = table.places(asks.asks[positions[place]]) > 0
         fits[place] &= left if index is None else left[index]
+    for place in [place for place, position in enumerate(positions) if asks.asks[position].one_group] if asks.grouped else ():
+        together = table.in_one_group(asks.asks[positions[place]]) > 0
+        fits[place] &= together if index is None else together[index]
     # Found in the flat form and divided: several times faster than `numpy.nonzero` of two dimensions.
     row, node = np.divmod(np.flatnonzero(fits), max(fits.shape[1], 1))
     return Judged(columns, among, row, node, need, gpu_milli, least[kinds.take(row), node])

@@ -264,6 +264,7 @@ class Picture:
     usage: tuple[Usage, ...]
     settings: PlanSettings
     touched: dict[int, tuple[int, ...]]
+    strategy: str
 
     @staticmethod
     def of(board: Board, now_ms: int) -> Picture:
@@ -281,6 +282,7 @@ class Picture:
             tuple(board.ledger.used.values()),
             board.settings,
             dict(board.touched),
+            board.strategy,
         )
 
     def ledger(self) -> Ledger:
@@ -307,6 +309,7 @@ class Picture:
             usage=tuple(sorted(self.usage, key=lambda usage: (usage.project, usage.user))),
             settings=self.settings,
             touched=self.touched,
+            strategy=self.strategy,
         )
 
 

@@ -96,8 +96,10 @@ class Plan:
     ``truncated_at`` says after how many units of budget the plan was cut short (None: complete): the budget was used up, or jobs are
     displaced, which is always the last decision, so that the rest is planned when that is true. ``units`` is the work it took.
     ``next_ms`` is the earliest time at which the same snapshot could give another plan (a job becomes eligible, a promise ends, a job
-    may be displaced), 0 for never. ``conflicts`` are what the jobs that wait cannot all have, where somebody asked for them.
+    may be displaced, somebody's patience is over), 0 for never. ``conflicts`` are what the jobs that wait cannot all have, where
+    somebody asked for them.
     ``promises`` are what a policy has promised to others than the head as well: the next plan keeps them (`Snapshot.promises`).
+    ``strategy`` is the one that it follows, where the policy leaves that open (`tenure.core.strategy`).
     """
 
     base_revision: int
@@ -109,6 +111,7 @@ class Plan:
     next_ms: int = 0
     promises: tuple[Reservation, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

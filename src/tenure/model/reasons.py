@@ -73,6 +73,15 @@ class Reserved:
 
 
 @dataclass(frozen=True, slots=True)
+class BetterPlace:
+    """It could start, and waits until ``until_ms`` at most for the place it wishes for."""
+
+    code: ClassVar[str] = "better_place"
+    cure: ClassVar[Cure] = Cure.TIME
+    until_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Dependency:
     """It waits for these jobs to end."""
 
@@ -192,6 +201,7 @@ Reason = (
     Capacity
     | WouldDelay
     | Reserved
+    | BetterPlace
     | Dependency
     | Held
     | NotBefore
@@ -212,6 +222,7 @@ _BY_CODE: Final[dict[str, type[Any]]] = {
         Capacity,
         WouldDelay,
         Reserved,
+        BetterPlace,
         Dependency,
         Held,
         NotBefore,

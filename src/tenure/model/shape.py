@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from tenure.model.amounts import MILLI, Amounts
 
+ONE_GROUP = "nvlink"
+"""The wish for GPUs of one group; everything else that is wished for is a label."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -20,6 +23,8 @@ class Shape:
     ``gpu_model`` is the kind of device (`tenure.model.gpu_kind`); empty accepts any. ``nodes`` 0 leaves the spread of a gang free;
     otherwise the tasks are dealt evenly over exactly that many nodes. ``labels`` must all be on the node.
     With ``max_per_node`` a node takes a task only while fewer tasks of jobs of the same ``app`` hold something there (0: no limit).
+    ``prefer`` is a wish: labels that the nodes should have, and `ONE_GROUP` for all GPUs of a task in one NVLink or NUMA group. A
+    policy may let the job wait for such a place until ``prefer_wait_ms`` after its submission.
     Raises ValueError for a shape that means nothing.
     """
 
@@ -32,6 +37,8 @@ class Shape:
     labels: tuple[str, ...] = ()
     app: str = ""
     max_per_node: int = 0
+    prefer: tuple[str, ...] = ()
+    prefer_wait_ms: int = 0
 
     def __post_init__(self) -> None:
         if min(self.amounts.as_tuple()) < 0 or self.gpu_milli < 0 or self.gpu_memory_bytes < 0:
@@ -42,6 +49,8 @@ class Shape:
             raise ValueError("GPU memory or a GPU model without --gpus asks for nothing; add --gpus 1")
         if self.max_per_node < 0 or (self.max_per_node and not self.app):
             raise ValueError("at most so many tasks per node are counted among those of one app; name it with --app")
+        if self.prefer_wait_ms < 0 or (self.prefer_wait_ms and not self.prefer):
+            raise ValueError("waiting for a better place needs a wish for one; say which with --prefer")
         if self.tasks < 1 or self.nodes < 0 or self.nodes > self.tasks:
             raise ValueError("a job has at least one task, and at least one task on each of its nodes")
 

@@ -25,6 +25,8 @@ from tenure.model.window import TimeWindow
 class Snapshot:
     """One consistent immutable read. Tuples are sorted by id; mappings are never changed after construction.
 
+    ``strategy`` is the one that the plan before followed, where the policy leaves it open (`tenure.core.strategy`).
+
     ``touched`` lists, per array, the positions at or after its ``array_next`` that already are jobs of their own (a cancelled or held
     element): a start skips them. ``projects`` are those of which something was decided; ``usage`` is sorted by (project, user) and each
     row holds until what is held of it changes. ``evictions`` are those that still count: of the last hour, or within the cool-down.
@@ -49,6 +51,7 @@ class Snapshot:
     evictions: tuple[Eviction, ...] = ()
     promises: tuple[Reservation, ...] = ()
     reservations: tuple[TimeWindow, ...] = ()
+    strategy: str = ""
 
     def job(self, job_id: int) -> PendingJob | None:
         """A waiting job as a value, None when it does not wait."""
@@ -77,6 +80,7 @@ class Changes:
     settings: PlanSettings | None = None
     promises: tuple[Reservation, ...] | None = None
     reservations: tuple[TimeWindow, ...] | None = None
+    strategy: str | None = None
 
     @property
     def is_empty(self) -> bool:

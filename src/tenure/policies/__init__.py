@@ -4,8 +4,8 @@ A name is that of an order, alone (nobody goes ahead of the head) or with a way 
 ``points-greedy``. Then ``-preemptive`` lets jobs of higher levels displace others: ``points-easy-preemptive``. Behind it may stand
 where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own, and the name of a placement alone is the
 default policy with it. What operators call a strategy is a policy by another name (`tenure.policies.strategies`), ``portfolio``
-chooses among several in each cycle, and `tenure.policies.words` reads a name with its settings. Invariant: a name always means the
-same decisions.
+chooses among several in each cycle, ``adaptive`` among strategies of one, and `tenure.policies.words` reads a name with its settings.
+Invariant: a name always means the same decisions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tenure.core.stages import Backfill, Order, Stages
+from tenure.policies.adaptive import Adaptive
 from tenure.policies.area import Largest, SmallestArea
 from tenure.policies.best_fit import BestFit
 from tenure.policies.conservative import CONSERVATIVE
@@ -80,6 +81,7 @@ def _built_in() -> dict[str, Stages]:
 
 _BUILT_IN = _built_in()
 
+ADAPTIVE = "adaptive"
 PORTFOLIO = "portfolio"
 MEMBERS = (
     "default",
@@ -97,13 +99,15 @@ MEMBERS = (
 """Whose plans the portfolio compares; the first of them is who decides where nothing is to choose."""
 
 _LISTED = [name for name in _BUILT_IN if not name.endswith(PREEMPTIVE)]
-POLICY_NAMES = tuple(sorted((*_LISTED, *PLACEMENTS, PORTFOLIO, RANDOM, *STRATEGIES)))
+POLICY_NAMES = tuple(sorted((*_LISTED, *PLACEMENTS, ADAPTIVE, PORTFOLIO, RANDOM, *STRATEGIES)))
 """The built-in policies, without those that name both an order and a placement, or that displace under a long name. Others come by the
 entry point group ``tenure.policies``, which `tenure.bootstrap` reads."""
 
 
 def policy_by_name(name: str) -> StagedPolicy:
     """A built-in policy. Raises KeyError with the known names for another one."""
+    if name == ADAPTIVE:
+        return Adaptive(name, _BUILT_IN["default"])
     if name == PORTFOLIO:
         return Portfolio(name, {member: policy_by_name(member).stages for member in MEMBERS})
     order, plus, placement = STRATEGIES.get(strategy_of(name), name).partition("+")
@@ -123,7 +127,7 @@ def _known() -> str:
     """The names, shorter than one by one."""
     orders, ways = ", ".join(ORDERS), ", ".join(f"-{way}" for way in BACKFILLS)
     placements = ", ".join((*PLACEMENTS, RANDOM))
-    short = ", ".join(sorted((*_SHORT, "preemptive", PORTFOLIO)))
+    short = ", ".join(sorted((*_SHORT, "preemptive", ADAPTIVE, PORTFOLIO)))
     return f"{short}, and {orders}, each alone or followed by {ways}, by {PREEMPTIVE}, and by + with one of {placements}"
 
 

@@ -7,13 +7,13 @@ is exactly the policy it stands for; one that has no policy answers with a sente
 from __future__ import annotations
 
 STRATEGIES: dict[str, str] = {
+    "fair_sharing": "fair-easy",
     "load_balancing": "points-easy+least-loaded",
     "priority_based": "points-easy",
 }
 """The policy that each stands for."""
 
 NOT_YET: dict[str, str] = {
-    "fair_sharing": "it needs an order by who has used how much",
     "hybrid": "it needs pools of nodes",
     "resource_pooling": "it needs pools of nodes",
     "time_slicing": "it needs running jobs to be suspended in turn",
@@ -21,6 +21,7 @@ NOT_YET: dict[str, str] = {
 """What each of the others waits for."""
 
 NAMED: dict[str, str] = {
+    "adaptive": "default, in a strategy by how full and busy the cluster is: it may wait for a better place where one is preferred",
     "annealed": "tenure, unless a search finds an order of the first jobs that is fitter; exact, genetic and swarm search otherwise",
     "default": "by priority, and longer waits and fewer GPUs count; others go ahead where they do not delay the first; tightest fit",
     "easy": "first come, first served; others go ahead where they do not delay the first",

@@ -189,7 +189,7 @@ class Replay:
         """Plan, and let the decisions take effect."""
         self.result.plans += 1
         plan = self.policy.plan_on(self.board, now_ms, decisions_only=True)
-        self._retry_ms = plan.next_ms
+        self._retry_ms, self.board.strategy = plan.next_ms, plan.strategy or self.board.strategy
         if plan.promises != self.board.promises:
             self._news.promises = plan.promises
         for decision in plan.decisions[:1] if self.rules.one_by_one else plan.decisions:

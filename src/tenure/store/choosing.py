@@ -16,6 +16,7 @@ from tenure.store.sql import Statement, insert, param
 from tenure.store.tx import Transaction, to_json
 
 INSERT_CHOICE = insert(policy_choice, "id", "policy", "by_person", "user_name", "uid", "at_ms", "first_attempt", "strategy")
+SET_STRATEGY = Statement(policy_choice.update().values(strategy=param("strategy")).where(policy_choice.c.id == LAST_ID), "strategy")
 COUNT = Statement(
     policy_choice.update()
     .ordered_values(
@@ -53,3 +54,11 @@ def count(tx: Transaction, *, rejected: int, reasons: int) -> None:
     """Count with the present choice: decisions that were not committed, and reasons for waiting that are new."""
     if rejected or reasons:
         tx.link.write(COUNT, rejected, reasons)
+
+
+def note_strategy(tx: Transaction, strategy: str) -> None:
+    """Keep which strategy the plan follows, and tell when it is another one than before."""
+    before = tx.names.strategy(tx.link) if strategy else ""
+    if strategy != before and tx.link.write(SET_STRATEGY, strategy):
+        tx.names.forget_plan()
+        tx.emit("strategy.changed", data=to_json({"strategy": strategy, "before": before}))

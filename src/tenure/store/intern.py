@@ -18,7 +18,7 @@ from tenure.model.commands import Caller, JobSpec
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
-from tenure.store.chosen import plan_settings
+from tenure.store.chosen import last_choice, plan_settings
 from tenure.store.schema import conflict, device, job_context, job_spec, node, policy_choice, project, queue, shape, user
 from tenure.store.sql import InList, Link, Statement, const, insert, param
 
@@ -39,11 +39,13 @@ _SHAPE_COLUMNS = (
     "labels",
     "app",
     "max_per_node",
+    "prefer",
+    "prefer_wait_ms",
 )
 SHAPE_BY_DIGEST = Statement(select(shape.c.id).where(shape.c.digest == param("digest")), "digest")
 SHAPES_ALL = Statement(select(shape.c.id, *(shape.c[name] for name in _SHAPE_COLUMNS)))
 SHAPES_BY_ID = InList(lambda keys: select(shape.c.id, *(shape.c[name] for name in _SHAPE_COLUMNS)).where(shape.c.id.in_(keys)))
-INSERT_SHAPE = insert(shape, "id", *_SHAPE_COLUMNS[:-2], "digest", *_SHAPE_COLUMNS[-2:])
+INSERT_SHAPE = insert(shape, "id", *_SHAPE_COLUMNS[:-4], "digest", *_SHAPE_COLUMNS[-4:])
 
 SPEC_BY_DIGEST = Statement(select(job_spec.c.id).where(job_spec.c.digest == param("digest")), "digest")
 SPEC_BY_ID = Statement(select(job_spec.c.body, job_spec.c.context_id).where(job_spec.c.id == param("id")), "id")
@@ -108,6 +110,7 @@ class Names:
         self._projects: dict[str, int] = {}
         self._queues: dict[str, Queue] | None = None
         self._plan: PlanSettings | None = None
+        self._strategy: str | None = None
         self._nodes: dict[int, str] = {}
         self._devices: dict[int, tuple[str, int]] = {}
 
@@ -120,11 +123,14 @@ class Names:
         columns = (*value.amounts.as_tuple(), value.gpu_milli, value.gpu_memory_bytes, value.gpu_model, value.tasks, value.nodes)
         text = msgspec.json.encode(labels).decode()
         beside = (value.app, value.max_per_node)
-        digest = digest_of(encode_stable((columns, labels, beside) if value.app else (columns, labels)))
+        wish = (",".join(value.prefer), value.prefer_wait_ms)
+        # What most shapes have not is left out, so that those of older versions are found again.
+        added = (*((beside,) if value.app or value.prefer else ()), *((wish,) if value.prefer else ()))
+        digest = digest_of(encode_stable((columns, labels, *added)))
         row = link.row(SHAPE_BY_DIGEST, digest)
         if row is None:
             number = next_id(link, shape)
-            link.write(INSERT_SHAPE, number, *columns, text, digest, *beside)
+            link.write(INSERT_SHAPE, number, *columns, text, digest, *beside, *wish)
         else:
             number = int(row[0])
         self._shape_ids[value] = number
@@ -142,11 +148,12 @@ class Names:
         return dict(self._shapes)
 
     def _keep_shapes(self, rows: list[tuple[Any, ...]]) -> None:
-        for number, cpu, memory, storage, bandwidth, gpu, gpu_memory, model, tasks, nodes, labels, *beside in rows:
+        for number, cpu, memory, storage, bandwidth, gpu, gpu_memory, model, tasks, nodes, labels, app, most, prefer, wait in rows:
             if number not in self._shapes:
                 names = tuple(msgspec.json.decode(labels))
                 amounts = Amounts(cpu, memory, storage, bandwidth)
-                self._shapes[number] = Shape(amounts, gpu, gpu_memory, model, tasks, nodes, names, *beside)
+                wish = tuple(prefer.split(",")) if prefer else ()
+                self._shapes[number] = Shape(amounts, gpu, gpu_memory, model, tasks, nodes, names, app, most, wish, wait)
 
     def spec_id(self, link: Link, value: JobSpec) -> int:
         """The number of a spec, made when it is new."""
@@ -246,9 +253,16 @@ class Names:
             self._plan = plan_settings(link, own)
         return self._plan
 
+    def strategy(self, link: Link) -> str:
+        """The strategy that an adaptive policy follows now."""
+        if self._strategy is None:
+            choice = last_choice(link)
+            self._strategy = choice.strategy if choice is not None else ""
+        return self._strategy
+
     def forget_plan(self) -> None:
         """To be called by whoever chooses another policy."""
-        self._plan = None
+        self._plan = self._strategy = None
 
     def forget_queues(self) -> None:
         """Somebody writes queues: read them afresh."""

@@ -49,6 +49,8 @@ _COLUMNS = (
     shape.c.nodes,
     shape.c.app,
     shape.c.max_per_node,
+    shape.c.prefer,
+    shape.c.prefer_wait_ms,
     _template.c.blocked.label("template_blocked"),
     _template.c.array_cap.label("template_cap"),
     _template.c.array_live.label("template_live"),

@@ -17,7 +17,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -87,6 +87,8 @@ shape = Table(
     _str("digest", None, unique=True),
     _str("app"),
     _int("max_per_node"),
+    _str("prefer"),
+    _int("prefer_wait_ms"),
 )
 
 # Each change of the policy, so that what it has done can be told: the attempts from ``first_attempt`` up to the next row's are its.

@@ -121,6 +121,7 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
         projects=read_projects(link, settings),
         usage=read_usage(link),
         settings=names.plan(link, settings.plan),
+        strategy=names.strategy(link),
         touched={number: arrays.touched_from(link, number, following) for number, following in sorted(link.rows(TOUCHED_ARRAYS))},
     )
 
@@ -170,6 +171,7 @@ def read_changes(
         shapes={row.shape_id: names.shape(link, row.shape_id) for row in waiting},
         touched=arrays.touched_of(link, (row for row in waiting if row.is_array)),
         settings=names.plan(link, settings.plan) if "policy.changed" in kinds else None,
+        strategy=names.strategy(link) if "policy.changed" in kinds or "strategy.changed" in kinds else None,
     )
 
 

@@ -18,7 +18,7 @@ from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import alive, leader
 from tenure.store.accounts import define_projects
 from tenure.store.apply import apply
-from tenure.store.choosing import count
+from tenure.store.choosing import count, note_strategy
 from tenure.store.commit import commit
 from tenure.store.conflicts import KnownConflicts
 from tenure.store.database import Database
@@ -179,6 +179,7 @@ class SqlStore:
             rejections, launches = commit(tx, plan)
             reasons = self._holds.write(tx, plan)
             self._conflicts.write(tx, plan)
+            note_strategy(tx, plan.strategy)
             count(tx, rejected=sum(rejection is not None for rejection in rejections), reasons=reasons)
             return Committed(tx.event_seq, rejections, tuple(launches))
 

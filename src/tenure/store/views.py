@@ -56,6 +56,8 @@ _SAME = (
     "nodes",
     "app",
     "max_per_node",
+    "prefer",
+    "prefer_wait_ms",
     "attempts",
     "retries",
     "exit_code",

@@ -16,10 +16,12 @@ from tenure.core.placement import Layout, Option, arrange, deal
 from tenure.core.possible import nearest, obstacle
 from tenure.core.rooms import FOREVER
 from tenure.core.stages import Stages
+from tenure.core.wishes import wished
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.job import PendingJob
 from tenure.model.plan import Decision, Hold, Plan, Reservation, Start
-from tenure.model.reasons import Capacity, MaximumReached, QuotaReached, Reason, WouldDelay
+from tenure.model.reasons import BetterPlace, Capacity, MaximumReached, QuotaReached, Reason, WouldDelay
+from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.testing.naive_orders import score_of
 from tenure.testing.naive_shares import Tally
@@ -61,6 +63,7 @@ class _Naive:
     reserved: _Reserved | None = None
     waiting: list[PendingJob] = field(default_factory=list)
     tally: Tally = field(init=False)
+    wishing: dict[int, int] = field(default_factory=dict)
 
     def run(self) -> Plan:
         self.uses = list(self._uses())
@@ -80,7 +83,7 @@ class _Naive:
             decisions=tuple(Decision(starts=(start,)) for start in self.starts),
             holds=tuple(self._holds()),
             reservation=self.reserved.reservation if self.reserved else None,
-            next_ms=min(later, default=0),
+            next_ms=min([*later, *self.wishing.values()], default=0),
         )
 
     @property
@@ -131,7 +134,13 @@ class _Naive:
         position = job.array_next
         while position in self.snapshot.touched.get(job.id, ()):
             position += 1
-        placements = None if self.tally.bar(job) else self._place(job)
+        is_barred = self.tally.bar(job) is not None
+        until_ms = 0 if is_barred else self._wishes_until(job)
+        if until_ms:
+            self.wishing[job.shape] = min(until_ms, self.wishing.get(job.shape, until_ms))
+            self.waiting.append(job)
+            return
+        placements = None if is_barred else self._place(job)
         if placements is None:
             self.waiting.append(job)
             self._reserve(job)
@@ -145,7 +154,7 @@ class _Naive:
     def _place(self, job: PendingJob) -> tuple[Placement, ...] | None:
         ask = ask_of(self.snapshot.shapes[job.shape])
         if self.reserved is not None and not self._is_short(job):
-            layout = self._layout(ask, careful=True) if self.stages.backfill.beside else None
+            layout = self._layout(self.snapshot.shapes[job.shape], careful=True) if self.stages.backfill.beside else None
             if layout is not None:
                 placements = self._take(job, ask, layout, careful=True)
                 for place in placements:
@@ -154,13 +163,17 @@ class _Naive:
                 return placements
             if self.reserved.firm:
                 return None
-        layout = self._layout(ask, careful=False)
+        layout = self._layout(self.snapshot.shapes[job.shape], careful=False)
         return None if layout is None else self._take(job, ask, layout, careful=False)
 
     def _is_short(self, job: PendingJob) -> bool:
         """Whether the job is gone when the reservation begins."""
         reserved = self.reserved
         return reserved is not None and reserved.start_ms < FOREVER and 0 < job.limit_ms <= reserved.start_ms - self.now_ms
+
+    def _is_careful(self, job: PendingJob) -> bool:
+        """Whether the job must leave what is reserved alone."""
+        return self.reserved is not None and self.reserved.firm and not self._is_short(job)
 
     def _usable(self, *, careful: bool) -> dict[int, NodeRoom]:
         """The rooms now; ``careful``: on reserved nodes only what is free beside the reservation as well."""
@@ -176,7 +189,21 @@ class _Naive:
                 room.recount()
         return rooms
 
-    def _layout(self, ask: Ask, *, careful: bool) -> Layout | None:
+    def _layout(self, shape: Shape, *, careful: bool) -> Layout | None:
+        """The best arrangement where the tasks wish to be, else elsewhere."""
+        asks = [wished(shape), ask_of(shape)] if shape.prefer else [ask_of(shape)]
+        return next(filter(None, (self._arrange(ask, careful=careful) for ask in asks)), None)
+
+    def _wishes_until(self, job: PendingJob) -> int:
+        """Until when a job that could start waits for the place it wishes for; 0 where it does not."""
+        shape = self.snapshot.shapes[job.shape]
+        until_ms = job.submitted_ms + shape.prefer_wait_ms
+        if not self.stages.delays or not shape.prefer or until_ms <= self.now_ms:
+            return 0
+        places = [self._arrange(ask, careful=self._is_careful(job)) for ask in (wished(shape), ask_of(shape))]
+        return until_ms if places[0] is None and places[1] is not None else 0
+
+    def _arrange(self, ask: Ask, *, careful: bool) -> Layout | None:
         """(node id, tasks) of the best arrangement; ranked by the score on the node as it is now."""
         now = self._rooms(self.now_ms)
         usable = self._usable(careful=careful)
@@ -243,9 +270,8 @@ class _Naive:
 
     def _is_kept_back(self, job: PendingJob) -> bool:
         """Whether the policy lets such a job not go ahead of the head even where there is room for both."""
-        backfill, reserved = self.stages.backfill, self.reserved
-        careful = reserved is not None and reserved.firm and not self._is_short(job)
-        return not backfill.passing or (careful and not backfill.beside)
+        backfill = self.stages.backfill
+        return not backfill.passing or (self._is_careful(job) and not backfill.beside)
 
     def _reason(self, job: PendingJob) -> Reason:
         ask = ask_of(self.snapshot.shapes[job.shape])
@@ -255,13 +281,15 @@ class _Naive:
         bar = self.tally.bar(job)
         if bar is not None:
             return bar
+        if job.shape in self.wishing and self._layout(self.snapshot.shapes[job.shape], careful=self._is_careful(job)) is not None:
+            return BetterPlace(self.wishing[job.shape])
         reserved = self.reserved
         if reserved is not None and self._is_kept_back(job):
-            if self._layout(ask, careful=False) is not None:
+            if self._layout(self.snapshot.shapes[job.shape], careful=False) is not None:
                 return WouldDelay(reserved.reservation.job_id, reserved.reservation.start_ms)
         elif reserved is not None and reserved.firm and not self._is_short(job):
             counts = [Option(0, i, count_tasks(ask, room, ask.tasks)) for i, room in reserved.before.items()]
-            if self._layout(ask, careful=False) is not None or arrange(ask, counts) is not None:
+            if self._layout(self.snapshot.shapes[job.shape], careful=False) is not None or arrange(ask, counts) is not None:
                 return WouldDelay(reserved.reservation.job_id, reserved.reservation.start_ms)
         rooms = self._rooms(self.now_ms)
         return Capacity(*nearest(ask, [rooms[node_id] for node_id in sorted(rooms)]))

@@ -102,6 +102,7 @@ def _line(number: int, words: list[str]) -> Line:
 
 
 _SHAPE_KEYS = ("cpu", "mem", "storage", "net", "gpu", "gpumem", "model", "tasks", "nodes", "labels", "app", "most")
+_WISH_KEYS = ("prefer", "patience")
 _OWNER = ("project", "user")
 _Words = tuple[tuple[str, ...], tuple[str, ...], bool]
 _STATEMENTS: dict[str, _Words] = {
@@ -131,7 +132,22 @@ _STATEMENTS: dict[str, _Words] = {
     "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of", "prio", "age", "grace", "displaced", *_OWNER), ("stopping",), True),
     "promise": (("on", "until", "leaving"), (), True),
     "wait": (
-        (*_SHAPE_KEYS, "est", "expected", "due", "prio", "age", "queue", "begin", "array", "cap", "next", "touched", *_OWNER),
+        (
+            *_SHAPE_KEYS,
+            *_WISH_KEYS,
+            "est",
+            "expected",
+            "due",
+            "prio",
+            "age",
+            "queue",
+            "begin",
+            "array",
+            "cap",
+            "next",
+            "touched",
+            *_OWNER,
+        ),
         ("held", "blocked"),
         True,
     ),
@@ -358,5 +374,7 @@ def _shape(line: Line) -> Shape:
         nodes=int(pairs.get("nodes", "0")),
         app=pairs.get("app", ""),
         max_per_node=int(pairs.get("most", "0")),
+        prefer=tuple(sorted(filter(None, pairs.get("prefer", "").split(",")))),
+        prefer_wait_ms=time_ms(pairs.get("patience", "0")),
         labels=tuple(_list(pairs, "labels")),
     )

@@ -34,6 +34,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     gpu_milli = draw(st.sampled_from([0, 0, 250, 500, 600, 1000, 2000, 4000]))
     tasks = draw(st.sampled_from([1, 1, 1, 2, 3, 5]))
     app = draw(st.sampled_from(["", "", "", "web", "db"]))
+    prefer = draw(st.sampled_from([(), (), (), ("ssd",), ("nvlink",) if gpu_milli > 1000 else ()]))
     return Shape(
         amounts=Amounts(
             draw(st.sampled_from([0, 500, 1000, 4000])),
@@ -48,6 +49,8 @@ def shapes(draw: st.DrawFn) -> Shape:
         labels=draw(st.sampled_from([(), (), (), ("ssd",)])),
         app=app,
         max_per_node=draw(st.sampled_from([0, 1, 2])) if app else 0,
+        prefer=prefer,
+        prefer_wait_ms=draw(st.sampled_from([0, 30_000])) if prefer else 0,
     )
 
 

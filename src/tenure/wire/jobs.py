@@ -104,6 +104,8 @@ class JobView(Reply):
     nodes: int = 0
     app: str = ""
     max_per_node: int = 0
+    prefer: str = ""
+    prefer_wait_ms: int = 0
     on_nodes: list[str] = msgspec.field(default_factory=list)
     stopping: bool = False
     attempts: int = 0

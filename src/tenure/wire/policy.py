@@ -18,7 +18,8 @@ class PolicyView(Reply):
     """The policy that plans. ``by`` chose it at ``at_ms`` (``by_person`` false: it is the settings' own).
 
     ``settings`` are all numbers it plans with, ``changed`` the names of those that differ from the settings' own. ``note`` says what
-    is to be known beside that, such as that a choice of an older version means nothing any more.
+    is to be known beside that, such as that a choice of an older version means nothing any more. ``strategy`` is the one that an
+    adaptive policy follows now, and the three numbers are those it goes by (None without such a policy).
     """
 
     policy: str
@@ -28,6 +29,10 @@ class PolicyView(Reply):
     settings: dict[str, int] = msgspec.field(default_factory=dict)
     changed: list[str] = msgspec.field(default_factory=list)
     note: str = ""
+    strategy: str = ""
+    utilisation_pct: float | None = None
+    pending: int = 0
+    critical: int = 0
 
 
 class PolicyName(Reply):

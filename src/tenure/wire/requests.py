@@ -45,6 +45,8 @@ class SubmitRequest(Request):
     labels: list[str] = msgspec.field(default_factory=list)
     app: str = ""
     max_per_node: int = 0
+    prefer: list[str] = msgspec.field(default_factory=list)
+    prefer_wait_ms: int = 0
     limit_ms: int = 0
     grace_ms: int = 10_000
     priority: int = 5

@@ -152,6 +152,7 @@ _SENTENCES: dict[str, Callable[..., str]] = {
     "capacity": _capacity,
     "would_delay": _would_delay,
     "reserved": _reserved,
+    "better_place": lambda r, _n, _j: f"it waits for the place it prefers, until {clock_text(r.until_ms)} at most",
     "dependency": _dependency,
     "held": lambda _r, _n, _j: "it is held; tenure release lets it go",
     "not_before": lambda r, _n, _j: f"it may not start before {clock_text(r.at_ms)}",

@@ -132,3 +132,23 @@ def test_an_update_changes_only_what_is_wished_and_what_can_run() -> None:
         update_commands(UpdateRequest(select=Selection(), key="k", cpu_milli=9000), [(4, -1)], {4: shape}, ME, [NODE])
     with pytest.raises(ValueError, match="priority"):
         update_commands(UpdateRequest(select=Selection(), key="k", priority=0), [(4, -1)], {4: shape}, ME, [NODE])
+
+
+def test_a_preference_is_part_of_the_shape() -> None:
+    shape = admission().command(request(gpu_milli=2000, prefer=["ssd", "nvlink", "ssd"], prefer_wait_ms=60_000), ME).request.shape
+    assert (shape.prefer, shape.prefer_wait_ms) == (("nvlink", "ssd"), 60_000)
+    assert describe_shape(shape).endswith("--gpus 2 --prefer nvlink&ssd")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"prefer": ["nvlink"], "gpu_milli": 1000}, "only several GPUs of one task can be in one group"),
+        ({"prefer": ["a,b"]}, "a label that is preferred is a word without commas"),
+        ({"prefer": [""]}, "a label that is preferred is a word"),
+        ({"prefer_wait_ms": 5}, "waiting for a better place needs a wish for one; say which with --prefer"),
+        ({"prefer": ["a"], "prefer_wait_ms": -1}, "--prefer-wait"),
+    ],
+)
+def test_a_preference_that_means_nothing_is_refused(fields: dict[str, Any], words: str) -> None:
+    assert words in refusal(**fields).reply.message

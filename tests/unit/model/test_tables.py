@@ -20,6 +20,7 @@ from tenure.model.outcomes import Commands
 from tenure.model.reasons import (
     REASON_CODES,
     ArrayCap,
+    BetterPlace,
     Capacity,
     Cure,
     Dependency,
@@ -46,6 +47,7 @@ REASONS: list[Reason] = [
     Capacity(3, SHORT, 17),
     WouldDelay(4, 9),
     Reserved(2, "kernel", 5, 6, True, 7),
+    BetterPlace(6),
     Dependency((1, 2)),
     Held(),
     NotBefore(5),

@@ -168,6 +168,6 @@ def test_short_names(short: str, name: str) -> None:
 def test_an_unknown_policy_is_told_the_known_ones() -> None:
     with pytest.raises(
         KeyError,
-        match=r"no policy is called 'best'; there are conservative, default, .*, preemptive, tenure, and edf, f1, .*-easy-sjbf",
+        match=r"no policy is called 'best'; there are adaptive, conservative, default, .*, tenure, and edf, f1, .*-easy-sjbf",
     ):
         policy_by_name("best")

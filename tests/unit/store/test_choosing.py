@@ -17,7 +17,7 @@ from tenure.model.settings import PlanSettings
 from tenure.store import SqlStore, open_sqlite
 from tenure.store.queries import Queries
 from tenure.store.settings import StoreSettings
-from tenure.testing.store_rig import ADA, BEN, StoreRig, ended, rejected
+from tenure.testing.store_rig import ADA, BEN, ONE_CPU, StoreRig, ended, rejected
 from tenure.wire.policy import PolicyUse
 
 DAEMON = Caller(-1, "tenure")
@@ -165,3 +165,35 @@ def test_the_present_choice_is_shown(rig: StoreRig) -> None:
         choice = queries.policy_choice()
     assert choice is not None
     assert (choice.policy, choice.by_person, choice.user, choice.uid, choice.at_ms) == ("easy", 1, "ada", 1000, rig.now_ms)
+
+
+def test_the_strategy_that_a_plan_follows_is_kept_and_told_when_it_changes(rig: StoreRig) -> None:
+    chosen(rig, "adaptive")
+    assert rig.store.snapshot(rig.now_ms).strategy == ""
+    for strategy in ("immediate", "immediate", "delayed"):
+        rig.store.commit(Plan(0, strategy=strategy), rig.epoch, rig.now_ms)
+        assert rig.store.snapshot(rig.now_ms).strategy == strategy
+    events, _ = rig.store.events(0, 100)
+    told = [(event.cursor, event.data) for event in events if event.kind == "strategy.changed"]
+    assert [data for _, data in told] == [
+        '{"strategy":"immediate","before":""}',
+        '{"strategy":"delayed","before":"immediate"}',
+    ]
+    changes = rig.store.changes(told[1][0] - 1, rig.now_ms)
+    assert changes is not None
+    assert changes.strategy == "delayed"
+    rig.reopen()
+    assert rig.store.snapshot(rig.now_ms).strategy == "delayed"
+    chosen(rig, "easy")
+    rig.store.commit(Plan(0), rig.epoch, rig.now_ms)
+    assert rig.store.snapshot(rig.now_ms).strategy == ""
+
+
+def test_a_wish_is_kept_with_the_shape(rig: StoreRig) -> None:
+    plain = replace(ONE_CPU, app="web", max_per_node=1)
+    shapes = [ONE_CPU, plain, replace(ONE_CPU, prefer=("nvlink", "ssd"), prefer_wait_ms=5000), replace(plain, prefer=("ssd",))]
+    jobs = [rig.submit(shape) for shape in shapes]
+    rig.reopen()
+    snapshot = rig.store.snapshot(rig.now_ms)
+    assert [snapshot.shapes[snapshot.job(job).shape] for job in jobs] == shapes  # type: ignore[union-attr]
+    assert len({snapshot.job(job).shape for job in jobs}) == len(shapes)  # type: ignore[union-attr]

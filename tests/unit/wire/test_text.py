@@ -16,6 +16,7 @@ SAMPLES: dict[str, tuple[Reason, list[str]]] = {
     "capacity": (reasons.Capacity(1, (Shortfall("cpu_milli", 3000, 2000),), 0), ["1 cpu (3 needed, 2 free)", "alpha"]),
     "would_delay": (reasons.WouldDelay(9, int(time.time() * 1000)), ["job #9", " at "]),
     "reserved": (reasons.Reserved(2, "kernel", NOW, NOW, True, 60_000), ["maintenance 'kernel'", "at most 1m it could start"]),
+    "better_place": (reasons.BetterPlace(int(time.time() * 1000)), ["prefers", "until"]),
     "dependency": (reasons.Dependency((3, 4)), ["jobs #3, #4"]),
     "held": (reasons.Held(), ["release"]),
     "not_before": (reasons.NotBefore(int(time.time() * 1000)), ["before"]),

@@ -28,9 +28,11 @@ from tenure.optimize.planned import Planned, Search
 from tenure.optimize.schedule import BEST, Decoder
 from tenure.optimize.words import NEEDS, SEARCHES, find_spec, read_policy
 from tenure.sim.generate import generate
+from tenure.sim.machines import parse_nodes
 from tenure.sim.metrics import figures_of
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.runtimes import Requested
+from tenure.sim.workload import Workload
 from tenure.testing.builders import Cluster
 
 UNITS = 6_000
@@ -40,12 +42,13 @@ ORACLE = (7, 2)
 ORACLES = ("easy", "default", "saf-easy", "tenure")
 SOLVER_UNITS = 60_000
 WORKLOADS = {
-    "lublin": "lublin:jobs=150,nodes=64,seed=5,load=0.95",
-    "gpus": "poisson:jobs=150,rate=60,nodes=4x8xGPU,seed=3",
+    "lublin": ("lublin:jobs=100,nodes=64,seed=5,load=0.95", ""),
+    "gpus": ("poisson:jobs=100,rate=22,seed=3", "4x8xGPU"),
 }
 INCUMBENTS = ("easy", "tenure")
-POLICIES = (*INCUMBENTS, *(f"{name}:base={base},units=400" for base in INCUMBENTS for name in SEARCHES))
+POLICIES = (*INCUMBENTS, *(f"{name}:base={base},units=1000,window=12" for base in INCUMBENTS for name in SEARCHES))
 MINUTE_MS = 60_000
+QUICK = 30
 
 
 def installed(name: str) -> bool:
@@ -124,9 +127,8 @@ def _worth(instance: Instance, places: list[int]) -> float:
     return sum(instance.tokens[p].priority * min(instance.tokens[p].shares) * instance.tokens[p].tasks for p in places)
 
 
-def replay(case: str, text: str, word: str, *, quick: bool) -> dict[str, object]:
+def replay(case: str, workload: Workload, word: str) -> dict[str, object]:
     """One policy on one workload."""
-    workload = generate(text).limited(30) if quick else generate(text)
     policy, settings = read_policy(word, Rules().settings)
     began = time.process_time()
     figures = figures_of(Replay(workload, policy, Requested(), Rules(settings=settings)).run())
@@ -139,17 +141,18 @@ def replay(case: str, text: str, word: str, *, quick: bool) -> dict[str, object]
 
 def measure(only: str, *, quick: bool) -> Iterator[dict[str, object]]:
     """All rows whose case or policy contains the text."""
-    for name, (jobs, nodes) in QUEUES.items():
+    for name, (jobs, size) in QUEUES.items():
         case = f"schedule: {name}"
         if only in case:
-            yield from schedules(case, [begun(drawn(seed, jobs, nodes), "tenure") for seed in (SEEDS[:1] if quick else SEEDS)])
+            yield from schedules(case, [begun(drawn(seed, jobs, size), "tenure") for seed in (SEEDS[:1] if quick else SEEDS)])
     if installed("exact"):
         small = [drawn(seed, *ORACLE) for seed in (SEEDS[:1] if quick else SEEDS)]
         yield from (gaps(word, small) for word in ORACLES if only in f"oracle {word}")
-    for name, text in WORKLOADS.items():
+    for name, (text, nodes) in WORKLOADS.items():
+        workload = generate(text, parse_nodes(nodes) if nodes else ()).limited(QUICK if quick else 1_000)
         for word in POLICIES:
             if only in f"replay: {name} {word}" and installed(word.partition(":")[0]):
-                yield replay(f"replay: {name}", text, word, quick=quick)
+                yield replay(f"replay: {name}", workload, word)
 
 
 def main() -> int:

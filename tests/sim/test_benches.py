@@ -65,7 +65,11 @@ def test_searches_are_measured_beside_rules_and_the_solver() -> None:
     fitness = {(row["case"], row["search"]): row["fitness"] for row in rows if "search" in row}
     for (case, search), found in fitness.items():
         assert 0 < fitness[case, "incumbent"] <= found <= 1, search
-    assert {row["policy"] for row in rows if row["case"].startswith("replay")} >= {"easy", "tenure", "annealed:base=tenure,units=1000,window=12"}
+    assert {row["policy"] for row in rows if row["case"].startswith("replay")} >= {
+        "easy",
+        "tenure",
+        "annealed:base=tenure,units=1000,window=12",
+    }
     for row in rows:
         assert row.get("delay_gap_pct", 0) >= -1
         assert row.get("packed_gap_pct", 0) <= 0

@@ -19,6 +19,7 @@ from tenure.wire.dto import Selection
 
 if TYPE_CHECKING:
     from tenure.sim.compare import Told
+    from tenure.sim.faults import Faults
     from tenure.sim.replay import Rules
     from tenure.sim.results import Replayed
     from tenure.sim.traces import Source
@@ -69,6 +70,9 @@ def simulate(
             "--checkpoint-every", metavar="TIME", rich_help_panel=_HOW, help="A displaced job goes on from there; default: from zero."
         ),
     ] = "0s",
+    faults: Annotated[
+        str, typer.Option("--faults", metavar="MTBF/MTTR", rich_help_panel=_HOW, help="Nodes fail: 30d/2h; jobs run again, or: ,fail.")
+    ] = "",
     full: Annotated[
         bool,
         typer.Option("--full", rich_help_panel=_HOW, help="Run every step of production, store included: slower, limits enforced."),
@@ -147,7 +151,7 @@ def simulate(
         seed=seed,
         windows=_windows(window or (), full=full),
     )
-    rules = replace(rules, settings=replace(rules.settings, checkpoint_every_ms=_duration_ms(checkpoint_every)))
+    rules = replace(rules, faults=_faults(faults), settings=replace(rules.settings, checkpoint_every_ms=_duration_ms(checkpoint_every)))
     results = _replayed(traces or [], generate or [], policy or ["default"], runtimes, source, rules)
     summary = summary_of(results, seed=seed)
     if out:
@@ -185,6 +189,17 @@ def _windows(texts: Sequence[str], *, full: bool) -> tuple[WindowSpec, ...]:
         raise usage("--full knows no windows", "leave --full or --window away")
     try:
         return tuple(window_spec(text) for text in texts)
+    except BadWorkload as error:
+        raise usage(str(error)) from None
+
+
+def _faults(text: str) -> Faults | None:
+    """What fails how often, None for nothing."""
+    from tenure.sim.faults import parse_faults
+    from tenure.sim.workload import BadWorkload
+
+    try:
+        return parse_faults(text) if text else None
     except BadWorkload as error:
         raise usage(str(error)) from None
 

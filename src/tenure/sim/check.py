@@ -56,7 +56,7 @@ class _Check:
             return f"no node is called {record['node']!r}"
         if kind == "start":
             return self._start(record)
-        return self._end(record) if kind in ("end", "preempt") else f"no action is called {kind!r}"
+        return self._end(record) if kind in ("end", "preempt", "fail") else f"no action is called {kind!r}"
 
     def _drop(self, record: Record) -> str:
         fault = "dropped after it had started" if record["job"] in self.started else ""
@@ -82,10 +82,10 @@ class _Check:
             return f"ends on {record['node']}, where it did not run"
         for name, amount in held.items():
             self.free[record["node"]][name] += amount
-        if record["action"] == "end":
-            self.gone.add(record["job"])
-        else:
+        if record["action"] == "preempt":
             self.started.pop(record["job"], None)
+        else:
+            self.gone.add(record["job"])
         return "" if held == _amounts(record) else "gives back something else than it took"
 
 

@@ -1,8 +1,8 @@
 """Who was displaced in a replay, what became of their work, and the room that was promised for it.
 
-A displaced job ends at once, without grace, and goes on later from its last checkpoint, one every `PlanSettings.checkpoint_every_ms`
-of each of its runs, or from its beginning where that is 0. Invariant: what a job has done and not lost, with what is left of it, is
-always its run time.
+A displaced job, or one whose node has failed, ends at once, without grace, and goes on later from its last checkpoint, one every
+`PlanSettings.checkpoint_every_ms` of each of its runs, or from its beginning where that is 0. Invariant: what a job has done and not
+lost, with what is left of it, is always its run time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ class Displaced:
         """A job's run is over after so long: note what of it is lost."""
         lost_ms = lost_work_ms(ran_ms, self.settings)
         self.saved_ms[job_id] = self.saved_ms.get(job_id, 0) + ran_ms - lost_ms
-        result.preemptions += 1
         result.earlier_ms[job_id - 1] = result.earlier_ms.get(job_id - 1, 0) + ran_ms
         result.lost_ms[job_id - 1] = result.lost_ms.get(job_id - 1, 0) + lost_ms
 

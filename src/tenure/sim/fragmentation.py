@@ -47,7 +47,7 @@ class Fragmentation:
     """`stranded_milli` of all nodes of a board, again and again: the same number, from a few array operations."""
 
     def __init__(self, rooms: Rooms, demand: Demand) -> None:
-        self._rooms = rooms
+        self.rooms = rooms
         self._table, self._asks = NodeTable(rooms), AskTable()
         self._positions = [self._asks.add(ask) for ask, _ in demand]
         self._counts = np.array([count for _, count in demand], dtype=np.int64)

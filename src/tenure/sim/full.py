@@ -43,7 +43,7 @@ READ_ELSEWHERE = {"deadline_ms", "expected_ms"}
 
 UNKNOWN_HERE = (
     "the full mode replays exact or requested run times, under orders that go by limits; "
-    "leave --full away for orders by forecast or deadline, for policies that displace, and for placement studies"
+    "leave --full away for orders by forecast or deadline, for policies that displace, for faults and for placement studies"
 )
 
 
@@ -64,6 +64,7 @@ class Full:
             or rules.drop
             or rules.one_by_one
             or rules.lots
+            or rules.faults is not None
             or self.runtimes.name not in BELIEFS
             or missing
         ):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tenure.model.amounts import MILLI
 from tenure.sim.consumption import consumed
-from tenure.sim.results import DROP, NOT_YET, Replayed
+from tenure.sim.results import DROP, FAIL, NOT_YET, Replayed
 from tenure.sim.workload import TraceJob
 
 BOUND_MS = 10_000
@@ -55,7 +55,8 @@ def figures_of(result: Replayed) -> Figures:
     """All figures of a replay by name."""
     ended = ended_jobs(result)
     dropped = sum(action.kind == DROP for action in result.actions)
-    started = sum(at != NOT_YET for at in result.started_ms)
+    failed = sum(action.kind == FAIL for action in result.actions)
+    started = sum(at != NOT_YET for at in result.started_ms) + failed
     found: Figures = {
         "policy": result.policy,
         "runtimes": result.runtimes,
@@ -71,6 +72,8 @@ def figures_of(result: Replayed) -> Figures:
     found |= _deadlines(result)
     found |= {
         "preemptions": result.preemptions,
+        "failures": result.failures,
+        "failed": failed,
         "work_lost_s": sum(result.lost_ms.values()) / MILLI,
         "runtime_accuracy": _accuracy(result),
     }

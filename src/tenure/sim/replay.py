@@ -19,6 +19,8 @@ from tenure.core.board import Board
 from tenure.core.ledger import Account, Ledger, held_by
 from tenure.model.allocation import Allocation, Placement
 from tenure.model.job import PendingJob, RunningJob
+from tenure.model.lifecycle import NodeStatus
+from tenure.model.node import Node
 from tenure.model.plan import Decision, Plan, Reservation, Start
 from tenure.model.project import Bundle, Project
 from tenure.model.queue import Queue
@@ -27,7 +29,8 @@ from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.sim.clock import VirtualClock
 from tenure.sim.displaced import Displaced
-from tenure.sim.results import DROP, END, NOT_YET, PREEMPT, START, Action, Replayed
+from tenure.sim.faults import Faults, Outages
+from tenure.sim.results import DROP, END, FAIL, NOT_YET, PREEMPT, START, Action, Replayed
 from tenure.sim.runtimes import Exact, RunTimes, extended_ms
 from tenure.sim.sampling import Sampler
 from tenure.sim.windows import WindowSpec, windows_of
@@ -58,9 +61,9 @@ class Rules:
     as it arrives is gone. ``full`` runs every step of production (`tenure.sim.full`). ``one_by_one`` lets nothing happen together, as
     some published protocols do: of what happens in the same millisecond the policy sees one thing after another, arrivals first, and
     each start before it decides on the next. ``lots`` lets a lot decide between nodes that are equally good to a policy, 0 their order
-    (`tenure.core.stages.Stages.lots`). ``settings`` are the planner's; the depth of backfilling and the number of
-    promises are unlimited unless they say otherwise.
-    ``projects`` have weights, quotas and maxima by name; their numbers are given here. ``windows`` set nodes aside for a time.
+    (`tenure.core.stages.Stages.lots`). ``faults`` let nodes fail. ``settings`` are the planner's; the depth of backfilling and the
+    number of promises are unlimited unless they say otherwise. ``projects`` have weights, quotas and maxima by name; their numbers are
+    given here. ``windows`` set nodes aside for a time.
     """
 
     enforce_limits: bool = False
@@ -68,6 +71,7 @@ class Rules:
     full: bool = False
     one_by_one: bool = False
     lots: int = 0
+    faults: Faults | None = None
     seed: int = 0
     settings: PlanSettings = PlanSettings(backfill_depth=2**31, promises=2**31)
     projects: tuple[Project, ...] = ()
@@ -84,6 +88,7 @@ class _Waiting:
     running_removed: list[int] = field(default_factory=list)
     moved: dict[Account, None] = field(default_factory=dict)
     promises: tuple[Reservation, ...] | None = None
+    nodes: tuple[Node, ...] | None = None
 
 
 class Replay:
@@ -114,6 +119,7 @@ class Replay:
         self._held: dict[int, tuple[Account, Bundle]] = {}
         self._displaced = Displaced(rules.settings)
         self._retry_ms = 0
+        self._outages = Outages(rules.faults, workload.nodes, rules.seed) if rules.faults is not None else None
         self._sampler = Sampler(workload, self.board) if any(node.devices for node in workload.nodes) else None
 
     def _project(self, name: str) -> int:
@@ -161,21 +167,30 @@ class Replay:
         for queue in (self._ends, self._expiries):
             if queue and (found_ms is None or queue[0][0] < found_ms):
                 found_ms = queue[0][0]
+        if self._outages is not None and found_ms != 0 and (found_ms is not None or self.board.waiting.rows or self._news.pending):
+            found_ms = min(filter(None, (found_ms, self._outages.next_ms(idle=self._is_idle))), default=None)
         return found_ms
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing runs that ends, and nothing comes."""
+        return not self._ends and self._arrived == len(self.workload.jobs)
 
     def step(self, now_ms: int) -> None:
         """Let everything of this moment happen, then plan."""
         self.clock.move_to(now_ms)
         self.result.events += 1
         self._retry_ms = 0
-        first = self._arrived
+        first, idle = self._arrived, self._is_idle
         if not self.rules.one_by_one:
             self._end(now_ms)
             self._extend(now_ms)
+            self._fail(now_ms, idle=idle)
             self._arrive(now_ms)
         elif not self._arrive(now_ms, 1):
             self._end(now_ms, 1)
             self._extend(now_ms)
+            self._fail(now_ms, idle=idle)
         self._tell_board(now_ms)
         if self.board.waiting.groups or self.board.standing:
             self._decide(now_ms)
@@ -203,20 +218,38 @@ class Replay:
 
     def _displace(self, decision: Decision, now_ms: int) -> None:
         """End runs at once, so that another may start; they wait again in their old places."""
-        result, row = self.result, self.board.waiting.rows[decision.claims[0].job_id]
+        row = self.board.waiting.rows[decision.claims[0].job_id]
         self._displaced.promise(decision, self.board.shapes[row.shape].amounts, now_ms)
         for evict in decision.evicts:
-            job_id, position = evict.job_id, evict.job_id - 1
-            job, began_ms = self.workload.jobs[position], result.started_ms[position]
-            result.actions.append(Action(now_ms, PREEMPT, position, self._placements.pop(job_id)))
-            if not job.lives:
-                self._displaced.void[began_ms + self._lasts_ms(position), job_id] += 1
-            self._displaced.stop(job_id, now_ms - began_ms, result)
-            result.started_ms[position] = NOT_YET
+            self.result.preemptions += 1
+            self._stop(evict.job_id, now_ms, requeue=True)
+
+    def _fail(self, now_ms: int, *, idle: bool) -> None:
+        """Let nodes fail, and with them what runs there, and let them work again."""
+        outages = self._outages
+        if outages is None or not (changed := outages.until(now_ms, idle=idle)):
+            return
+        self.result.failures += sum(node_id in outages.down for node_id in changed)
+        for job_id in sorted(job for job, places in self._placements.items() if any(place.node_id in outages.down for place in places)):
+            self._stop(job_id, now_ms, requeue=outages.faults.requeue)
+        nodes = sorted(self.workload.nodes, key=lambda node: node.id)
+        self._news.nodes = tuple(replace(node, status=NodeStatus.DOWN) if node.id in outages.down else node for node in nodes)
+
+    def _stop(self, job_id: int, now_ms: int, *, requeue: bool) -> None:
+        """End a run before its time; the job waits again in its old place, or it has failed."""
+        result, position = self.result, job_id - 1
+        began_ms = result.started_ms[position]
+        result.actions.append(Action(now_ms, PREEMPT if requeue else FAIL, position, self._placements.pop(job_id)))
+        if not self.workload.jobs[position].lives:
+            self._displaced.void[began_ms + self._lasts_ms(position), job_id] += 1
+        self._displaced.stop(job_id, now_ms - began_ms, result)
+        result.started_ms[position] = NOT_YET
+        if self._news.running.pop(job_id, None) is None or job_id in self.board.running:
             self._news.running_removed.append(job_id)
+        if requeue:
             self._news.pending[job_id] = self._waits(position, now_ms)
-            if self._counts:
-                self._give_back(job_id, now_ms)
+        if self._counts:
+            self._give_back(job_id, now_ms)
 
     def _end(self, now_ms: int, most: int = MANY) -> None:
         """End what ends by now, at most so many jobs."""
@@ -263,7 +296,7 @@ class Replay:
 
     def _believe(self, row: RunningJob, limit_ms: int, times: int) -> None:
         """Tell the planner that a running job has this limit, and look at it again when that proves too short."""
-        changed = _running(row, row.started_ms + limit_ms)
+        changed = replace(row, ends_by_ms=row.started_ms + limit_ms)
         self._news.running[row.id] = changed
         if limit_ms < self._lasts_ms(row.id - 1):
             heappush(self._expiries, (changed.ends_by_ms, row.id, times))
@@ -304,7 +337,7 @@ class Replay:
     def _tell_board(self, now_ms: int) -> None:
         """Let the board know what has happened."""
         news, revision, displaced = self._news, self.board.revision, self._displaced
-        if news.pending or news.running or news.running_removed or news.pending_removed or news.promises is not None:
+        if news.pending or news.running or news.running_removed or news.pending_removed or news.promises is not None or news.nodes:
             self.board.advance(
                 Changes(
                     revision,
@@ -316,6 +349,7 @@ class Replay:
                     tuple(news.running_removed),
                     usage=tuple(self.ledger.used[account] for account in sorted(news.moved)),
                     promises=news.promises,
+                    nodes=news.nodes,
                     claims=tuple(displaced.claims.values()) if displaced.has_news else None,
                     evictions=tuple(displaced.evictions) if displaced.has_news else None,
                 )
@@ -364,19 +398,3 @@ class Replay:
             if self.result.started_ms[position] < 0:
                 self.result.actions.append(Action(now_ms, DROP, position))
                 self._news.pending_removed.append(position + 1)
-
-
-def _running(row: RunningJob, ends_by_ms: int) -> RunningJob:
-    """The same attempt with another limit."""
-    return RunningJob(
-        row.id,
-        row.attempt_id,
-        row.shape,
-        row.queue,
-        row.project,
-        row.user,
-        row.priority,
-        row.started_ms,
-        ends_by_ms,
-        row.allocations,
-    )

@@ -11,7 +11,7 @@ from tenure.sim.workload import Workload
 NOT_YET = -1
 """The time of what has not happened."""
 
-START, END, DROP, PREEMPT = "start", "end", "drop", "preempt"
+START, END, DROP, PREEMPT, FAIL = "start", "end", "drop", "preempt", "fail"
 
 
 class Action(NamedTuple):
@@ -38,7 +38,7 @@ class Replayed:
 
     ``believed_ms`` is what the planner was told at submission. ``events`` are points in time at which something happened, ``plans``
     those at which the policy had something to decide. ``elapsed_s`` is wall time: the one thing here that differs between runs. Of jobs
-    that were displaced, ``started_ms`` is the last start; ``earlier_ms`` and ``lost_ms``, by their position, are how long they had run
+    that were stopped, ``started_ms`` is the last start; ``earlier_ms`` and ``lost_ms``, by their position, are how long they had run
     before and how much of that was in vain.
     """
 
@@ -54,6 +54,7 @@ class Replayed:
     plans: int = 0
     elapsed_s: float = 0.0
     preemptions: int = 0
+    failures: int = 0
     earlier_ms: dict[int, int] = field(default_factory=dict)
     lost_ms: dict[int, int] = field(default_factory=dict)
 
@@ -66,4 +67,4 @@ class Replayed:
     @property
     def decisions(self) -> int:
         """What the policy decided: starts, drops, and who is displaced."""
-        return sum(action.kind != END for action in self.actions)
+        return sum(action.kind in (START, DROP) for action in self.actions) + self.preemptions

@@ -34,6 +34,8 @@ class Sampler:
         """Take a sample. The board must know of everything so far."""
         self._arrived_milli += sum(job.shape.gpu_milli * job.shape.tasks for job in self.jobs[self._arrived : arrived])
         self._arrived = arrived
+        if self.fragmentation.rooms is not self.board.rooms:  # a node has failed, or works again
+            self.fragmentation = Fragmentation(self.board.rooms, demand_of(self.jobs))
         nodes = self.board.rooms.nodes
         allocated = self.capacity - sum(node.gpu_free for node in nodes)
         self.samples.append(Sample(now_ms, self._arrived_milli, allocated, self.fragmentation.stranded_milli()))

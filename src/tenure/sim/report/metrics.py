@@ -44,6 +44,8 @@ METRICS = (
     Metric("cost", "Cost", "What the jobs held of nodes, at the nodes' prices, where all have one", told_first=False),
     Metric("preemptions", "Preemptions", "Jobs that were interrupted"),
     Metric("work_lost_s", "Work lost", "Time that was computed in vain", "s"),
+    Metric("failures", "Node failures", "Nodes that failed", told_first=False),
+    Metric("failed", "Failed", "Jobs that failed with their node", told_first=False),
     Metric("dropped", "Dropped", "Jobs that found no room and were gone"),
     Metric("waiting", "Left waiting", "Jobs that never started"),
 )

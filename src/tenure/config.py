@@ -108,6 +108,7 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     checkpoint_every: str = "0s"
     quota_bonus: int = 0
     half_life: str = "7d"
+    las_queue: str = "1h"
     promises: int = 200
     guard: str = "0s"
 

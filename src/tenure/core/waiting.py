@@ -26,14 +26,14 @@ Columns = Ints
 """Rows by the constants below, one column per group slot; ``FIRST_ID`` -1 marks a free slot."""
 
 SHAPE, QUEUE, PRIORITY, LIMIT, CPU_MILLI, GPU_MILLI, SHARE, BONUS = range(8)
-PROJECT, USER, DEADLINE, EXPECTED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID, QUOTA_LEFT = range(8, 16)
+PROJECT, USER, DEADLINE, EXPECTED, ATTAINED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID, QUOTA_LEFT = range(8, 17)
 """``QUOTA_LEFT`` is what the project has left of its quota, in thousandths; 0 where the settings give no bonus for it."""
-_ROWS = 16
+_ROWS = 17
 
 WHOLE = 1_000_000
 """``SHARE`` counts in millionths of all nodes together: of their cpus or of their GPUs, whichever share is larger."""
 
-DISTINGUISHABLE = {"project": PROJECT, "user": USER, "deadline_ms": DEADLINE, "expected_ms": EXPECTED}
+DISTINGUISHABLE = {"project": PROJECT, "user": USER, "deadline_ms": DEADLINE, "expected_ms": EXPECTED, "attained_ms": ATTAINED}
 """The fields of a job by which groups are distinguished where an order reads them, and their rows. Without need they would only make
 many groups of few."""
 

@@ -35,7 +35,8 @@ class PendingJob:
     or 1. An array has ``array_left`` elements that have not started, the next one at ``array_next`` (a position in its index list),
     and may have ``array_room`` more running now; a plain job has 1, 0 and `NO_CAP`. ``is_array`` is 0 or 1. ``attempts`` counts the
     runs so far. ``user`` and ``project`` are interned numbers: equal numbers, equal names. ``expected_ms`` is the median of its
-    forecast run time: orders may go by it, nothing is enforced or promised by it.
+    forecast run time: orders may go by it, nothing is enforced or promised by it. ``attained_ms`` is for how long it ran in earlier
+    attempts.
     """
 
     id: int
@@ -56,6 +57,7 @@ class PendingJob:
     array_room: int = NO_CAP
     attempts: int = 0
     expected_ms: int = 0
+    attained_ms: int = 0
 
 
 JOB_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(PendingJob))
@@ -131,7 +133,7 @@ class RunningJob:
     """An attempt that holds resources. ``ends_by_ms`` is its start plus its limit, 0 when it has none: then nothing is known.
 
     ``allocations`` are those not yet released, sorted by task. ``stopping`` is 1 once its end was asked for.
-    ``grace_ms`` is how long it may take to end when it is asked.
+    ``grace_ms`` is how long it may take to end when it is asked, ``attained_ms`` for how long it ran in earlier attempts.
     """
 
     id: int
@@ -147,3 +149,4 @@ class RunningJob:
     array_id: int = 0
     stopping: int = 0
     grace_ms: int = 0
+    attained_ms: int = 0

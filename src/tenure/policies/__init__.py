@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tenure.core.stages import Backfill, Order, Stages
+from tenure.core.stages import Backfill, Order, Reclaim, Stages
 from tenure.policies.adaptive import Adaptive
 from tenure.policies.area import Largest, SmallestArea
+from tenure.policies.attained import LEAST_ATTAINED, Attained
 from tenure.policies.best_fit import BestFit
 from tenure.policies.conservative import CONSERVATIVE
 from tenure.policies.deadline import EarliestDeadline
@@ -39,6 +40,7 @@ ORDERS: dict[str, Order] = {
     "fair": Fair(),
     "fifo": Fifo(),
     "hrrn": ResponseRatio(),
+    "las": Attained(),
     "ljf": Largest(),
     "patience": Patience(),
     "points": Points(),
@@ -75,8 +77,13 @@ def _built_in() -> dict[str, Stages]:
         found[short] = replace(found[way], score=PLACEMENTS[placement]) if placement else found[way]
     # Who promises a start to everybody has nobody that waits in vain.
     alone = {name: stages for name, stages in found.items() if stages.backfill.reserve <= 1}
-    found |= {f"{name}{PREEMPTIVE}": replace(stages, reclaim=PREEMPTION) for name, stages in alone.items()}
+    found |= {f"{name}{PREEMPTIVE}": replace(stages, reclaim=_displacing(stages.order)) for name, stages in alone.items()}
     return found | {"preemptive": found[f"default{PREEMPTIVE}"]}
+
+
+def _displacing(order: Order) -> Reclaim:
+    """Who may be displaced under an order: those of lower levels, or those that have had more."""
+    return LEAST_ATTAINED if isinstance(order, Attained) else PREEMPTION
 
 
 _BUILT_IN = _built_in()

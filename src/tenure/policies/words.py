@@ -20,7 +20,14 @@ from tenure.policies.strategies import NOT_YET, strategy_of
 
 NUMBERS = tuple(field.name for field in fields(PlanSettings) if field.type == "int")
 DURATIONS = {name.removesuffix("_ms"): name for name in NUMBERS if name.endswith("_ms")}
-LEAST = {"backfill_depth": 1, "wait_full_ms": 0, "patience_ms": 0, "half_life_ms": 0, "preempt_gap": 1} | dict.fromkeys(
+LEAST = {
+    "backfill_depth": 1,
+    "wait_full_ms": 0,
+    "patience_ms": 0,
+    "half_life_ms": 0,
+    "las_queue_ms": 1,
+    "preempt_gap": 1,
+} | dict.fromkeys(
     [name for name in NUMBERS if name.startswith("preempt_") and name != "preempt_gap"]
     + ["checkpoint_every_ms", "promises", "guard_ms"],
     0,

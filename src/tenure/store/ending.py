@@ -32,6 +32,7 @@ SETTLE_JOB = Statement(
         (job.c.why, param("why")),
         (job.c.cpu_ms, param("cpu")),
         (job.c.peak_memory_bytes, param("peak")),
+        (job.c.ran_ms, job.c.ran_ms + param("ran")),
     )
     .where(job.c.id == param("id")),
     "state",
@@ -47,6 +48,7 @@ SETTLE_JOB = Statement(
     "why",
     "cpu",
     "peak",
+    "ran",
     "id",
 )
 
@@ -104,7 +106,7 @@ class Endings:
             template.state = JobState.RUNNING.value
             tx.emit("job.updated", row.id, row.project_id, to_json({"dropped": template.dropped, "why": why}))
             return
-        values = (0, tx.now_ms, None, 0, "", why, 0, 0, row.id)
+        values = (0, tx.now_ms, None, 0, "", why, 0, 0, 0, row.id)
         self._jobs.append((state.value, row.eligible_ms, row.retried, row.node_faults, row.attempt_id, *values))
         if row.array_id:
             self.template(row.array_id).ends[arrays.ENDS[state.value]] += 1
@@ -129,6 +131,7 @@ class Endings:
                 result.why,
                 cpu_ms,
                 peak,
+                max(0, ended_ms - started_ms) if started_ms else 0,
                 row.id,
             )
         )

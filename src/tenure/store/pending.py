@@ -46,6 +46,7 @@ WAITING_COLUMNS = Statement(
         _room,
         _own.c.attempts,
         const(0).label("expected_ms"),  # nothing forecasts run times yet
+        _own.c.ran_ms,
     )
     .select_from(_own.outerjoin(_template, _template.c.id == _own.c.array_id))
     .where(

@@ -45,6 +45,7 @@ class JobRow(NamedTuple):
     blocked: int
     dependents: int
     attempts: int
+    ran_ms: int
     attempt_id: int
     last_attempt_id: int
     started_ms: int
@@ -112,4 +113,5 @@ def pending_of(row: JobRow, template: JobRow | None) -> PendingJob:
         row.array_left if array else 1,
         holder.room,
         row.attempts,
+        attained_ms=row.ran_ms,
     )

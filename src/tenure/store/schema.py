@@ -17,7 +17,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -172,6 +172,7 @@ job = Table(
     _int("array_lost"),
     _maybe("lease_expires_at_ms"),
     _str("lease_token"),
+    _int("ran_ms"),
     CheckConstraint("array_left >= 0 AND array_live >= 0 AND blocked >= 0", name="counts"),
 )
 

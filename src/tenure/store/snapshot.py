@@ -53,6 +53,7 @@ _HELD_COLUMNS = (
     job.c.priority,
     job.c.array_id,
     job.c.grace_ms,
+    job.c.ran_ms,
 )
 
 
@@ -205,7 +206,7 @@ def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:
 def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> RunningJob:
     attempt_id, started, committed, limit, stop, ended = row[0], *row[10:15]
     start = committed if started is None else started
-    number, shape, queue, project, user, priority, array_id, grace_ms = row[15:]
+    number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms = row[15:]
     return RunningJob(
         number,
         attempt_id,
@@ -220,6 +221,7 @@ def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> R
         array_id or 0,
         stopping=1 if stop or ended is not None else 0,
         grace_ms=grace_ms,
+        attained_ms=ran_ms,
     )
 
 

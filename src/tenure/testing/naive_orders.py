@@ -65,9 +65,16 @@ def _patience(job: PendingJob, snapshot: Snapshot) -> float:
     return -weight * (job.expected_ms or job.limit_ms or 2**40)
 
 
+def _least_attained(job: PendingJob, snapshot: Snapshot) -> float:
+    shape, limit = snapshot.shapes[job.shape], snapshot.settings.las_queue_ms
+    service = job.attained_ms * (shape.gpu_milli or shape.amounts.cpu_milli) * shape.tasks // 1000
+    return -(int(service >= limit) + int(service >= 10 * limit)) if job.attained_ms else 0
+
+
 _SCORES: dict[str, Callable[[PendingJob, Snapshot], float]] = {
     "fair": lambda _job, _snapshot: 0,
     "fifo": lambda _job, _snapshot: 0,
+    "least_attained": _least_attained,
     "patience": _patience,
     "points": _points,
     "shortest": lambda job, _snapshot: -(job.limit_ms or FOREVER_MS),

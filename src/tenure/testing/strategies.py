@@ -86,6 +86,7 @@ def _add_jobs(draw: st.DrawFn, cluster: Cluster, count: int) -> None:
             expected_ms=draw(st.sampled_from([0, 0, 1, 4])) * MINUTE_MS,
             deadline_ms=draw(st.sampled_from([0, 0, cluster.now_ms + MINUTE_MS, cluster.now_ms + 2 * MINUTE_MS])),
             user=draw(st.sampled_from([0, 1, 2])),
+            attained_ms=draw(st.sampled_from([0, 0, 15, 60, 300])) * MINUTE_MS,
             project=draw(st.sampled_from([0, 1, 1, 2])),
             held=draw(st.sampled_from([0] * 9 + [1])),
             blocked=draw(st.sampled_from([0] * 9 + [1])),

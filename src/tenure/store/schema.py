@@ -40,8 +40,7 @@ meta = Table(
 user = Table("user_account", metadata, _id(), _int("uid", None, unique=True), _str("name", None))
 project = Table("project", metadata, _id(), _str("name", None, unique=True), _int("weight_milli", 1000))
 
-# What a user holds for a project, and what was used up to ``as_of_ms``, of which half is forgotten every half-life. ``revision`` is
-# that of the last change.
+# What a user holds for a project and, as of a time, used for it (the older the less); ``revision`` is that of the last change.
 account = Table(
     "account",
     metadata,

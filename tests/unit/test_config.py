@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tenure import config
+from tenure.config import NodeSettings, PretendNodeSettings, Settings, check, labels_of
 from tenure.model.amounts import GIB
 
 
@@ -76,3 +77,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").mkdir()
     with pytest.raises(config.ConfigError, match="cannot be read"):
         config.load(tmp_path / "config.toml")
+
+
+def test_power_and_price_are_labels_of_the_node() -> None:
+    node = NodeSettings(labels=("ssd",), power_w=900, power_idle_w=0, price_per_hour="2.50")
+    assert labels_of(node) == ("ssd", "power_idle_w=0", "power_w=900", "price_per_hour=2.50")
+    assert labels_of(PretendNodeSettings("p", power_sleep_w=5)) == ("power_sleep_w=5",)
+    with pytest.raises(ValueError, match="is not a price of an hour; write it like"):
+        check(Settings(node=NodeSettings(price_per_hour="much")))
+    with pytest.raises(ValueError, match="is not a power in watts; write it like"):
+        check(Settings(pretend_nodes=(PretendNodeSettings("p", power_w=-1),)))

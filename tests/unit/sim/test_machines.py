@@ -127,3 +127,10 @@ def test_random_ties_leave_the_nodes_in_order_and_draw_with_the_seed() -> None:
     assert ordered(nodes, "random-ties", 7) == ordered(nodes)
     assert (lots_of("name", 7), lots_of("shuffled", 7)) == (0, 0)
     assert len({0, lots_of("random-ties", 0), lots_of("random-ties", 1)}) == 3
+
+
+def test_power_and_price_become_labels() -> None:
+    (node,) = parse_nodes("1x8xA100:80G,power=3200,idle=600,sleep=20,price=9.80")
+    assert node.labels == ("power_idle_w=600", "power_sleep_w=20", "power_w=3200", "price_per_hour=9.80")
+    with pytest.raises(BadWorkload, match="'lots' is not a power in watts"):
+        parse_nodes("1x4c,power=lots")

@@ -45,6 +45,9 @@ POLICIES = (
     "sjf-easy",
     "edf-easy",
     "points",
+    "conservative",
+    "points-conservative",
+    "fair",
     "default+fgd",
     "default+potential",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
 from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
 from tenure.model.lifecycle import LIVE_STATES
+from tenure.model.snapshot import Snapshot
 from tenure.store.queries import JobRow
 from tenure.wire.dto import (
     ActReply,
@@ -130,8 +132,15 @@ async def why(request: Request, ref: str) -> Response:
     """Why a job is where it is."""
     context = context_of(request)
     detail = await _detail(context, ref, caller_from(request))
-    snapshot = await context.on_control(lambda: context.loop.ports.store.snapshot(context.loop.clock.now_ms()))
+    snapshot = await context.on_control(lambda: _present(context))
     return answer(await asyncio.to_thread(explanation_view, context, snapshot, detail))
+
+
+def _present(context: Context) -> Snapshot:
+    """Everything as it is, with the starts that the last plan promised, which the planner alone knows. On the control thread."""
+    loop = context.loop
+    board = loop.planner.board
+    return replace(loop.ports.store.snapshot(loop.clock.now_ms()), promises=board.promises if board is not None else ())
 
 
 @routes.post("/jobs/act", ActRequest, ActReply)

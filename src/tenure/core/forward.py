@@ -141,9 +141,11 @@ class _Ahead:
         return Timeline({job_id: starts[job_id] for job_id in starts if job_id in self.wanted}, unknown)
 
     def _note(self, promises: Iterable[Reservation]) -> None:
-        """A promised start is an expected start; of an array the first one."""
+        """A promised start is an expected start, of an array the first one; not one behind the deadline, when it is cancelled."""
+        rows = self.board.waiting.rows
         for promise in promises:
-            if promise.start_ms and promise.start_ms <= self.promised.get(promise.job_id, promise.start_ms):
+            late = promise.job_id in rows and 0 < rows[promise.job_id].deadline_ms < promise.start_ms
+            if not late and promise.start_ms and promise.start_ms <= self.promised.get(promise.job_id, promise.start_ms):
                 self.promised[promise.job_id] = promise.start_ms
 
     def _apply(self, start: Start, at_ms: int) -> None:

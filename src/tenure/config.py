@@ -111,6 +111,7 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     las_queue: str = "1h"
     promises: int = 200
     guard: str = "0s"
+    successors: str = "50ms"
 
     def durations(self) -> dict[str, str]:
         """The settings that are durations, as they were written."""

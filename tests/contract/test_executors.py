@@ -11,6 +11,7 @@ from tenure.model.amounts import GIB, Amounts
 from tenure.model.observations import DeviceFound, NodeFound
 from tenure.testing.executor_limits_suite import ExecutorLimitsSuite
 from tenure.testing.executor_rig import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS, Rig
+from tenure.testing.executor_rooms_suite import ExecutorRoomsSuite
 from tenure.testing.executor_suite import ExecutorSuite
 from tests.support.local_executor import local_rig
 
@@ -61,13 +62,13 @@ class FakeRig:
         return self.executor
 
 
-class TestFakeExecutor(ExecutorSuite, ExecutorLimitsSuite):
+class TestFakeExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite):
     @pytest.fixture
     def rig(self) -> Rig:
         return FakeRig()
 
 
-class TestLocalExecutor(ExecutorSuite, ExecutorLimitsSuite):
+class TestLocalExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite):
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
         with local_rig() as rig:

@@ -10,6 +10,7 @@ import pytest
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_acts_suite import StoreActsSuite
 from tenure.testing.store_guard_suite import StoreGuardSuite
+from tenure.testing.store_rooms_suite import StoreRoomsSuite
 from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
 
 
@@ -39,3 +40,7 @@ class TestSqliteGuards(OnSqlite, StoreGuardSuite):
 
 class TestSqliteActs(OnSqlite, StoreActsSuite):
     """What people do, on SQLite."""
+
+
+class TestSqliteRooms(OnSqlite, StoreRoomsSuite):
+    """Starts with successors, on SQLite."""

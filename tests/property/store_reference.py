@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 ENDED = ("succeeded", "failed", "cancelled", "timed_out", "lost")
 LIVE = ("starting", "running", "suspended")
 MAX_FAULTS = 3
+NEVER_RAN = ("job_fault", "node_fault", "returned")
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Job:
     left: list[int] | None = None
     dropped: list[int] = field(default_factory=list)
     cap: int = 10**9
+    room: int = 0
 
     @property
     def is_held(self) -> bool:
@@ -64,11 +66,11 @@ class Reference:
         """The elements of an array that are jobs of their own."""
         return [job for job in self.jobs.values() if job.array == array]
 
-    def is_ready(self, job: Job) -> bool:
+    def is_ready(self, job: Job, successors: int = 0) -> bool:
         """Whether a start would be accepted as far as states go."""
         waiting = job.state == "pending" and (bool(job.left) if job.left is not None else not job.is_held)
         array = self.jobs.get(job.array) if job.array else job if job.left is not None else None
-        room = array is None or sum(one.state in LIVE for one in self.elements(array.id)) < array.cap
+        room = array is None or sum(one.state in LIVE for one in self.elements(array.id)) + successors < array.cap
         return waiting and room and all(set(one.after) <= one.met for one in (job, array) if one)
 
     def waiting(self) -> list[int]:
@@ -82,14 +84,16 @@ class Reference:
 
     def holding(self) -> list[int]:
         """What a snapshot must list as running."""
-        return sorted(job.id for job in self.jobs.values() if job.is_held)
+        held = sorted(((job.room, job.id) for job in self.jobs.values() if job.is_held), reverse=True)
+        first = dict(held)  # of each room the one that came first
+        return sorted(number for room, number in held if not room or first[room] == number)
 
-    def start(self, job: Job, element_id: int = 0, position: int = -1) -> Job:
-        """A start was committed; the job that runs."""
+    def start(self, job: Job, element_id: int = 0, position: int = -1, room: int = 0) -> Job:
+        """A start was committed; the job that runs. Of those with the same ``room`` one counts at a time."""
         if job.left is not None:
             job.left.remove(position)
             job = self._element(job, element_id, "pending")
-        job.state = "starting"
+        job.state, job.room = "starting", room
         job.tasks = [Task() for _ in range(job.tasks_wanted)]
         job.ends, job.stop = [], ""
         if job.array:
@@ -112,9 +116,9 @@ class Reference:
         return True
 
     def task_ended(self, job: Job, number: int, result: str, *, empty: bool) -> bool:
-        """A task was reported gone: ``ok``, ``bad``, ``unknown``, ``timeout``, ``stopped``, ``job_fault`` or ``node_fault``."""
+        """A task was reported gone: ``ok``, ``bad``, ``unknown``, ``timeout``, ``stopped`` or one of `NEVER_RAN`."""
         task = job.tasks[number]
-        if task.result or (result.endswith("_fault") and task.launched):
+        if task.result or (result in NEVER_RAN and task.launched):
             return False
         task.result, task.held = result, not empty
         job.ends.append("gang" if result == "stopped" and job.stop == "gang" else result)
@@ -140,10 +144,10 @@ class Reference:
             return self._wait_again(job)
         if first == "ok":
             return self._end(job, "succeeded")
-        if job.stop == "cancelled" and first in ("stopped", "unknown", "node_fault"):
+        if job.stop == "cancelled" and first in ("stopped", "unknown", "node_fault", "returned"):
             return self._end(job, "cancelled")
-        if first == "node_fault":
-            job.faults += 1
+        if first in ("node_fault", "returned"):
+            job.faults += first == "node_fault"
             return self._end(job, "failed") if job.faults >= MAX_FAULTS else self._wait_again(job)
         state = {"timeout": "timed_out", "unknown": "lost"}.get(first, "failed")
         if first in ("bad", "unknown") and job.stop != "cancelled" and job.retried < job.retries:

@@ -15,13 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tenure.model.amounts import Amounts
 from tenure.model.commands import Applied, CancelJob, DependsOn, HoldJob, JobRequest, ReleaseJob, RequeueJob, SubmitJob, SuspendJob
 from tenure.model.observations import EndReason, Launch, Observation
+from tenure.model.plan import Decision, Start
 from tenure.model.shape import Shape
 from tenure.store import SqlStore, StoreSettings, open_sqlite
-from tenure.testing.store_rig import ADA, HALF_GPU, ONE_CPU, ONE_GPU, SPEC, StoreRig, emptied, ended, rejected, started
-from tests.property.store_reference import Job, Reference
+from tenure.testing.store_rig import ADA, HALF_GPU, ONE_CPU, ONE_GPU, SPEC, StoreRig, emptied, ended, rejected, returned, started
+from tests.property.store_reference import NEVER_RAN, Job, Reference
 
 SHAPES = {"cpu": ONE_CPU, "gpu": ONE_GPU, "half": HALF_GPU, "gang": Shape(Amounts(cpu_milli=1000), tasks=2)}
-RESULTS = ("ok", "ok", "bad", "unknown", "timeout", "stopped", "job_fault", "node_fault")
+RESULTS = ("ok", "ok", "bad", "unknown", "timeout", "stopped", *NEVER_RAN)
 PICK = st.integers(0, 10**6)
 FAST = "/dev/shm"
 
@@ -104,11 +105,25 @@ class StoreMachine(RuleBasedStateMachine):
         fits = self._fits(snapshot.running, shape, 1 + place % 2)
         waiting = snapshot.job(job.id)
         due = waiting is not None and waiting.eligible_ms <= self.rig.now_ms
-        rejection, launches = self.rig.try_start(job.id, shape, position, (1,) * shape.tasks, devices)
-        assert (rejection is None) == (self.reference.is_ready(job) and due and fits), rejection
-        if rejection is None:
+        successors = self._successors(job, position, place)
+        where = self.rig.placements(shape, (1,) * shape.tasks, devices)
+        done = self.rig.commit(Decision((Start(job.id, where, position, successors=successors),)))
+        rejection, launches = done.rejections[0], done.launches
+        assert (rejection is None) == (self.reference.is_ready(job, len(successors)) and due and fits), rejection
+        if not successors and rejection is None:
             running = self.reference.start(job, launches[0].job_id, position)
             self.launches[running.id] = launches
+        elif rejection is None:
+            for launch, taken in zip(launches, (position, *successors), strict=True):
+                self.reference.start(job, launch.job_id, taken, launches[0].attempt_id)
+                self.launches[launch.job_id] = (launch,)
+
+    def _successors(self, job: Job, position: int, place: int) -> tuple[int, ...]:
+        """Other waiting elements of the array to follow the one that starts, where that is allowed."""
+        shape = self._shape(job)
+        if not job.left or shape.tasks > 1 or shape.gpu_milli:
+            return ()
+        return tuple(one for one in job.left if one != position)[: place // 2 % 3]
 
     @staticmethod
     def _fits(running: tuple[object, ...], shape: Shape, device: int) -> bool:
@@ -127,14 +142,15 @@ class StoreMachine(RuleBasedStateMachine):
         job = self.reference.jobs[known[pick % len(known)]]
         number = pick % len(job.tasks)
         launch = self.launches[job.id][number]
+        result = "node_fault" if result == "returned" and len(job.tasks) > 1 else result
         news = 0
         items: list[Observation] = []
-        if result == "started" or (both and not result.endswith("_fault")):
+        if result == "started" or (both and result not in NEVER_RAN):
             items.append(started(launch, self.rig.now_ms))
             news += self.reference.task_started(job, number)
         if result != "started":
             items.append(_report(launch, job, result, empty=empty))
-            news += self.reference.task_ended(job, number, result, empty=empty or result.endswith("_fault"))
+            news += self.reference.task_ended(job, number, result, empty=empty or result in NEVER_RAN)
         recorded = self.rig.record(*items)
         assert recorded.ignored == len(items) - news
         self.past += items
@@ -255,7 +271,9 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def _report(launch: Launch, job: Job, result: str, *, empty: bool) -> Observation:
-    if result.endswith("_fault"):
+    if result == "returned":
+        return returned(launch)
+    if result in NEVER_RAN:
         return rejected(launch, job_fault=result == "job_fault")
     if result == "ok":
         return ended(launch, 0, empty=empty)

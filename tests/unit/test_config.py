@@ -22,6 +22,7 @@ def test_no_file_means_defaults(tmp_path: Path) -> None:
     assert settings == config.Settings()
     config.check(settings)
     assert settings.plan.settings().wait_full_ms == 3_600_000
+    assert settings.plan.settings().successors_ms == 50
 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:
@@ -43,6 +44,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             max_time = "1h"
             [plan]
             wait_full = "2h"
+            successors = "0s"
             """,
         )
     )
@@ -50,6 +52,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     groups = settings.pretend_nodes[0].gpu_groups()
     assert [(g.count, g.model, g.memory_bytes) for g in groups] == [(8, "A100", 80 * GIB), (1, "T4", 16 * GIB)]
     assert settings.plan.settings().wait_full_ms == 7_200_000
+    assert settings.plan.settings().successors_ms == 0
     assert settings.queues["short"].max_time == "1h"
 
 
@@ -58,6 +61,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     [
         ("[nodes]\nname='x'", "nodes"),
         ("[node]\ncpus = 'many'", "node.cpus"),
+        ("[plan]\nsuccessors = 'few'", "plan.successors"),
         ("[node]\ncgroups = 'maybe'", "cgroups"),
         ("[[pretend_nodes]]\nname='a'\ngpus='8 of them!'", "8 of them!"),
         ("[[pretend_nodes]]\nname='a'\n[[pretend_nodes]]\nname='a'", "same name"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Sequence
 
 from tenure.api.particulars import memory_note
 from tenure.model.amounts import format_bytes, format_duration_ms
-from tenure.wire.dto import ArrayView, ExplanationView, JobDetail, JobView
+from tenure.wire.dto import ArrayView, AttemptView, ExplanationView, JobDetail, JobView
 from tenure.wire.text import elements_text
 
 _OUT_OF_MEMORY = ("oom", "oom_sampled")
@@ -15,8 +16,7 @@ _OUT_OF_MEMORY = ("oom", "oom_sampled")
 def account(detail: JobDetail) -> ExplanationView:
     """The explanation of a job that does not wait."""
     job = detail.job
-    stopped_for = detail.attempts[-1].why if detail.attempts else ""
-    summary, next_step = _cause(job, stopped_for) if job.array is None else _of_array(job, job.array)
+    summary, next_step = _cause(job, detail.attempts[-1:]) if job.array is None else _of_array(job, job.array)
     return ExplanationView(
         id=job.id,
         state=job.state,
@@ -33,10 +33,10 @@ def _of_array(job: JobView, array: ArrayView) -> tuple[str, str]:
     return f"of its {array.size} elements {counts or 'none is left'}", f"tenure ps {elements} lists them"
 
 
-def _cause(job: JobView, stopped_for: str) -> tuple[str, str]:
-    """One sentence on where the job is, and one on what to do about it."""
+def _cause(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
+    """One sentence on where the job is, and one on what to do about it. ``last`` is its last attempt, if there is one."""
     if job.state in ("starting", "running", "suspended", "preempted"):
-        return _of_live(job, stopped_for)
+        return _of_live(job, last)
     if job.state == "succeeded":
         return f"it succeeded{_after(job)}", f"tenure logs {job.id}"
     if job.state == "cancelled":
@@ -55,7 +55,9 @@ def _cause(job: JobView, stopped_for: str) -> tuple[str, str]:
     return _of_failure(job)
 
 
-def _of_live(job: JobView, stopped_for: str) -> tuple[str, str]:
+def _of_live(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
+    stopped_for = next((attempt.why for attempt in last), "")
+    behind = next((task.behind for attempt in last for task in attempt.tasks), "")
     where = ", ".join(job.on_nodes) or "a node"
     if job.stopping:
         why = f": {stopped_for}" if stopped_for else ""
@@ -65,6 +67,8 @@ def _of_live(job: JobView, stopped_for: str) -> tuple[str, str]:
         return f"it runs on {where}{limit}", f"tenure logs -f {job.id}"
     if job.state == "suspended":
         return f"it is suspended on {where} and keeps what it holds", f"tenure resume {job.id}"
+    if job.state == "starting" and behind:
+        return f"it starts on {where} as soon as job {behind} has ended, whose room it takes over", f"tenure logs -f {job.id}"
     return f"it is {job.state} on {where}", f"tenure logs -f {job.id}"
 
 

@@ -142,6 +142,8 @@ def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
     if not planner.unplanned and not (0 < planner.next_ms <= now_ms):
         return None
     plan = ports.policy.plan_on(board, now_ms)
+    if plan.decisions and ports.executor.capabilities().rooms:
+        plan = ports.policy.with_successors(plan, board, now_ms)
     planner.unplanned = plan.truncated_at is not None
     planner.next_ms = plan.next_ms
     return replace(plan, conflicts=conflicts_of(board, plan)) if plan.holds else plan

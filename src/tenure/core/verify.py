@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, give, is_allowed, places_left, take
 from tenure.core.placement import is_dealt_evenly
+from tenure.core.successors import can_be_taken_over
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
 from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Rejection, Start
@@ -41,7 +42,10 @@ def _check_item(
     shape = shapes.get(locked.jobs[item.job_id].shape)
     if shape is None:
         return Rejection("job_changed", item.job_id, "its shape is not known")
-    found = [_check_placements(item.job_id, ask_of(shape), item.placements, rooms, locked) for rooms in views]
+    ask = ask_of(shape)
+    if isinstance(item, Start) and item.successors and not can_be_taken_over(ask):
+        return Rejection("malformed", item.job_id, "only the room of one task without devices can be taken over")
+    found = [_check_placements(item.job_id, ask, item.placements, rooms, locked) for rooms in views]
     return next(filter(None, found), None)
 
 
@@ -60,7 +64,7 @@ def _rooms_later(locked: LockedRows) -> dict[int, NodeRoom]:
 def _check_jobs(decision: Decision, locked: LockedRows) -> Rejection | None:
     positions: dict[int, list[int]] = {}
     for start in decision.starts:
-        positions.setdefault(start.job_id, []).append(start.position)
+        positions.setdefault(start.job_id, []).extend((start.position, *start.successors))
     for claim in decision.claims:
         waiting = locked.jobs.get(claim.job_id)
         if waiting is None or waiting.state != JobState.PENDING or not waiting.ready:

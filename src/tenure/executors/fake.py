@@ -7,11 +7,13 @@ run. Invariant: it breaks the executor's contract only where a fault was asked f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
+from tenure.executors.scripts import FOREVER_MS, Behaviour, Script, by_name, read_argv
 from tenure.model.observations import (
+    RETURNED,
     Capabilities,
     EndReason,
     Launch,
@@ -30,49 +32,6 @@ from tenure.model.observations import (
 from tenure.ports import Clock
 
 Key = tuple[int, int]
-FOREVER_MS = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What a task does. ``duration_ms`` `FOREVER_MS`: until it is stopped. ``reject`` is job, node or empty.
-
-    ``evidence_delay_ms`` is how long leftovers outlive the main process. A task that ``ignores_stop`` ends by SIGKILL after the grace.
-    """
-
-    duration_ms: int = 0
-    exit_code: int = 0
-    signal: int = 0
-    reason: EndReason = EndReason.EXIT
-    reject: str = ""
-    code: str = "refused"
-    why: str = "the script says so"
-    start_delay_ms: int = 0
-    evidence_delay_ms: int = 0
-    ignores_stop: bool = False
-    peak_memory_bytes: int = 0
-
-
-Script = Callable[[Launch], Behaviour]
-
-
-def read_argv(launch: Launch) -> Behaviour:
-    """The script by default: understands ``true``, ``false``, ``sleep SECONDS`` and ``exit CODE``; anything else succeeds at once."""
-    match launch.spec.argv:
-        case ("sleep", "infinity"):
-            return Behaviour(FOREVER_MS)
-        case ("sleep", seconds):
-            return Behaviour(round(float(seconds) * 1000))
-        case ("exit", code):
-            return Behaviour(exit_code=int(code))
-        case ("false",):
-            return Behaviour(exit_code=1)
-    return Behaviour()
-
-
-def by_name(names: Mapping[str, Behaviour], otherwise: Script = read_argv) -> Script:
-    """A script that looks at the job's name first."""
-    return lambda launch: names[launch.name] if launch.name in names else otherwise(launch)
 
 
 @dataclass(slots=True)
@@ -128,6 +87,7 @@ class FakeExecutor:
         self._known: dict[Key, list[Observation]] = {}
         self._queue: list[tuple[int, int, Key, Callable[[_Task, int], None]]] = []
         self._line = _Line()
+        self._rooms: dict[int, list[Key]] = {}
         self._serial = 0
         self._fence = 0
         self._severed = False
@@ -142,7 +102,11 @@ class FakeExecutor:
     def capabilities(self) -> Capabilities:
         """Everything, enforced by nobody."""
         return Capabilities(
-            suspend=True, checkpoint=True, limit=True, enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"}
+            suspend=True,
+            checkpoint=True,
+            limit=True,
+            rooms=True,
+            enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"},
         )
 
     def nodes(self) -> list[NodeFound]:
@@ -248,7 +212,8 @@ class FakeExecutor:
 
     def forget(self, attempt_id: int, task: int) -> None:
         """Fault: the task vanishes without a report."""
-        self._tasks.pop((attempt_id, task), None)
+        if (attempt_id, task) in self._tasks:
+            self._leave((attempt_id, task), self._clock.now_ms())
         self._known.pop((attempt_id, task), None)
 
     def end(self, attempt_id: int, task: int, exit_code: int = 0, signal: int = 0, reason: EndReason = EndReason.EXIT) -> None:
@@ -284,7 +249,38 @@ class FakeExecutor:
             self._report(LaunchRejected(*key, launch.fence, acts.reject == "job", acts.code, acts.why))
             return
         task = self._tasks[key] = _Task(launch, acts, 1000 + len(self.launches), launch.limit_ms)
-        self._at(task, self._clock.now_ms() + acts.start_delay_ms, self._start)
+        row = self._rooms.setdefault(launch.room, []) if launch.room else []
+        row.append(key)
+        now_ms = self._clock.now_ms()
+        if row[0] == key:
+            self._at(task, now_ms + acts.start_delay_ms, self._start)
+        else:
+            self._at(task, now_ms + launch.wait_ms, self._hand_back)
+
+    def _waits(self, task: _Task) -> bool:
+        """Whether another one has its room."""
+        launch = task.launch
+        return launch.room != 0 and self._rooms[launch.room][0] != (launch.attempt_id, launch.task)
+
+    def _hand_back(self, task: _Task, at_ms: int) -> None:
+        launch = task.launch
+        key = (launch.attempt_id, launch.task)
+        self._leave(key, at_ms)
+        self._report(LaunchRejected(*key, launch.fence, False, RETURNED, "its turn did not come"))
+
+    def _leave(self, key: Key, at_ms: int) -> None:
+        """Nothing of the task is left: the next one has its room."""
+        room = self._tasks.pop(key).launch.room
+        if not room:
+            return
+        row = self._rooms[room]
+        was_first = row[0] == key
+        row.remove(key)
+        if not row:
+            del self._rooms[room]
+        elif was_first:
+            following = self._tasks[row[0]]
+            self._at(following, at_ms + following.acts.start_delay_ms, self._start)
 
     def _start(self, task: _Task, at_ms: int) -> None:
         launch = task.launch
@@ -317,16 +313,22 @@ class FakeExecutor:
             )
         )
         if empty:
-            self._tasks.pop((launch.attempt_id, launch.task))
+            self._leave((launch.attempt_id, launch.task), at_ms)
         else:
             self._at(task, at_ms + acts.evidence_delay_ms, self._empty)
 
-    def _empty(self, task: _Task, _at_ms: int) -> None:
+    def _empty(self, task: _Task, at_ms: int) -> None:
         key = (task.launch.attempt_id, task.launch.task)
-        self._tasks.pop(key)
+        self._leave(key, at_ms)
         self._report(TaskEmptied(*key, task.launch.fence))
 
     def _obey(self, task: _Task, signal: Signal, now_ms: int) -> None:
+        if signal.action in (SignalAction.STOP, SignalAction.SUSPEND) and task.launch.room:
+            waits = self._waits(task)
+            for key in [(signal.attempt_id, signal.task)] if waits else self._rooms[task.launch.room][1:]:
+                self._hand_back(self._tasks[key], now_ms)
+            if waits:
+                return
         if signal.action is SignalAction.STOP:
             self._stop(task, signal, now_ms)
         elif signal.action is SignalAction.SUSPEND:
@@ -388,3 +390,6 @@ class FakeExecutor:
     def _announce(self) -> None:
         if self._wake is not None and not self._severed:
             self._wake()
+
+
+__all__ = ["FOREVER_MS", "Behaviour", "FakeExecutor", "Script", "by_name", "read_argv"]

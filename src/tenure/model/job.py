@@ -36,7 +36,7 @@ class PendingJob:
     and may have ``array_room`` more running now; a plain job has 1, 0 and `NO_CAP`. ``is_array`` is 0 or 1. ``attempts`` counts the
     runs so far. ``user`` and ``project`` are interned numbers: equal numbers, equal names. ``expected_ms`` is the median of its
     forecast run time: orders may go by it, nothing is enforced or promised by it. ``attained_ms`` is for how long it ran in earlier
-    attempts.
+    attempts. ``pace_ms`` is about the longest that elements of an array have run of late (0: none has ended, or it is no array).
     """
 
     id: int
@@ -58,6 +58,7 @@ class PendingJob:
     attempts: int = 0
     expected_ms: int = 0
     attained_ms: int = 0
+    pace_ms: int = 0
 
 
 JOB_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(PendingJob))

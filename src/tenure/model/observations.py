@@ -14,7 +14,9 @@ from tenure.model.commands import JobSpec
 class Launch:
     """Start one task. ``devices`` are UUIDs in CUDA order; ``limit_ms`` and ``memory_bytes`` 0 mean none. ``stdout`` is a full path.
 
-    ``peers`` are the node names of all tasks of the attempt, by task: a gang finds its members by them.
+    ``peers`` are the node names of all tasks of the attempt, by task: a gang finds its members by them. Tasks with the same ``room``
+    (the attempt that took it; 0: shared with nobody) run one after another, in the order they were sent: the next one starts once
+    nothing is left of the one before. One that has waited ``wait_ms`` for its turn is handed back (`LaunchRejected` with `RETURNED`).
     """
 
     attempt_id: int
@@ -37,6 +39,12 @@ class Launch:
     peers: tuple[str, ...] = ()
     stdout: str = ""
     stderr: str = ""
+    room: int = 0
+    wait_ms: int = 0
+
+
+RETURNED = "returned"
+"""The code of a rejection that is nobody's fault: the task waited for its room, and its turn did not come in time."""
 
 
 class SignalAction(StrEnum):
@@ -53,7 +61,8 @@ class SignalAction(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Signal:
     """Ask a task to stop, pause, go on, save its work or keep another time limit (``limit_ms``, 0: none). ``reason`` is echoed in the
-    report of its end.
+    report of its end. A task that is told to stop or pause is followed by nobody: those that wait for its room are handed back, and
+    so is one that waits itself.
 
     A ``number`` above 0 asks to be told (`SignalDone`) when this signal was carried out; numbers of one attempt only grow.
     """
@@ -193,9 +202,10 @@ class DeviceFound:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an executor can do and what it enforces; a policy does not use what is absent. ``limit``: the time limit of a task that
-    runs can be changed."""
+    runs can be changed; ``rooms``: tasks can wait for each other's room."""
 
     suspend: bool = False
     checkpoint: bool = False
     limit: bool = False
+    rooms: bool = False
     enforces: dict[str, str] = field(default_factory=dict)

@@ -18,12 +18,17 @@ from tenure.model.reasons import Reason
 @dataclass(frozen=True, slots=True)
 class Start:
     """Start a job with one placement per task, sorted by task. ``position`` names the element of an array, -1 for a plain job;
-    ``claim`` the promise that this start redeems, 0 for none."""
+    ``claim`` the promise that this start redeems, 0 for none.
+
+    ``successors`` are positions of further elements that take over the room, one after another: only together with the first they
+    count as use, and only for a job of one task without devices.
+    """
 
     job_id: int
     placements: tuple[Placement, ...]
     position: int = -1
     claim: int = 0
+    successors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

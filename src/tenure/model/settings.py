@@ -25,6 +25,9 @@ class PlanSettings:
     one, and ``preempt_per_hour`` in any hour. ``preempt_checkpoint_ms`` and ``preempt_restart_ms`` are what an eviction costs beside
     the work that is lost. Room that was made is kept for ``preempt_hold_ms`` after the longest grace. ``checkpoint_every_ms`` says
     how often jobs are assumed to write a checkpoint (0: never).
+
+    ``successors_ms`` is how much work of an array of short jobs may be handed out at once behind one that runs (0: none), see
+    `tenure.core.successors`.
     """
 
     base_low: int = 100
@@ -51,6 +54,7 @@ class PlanSettings:
     checkpoint_every_ms: int = 0
     promises: int = 200
     guard_ms: int = 0
+    successors_ms: int = 50
     policy: str = "default"
 
     @property

@@ -76,6 +76,10 @@ class Portfolio(StagedPolicy):
         """The same members under a ``profile`` or ``weights``, five numbers with slashes. Raises ValueError with the way out."""
         return Portfolio(self.name, self._unguarded, weights_by(settings)) if settings else self
 
+    def with_successors(self, plan: Plan, board: Board, now_ms: int) -> Plan:
+        """The plan as it is: by which member's order the next one would go is not known yet."""
+        return plan
+
     def plan_on(self, board: Board, now_ms: int, budget: Budget | None = None, *, decisions_only: bool = False) -> Plan:
         """The plan of the member that is chosen on this board (`StagedPolicy.plan_on`)."""
         budget = budget if budget is not None else UnitBudget()

@@ -11,6 +11,7 @@ from tenure.core.cycle import plan_on_board
 from tenure.core.explain import explain
 from tenure.core.forward import Timeline, first_in_order, look_ahead
 from tenure.core.stages import Stages
+from tenure.core.successors import with_successors
 from tenure.model.explanation import Explanation
 from tenure.model.plan import Plan
 from tenure.model.snapshot import Snapshot
@@ -68,6 +69,10 @@ class StagedPolicy:
         """
         budget = budget if budget is not None else UnitBudget()
         return plan_on_board(board, now_ms, self.stages, budget, decisions_only=decisions_only)
+
+    def with_successors(self, plan: Plan, board: Board, now_ms: int) -> Plan:
+        """The plan that was made on this board just now, with successors behind its starts where that delays nobody."""
+        return with_successors(plan, board, now_ms, self.stages.order)
 
     def explain(self, snapshot: Snapshot, job_id: int) -> Explanation:
         """Why a job waits under this policy. Raises KeyError when it does not wait."""

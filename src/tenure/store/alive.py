@@ -11,8 +11,8 @@ from tenure.model.lifecycle import AllocationState
 from tenure.model.observations import EndReason, Launch, Observation, TaskEmptied, TaskEnded
 from tenure.model.outcomes import Commands
 from tenure.store import wishes
-from tenure.store.launches import launch_of
-from tenure.store.record import read_attempts
+from tenure.store.attempts import read_attempts
+from tenure.store.launches import in_room, launch_of
 from tenure.store.rows import read_jobs
 from tenure.store.schema import allocation, attempt
 from tenure.store.snapshot import SHARES_BY_ATTEMPT
@@ -40,6 +40,7 @@ PLACES = InList(
             allocation.c.stderr,
             attempt.c.number,
             attempt.c.limit_ms,
+            allocation.c.room,
         )
         .join(attempt, attempt.c.id == allocation.c.attempt_id)
         .where(allocation.c.attempt_id.in_(keys))
@@ -70,14 +71,15 @@ def _launches(tx: Transaction) -> tuple[Launch, ...]:
     for attempt_id, task, device_id, milli, memory in tx.link.rows_in(SHARES_BY_ATTEMPT, attempts):
         shares.setdefault((attempt_id, task), []).append(DeviceShare(device_id, milli, memory))
     found = []
-    for attempt_id, task, job_id, node_id, stdout, stderr, number, limit_ms in places:
+    for attempt_id, task, job_id, node_id, stdout, stderr, number, limit_ms, room in places:
         if (attempt_id, task) in wanted:
             job = jobs[job_id]
             node = tx.names.node_name(tx.link, node_id)
             devices = tuple(shares.get((attempt_id, task), ()))
             shape = tx.names.shape(tx.link, job.shape_id)
             names = tuple(peers[attempt_id])
-            found.append(launch_of(tx, job, shape, attempt_id, number, task, node, names, devices, limit_ms, (stdout, stderr)))
+            launch = launch_of(tx, job, shape, attempt_id, number, task, node, names, devices, limit_ms, (stdout, stderr))
+            found.append(in_room(launch, room, tx.settings.plan) if room else launch)
     return tuple(found)
 
 

@@ -83,6 +83,7 @@ WRITE_TEMPLATE = Statement(
         (job.c.array_next, param("next")),
         (job.c.array_left, param("left")),
         (job.c.array_dropped, param("dropped")),
+        (job.c.array_pace_ms, param("pace")),
         (job.c.array_live, job.c.array_live + param("live")),
         *((job.c[name], job.c[name] + param(name)) for name in END_COLUMNS),
     )
@@ -93,6 +94,7 @@ WRITE_TEMPLATE = Statement(
     "next",
     "left",
     "dropped",
+    "pace",
     "live",
     *END_COLUMNS,
     "id",
@@ -103,12 +105,14 @@ COUNT_TEMPLATE = Statement(
     .ordered_values(
         (job.c.array_next, param("next")),
         (job.c.array_left, param("left")),
+        (job.c.array_pace_ms, param("pace")),
         (job.c.array_live, job.c.array_live + param("live")),
         *((job.c[name], job.c[name] + param(name)) for name in END_COLUMNS),
     )
     .where(job.c.id == param("id")),
     "next",
     "left",
+    "pace",
     "live",
     *END_COLUMNS,
     "id",
@@ -215,6 +219,7 @@ class Standing(NamedTuple):
     next: int
     left: int
     dropped: int
+    pace_ms: int
 
 
 NO_ENDS = (0, 0, 0, 0, 0)
@@ -223,7 +228,7 @@ NO_ENDS = (0, 0, 0, 0, 0)
 def write_template(tx: Transaction, row: JobRow, now: Standing, live: int = 0, ends: Sequence[int] = NO_ENDS) -> None:
     """Write a template: ``row`` is what it said, ``live`` and ``ends`` are by how much its counters move."""
     if (now.state, now.started_ms, now.ended_ms, now.dropped) == (row.state, row.started_ms, row.ended_ms, row.array_dropped):
-        tx.link.write(COUNT_TEMPLATE, now.next, now.left, live, *ends, row.id)
+        tx.link.write(COUNT_TEMPLATE, now.next, now.left, now.pace_ms, live, *ends, row.id)
     else:
         tx.link.write(WRITE_TEMPLATE, *now, live, *ends, row.id)
 
@@ -237,5 +242,6 @@ def materialise(tx: Transaction, template: JobRow, position: int, state: str) ->
     left = template.array_left - 1
     following = next_after(template, [position], touched)
     rest = JobState.RUNNING.value if left == 0 else template.state
-    write_template(tx, template, Standing(rest, template.started_ms, None, following, left, template.array_dropped))
+    standing = Standing(rest, template.started_ms, None, following, left, template.array_dropped, template.array_pace_ms)
+    write_template(tx, template, standing)
     return read_jobs(link, [job_id])[job_id]

@@ -17,7 +17,7 @@ from tenure.store.sql import Link, Statement, const
 CAPACITY = Statement(select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.used))
 HELD = Statement(
     select(allocation.c.node_id, *(func.sum(allocation.c[name]) for name in RESOURCES))
-    .where(allocation.c.released_at_ms.is_(None))
+    .where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
     .group_by(allocation.c.node_id)
 )
 DEVICES = Statement(select(device.c.id, device.c.used_milli, device.c.used_memory))
@@ -31,7 +31,7 @@ _OWNED = allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(
 OWNED = Statement(
     select(*_OWNER, func.sum(allocation.c.cpu_milli), func.sum(allocation.c.memory_bytes), const(0))
     .select_from(_OWNED)
-    .where(allocation.c.released_at_ms.is_(None))
+    .where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
     .group_by(*_OWNER)
 )
 _OWNED_DEVICES = allocation_device.join(attempt, attempt.c.id == allocation_device.c.attempt_id).join(job, job.c.id == attempt.c.job_id)
@@ -61,6 +61,18 @@ SHARE_STATES = Statement(
         )
     )
     .group_by(allocation.c.attempt_id, allocation.c.task, allocation.c.state, allocation.c.released_at_ms, allocation.c.devices)
+)
+ROOMS = Statement(
+    select(
+        allocation.c.room,
+        allocation.c.attempt_id,
+        allocation.c.behind,
+        allocation.c.devices,
+        allocation.c.node_id,
+        *(allocation.c[name] for name in RESOURCES),
+    )
+    .where(allocation.c.released_at_ms.is_(None), (allocation.c.room.is_not(None)) | (allocation.c.behind != const(0)))
+    .order_by(allocation.c.room, allocation.c.attempt_id)
 )
 EVENTS = Statement(select(func.count(), func.min(event.c.cursor), func.max(event.c.cursor)).select_from(event))
 META = Statement(select(meta.c.job_seq, meta.c.attempt_seq, meta.c.allocation_seq, meta.c.event_seq, meta.c.event_floor))
@@ -131,6 +143,7 @@ def check(link: Link) -> list[Violation]:
         _check_devices,
         _check_accounts,
         _check_shares,
+        _check_rooms,
         _check_counters,
         _check_jobs,
         _check_arrays,
@@ -183,6 +196,18 @@ def _check_shares(link: Link) -> Found:
             yield Violation("released_has_a_time", subject, f"state {state}, released at {released}")
         if devices != shares or (shares and held != (0 if released is not None else shares)):
             yield Violation("devices_follow_their_allocation", subject, f"{devices} devices, {shares} rows, {held} held, state {state}")
+
+
+def _check_rooms(link: Link) -> Found:
+    members: dict[int, list[tuple[int, ...]]] = {}
+    for room, *member in link.rows(ROOMS):
+        members.setdefault(room or 0, []).append(tuple(member))
+    for room, held in sorted(members.items()):
+        counted = [attempt_id for attempt_id, behind, *_ in held if not behind]
+        if len(counted) != 1 or not room:
+            yield Violation("one_of_a_room_counts", f"room {room}", f"attempts {counted} of {[member[0] for member in held]} count")
+        if len({member[2:] for member in held}) != 1 or held[0][2]:
+            yield Violation("a_room_stays_the_same", f"room {room}", f"its members hold {[member[2:] for member in held]}")
 
 
 def _check_counters(link: Link) -> Found:

@@ -211,12 +211,13 @@ class Batch:
             row = self.staged.rows.get(start.job_id)
             if row is None or not self._locked.jobs[start.job_id].ready:
                 return Rejection("job_changed", start.job_id, "it does not wait any more")
-            if (start.job_id, start.position) in seen or not self.staged.is_free(row, start.position):
-                return Rejection("job_changed", start.job_id, f"position {start.position} has started already")
-            seen.add((start.job_id, start.position))
+            for position in (start.position, *start.successors):
+                if (start.job_id, position) in seen or not self.staged.is_free(row, position):
+                    return Rejection("job_changed", start.job_id, f"position {position} has started already")
+                seen.add((start.job_id, position))
             array = row.id if row.is_array else row.array_id
             if array is not None:
-                rooms[array] = rooms.get(array, 0) + 1
+                rooms[array] = rooms.get(array, 0) + 1 + len(start.successors)
                 if rooms[array] > self.staged.room(row):
                     return Rejection("job_changed", start.job_id, "its array runs as many elements as its cap allows")
         for evict in decision.evicts:
@@ -245,7 +246,7 @@ class Batch:
                     card, used_milli=card.used_milli + share.milli, used_memory_bytes=card.used_memory_bytes + share.memory_bytes
                 )
         job = jobs[start.job_id]
-        left = job.array_left - 1
+        left = job.array_left - 1 - len(start.successors)
         state = job.state if job.is_array else JobState.STARTING
         jobs[job.id] = LockedJob(job.id, state, job.shape, job.is_array and left > 0, job.is_array, left, self.staged.room(shape_of))
 

@@ -12,6 +12,7 @@ from tenure.store.arrays import index_at
 from tenure.store.intern import Names
 from tenure.store.listing import ids_of, records
 from tenure.store.reader import ask
+from tenure.store.rooms import in_front_of
 from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, job, node
 from tenure.store.sql import Link
 from tenure.store.views import job_views, shown_state
@@ -103,6 +104,8 @@ def _attempts(link: Link, record: dict[str, Any]) -> list[AttemptView]:
 
 def _tasks(link: Link, attempt_id: int) -> list[TaskView]:
     devices = _devices(link, attempt_id)
+    first = in_front_of(link, attempt_id)
+    behind = ids_of(link, [first])[first] if first else ""
     columns = [allocation.c[name] for name in ("task", "state", "pid", "exit_code", "signal", "reason", "why")]
     columns += [allocation.c[name] for name in ("started_ms", "ended_ms", "cpu_ms", "peak_memory_bytes", "stdout", "stderr")]
     joined = allocation.join(node, node.c.id == allocation.c.node_id)
@@ -130,6 +133,7 @@ def _tasks(link: Link, attempt_id: int) -> list[TaskView]:
                 peak_memory_bytes=peak,
                 log=stdout,
                 stderr=stderr,
+                behind=behind,
             )
         )
     return views

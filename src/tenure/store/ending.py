@@ -6,6 +6,7 @@ and a template ends in the same transaction as its last element.
 
 from __future__ import annotations
 
+from tenure.core.successors import pace_after
 from tenure.model.lifecycle import ENDED_STATES, JobState
 from tenure.model.outcomes import JobChange
 from tenure.store import arrays, deps
@@ -58,7 +59,7 @@ _ENDED = frozenset(state.value for state in ENDED_STATES)
 class _Open:
     """What changes of a template: deltas of its counters, and new values where an act sets them."""
 
-    __slots__ = ("dropped", "ends", "left", "live", "next", "reopened", "state")
+    __slots__ = ("dropped", "ends", "left", "live", "next", "pace_ms", "reopened", "state")
 
     def __init__(self, row: JobRow) -> None:
         self.live = 0
@@ -66,6 +67,7 @@ class _Open:
         self.left = row.array_left
         self.next = row.array_next
         self.dropped = row.array_dropped
+        self.pace_ms = row.array_pace_ms
         self.state = row.state
         self.reopened = False
 
@@ -140,6 +142,7 @@ class Endings:
             template.live -= 1
             if over:
                 template.ends[arrays.ENDS[state]] += 1
+                template.pace_ms = pace_after(template.pace_ms, ended_ms - started_ms if started_ms else 0)
         data = {
             "state": state,
             "attempt": row.attempts,
@@ -187,7 +190,7 @@ class Endings:
             if sum(counts) == row.array_size:
                 state = _array_state(counts)
                 ended_ms = tx.now_ms
-        standing = arrays.Standing(state, row.started_ms, ended_ms, change.next, change.left, change.dropped)
+        standing = arrays.Standing(state, row.started_ms, ended_ms, change.next, change.left, change.dropped, change.pace_ms)
         arrays.write_template(tx, row, standing, change.live, change.ends)
         if ended_ms is not None and row.ended_ms is None:
             self._note_end(row, state, {"state": state}, gone=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
 from tenure.model.allocation import DeviceShare
 from tenure.model.commands import JobSpec
 from tenure.model.observations import Launch
+from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.rows import JobRow
 from tenure.store.tx import Transaction
@@ -82,3 +84,8 @@ def launch_of(
         peers,
         *paths,
     )
+
+
+def in_room(launch: Launch, room: int, settings: PlanSettings) -> Launch:
+    """The launch of a task that shares its room. It may wait there for twice the work that is handed out at once."""
+    return replace(launch, room=room, wait_ms=2 * settings.successors_ms)

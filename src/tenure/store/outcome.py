@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tenure.model.lifecycle import JobState
-from tenure.model.observations import EndReason
+from tenure.model.observations import RETURNED, EndReason
 from tenure.store.rows import JobRow
 from tenure.store.settings import StoreSettings
 
 JOB_FAULT = "job_fault"
 NODE_FAULT = "node_fault"
 GANG = "gang"
+NEVER_RAN = (NODE_FAULT, RETURNED)
+"""Why an attempt of a job never ran although the job itself is not at fault."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class TaskRow:
     ended_ms: int | None
     cpu_ms: int
     peak_memory_bytes: int
+    room: int | None = None
+    behind: int = 0
     changed: bool = False
     freed: bool = False
 
@@ -89,10 +93,10 @@ def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int
     if first is None:
         return Result(JobState.SUCCEEDED, "succeeded", EndReason.EXIT.value, "", 0, 0)
     stopped = first.reason == EndReason.STOPPED.value
-    if stopped or (attempt.stop_reason in ("cancelled", "preempted") and first.reason in (EndReason.UNKNOWN.value, NODE_FAULT)):
+    if stopped or (attempt.stop_reason in ("cancelled", "preempted") and first.reason in (EndReason.UNKNOWN.value, *NEVER_RAN)):
         return _stopped(job, attempt, first)
-    if first.reason == NODE_FAULT:
-        return _node_fault(job, first, settings, now_ms)
+    if first.reason in NEVER_RAN:
+        return _not_started(job, first, settings, now_ms)
     result = _ended(first)
     may_repeat = result.state in (JobState.FAILED, JobState.LOST) and first.reason != JOB_FAULT and attempt.stop_reason != "cancelled"
     if may_repeat and job.retried < job.retries:
@@ -140,7 +144,9 @@ def _stopped(job: JobRow, attempt: AttemptRow, task: TaskRow) -> Result:
     return Result(JobState.FAILED, "failed", "stopped", why, task.exit_code, task.signal)
 
 
-def _node_fault(job: JobRow, task: TaskRow, settings: StoreSettings, now_ms: int) -> Result:
+def _not_started(job: JobRow, task: TaskRow, settings: StoreSettings, now_ms: int) -> Result:
+    if task.reason == RETURNED:
+        return _again(task, RETURNED, "", job.eligible_ms, job.retried, job.node_faults)
     faults = job.node_faults + 1
     if faults >= settings.max_node_faults:
         return Result(JobState.FAILED, "failed", NODE_FAULT, f"nodes refused to start it {faults} times in a row: {task.why}")

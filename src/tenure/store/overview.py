@@ -22,7 +22,7 @@ WAITING_IN = Statement(
 RUNNING_IN = Statement(
     select(job.c.queue_id, func.count(func.distinct(job.c.id)))
     .select_from(allocation.join(job, job.c.id == allocation.c.job_id))
-    .where(allocation.c.released_at_ms.is_(None), job.c.ended_ms.is_(None))
+    .where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0), job.c.ended_ms.is_(None))
     .group_by(job.c.queue_id)
 )
 
@@ -33,7 +33,8 @@ def nodes_view(link: Link) -> NodesReply:
     clause = select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.capacity, node_capacity.c.used)
     for node_id, resource, capacity, used in ask(link, clause):
         amounts[node_id, resource] = (capacity, used)
-    live = select(allocation.c.node_id, func.count(func.distinct(allocation.c.job_id))).where(allocation.c.released_at_ms.is_(None))
+    live = select(allocation.c.node_id, func.count(func.distinct(allocation.c.job_id)))
+    live = live.where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
     jobs: dict[int, int] = dict(ask(link, live.group_by(allocation.c.node_id)))
     devices = _devices(link)
     names = ("id", "name", "executor", "present", "wanted", "drain_reason", "labels", "pretend")

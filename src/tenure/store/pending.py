@@ -47,6 +47,7 @@ WAITING_COLUMNS = Statement(
         _own.c.attempts,
         const(0).label("expected_ms"),  # nothing forecasts run times yet
         _own.c.ran_ms,
+        _own.c.array_pace_ms,
     )
     .select_from(_own.outerjoin(_template, _template.c.id == _own.c.array_id))
     .where(

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
-
 from tenure.model.lifecycle import AllocationState
 from tenure.model.observations import (
+    RETURNED,
     EndReason,
     LaunchRejected,
     Observation,
@@ -24,100 +23,17 @@ from tenure.model.observations import (
     TaskStarted,
 )
 from tenure.model.outcomes import JobChange
-from tenure.store import wishes
+from tenure.store import rooms, wishes
+from tenure.store.attempts import WRITE_ATTEMPT, WRITE_TASK, read_attempts
 from tenure.store.ending import Endings
 from tenure.store.outcome import GANG, JOB_FAULT, NODE_FAULT, AttemptRow, TaskRow, judge
 from tenure.store.release import give_back
 from tenure.store.rows import JobRow, read_jobs
-from tenure.store.schema import allocation, attempt, job
-from tenure.store.sql import InList, Link, Statement, const, param
+from tenure.store.schema import job
+from tenure.store.sql import Statement, const, param
 from tenure.store.statements import CLEAR_ATTEMPT
 from tenure.store.tx import Transaction
 
-_TASK_COLUMNS = (
-    "attempt_id",
-    "task",
-    "node_id",
-    "cpu_milli",
-    "memory_bytes",
-    "storage_bytes",
-    "bandwidth_bps",
-    "devices",
-    "state",
-    "fence",
-    "released_at_ms",
-    "pid",
-    "exit_code",
-    "signal",
-    "reason",
-    "why",
-    "started_ms",
-    "ended_ms",
-    "cpu_ms",
-    "peak_memory_bytes",
-)
-TASKS = InList(
-    lambda keys: (
-        select(
-            attempt.c.id,
-            attempt.c.job_id,
-            attempt.c.number,
-            attempt.c.started_ms,
-            attempt.c.ended_ms,
-            attempt.c.stop_reason,
-            attempt.c.stop_why,
-            job.c.array_id,
-            *(allocation.c[name] for name in _TASK_COLUMNS),
-        )
-        .join(job, job.c.id == attempt.c.job_id)
-        .join(allocation, allocation.c.attempt_id == attempt.c.id)
-        .where(attempt.c.id.in_(keys))
-        .order_by(attempt.c.id, allocation.c.task)
-    )
-)
-WRITE_TASK = Statement(
-    allocation.update()
-    .ordered_values(
-        (allocation.c.state, param("state")),
-        (allocation.c.released_at_ms, param("released")),
-        (allocation.c.pid, param("pid")),
-        (allocation.c.exit_code, param("exit_code")),
-        (allocation.c.signal, param("signal")),
-        (allocation.c.reason, param("reason")),
-        (allocation.c.why, param("why")),
-        (allocation.c.started_ms, param("started")),
-        (allocation.c.ended_ms, param("ended")),
-        (allocation.c.cpu_ms, param("cpu")),
-        (allocation.c.peak_memory_bytes, param("peak")),
-    )
-    .where(allocation.c.attempt_id == param("attempt"), allocation.c.task == param("task")),
-    "state",
-    "released",
-    "pid",
-    "exit_code",
-    "signal",
-    "reason",
-    "why",
-    "started",
-    "ended",
-    "cpu",
-    "peak",
-    "attempt",
-    "task",
-)
-WRITE_ATTEMPT = Statement(
-    attempt.update()
-    .ordered_values(
-        (attempt.c.started_ms, param("started")),
-        (attempt.c.ended_ms, param("ended")),
-        (attempt.c.outcome, param("outcome")),
-    )
-    .where(attempt.c.id == param("id")),
-    "started",
-    "ended",
-    "outcome",
-    "id",
-)
 RUN_JOB = Statement(
     job.update()
     .ordered_values((job.c.state, const("running")), (job.c.started_ms, param("started")), (job.c.node_faults, const(0)))
@@ -129,17 +45,6 @@ _LAUNCHING = AllocationState.LAUNCHING.value
 _ACTIVE = AllocationState.ACTIVE.value
 _RELEASING = AllocationState.RELEASING.value
 _RELEASED = AllocationState.RELEASED.value
-
-
-def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
-    """These attempts with all their tasks, by id."""
-    found: dict[int, AttemptRow] = {}
-    for row in link.rows_in(TASKS, ids):
-        entry = found.get(row[0])
-        if entry is None:
-            entry = found[row[0]] = AttemptRow(*row[:8])
-        entry.tasks.append(TaskRow(row[8], row[9], row[10], row[11:15], *row[15:]))
-    return found
 
 
 class Recording:
@@ -235,7 +140,7 @@ class Recording:
     def _rejected(self, entry: AttemptRow, task: TaskRow, item: LaunchRejected) -> bool:
         if task.state != _LAUNCHING:
             return False
-        task.reason = JOB_FAULT if item.job_fault else NODE_FAULT
+        task.reason = JOB_FAULT if item.job_fault else RETURNED if item.code == RETURNED else NODE_FAULT
         task.why = item.why
         task.ended_ms = self._tx.now_ms
         self._finish_task(entry, task, empty=True)
@@ -335,7 +240,8 @@ class Recording:
         """Give back what freed tasks held, and tell where a job's last allocation went after its end."""
         freed = sorted({task.attempt_id for task in self._freed})
         rows = {attempt_id: self._jobs[self._attempts[attempt_id].job_id] for attempt_id in freed}
-        give_back(self._tx, self._freed, {attempt_id: (row.project_id, row.user_id) for attempt_id, row in rows.items()})
+        gone = rooms.pass_on(self._tx, self._freed, self._attempts)
+        give_back(self._tx, gone, {attempt_id: (row.project_id, row.user_id) for attempt_id, row in rows.items()})
         for attempt_id in freed:
             self._note_released(self._attempts[attempt_id])
 

@@ -106,4 +106,5 @@ def _write(tx: Transaction, template: JobRow, following: int, left: int, dropped
     state = "pending" if left else "running"
     if left and template.state == "held":
         state = "held"
-    arrays.write_template(tx, template, arrays.Standing(state, template.started_ms, None, following, left, dropped), 0, ends)
+    standing = arrays.Standing(state, template.started_ms, None, following, left, dropped, template.array_pace_ms)
+    arrays.write_template(tx, template, standing, 0, ends)

@@ -16,7 +16,7 @@ from tenure.model.conflict import Resolution
 from tenure.store.conflicts import RESOLVE, open_conflicts
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import allocation, allocation_device, job
-from tenure.store.sql import Statement
+from tenure.store.sql import Statement, const
 from tenure.store.tx import Transaction, to_json
 from tenure.store.update import update
 
@@ -37,7 +37,7 @@ GPUS_HELD = Statement(
 TASKS_HELD = Statement(
     select(*_ACCOUNT, func.count())
     .select_from(allocation.join(job, job.c.id == allocation.c.job_id))
-    .where(allocation.c.released_at_ms.is_(None))
+    .where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
     .group_by(*_ACCOUNT)
 )
 

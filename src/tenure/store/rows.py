@@ -57,6 +57,7 @@ class JobRow(NamedTuple):
     array_dropped: int
     array_cap: int
     array_live: int
+    array_pace_ms: int
 
     @property
     def is_array(self) -> bool:
@@ -114,4 +115,5 @@ def pending_of(row: JobRow, template: JobRow | None) -> PendingJob:
         holder.room,
         row.attempts,
         attained_ms=row.ran_ms,
+        pace_ms=row.array_pace_ms,
     )

@@ -17,7 +17,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -164,14 +164,11 @@ job = Table(
     _int("array_dropped"),
     _int("array_cap"),
     _int("array_live"),
-    _int("array_succeeded"),
-    _int("array_failed"),
-    _int("array_cancelled"),
-    _int("array_timed_out"),
-    _int("array_lost"),
+    *(_int(f"array_{end}") for end in ("succeeded", "failed", "cancelled", "timed_out", "lost")),
     _maybe("lease_expires_at_ms"),
     _str("lease_token"),
     _int("ran_ms"),
+    _int("array_pace_ms"),
     CheckConstraint("array_left >= 0 AND array_live >= 0 AND blocked >= 0", name="counts"),
 )
 
@@ -296,11 +293,14 @@ allocation = Table(
     _str("stdout"),
     _str("stderr"),
     _int("heard"),
+    _maybe("room"),
+    _int("behind"),
     PrimaryKeyConstraint("attempt_id", "task"),
     sqlite_with_rowid=False,
 )
 _UNRELEASED = allocation.c.released_at_ms.is_(None)
 _partial("ix_allocation_live", allocation.c.attempt_id, allocation.c.task, where=_UNRELEASED)
+_partial("ix_allocation_room", allocation.c.room, allocation.c.attempt_id, where=text("room IS NOT NULL AND released_at_ms IS NULL"))
 
 allocation_device = Table(
     "allocation_device",
@@ -389,12 +389,8 @@ event = Table(
 usage_sample = Table(
     "usage_sample",
     metadata,
-    _int("at_ms", None),
-    _int("node_id", None),
-    _int("cpu_milli"),
-    _int("memory_bytes"),
-    _int("gpu_milli"),
-    _int("jobs"),
+    *(_int(name, None) for name in ("at_ms", "node_id")),
+    *(_int(name) for name in ("cpu_milli", "memory_bytes", "gpu_milli", "jobs")),
     PrimaryKeyConstraint("at_ms", "node_id"),
     sqlite_with_rowid=False,
 )

@@ -61,7 +61,7 @@ def _held() -> Any:
     return (
         select(*_HELD_COLUMNS)
         .select_from(allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(job, job.c.id == attempt.c.job_id))
-        .where(allocation.c.released_at_ms.is_(None))
+        .where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
     )
 
 

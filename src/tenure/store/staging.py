@@ -20,7 +20,7 @@ from tenure.model.plan import ClaimRequest, Evict, Start
 from tenure.model.project import Bundle
 from tenure.model.shape import Shape
 from tenure.store import accounts, arrays
-from tenure.store.launches import launch_of, log_paths
+from tenure.store.launches import in_room, launch_of, log_paths
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, allocation_device, attempt, claim, job
 from tenure.store.sql import Statement, const, insert, param
@@ -45,6 +45,8 @@ INSERT_ALLOCATION = insert(
     "fence",
     "stdout",
     "stderr",
+    "room",
+    "behind",
 )
 INSERT_SHARE = insert(allocation_device, "attempt_id", "task", "device_id", "milli", "memory_bytes")
 START_JOB = Statement(
@@ -132,20 +134,20 @@ class Staged:
         return found
 
     def start(self, start: Start, shape: Shape) -> JobRow:
-        """Stage one start; the row of the job that starts (an array's element: as it will be inserted)."""
+        """Stage one start and its successors; the row of the job that starts (an array's element: as it will be inserted)."""
+        row, attempt_id = self._begin(start, start.position, shape)
+        for position in start.successors:
+            self._begin(start, position, shape, room=attempt_id)
+        return row
+
+    def _begin(self, start: Start, position: int, shape: Shape, room: int = 0) -> tuple[JobRow, int]:
+        """Stage one attempt, in the room of another one or in its own; its job and its id."""
         tx = self._tx
         row = self.rows[start.job_id]
         attempt_id = tx.next_attempt()
         number = row.attempts + 1
         if row.is_array:
-            template = self._template(row)
-            template.taken.append(start.position)
-            template.live += 1
-            job_id = tx.next_job()
-            index = arrays.index_at(row.array_ranges, start.position)
-            self._elements.append(arrays.element_values(row, job_id, start.position, JobState.STARTING.value, attempt_id))
-            row = row._replace(id=job_id, array_id=row.id, array_index=index, array_position=start.position, array_size=0)
-            number = 1
+            row, number = self._element(row, position, attempt_id), 1
         else:
             if row.array_id:
                 self._template(self.rows[row.array_id]).live += 1
@@ -156,33 +158,53 @@ class Staged:
             (attempt_id, row.id, row.last_attempt_id, number, tx.leader_epoch, len(start.placements), row.limit_ms, tx.now_ms)
         )
         peers = tuple(tx.names.node_name(tx.link, placement.node_id) for placement in start.placements)
+        if start.successors:
+            room = room or attempt_id
         for placement, node in zip(start.placements, peers, strict=True):
-            self._place(row, shape, attempt_id, number, placement, node, peers)
-        owner = (row.project_id, row.user_id)
-        gpu_milli = sum(share.milli for placement in start.placements for share in placement.devices)
-        tasks = len(start.placements)
-        held = Bundle(shape.amounts.cpu_milli * tasks, shape.amounts.memory_bytes * tasks, gpu_milli)
-        self._moved[owner] = self._moved.get(owner, NOTHING).plus(held)
+            self._place(row, shape, attempt_id, number, placement, node, peers, room)
+        if room in (0, attempt_id):
+            self._charge(row, shape, start)
         if start.claim:
             self._kept.append((start.claim,))
             self._events.append(("claim.changed", row.id, row.project_id, to_json({"kept": start.claim}), row.array_id))
         data = f'{{"attempt":{attempt_id},"nodes":{_as_json(peers)}}}'
         self._events.append(("job.starting", row.id, row.project_id, data, row.array_id))
-        return row
+        return row, attempt_id
+
+    def _charge(self, row: JobRow, shape: Shape, start: Start) -> None:
+        """Count what a start holds in the account of whom it is for."""
+        owner = (row.project_id, row.user_id)
+        gpu_milli = sum(share.milli for placement in start.placements for share in placement.devices)
+        tasks = len(start.placements)
+        held = Bundle(shape.amounts.cpu_milli * tasks, shape.amounts.memory_bytes * tasks, gpu_milli)
+        self._moved[owner] = self._moved.get(owner, NOTHING).plus(held)
+
+    def _element(self, row: JobRow, position: int, attempt_id: int) -> JobRow:
+        """Make the element of an array at a position a row of its own, which starts."""
+        template = self._template(row)
+        template.taken.append(position)
+        template.live += 1
+        job_id = self._tx.next_job()
+        index = arrays.index_at(row.array_ranges, position)
+        self._elements.append(arrays.element_values(row, job_id, position, JobState.STARTING.value, attempt_id))
+        return row._replace(id=job_id, array_id=row.id, array_index=index, array_position=position, array_size=0)
 
     def _place(
-        self, row: JobRow, shape: Shape, attempt_id: int, number: int, placement: Placement, node: str, peers: tuple[str, ...]
+        self,
+        row: JobRow,
+        shape: Shape,
+        attempt_id: int,
+        number: int,
+        placement: Placement,
+        node: str,
+        peers: tuple[str, ...],
+        room: int,
     ) -> None:
         tx = self._tx
         amounts = shape.amounts.as_tuple()
-        for resource, amount in zip(RESOURCES, amounts, strict=True):
-            if amount:
-                key = (placement.node_id, resource)
-                self._capacity[key] = self._capacity.get(key, 0) + amount
-        for share in placement.devices:
-            milli, memory = self._devices.get(share.device_id, (0, 0))
-            self._devices[share.device_id] = (milli + share.milli, memory + share.memory_bytes)
-            self._shares.append((attempt_id, placement.task, share.device_id, share.milli, share.memory_bytes))
+        behind = room not in (0, attempt_id)
+        if not behind:
+            self._take(amounts, placement, attempt_id)
         spec = tx.names.spec(tx.link, row.spec_id)
         paths = log_paths(tx.settings.log_dir, row, spec, number, placement.task, shape.tasks)
         self._allocations.append(
@@ -197,11 +219,23 @@ class Staged:
                 AllocationState.LAUNCHING.value,
                 tx.leader_epoch,
                 *paths,
+                room or None,
+                int(behind),
             )
         )
-        self.launches.append(
-            launch_of(tx, row, shape, attempt_id, number, placement.task, node, peers, placement.devices, row.limit_ms, paths)
-        )
+        launch = launch_of(tx, row, shape, attempt_id, number, placement.task, node, peers, placement.devices, row.limit_ms, paths)
+        self.launches.append(in_room(launch, room, tx.settings.plan) if room else launch)
+
+    def _take(self, amounts: tuple[int, ...], placement: Placement, attempt_id: int) -> None:
+        """What the placement of one task counts as use."""
+        for resource, amount in zip(RESOURCES, amounts, strict=True):
+            if amount:
+                key = (placement.node_id, resource)
+                self._capacity[key] = self._capacity.get(key, 0) + amount
+        for share in placement.devices:
+            milli, memory = self._devices.get(share.device_id, (0, 0))
+            self._devices[share.device_id] = (milli + share.milli, memory + share.memory_bytes)
+            self._shares.append((attempt_id, placement.task, share.device_id, share.milli, share.memory_bytes))
 
     def evict(self, evict: Evict) -> None:
         """Stage the stop of an attempt in favour of another job."""
@@ -260,5 +294,6 @@ def _write_template(tx: Transaction, template: _Template) -> None:
     left = row.array_left - len(template.taken)
     following = arrays.next_after(row, template.taken, template.touched)
     state = JobState.RUNNING.value if left == 0 else row.state
-    standing = arrays.Standing(state, row.started_ms or tx.now_ms, row.ended_ms, following, left, row.array_dropped)
+    started_ms = row.started_ms or tx.now_ms
+    standing = arrays.Standing(state, started_ms, row.ended_ms, following, left, row.array_dropped, row.array_pace_ms)
     arrays.write_template(tx, row, standing, template.live)

@@ -29,7 +29,7 @@ USED_NOW = Statement(
 GPUS_NOW = Statement(select(device.c.node_id, func.sum(device.c.used_milli)).group_by(device.c.node_id))
 JOBS_NOW = Statement(
     select(allocation.c.node_id, func.count(func.distinct(allocation.c.job_id)))
-    .where(allocation.c.released_at_ms.is_(None))
+    .where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
     .group_by(allocation.c.node_id)
 )
 INSERT_SAMPLE = insert(usage_sample, "at_ms", "node_id", "cpu_milli", "memory_bytes", "gpu_milli", "jobs")

@@ -25,6 +25,7 @@ from tenure.store.accounts import PROJECT_NAMES
 from tenure.store.arrays import ranges_of
 from tenure.store.intern import NODE_NAMES, Names
 from tenure.store.listing import ids_of
+from tenure.store.rooms import count_behind
 from tenure.store.schema import allocation, attempt, claim, dependency, hold, job, node, queue
 from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.wire.dto import ArrayView, JobView, ReasonView
@@ -104,6 +105,9 @@ def job_views(link: Link, names: Names, records: Sequence[dict[str, Any]], now_m
     places = _places(link, shown)
     stopping = {number for (number,) in link.rows_in(STOPPING, live)}
     reasons = Waits(link, now_ms)
+    behind = count_behind(link, [record["id"] for record in records if record["array_size"] and record["array_live"]])
+    for record in records:
+        record["behind"] = behind.get(record["id"], 0)
     return [
         _view(link, names, record, places.get(record["last_attempt_id"], []), reasons, stopping=record["attempt_id"] in stopping)
         for record in records
@@ -143,6 +147,8 @@ def id_of(record: dict[str, Any]) -> str:
 def _array_view(record: dict[str, Any]) -> ArrayView:
     cap = record["array_cap"] if record["array_cap"] < NO_CAP else 0
     states = {state: record[column] for column, state in _COUNTED.items() if record[column]}
+    if record["behind"]:
+        states["running"], states["starting"] = states["running"] - record["behind"], record["behind"]
     waiting = record["array_size"] - record["array_left"] - sum(states.values())
     if waiting:
         states["pending"] = waiting

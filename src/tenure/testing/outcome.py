@@ -17,7 +17,7 @@ ELEMENT_IDS = 1_000_000
 
 
 def committed(snapshot: Snapshot, plan: Plan) -> tuple[Snapshot, Changes]:
-    """The snapshot after the plan was committed at its own time, and the difference."""
+    """The snapshot after the plan was committed at its own time, and the difference. Successors do not wait, and hold nothing yet."""
     rows = {job.id: job for job in snapshot.pending.jobs()}
     running: dict[int, RunningJob] = {}
     changed: dict[int, PendingJob] = {}
@@ -28,8 +28,10 @@ def committed(snapshot: Snapshot, plan: Plan) -> tuple[Snapshot, Changes]:
         job_id = next_id if job.is_array else job.id
         next_id += job.is_array
         running[job_id] = _run(snapshot, job, job_id, start)
-        if job.is_array and job.array_left > 1:
-            rest = replace(job, array_next=start.position + 1, array_left=job.array_left - 1, array_room=job.array_room - 1)
+        taken = (start.position, *start.successors)
+        if job.is_array and job.array_left > len(taken):
+            count = len(taken)
+            rest = replace(job, array_next=taken[-1] + 1, array_left=job.array_left - count, array_room=job.array_room - count)
             rows[job.id] = changed[job.id] = rest
         else:
             changed.pop(job.id, None)

@@ -14,6 +14,7 @@ from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import Answer, Applied, Caller, Command, JobRequest, JobSpec, SubmitJob
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.observations import (
+    RETURNED,
     DeviceFound,
     EndReason,
     Launch,
@@ -181,3 +182,8 @@ def done(signal: Signal) -> SignalDone:
 def rejected(launch: Launch, *, job_fault: bool, why: str = "no such directory") -> LaunchRejected:
     """The report that it was not started and will not be."""
     return LaunchRejected(launch.attempt_id, launch.task, launch.fence, job_fault, "cannot_start", why)
+
+
+def returned(launch: Launch) -> LaunchRejected:
+    """The report that its turn to have a room did not come."""
+    return LaunchRejected(launch.attempt_id, launch.task, launch.fence, False, RETURNED, "it waited too long")

@@ -123,7 +123,7 @@ class JobView(Reply):
 
 
 class TaskView(Reply):
-    """One task of an attempt: where it ran, what it held, how it ended."""
+    """One task of an attempt: where it ran, what it held, how it ended. ``behind`` is the job whose room it takes over next."""
 
     task: int
     node: str
@@ -142,6 +142,7 @@ class TaskView(Reply):
     peak_memory_bytes: int = 0
     log: str = ""
     stderr: str = ""
+    behind: str = ""
 
 
 class AttemptView(Reply):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tenure.executors.local.connection import SupervisorError, socket_path
+from tenure.executors.local.supervisor import PROTOCOL
 from tests.integration.supervisor.node import PATIENCE_S, Node, until
 from tests.require import require
 
@@ -92,11 +93,11 @@ def test_malformed_input_is_answered_and_harms_nobody(node: Node, raw: Raw, line
 
 
 def test_versions_must_meet(raw: Raw) -> None:
-    raw.say(b'{"op": "hello", "protocol": [3, 9], "id": "x"}\n{"op": "hello", "protocol": [0, 9], "id": "y"}\n')
+    raw.say(b'{"op": "hello", "protocol": [%d, 99], "id": "x"}\n{"op": "hello", "protocol": [0, 99], "id": "y"}\n' % (PROTOCOL + 1))
     answer = raw.heard()
     assert (answer["reply"], answer["code"], answer["id"]) == ("error", "protocol_mismatch", "x")
     assert "restart it" in answer["why"]
-    assert raw.heard()["protocol"] == 2
+    assert raw.heard()["protocol"] == PROTOCOL
     raw.say(b'{"op": "hello", "protocol": [1, 1], "id": "z"}\n{"op": "hello", "protocol": [0, 0], "id": "w"}\n')
     assert raw.heard()["protocol"] == 1, "an older daemon is spoken to in its own way"
     assert raw.heard()["code"] == "protocol_mismatch"

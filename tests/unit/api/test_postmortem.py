@@ -56,6 +56,13 @@ def test_the_words_name_the_cause(state: str, facts: dict[str, Any], words: list
         assert word in text
 
 
+def test_who_takes_over_a_room_waits_for_an_end() -> None:
+    made = detail("starting")
+    assert account(made).summary == "it is starting on box"
+    made.attempts[0].tasks[0].behind = "12_5"
+    assert account(made).summary == "it starts on box as soon as job 12_5 has ended, whose room it takes over"
+
+
 def test_a_cancelled_job_was_cancelled_and_not_ended_by_a_signal() -> None:
     made = detail("cancelled", why="a person cancelled it", signal=15, end_reason="stopped")
     task = made.attempts[0].tasks[0]

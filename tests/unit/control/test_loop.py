@@ -14,7 +14,7 @@ from tenure.control import loop as loop_module
 from tenure.control.loop import ControlLoop
 from tenure.control.steps import Ports
 from tenure.model.commands import Applied, Caller, CancelJob, UpdateJob
-from tenure.model.observations import Observations, TaskEmptied
+from tenure.model.observations import Capabilities, Observations, TaskEmptied
 from tenure.model.outcomes import Commands, Committed, Recorded
 from tenure.model.plan import Decision, Plan, Rejection
 from tenure.model.snapshot import Changes, Snapshot
@@ -109,6 +109,9 @@ class ExecutorDouble:
 
     def nodes(self) -> list[Any]:
         return []
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
 
     def observe(self, since: int) -> Observations:
         return Observations(len(self.reports), tuple(self.reports[since:]))

@@ -8,9 +8,11 @@ import pytest
 
 from tenure.executors.local.supervisor import clock
 from tenure.executors.local.supervisor.devices import DeviceLocks
-from tenure.executors.local.supervisor.endings import END_NEWS_MS, SHORT_MS, Endings
+from tenure.executors.local.supervisor.endings import END_NEWS_MS, FOLLOWED_NEWS_MS, SHORT_MS, Endings
 from tenure.executors.local.supervisor.journal import NO_HURRY_MS, Journal
 from tenure.executors.local.supervisor.pauses import Pauses
+from tenure.executors.local.supervisor.protocol import Launch, Template
+from tenure.executors.local.supervisor.rooms import Rooms
 from tenure.executors.local.supervisor.task import Task
 from tenure.executors.local.supervisor.timers import Timers
 from tenure.executors.local.supervisor.tree import Tree
@@ -31,7 +33,8 @@ class Desk:
         self.journal = Journal(str(root / "node"))
         timers = Timers(Bell())
         pauses = Pauses(self.tree, self.journal, timers, None)
-        self.endings = Endings(self.tree, self.journal, timers, pauses, None, DeviceLocks(str(root / "locks")))
+        self.rooms = Rooms(timers)
+        self.endings = Endings(self.tree, self.journal, timers, pauses, None, DeviceLocks(str(root / "locks")), self.rooms)
 
     def started(self, attempt: int, age_ms: int) -> Task:
         task = Task(attempt, 0, 1)
@@ -83,3 +86,16 @@ def test_the_most_urgent_news_decides(desk: Desk) -> None:
     assert journal.patience_ms == 3
     assert journal.announce() == b"a\nb\n"
     assert journal.patience_ms == NO_HURRY_MS
+
+
+def test_the_end_of_a_task_that_is_followed_waits_for_those_behind(desk: Desk) -> None:
+    assert desk.rooms.take(1)
+    for attempt in (2, 3):
+        desk.rooms.wait(Launch({"attempt": attempt, "room": 1, "wait_ms": 100, "argv": ["true"]}, Template({})), 1)
+    patience = []
+    for attempt in (1, 2, 3):
+        task = desk.started(attempt, 1)
+        task.room = 1
+        patience.append(desk.ended(task))
+        assert [waiting.launch.attempt for waiting in desk.rooms.next()] == ([attempt + 1] if attempt < 3 else [])
+    assert patience == [FOLLOWED_NEWS_MS, FOLLOWED_NEWS_MS, 0]

@@ -168,6 +168,12 @@ def test_real_devices_are_locked() -> None:
     assert message["tasks"][0]["devices"] == ["GPU-a"]
 
 
+def test_who_takes_over_a_room_says_whose_and_how_long_it_waits() -> None:
+    own, first, second = composed([launch(1), launch(2, room=2, wait_ms=100), launch(3, room=2, wait_ms=100)])[0]["tasks"]
+    assert "room" not in own
+    assert [(task["room"], task["wait_ms"]) for task in (first, second)] == [(2, 100), (2, 100)]
+
+
 def test_output_goes_to_its_files() -> None:
     both, one, none = composed([launch(1, stdout="/o", stderr="/e"), launch(2, stdout="/o", stderr="/o"), launch(3)])[0]["tasks"]
     assert (both["stdout"], both["stderr"]) == ("/o", "/e")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tenure.model.commands import DependsOn
+from tenure.model.plan import Decision, Start
 from tenure.store import SqlStore
-from tenure.testing.store_rig import ONE_GPU, StoreRig, ended
+from tenure.testing.store_rig import ONE_CPU, ONE_GPU, StoreRig, ended
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,11 @@ from tenure.testing.store_rig import ONE_GPU, StoreRig, ended
         ("UPDATE job SET ended_ms = 5 WHERE array_size > 0", "array_ends_with_its_elements"),
         ("UPDATE job SET blocked = 2 WHERE blocked = 1", "dependencies_are_counted"),
         ("UPDATE dependency SET satisfied = 0", "ends_are_passed_on"),
+        ("UPDATE allocation SET behind = 0 WHERE behind = 1", "one_of_a_room_counts"),
+        ("UPDATE allocation SET behind = 1 WHERE room IS NOT NULL", "one_of_a_room_counts"),
+        ("UPDATE allocation SET behind = 1 WHERE room IS NULL AND devices = 0", "one_of_a_room_counts"),
+        ("UPDATE allocation SET cpu_milli = 7 WHERE behind = 1", "a_room_stays_the_same"),
+        ("UPDATE allocation SET devices = 1 WHERE room IS NOT NULL", "a_room_stays_the_same"),
         ("INSERT INTO dependency (job_id, on_job, condition) VALUES (1, 6, 'ok')", "nobody_waits_for_himself"),
     ],
 )
@@ -46,6 +52,7 @@ def test_damage_is_found(rig: StoreRig, store: SqlStore, damage: str, invariant:
     last = rig.submit(after=(DependsOn(first), DependsOn(2)))
     assert last == 5
     rig.submit(after=(DependsOn(last),))
+    rig.commit(Decision((Start(rig.submit(array=((0, 1, 1),)), rig.placements(ONE_CPU, (1,)), 0, successors=(1,)),)))
     rig.sound()
     cursor = store.database.link.cursor
     if "satisfied" in damage:

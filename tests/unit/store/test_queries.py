@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from tenure.model.commands import CancelJob, DependsOn, HoldJob, JobSpec, ReleaseJob, SetQueue
-from tenure.model.observations import EndReason
-from tenure.model.plan import Hold
+from tenure.model.observations import EndReason, Launch
+from tenure.model.plan import Decision, Hold, Start
 from tenure.model.reasons import Capacity, WouldDelay
 from tenure.ports import StoreUnavailable
 from tenure.store import SqlStore, open_sqlite
 from tenure.store.backup import check_copy
 from tenure.store.details import REDACTED, redact
 from tenure.store.queries import Queries
-from tenure.testing.store_rig import ADA, BEN, ONE_GPU, StoreRig, ended
+from tenure.testing.store_rig import ADA, BEN, ONE_CPU, ONE_GPU, StoreRig, ended, started
 from tenure.wire.dto import JobView, Selection
 
 
@@ -274,3 +274,27 @@ def test_a_copy_is_consistent_and_checked_before_it_is_used(rig: StoreRig, queri
         file.write(b"\xff" * (size // 2))
     with pytest.raises(StoreUnavailable):
         check_copy(copy)
+
+
+def test_elements_that_take_over_a_room_are_told_apart(rig: StoreRig, queries: Queries) -> None:
+    array = rig.submit(array=((0, 9, 1),))
+    places = rig.placements(ONE_CPU, (1,))
+    first, second, third = rig.commit(Decision((Start(array, places, 0, successors=(1, 2)),))).launches
+    rig.start(array, position=3)
+
+    def behind(launch: Launch) -> str:
+        detail = queries.detail(launch.job_id, -1)
+        assert detail is not None
+        return detail.attempts[-1].tasks[0].behind
+
+    view = one(queries, str(array)).array
+    assert view is not None
+    assert view.states == {"running": 2, "starting": 2}
+    assert queries.nodes().nodes[0].jobs == 2
+    assert [behind(launch) for launch in (first, second, third)] == ["", f"{array}_0", f"{array}_0"]
+    rig.record(started(first), ended(first))
+    assert [behind(launch) for launch in (first, second, third)] == ["", "", f"{array}_1"]
+    rig.record(started(second), ended(second), started(third))
+    view = one(queries, str(array)).array
+    assert view is not None
+    assert view.states == {"succeeded": 2, "running": 2}

@@ -19,11 +19,14 @@ import time
 from collections import deque
 from typing import Any
 
-PROTOCOL = (1, 2)
+PROTOCOL = (1, 3)
 """The oldest and the newest that we speak: tasks outlive an upgrade, under the supervisor that started them."""
 
 CHANGES_LIMITS = 2
 """From this one on a supervisor can be told a new time limit."""
+
+KEEPS_ROOMS = 3
+"""From this one on a supervisor can be given tasks that wait for each other's room."""
 
 _LONGEST_PATH = 100
 

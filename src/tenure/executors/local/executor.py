@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tenure.executors.local.connection import CHANGES_LIMITS
+from tenure.executors.local.connection import CHANGES_LIMITS, KEEPS_ROOMS
 from tenure.executors.local.devices import Devices
 from tenure.executors.local.diagnose import Facts, Finding, diagnose
 from tenure.executors.local.diagnose import strays as leftover_processes
@@ -111,12 +111,14 @@ class LocalExecutor:
     def capabilities(self) -> Capabilities:
         """What the supervisor enforces here. GPUs are advisory: nothing hinders a process that looks for others."""
         hello = self._hello()
+        spoken = int(hello.get("protocol", KEEPS_ROOMS))
         groups = hello.get("cgroups", {})
         enforces = {name: str(groups.get(name, "advisory")) for name in ("cpu", "memory")}
         return Capabilities(
             suspend=True,
             checkpoint=False,
-            limit=int(hello.get("protocol", CHANGES_LIMITS)) >= CHANGES_LIMITS,
+            limit=spoken >= CHANGES_LIMITS,
+            rooms=spoken >= KEEPS_ROOMS,
             enforces={**enforces, "time": "enforced", "gpu": "advisory"},
         )
 

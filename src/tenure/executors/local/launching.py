@@ -162,6 +162,8 @@ class Composer:
             "stdout": launch.stdout or "/dev/null",
             "env": own_environment(launch),
         }
+        if launch.room:
+            task["room"], task["wait_ms"] = launch.room, launch.wait_ms
         if launch.stderr and launch.stderr != launch.stdout:
             task["stderr"] = launch.stderr
         if launch.spec.argv != argv:

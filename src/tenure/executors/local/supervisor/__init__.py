@@ -10,8 +10,9 @@ Invariant: what happened is in the journal before it is announced; a task is nev
 
 from __future__ import annotations
 
-PROTOCOL = 2
-"""What is spoken with a daemon that speaks it too. 1: without changing a time limit."""
+PROTOCOL = 3
+"""What is spoken with a daemon that speaks it too. 1: without changing a time limit. 2: without tasks that take over each
+other's room."""
 
 OLDEST_PROTOCOL = 1
-VERSION = "1.1"
+VERSION = "1.2"

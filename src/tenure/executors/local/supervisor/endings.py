@@ -18,6 +18,7 @@ from .groups import Pool
 from .journal import Journal
 from .pauses import Pauses
 from .records import End
+from .rooms import Rooms
 from .task import Key, Task
 from .timers import KILL, LIMIT, WATCH, Timers
 from .tree import Tree
@@ -26,18 +27,30 @@ WATCH_MS = 100
 SHORT_MS = 5
 END_NEWS_MS = 2
 """The ends of short tasks that run side by side are told together: the daemon's turn costs the same for one as for ten."""
+FOLLOWED_NEWS_MS = 30
+"""While others wait for a task's room, the daemon has nothing to do about its end, so the news waits for theirs."""
 
 
 class Endings:
     """Ends tasks and records it."""
 
-    def __init__(self, tree: Tree, journal: Journal, timers: Timers, pauses: Pauses, pool: Pool | None, devices: DeviceLocks) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        journal: Journal,
+        timers: Timers,
+        pauses: Pauses,
+        pool: Pool | None,
+        devices: DeviceLocks,
+        rooms: Rooms,
+    ) -> None:
         self._tree = tree
         self._journal = journal
         self._timers = timers
         self._pauses = pauses
         self._pool = pool
         self._devices = devices
+        self._rooms = rooms
         self._ended: deque[tuple[int, Key]] = deque()
         self.unacknowledged: dict[Key, int] = {}  #: ended or rejected tasks and the seq of their last record
         self.exits = 0
@@ -96,14 +109,16 @@ class Endings:
         """Write down that the main process ended."""
         seq = self._journal.next_seq()
         line = records.exited(seq, task, end)
-        self._journal.add(line, patience_ms=self._patience_ms(end))
+        self._journal.add(line, patience_ms=self._patience_ms(task, end))
         if end.empty:
             self.remember(seq, task.key)
         else:
             task.lines.append((seq, line))
 
-    def _patience_ms(self, end: End) -> int:
-        """How long the news may wait: only that of a short task, while another is about to end like it."""
+    def _patience_ms(self, task: Task, end: End) -> int:
+        """How long the news may wait: while the task is followed, or if it was short and another is about to end like it."""
+        if self._rooms.is_followed(task.room):
+            return FOLLOWED_NEWS_MS
         if end.wall_ms is None or end.wall_ms > SHORT_MS:
             return 0
         return END_NEWS_MS if self._tree.runs_since(clock.boot_ms() - SHORT_MS) else 0
@@ -181,6 +196,8 @@ class Endings:
         self._tree.forget(task)
         if task.devices:
             self._devices.release(task.devices)
+        if task.room:
+            self._rooms.vacate(task.room)
         if task.paused:
             self._pauses.forget(task)
         if task.group is not None and self._pool is not None:

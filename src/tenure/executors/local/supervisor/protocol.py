@@ -51,11 +51,13 @@ class Launch:
         "env",
         "grace_ms",
         "memory_bytes",
+        "room",
         "stderr",
         "stdout",
         "task",
         "template",
         "time_limit_ms",
+        "wait_ms",
     )
 
     def __init__(self, raw: Message, template: Template) -> None:
@@ -74,6 +76,8 @@ class Launch:
         self.grace_ms = _integer(get("grace_ms", 5_000), "grace_ms")
         self.cpu_milli = _integer(get("cpu_milli", 0), "cpu_milli")
         self.memory_bytes = _integer(get("memory_bytes", 0), "memory_bytes")
+        self.room = _integer(get("room", 0), "room")
+        self.wait_ms = _integer(get("wait_ms", 0), "wait_ms")
         devices = get("devices")
         self.devices = tuple(_words(devices)) if devices else ()
 

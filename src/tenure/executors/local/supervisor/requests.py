@@ -98,14 +98,16 @@ class Requests:
         missing = []
         for item in items:
             task = resident.tree.tasks.get((item.attempt, item.task))
-            if task is None:
-                missing.append([item.attempt, item.task])
-            else:
+            if task is not None:
                 self._act(task, item)
+            elif not resident.starts.tell_waiting(item):
+                missing.append([item.attempt, item.task])
         return {"reply": "signal", "missing": missing} if missing else {"reply": "signal"}
 
     def _act(self, task: Task, item: protocol.Signal) -> None:
         endings = self._resident.endings
+        if item.action in ("stop", "kill", "suspend"):
+            self._resident.starts.clear_behind(task, "the task before it was told to stop")
         if item.action == "stop":
             endings.end(task, "stopped", item.reason, task.grace_ms if item.grace_ms is None else item.grace_ms)
         elif item.action == "kill":
@@ -129,7 +131,10 @@ class Requests:
         return {"reply": "ack"}
 
     def _list(self, client: Client, message: Message) -> Message:
-        return {"reply": "list", "tasks": [_described(task) for task in self._resident.tree.tasks.values()]}
+        resident = self._resident
+        tasks = [_described(task) for task in resident.tree.tasks.values()]
+        waiting = [{**_described(Task.of(one.launch, one.fence)), "state": "waiting"} for one in resident.rooms.everybody()]
+        return {"reply": "list", "tasks": tasks + waiting}
 
     def _pids(self, client: Client, message: Message) -> Message:
         attempt = protocol.number(message, "attempt")

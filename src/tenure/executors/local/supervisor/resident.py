@@ -20,11 +20,12 @@ from .loop import Loop
 from .pauses import Pauses
 from .protocol import Refused
 from .requests import Requests
+from .rooms import Rooms
 from .server import Client, Listener
 from .spawn import Spawner
 from .starts import Starts
 from .task import Key, Task
-from .timers import TELL, TICK, Timers
+from .timers import BACK, TELL, TICK, Timers
 from .tree import Tree
 
 FULL_DISK_RETRY_MS = 1_000
@@ -54,9 +55,10 @@ class Resident:
         self._wakeup: tuple[int, int] | None = None
         kind = setup.pool.kind if setup.pool is not None else None
         self.pauses = Pauses(self.tree, journal, self.timers, setup.freezer)
-        self.endings = Endings(self.tree, journal, self.timers, self.pauses, setup.pool, locks)
+        self.rooms = Rooms(self.timers)
+        self.endings = Endings(self.tree, journal, self.timers, self.pauses, setup.pool, locks, self.rooms)
         spawner = Spawner(home, home_tag, kind)
-        self.starts = Starts(self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self._between)
+        self.starts = Starts(self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self.rooms, self._between)
 
     def listen(self, path: str) -> None:
         """Serve clients at that path."""
@@ -111,6 +113,7 @@ class Resident:
     def adopted(self, task: Task) -> None:
         """A task of an earlier supervisor is ours from now on; its end shows on `task.pidfd`."""
         self.tree.add(task)
+        self.rooms.adopt(task.room)
         if task.pidfd >= 0:
             self.loop.watch(task.pidfd, lambda _mask: self._adopted_ended(task))
 
@@ -143,6 +146,9 @@ class Resident:
     def _round(self) -> None:
         """Once per turn of the loop: write, tell, and see to it that we are woken if we must be."""
         journal = self.journal
+        if self.leaving:
+            self.starts.hand_back(self.rooms.clear_all(), "the supervisor is about to leave")
+        self.starts.follow()
         journal.flush()
         lines = b"" if self._news_may_wait() else journal.announce()
         transient, self.starts.transient = b"".join(self.starts.transient), []
@@ -206,6 +212,8 @@ class Resident:
         for what, task in self.timers.due(clock.boot_ms()):
             if what == TELL:
                 self._telling_at = 0
+            elif what == BACK:
+                self.starts.hand_back(self.rooms.overdue(clock.boot_ms()), "it waited too long for the task before it")
             elif task is None:
                 self._tick()
             elif not task.gone:

@@ -126,7 +126,7 @@ def _remembered(past: Past, key: Key) -> Task:
     task.start_ticks = _integer(started, "start_ticks")
     task.started_at_ms = _integer(started, "at_ms")
     task.started_boot_ms = clock.boot_ms_of_ticks(task.start_ticks)
-    for name in ("time_limit_ms", "grace_ms", "cpu_milli", "memory_bytes", "oom_before"):
+    for name in ("time_limit_ms", "grace_ms", "cpu_milli", "memory_bytes", "oom_before", "room"):
         setattr(task, name, _integer(intent, name))
     task.group_path = _text(intent, "group")
     task.devices = _texts(intent, "devices")

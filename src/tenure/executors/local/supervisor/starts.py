@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from . import clock, records
 from .devices import Busy, DeviceLocks
-from .endings import Endings
+from .endings import FOLLOWED_NEWS_MS, Endings
 from .groups import Pool
 from .journal import DiskFull, Journal
-from .protocol import Launch
+from .protocol import Launch, Signal
+from .rooms import Rooms, Waiting
 from .spawn import Rejected, Spawner
 from .task import Key, Task
 from .timers import LIMIT, Timers
@@ -23,6 +25,8 @@ from .tree import Tree
 CHUNK = 32
 START_NEWS_MS = 10
 """A start is told together with the next end, if one comes soon: short tasks would wake the daemon twice for nothing."""
+RETURNED = "returned"
+"""The code of a rejection that nobody is at fault for: the task was never started, because its turn did not come in time."""
 
 
 class Starts:
@@ -37,6 +41,7 @@ class Starts:
         endings: Endings,
         pool: Pool | None,
         devices: DeviceLocks,
+        rooms: Rooms,
         between: Callable[[], None],
     ) -> None:
         self._tree = tree
@@ -46,29 +51,61 @@ class Starts:
         self._endings = endings
         self._pool = pool
         self._devices = devices
+        self._rooms = rooms
         self._between = between
         self.transient: list[bytes] = []  #: announcements that could not be journaled: seq 0, told once
         self.launched = 0
 
     def known(self, key: Key) -> bool:
         """It was launched before and its end is not acknowledged."""
-        return key in self._tree.tasks or key in self._endings.unacknowledged
+        return key in self._tree.tasks or key in self._endings.unacknowledged or self._rooms.find(key) is not None
 
     def launch(self, batch: Iterable[Launch], fence: int) -> list[Key]:
-        """Start what is not known yet; the keys that are."""
+        """Start what is not known yet, or let it wait for its room; the keys that are known."""
         fresh: dict[Key, Launch] = {}
         known: list[Key] = []
         for launch in batch:
             key = (launch.attempt, launch.task)
             if key in fresh or self.known(key):
                 known.append(key)
-            else:
+            elif self._rooms.take(launch.room):
                 fresh[key] = launch
+            else:
+                self._rooms.wait(launch, fence)
         waiting = list(fresh.values())
         for start in range(0, len(waiting), CHUNK):
             self._start(waiting[start : start + CHUNK], fence)
             self._between()
         return known
+
+    def follow(self) -> None:
+        """Start the tasks whose room has become free; a rejected one leaves it to the next at once."""
+        while due := self._rooms.next():
+            for fence, group in groupby(due, key=lambda waiting: waiting.fence):
+                self._start([waiting.launch for waiting in group], fence)
+
+    def hand_back(self, waiting: Iterable[Waiting], why: str) -> None:
+        """Record that these, which wait no more, were not started and will not be."""
+        for one in waiting:
+            self._record_rejection(Task.of(one.launch, one.fence), Rejected("node", RETURNED, why))
+
+    def clear_behind(self, task: Task, why: str) -> None:
+        """Hand back everything that waits for the task's room."""
+        if task.room:
+            self.hand_back(self._rooms.clear(task.room), why)
+
+    def tell_waiting(self, signal: Signal) -> bool:
+        """A signal for a task that waits for its room; False if there is none such. Whatever stops it hands it back."""
+        key = (signal.attempt, signal.task)
+        waiting = self._rooms.find(key)
+        if waiting is None:
+            return False
+        if signal.action == "limit":
+            waiting.launch.time_limit_ms = signal.limit_ms
+        elif signal.action in ("stop", "kill", "suspend"):
+            self._rooms.leave(key)
+            self.hand_back([waiting], signal.reason or "it was stopped before it started")
+        return True
 
     def _start(self, batch: list[Launch], fence: int) -> None:
         at_ms = clock.wall_ms()
@@ -130,7 +167,7 @@ class Starts:
         seq = self._journal.next_seq()
         line = records.started(seq, task)
         task.lines.append((seq, line))
-        self._journal.add(line, patience_ms=START_NEWS_MS)
+        self._journal.add(line, patience_ms=FOLLOWED_NEWS_MS if self._rooms.is_followed(task.room) else START_NEWS_MS)
         if task.time_limit_ms:
             task.deadline_boot_ms = task.started_boot_ms + task.time_limit_ms
             self._timers.add(task.deadline_boot_ms, LIMIT, task)
@@ -143,6 +180,9 @@ class Starts:
 
     def _reject(self, task: Task, rejection: Rejected) -> None:
         self._give_up(task)
+        self._record_rejection(task, rejection)
+
+    def _record_rejection(self, task: Task, rejection: Rejected) -> None:
         seq = self._journal.next_seq()
         at_ms = clock.wall_ms()
         self._journal.add(records.rejected(seq, task, rejection.fault, rejection.code, rejection.why, at_ms))
@@ -159,3 +199,4 @@ class Starts:
         if task.group is not None and self._pool is not None:
             self._pool.release(task.group)
             task.group = None
+        self._rooms.vacate(task.room)

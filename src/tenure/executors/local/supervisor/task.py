@@ -45,6 +45,7 @@ class Task:
         "pid",
         "pidfd",
         "remaining_ms",
+        "room",
         "signalled",
         "start_ticks",
         "started_at_ms",
@@ -72,6 +73,7 @@ class Task:
         self.grace_ms = 5_000
         self.cpu_milli = 0
         self.memory_bytes = 0
+        self.room = 0  #: the attempt whose room it has; 0: it shares with nobody
         self.devices: tuple[str, ...] = ()
         self.log_files: tuple[str, ...] = ()
         self.log_lengths = [0, 0]  #: when last looked at, by stream
@@ -118,6 +120,7 @@ class Task:
         self.grace_ms = launch.grace_ms
         self.cpu_milli = launch.cpu_milli
         self.memory_bytes = launch.memory_bytes
+        self.room = launch.room
         self.devices = launch.devices
         self.log_files = (launch.stdout,) if launch.stderr is None else (launch.stdout, launch.stderr)
         return self

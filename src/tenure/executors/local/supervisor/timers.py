@@ -16,6 +16,7 @@ KILL = 1  #: the end of its grace
 WATCH = 2  #: look again whether anything of it is left
 TICK = 3  #: periodic work of the whole supervisor; has no task
 TELL = 4  #: news have waited long enough for company; has no task
+BACK = 5  #: tasks have waited long enough for their room; has no task
 
 
 class Ringer(Protocol):

@@ -17,6 +17,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from tenure.core.board import Board
 from tenure.model.amounts import GIB, MILLI, Amounts
@@ -26,7 +27,7 @@ from tenure.optimize.exact import COMPLETION, MAKESPAN, pack, solve, weight_of
 from tenure.optimize.instance import Instance, instance_of
 from tenure.optimize.planned import Planned, Search
 from tenure.optimize.schedule import BEST, Decoder
-from tenure.optimize.words import NEEDS, SEARCHES, find_spec, read_policy
+from tenure.optimize.words import NEEDS, SEARCHES, read_policy
 from tenure.sim.generate import generate
 from tenure.sim.machines import parse_nodes
 from tenure.sim.metrics import figures_of

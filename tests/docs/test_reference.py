@@ -16,7 +16,7 @@ from tenure.executors.local.launching import OWN_NAMES
 from tenure.model.lifecycle import ENDED_STATES, JOB_TRANSITIONS, JobState
 from tenure.model.observations import EndReason
 from tenure.model.reasons import REASON_CODES, Reason
-from tenure.store.schema import metadata
+from tenure.store.schema import job
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -91,7 +91,7 @@ def test_the_example_settings_are_understood(tmp_path: Path) -> None:
 
 def test_every_table_is_described() -> None:
     listed = {word for row in rows(page("store-schema")) for word in words(row[0])}
-    assert listed == {table.name for table in metadata.sorted_tables}
+    assert listed == {table.name for table in job.metadata.sorted_tables}
 
 
 def test_every_route_is_listed() -> None:

@@ -57,6 +57,7 @@ def test_of_two_alike_the_older_never_has_the_lower_score(
 @settings(max_examples=60, deadline=None)
 @given(snapshots(DEFAULT))
 def test_the_score_of_a_job_is_the_same_alone_among_others_and_in_plain_words(order: Order, snapshot: Snapshot) -> None:
+    snapshot = replace(snapshot, settings=replace(snapshot.settings, guard_ms=0))
     board = Board.of(snapshot, order.distinguishes)
     board.waiting.move_to(snapshot.now_ms, board.asks)
     of_first = scores_of(board, snapshot.now_ms, order)
@@ -93,6 +94,7 @@ def test_every_order_plans_as_the_naive_planner_does(name: str, data: st.DataObj
 @settings(max_examples=40, deadline=None)
 @given(snapshots(DEFAULT), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(order: Order, snapshot: Snapshot, random: object) -> None:
+    snapshot = replace(snapshot, settings=replace(snapshot.settings, guard_ms=0))
     rows = list(snapshot.pending.jobs())
     getattr(random, "shuffle")(rows)  # noqa: B009  # hypothesis gives a Random that is typed as object here
     stages = replace(DEFAULT.stages, order=order)

@@ -112,7 +112,7 @@ def test_a_broken_row_says_where_and_why(log: Path, kind: str, row: str, told: s
         read(str(log))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(READERS)), st.data())
 def test_a_mangled_log_is_read_or_refused_with_a_reason(log: Path, kind: str, data: st.DataObject) -> None:
     read: Callable[[str], Workload]

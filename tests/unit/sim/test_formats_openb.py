@@ -134,7 +134,7 @@ def test_a_broken_row_says_where_and_why(log: Path, row: str, told: str) -> None
     assert told in str(caught.value)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.integers(-2, 2000), st.floats(), st.text(max_size=6)), min_size=10, max_size=12), st.booleans())
 def test_a_mangled_list_is_read_or_refused_with_a_reason(log: Path, fields: list[object], study_it: bool) -> None:
     log.write_bytes((HEADER + ",".join(map(str, fields)) + "\n").encode(errors="replace"))

@@ -131,7 +131,7 @@ def test_an_empty_log_is_an_empty_workload(log: Path) -> None:
     assert read_swf(str(log)).jobs == ()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.integers(-2, 10**20), st.floats(), st.text(max_size=8)), min_size=16, max_size=20), st.binary(max_size=30))
 def test_a_mangled_log_is_read_or_refused_with_a_reason(log: Path, fields: list[object], tail: bytes) -> None:
     log.write_bytes(HEADER.encode() + " ".join(map(str, fields)).encode(errors="replace") + b"\n" + tail)

@@ -16,7 +16,7 @@ from tenure.core.columns import Bools
 from tenure.core.ledger import asked_by
 from tenure.core.line import Line, NoStanding
 from tenure.core.quotas import Quotas, has_bounds, holdings
-from tenure.core.stages import Order, Scores, Sharing, Standing, Vector
+from tenure.core.stages import Order, Scores, Standing, Vector, as_sharing
 from tenure.core.turns import GUARDED, Turn, scores_of
 from tenure.core.waiting import FIRST_ID, PROJECT, SHAPE, USER, Group
 from tenure.model.job import PendingJob
@@ -48,9 +48,9 @@ class Contest:
     @staticmethod
     def of(cycle: Cycle, quotas: Quotas | None) -> Contest | None:
         """The contest of a cycle, None where the order of its beginning holds to its end."""
-        order = cycle.stages.order
-        if isinstance(order, Sharing):
-            return Contest(cycle, order.standing(cycle.board, cycle.now_ms), quotas)
+        sharing = as_sharing(cycle.stages.order)
+        if sharing is not None:
+            return Contest(cycle, sharing.standing(cycle.board, cycle.now_ms), quotas)
         return Contest(cycle, NoStanding(), quotas) if quotas is not None else None
 
     def turns(self) -> Iterator[Turn]:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from tenure.core.board import Board
 from tenure.core.contest import quotas_on
 from tenure.core.feasibility import Ask
-from tenure.core.stages import Order, Sharing
+from tenure.core.stages import Order, as_sharing
 from tenure.core.turns import first_turn, scores_of
 from tenure.model.job import PendingJob
 from tenure.model.plan import Decision, Plan, Start
@@ -45,7 +45,7 @@ def can_be_taken_over(ask: Ask) -> bool:
 def with_successors(plan: Plan, board: Board, now_ms: int, order: Order) -> Plan:
     """The plan, its starts of the first array in the order followed by successors where that delays nobody."""
     row = _first_array(plan, board, now_ms)
-    if row is None or isinstance(order, Sharing) or _may_turn(plan, board, now_ms):
+    if row is None or as_sharing(order) is not None or _may_turn(plan, board, now_ms):
         return plan
     turn = first_turn(board.waiting, scores_of(board, now_ms, order), sorted(board.waiting.shapes))
     if turn is None or turn[2] != row.id:

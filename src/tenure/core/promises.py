@@ -164,7 +164,10 @@ class Promises:
         return placements
 
     def _may_improve(self, job: PendingJob, old: Promise) -> bool:
-        """False when nothing before the promised start could be one: the usual case, and soon seen."""
+        """False when nothing before the promised start could be one: the usual case, and soon seen. Not of a job without a limit: its
+        own promise would stand in its way for ever."""
+        if not job.limit_ms:
+            return True
         ask, rooms, days = self.board.asks[job.shape], self.board.rooms, self.calendar.days
         if old.start_ms <= self.cycle.now_ms or ask.tasks > 1 or len(days) < len(rooms.nodes):
             return True

@@ -1,0 +1,26 @@
+"""Promised starts in a case that drawn clusters show rarely."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tenure.model.amounts import GIB, Amounts
+from tenure.model.shape import Shape
+from tenure.policies import policy_by_name
+from tenure.testing.builders import Cluster
+
+HOUR_MS = 3_600_000
+
+
+def test_a_job_without_a_limit_is_not_kept_waiting_by_its_own_promise() -> None:
+    policy, cluster = policy_by_name("conservative"), Cluster()
+    cluster.node("n0", Amounts(2000, 8 * GIB, 3 * GIB))
+    large = Shape(Amounts(storage_bytes=2 * GIB))
+    first, second = (cluster.wait(name, large, age_ms=2 * HOUR_MS).id for name in ("first", "second"))
+    snapshot = cluster.snapshot()
+    plan = policy.plan(snapshot)
+    assert [start.job_id for decision in plan.decisions for start in decision.starts] == [first]
+    assert [(promise.job_id, promise.start_ms) for promise in plan.promises] == [(second, 0)]
+    cluster.pending.pop(first)
+    after = policy.plan(replace(cluster.snapshot(), promises=plan.promises))
+    assert [start.job_id for decision in after.decisions for start in decision.starts] == [second]

@@ -23,6 +23,10 @@ UNBOUNDED = 2**31
 """More tasks than anybody asks for: how many fit where nothing is asked for."""
 
 
+DeviceKind = tuple[int, int, str, int]
+"""(thousandths or 0 for whole devices, memory, part of the model's name, least capability)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A shape made ready for judging: what one task needs, in the order of `RESOURCES`, and of devices.
@@ -49,6 +53,11 @@ class Ask:
     def wants_devices(self) -> bool:
         """Whether a task takes any device."""
         return self.whole > 0 or self.milli > 0
+
+    @property
+    def device_kind(self) -> DeviceKind:
+        """What is demanded of one device: asks with the same find the same devices usable."""
+        return (self.milli, self.gpu_memory_bytes, self.gpu_model, self.gpu_capability)
 
     @property
     def is_particular(self) -> bool:

@@ -64,4 +64,4 @@ def _mix(counted: Iterable[tuple[Ask, int]]) -> Mix:
 
 def _key(ask: Ask) -> tuple[object, ...]:
     """An order of requests that does not depend on their numbers."""
-    return (ask.need, ask.whole, ask.milli, ask.gpu_memory_bytes, ask.gpu_model, ask.gpu_capability, ask.labels, ask.tasks, ask.nodes)
+    return (ask.need, ask.whole, *ask.device_kind, ask.labels, ask.tasks, ask.nodes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenure.core.columns import Bools, Columns, Ints
-from tenure.core.feasibility import UNBOUNDED, Ask
+from tenure.core.feasibility import UNBOUNDED, Ask, DeviceKind
 from tenure.core.rooms import Rooms
 from tenure.model.amounts import MILLI
 
@@ -38,7 +38,7 @@ class NodeTable:
         self.now = rooms.columns
         self.columns = self.now.columns
         self._labelled: dict[tuple[str, ...], Bools] = {}
-        self._demands: dict[tuple[int, int, str, int], Demand] = {}
+        self._demands: dict[DeviceKind, Demand] = {}
         self._groups: Ints | None = None
         self._stack: tuple[Ints, Bools, Ints] | None = None
 
@@ -52,7 +52,7 @@ class NodeTable:
 
     def demanded(self, ask: Ask) -> Demand:
         """What never changes about the devices for this ask, for all nodes."""
-        key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model, ask.gpu_capability)
+        key = ask.device_kind
         found = self._demands.get(key)
         if found is None:
             wanted = [number for kind, number in self.now.models.items() if ask.is_kind(*kind)]
@@ -187,11 +187,11 @@ class AskTable:
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
-        self.kinds: dict[tuple[int, int, str, int], Ask] = {}
+        self.kinds: dict[DeviceKind, Ask] = {}
         self.labelled: list[int] = []
         self.limited = False
         self.grouped = False
-        self._kind_numbers: dict[tuple[int, int, str, int], int] = {}
+        self._kind_numbers: dict[DeviceKind, int] = {}
         self._demand_numbers: dict[tuple[int, int], int] = {(0, 0): 0}
         self._columns: Ints = np.zeros((8, 4), dtype=np.int64)
 
@@ -202,7 +202,7 @@ class AskTable:
             self._columns = np.concatenate((self._columns, np.zeros_like(self._columns)), axis=1)
         kind, demand = 0, (0, 0)
         if ask.wants_devices:
-            key = (ask.milli, ask.gpu_memory_bytes, ask.gpu_model, ask.gpu_capability)
+            key = ask.device_kind
             self.kinds.setdefault(key, ask)
             kind = self._kind_numbers.setdefault(key, len(self.kinds))
             demand = (kind, max(ask.whole, 1))

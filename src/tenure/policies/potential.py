@@ -161,7 +161,7 @@ def merged(mix: Mix) -> list[Kind]:
     alike: dict[tuple[object, ...], list[tuple[Ask, int]]] = {}
     for ask, count in mix.tasks:
         cpu, memory = ask.need[0], ask.need[1] // MIB
-        devices = (ask.whole, ask.milli, ask.gpu_memory_bytes, ask.gpu_model, ask.gpu_capability, ask.labels)
+        devices = (ask.whole, *ask.device_kind, ask.labels)
         alike.setdefault((*devices, (cpu**4).bit_length(), (memory**2).bit_length()), []).append((ask, count))
     kinds = [_mean(members) for members in alike.values()]
     return sorted(kinds, key=_rank)[:MOST_KINDS]
@@ -177,5 +177,5 @@ def _mean(members: Iterable[tuple[Ask, int]]) -> Kind:
 
 def _rank(kind: Kind) -> tuple[object, ...]:
     ask = kind.ask
-    devices = (ask.whole, ask.milli, ask.gpu_memory_bytes, ask.gpu_model, ask.gpu_capability, ask.labels)
+    devices = (ask.whole, *ask.device_kind, ask.labels)
     return (-kind.tasks * max(kind.gpu_milli, LIGHTEST_MILLI), kind.cpu_milli, kind.memory_mib, devices)

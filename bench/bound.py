@@ -23,11 +23,8 @@ from scipy.optimize import linprog  # type: ignore[import-untyped]
 
 from bench.openb import FIRST_SEED, LISTS, workload_of
 from tenure.model.amounts import MILLI
+from tenure.policies.leftovers import CELLS, STEP, fill
 
-STEP = 10
-"""All sizes are multiples of so many thousandths."""
-
-CELLS = MILLI // STEP
 LEVELS = (90.0, 92.0, 94.0)
 MISSING = 10.0 * CELLS
 """What it costs to leave out a piece that must be there: more than any device is worth."""
@@ -53,10 +50,10 @@ def bound(devices: int, demand: Demand) -> float | None:
     patterns: list[tuple[int, ...]] = [tuple(int(size == other) for other in sizes) for size in sizes]
     while True:
         value, missing, prices, price = _solve(devices, demand, sizes, patterns)
-        worth, pattern = _best(sizes, [size - paid for size, paid in zip(sizes, prices, strict=True)])
-        if worth <= price + NOTHING:
+        values, pattern = fill(sizes, [size - paid for size, paid in zip(sizes, prices, strict=True)])
+        if values[CELLS] <= price + NOTHING:
             return None if missing > NOTHING else value
-        patterns.append(pattern)
+        patterns.append(tuple(pattern.count(position) for position in range(len(sizes))))
 
 
 def _solve(
@@ -73,24 +70,6 @@ def _solve(
     duals = -found.ineqlin.marginals
     prices = (duals[1 + kinds :] - duals[1 : 1 + kinds]).tolist()
     return float(filled @ found.x[:count]), float(found.x[count:].sum()), prices, float(duals[0])
-
-
-def _best(sizes: Sequence[int], worth: Sequence[float]) -> tuple[float, tuple[int, ...]]:
-    """The pattern that is worth most on one device."""
-    values, last = [0.0] * (CELLS + 1), [-1] * (CELLS + 1)
-    for room in range(1, CELLS + 1):
-        values[room] = values[room - 1]
-        for position, size in enumerate(sizes):
-            if size <= room and values[room - size] + worth[position] > values[room] + NOTHING:
-                values[room], last[room] = values[room - size] + worth[position], position
-    pattern, room = [0] * len(sizes), CELLS
-    while room > 0:
-        if last[room] < 0:
-            room -= 1
-        else:
-            pattern[last[room]] += 1
-            room -= sizes[last[room]]
-    return values[CELLS], tuple(pattern)
 
 
 class Study:

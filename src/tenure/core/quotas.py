@@ -79,12 +79,10 @@ class Quotas:
         found, held = self._projects.get(project), self._held.get(project, NOTHING)
         if found is None:
             return None
-        for at, need in enumerate(bundle):
-            if need and found.maximum[at] != UNLIMITED and held[at] + need > found.maximum[at]:
-                return MaximumReached(project, SHARED[at], held[at], need, found.maximum[at])
-        for at, need in enumerate(bundle):
-            if need and not found.borrow and found.quota[at] != UNLIMITED and held[at] + need > found.quota[at]:
-                return QuotaReached(project, SHARED[at], held[at], need, found.quota[at])
+        for reached, bounds in ((MaximumReached, found.maximum), (QuotaReached, NO_BOUNDS if found.borrow else found.quota)):
+            for at, need in enumerate(bundle):
+                if need and bounds[at] != UNLIMITED and held[at] + need > bounds[at]:
+                    return reached(project, SHARED[at], held[at], need, bounds[at])
         return None
 
     def bar_of(self, project: int, ask: Ask) -> MaximumReached | QuotaReached | None:

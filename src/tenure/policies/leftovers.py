@@ -9,7 +9,7 @@ the cutting-stock problem", Operations Research 9(6), 1961): of a mix with many 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def worths(fractions: Iterable[tuple[int, int]]) -> list[int]:
     sizes = sorted((size for size, count in asked if count > 0), reverse=True)
     if not sizes:
         return [0] * (CELLS + 1)
-    values, _ = _fill(sizes, _prices(sizes, np.array([demand[size] for size in sizes], dtype=np.float64)))
+    values, _ = fill(sizes, _prices(sizes, np.array([demand[size] for size in sizes], dtype=np.float64)))
     return [min(round(value * MILLI), MILLI) for value in values]
 
 
@@ -49,7 +49,7 @@ def _prices(sizes: list[int], demand: Floats) -> list[float]:
     prices: list[float] = []
     for _ in range(MOST_ROUNDS):
         prices = np.linalg.solve(basis.T, np.ones(count)).tolist()
-        values, pattern = _fill(sizes, prices)
+        values, pattern = fill(sizes, prices)
         if values[CELLS] <= 1 + NOTHING:
             break
         column = np.array([float(pattern.count(position)) for position in range(count)])
@@ -63,7 +63,7 @@ def _prices(sizes: list[int], demand: Floats) -> list[float]:
     return prices
 
 
-def _fill(sizes: list[int], prices: list[float]) -> tuple[list[float], list[int]]:
+def fill(sizes: Sequence[int], prices: Sequence[float]) -> tuple[list[float], list[int]]:
     """The most worth that fits into each number of steps (the knapsack), and the positions of the sizes that fill a whole device."""
     values, last = [0.0] * (CELLS + 1), [-1] * (CELLS + 1)
     for steps in range(1, CELLS + 1):

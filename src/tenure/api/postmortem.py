@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tenure.api.particulars import memory_note
 from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.wire.dto import ArrayView, AttemptView, ExplanationView, JobDetail, JobView
-from tenure.wire.text import elements_text
+from tenure.wire.elements import elements_text
 
 _OUT_OF_MEMORY = ("oom", "oom_sampled")
 

@@ -7,7 +7,7 @@ import time
 from tenure.cli.console import clean
 from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
 from tenure.wire.dto import JobView
-from tenure.wire.text import elements_text
+from tenure.wire.elements import elements_text
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "timed_out", "lost"})
 WAITING = frozenset({"held", "pending"})

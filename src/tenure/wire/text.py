@@ -126,12 +126,6 @@ def dependency_text(waits: Sequence[Awaited]) -> str:
     return f"it waits for {' and for '.join(parts)}" if parts else ""
 
 
-def elements_text(states: Mapping[str, int], waiting: int) -> str:
-    """How the elements of an array stand: ``97 succeeded, 2 failed, 1 waiting``."""
-    counts = {**states, "waiting": states.get("pending", 0) + waiting}
-    return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count and state != "pending")
-
-
 def _room_promised(reason: reasons.RoomPromised, _nodes: Mapping[int, str], job: Callable[[int], str]) -> str:
     names = ", ".join(job(number) for number in reason.leaving)
     who = f"job {names} leaves" if len(reason.leaving) == 1 else f"jobs {names} leave" if names else "others leave"

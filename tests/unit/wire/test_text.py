@@ -8,7 +8,8 @@ import pytest
 
 from tenure.model import reasons
 from tenure.model.reasons import REASON_CODES, Reason, Shortfall
-from tenure.wire.text import Awaited, clock_text, count_text, dependency_text, elements_text, lack_text, reason_text
+from tenure.wire.elements import elements_text
+from tenure.wire.text import Awaited, clock_text, count_text, dependency_text, lack_text, reason_text
 
 NODES = {1: "alpha", 2: "beta"}
 NOW = int(time.time() * 1000)

@@ -159,8 +159,17 @@ class Promises:
                 return None
             self._unbook(job, position)
         placements = self._start(group, job)
+        if placements is None and old is not None and old.start_ms <= self.cycle.now_ms:
+            placements = self._start_as_promised(group, job, old)
         if placements is None:
             self._improve(job, position, old)
+        return placements
+
+    def _start_as_promised(self, group: Group, job: PendingJob, due: Promise) -> tuple[Placement, ...]:
+        """Hold the room that was promised from now on. Elsewhere nobody starts where others wait for room at an unknown time (their
+        bookings begin at `FOREVER`): one of these, made after this promise, would else keep it from being kept for ever."""
+        placements = due.reservation.placements
+        self.cycle.keep(job.id, group.limit_ms, self.board.asks[job.shape], placements)
         return placements
 
     def _may_improve(self, job: PendingJob, old: Promise) -> bool:

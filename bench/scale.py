@@ -1,8 +1,9 @@
 """How the planning cycle grows: a thousand nodes and a hundred thousand waiting jobs, ten thousand nodes and a million.
 
-``python -m bench.scale [--json] [--rounds N] [--only NAME] [--quick]``. Cycles as `bench.plan` measures them: *warm* advances the kept
-board by 100 ends, 100 submissions and the last plan's starts, and plans; *cold* builds the board from a snapshot first. ``peak_mb`` is
-the largest resident set of this process so far, so a case is best run alone: the snapshot and what makes the changes are part of it.
+``python -m bench.scale [--json] [--rounds N] [--only NAME] [--quick]``. Cycles as `bench.plan` measures them: *cold* builds the board
+from a snapshot and plans; *warm* advances the kept board by 100 ends, 100 submissions and the last plan's starts, and plans. Both go
+from one snapshot; to draw that of a million jobs takes longer than all the rest, so what goes on is told on the standard error.
+``peak_mb`` is the largest resident set of this process so far, so a case is best run alone: the snapshot is part of it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import argparse
 import json
 import resource
 import sys
+import time
 from collections.abc import Iterator
 
-from bench.plan import Case, cold_rounds, timed, warm_rounds
+from bench.plan import Case, Timings, cold_rounds_of, draw_snapshot, timed, warm_rounds_on
+from tenure.core.board import Board
 from tenure.policies import policy_by_name
 
 CASES = (
@@ -25,20 +28,29 @@ TARGETS_MS = {(CASES[0].name, "warm"): 100, (CASES[0].name, "cold"): 2000, (CASE
 KIB_PER_MB = 1000 * 1000 / 1024
 
 
+def tell(text: str) -> None:
+    """Say what goes on, and after how much busy time."""
+    print(f"[{time.process_time():.0f} s of cpu] {text}", file=sys.stderr, flush=True)
+
+
 def measure(cases: tuple[Case, ...], policy: str, rounds: int, seed: int) -> Iterator[dict[str, object]]:
-    """Warm and cold rounds of each case."""
+    """Cold and warm rounds of each case."""
     chosen = policy_by_name(policy)
     for case in cases:
-        log: dict[str, int] = {}
-        for kind in ("warm", "cold"):
-            if kind == "warm":
-                timings = timed(warm_rounds(case, chosen, rounds, seed, log))
-            else:
-                timings = timed(cold_rounds(case, chosen, max(rounds // 10, 3), seed))
-            peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB)
-            target_ms = TARGETS_MS.get((case.name, kind))
-            counts = log if kind == "warm" else {}
-            yield {"case": case.name, "kind": kind, **timings.summary(), "target_ms": target_ms, "peak_mb": peak_mb, **counts}
+        tell(f"{case.name}: drawing")
+        snapshot = draw_snapshot(case, seed)
+        few, log = max(rounds // 10, 3), dict[str, int]()
+        tell(f"{case.name}: {few} cold rounds")
+        yield row_of(case, "cold", timed(cold_rounds_of(snapshot, chosen, few)))
+        tell(f"{case.name}: {rounds} warm rounds")
+        yield row_of(case, "warm", timed(warm_rounds_on(Board.of(snapshot), case, chosen, rounds, seed, log))) | log
+
+
+def row_of(case: Case, kind: str, timings: Timings) -> dict[str, object]:
+    """What is printed of some rounds."""
+    peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB)
+    target_ms = TARGETS_MS.get((case.name, kind))
+    return {"case": case.name, "kind": kind, **timings.summary(), "target_ms": target_ms, "peak_mb": peak_mb}
 
 
 def main() -> int:

@@ -37,3 +37,15 @@ def test_a_benchmark_prints_one_line_per_case(name: str, only: str, figures: set
     for row in rows:
         assert figures <= set(row)
         assert all(row[figure] >= 0 for figure in figures)
+
+
+@pytest.mark.timeout(60)
+def test_the_growth_of_a_cycle_is_told_case_by_case() -> None:
+    command = [sys.executable, "-m", "bench.scale", "--json", "--quick"]
+    done = subprocess.run(command, cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["kind"] for row in rows] == ["cold", "warm"]
+    assert all(row["cpu_p50_ms"] > 0 and row["peak_mb"] > 0 for row in rows)
+    assert rows[1]["starts"] > 0
+    assert "warm rounds" in done.stderr

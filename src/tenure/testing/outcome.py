@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tenure.core.ledger import Ledger, held_by
@@ -10,6 +10,7 @@ from tenure.model.allocation import Allocation, Claim, Eviction
 from tenure.model.job import JobTable, PendingJob, RunningJob, limit_until
 from tenure.model.plan import Plan, Start
 from tenure.model.project import Usage
+from tenure.model.shape import Shape
 from tenure.model.snapshot import Changes, Snapshot
 
 ELEMENT_IDS = 1_000_000
@@ -27,7 +28,7 @@ def committed(snapshot: Snapshot, plan: Plan) -> tuple[Snapshot, Changes]:
         job = rows[start.job_id]
         job_id = next_id if job.is_array else job.id
         next_id += job.is_array
-        running[job_id] = _run(snapshot, job, job_id, start)
+        running[job_id] = run_of(snapshot.shapes, job, job_id, start, snapshot.now_ms)
         taken = (start.position, *start.successors)
         if job.is_array and job.array_left > len(taken):
             count = len(taken)
@@ -75,9 +76,10 @@ def _evictions(snapshot: Snapshot, plan: Plan) -> tuple[Eviction, ...]:
     return tuple(sorted((*snapshot.evictions, *new)))
 
 
-def _run(snapshot: Snapshot, job: PendingJob, job_id: int, start: Start) -> RunningJob:
-    amounts = snapshot.shapes[job.shape].amounts
-    limit_ms = limit_until(job.deadline_ms, job.limit_ms, snapshot.now_ms) if job.deadline_ms else job.limit_ms
+def run_of(shapes: Mapping[int, Shape], job: PendingJob, job_id: int, start: Start, now_ms: int) -> RunningJob:
+    """A start that was committed at that time; ``job_id`` is the job's own, or that of the array's element."""
+    amounts = shapes[job.shape].amounts
+    limit_ms = limit_until(job.deadline_ms, job.limit_ms, now_ms) if job.deadline_ms else job.limit_ms
     allocations = tuple(
         Allocation(job_id * 1000 + place.task, job_id, job_id, place.task, place.node_id, amounts, place.devices)
         for place in start.placements
@@ -90,8 +92,8 @@ def _run(snapshot: Snapshot, job: PendingJob, job_id: int, start: Start) -> Runn
         project=job.project,
         user=job.user,
         priority=job.priority,
-        started_ms=snapshot.now_ms,
-        ends_by_ms=snapshot.now_ms + limit_ms if limit_ms else 0,
+        started_ms=now_ms,
+        ends_by_ms=now_ms + limit_ms if limit_ms else 0,
         allocations=allocations,
         array_id=job.id if job.is_array else 0,
     )
@@ -99,7 +101,8 @@ def _run(snapshot: Snapshot, job: PendingJob, job_id: int, start: Start) -> Runn
 
 def applied(snapshot: Snapshot, changes: Changes) -> Snapshot:
     """The snapshot at the changes' revision."""
-    running = {job.id: job for job in snapshot.running if job.id not in changes.running_removed} | dict(changes.running)
+    over = frozenset(changes.running_removed)
+    running = {job.id: job for job in snapshot.running if job.id not in over} | dict(changes.running)
     touched = {array_id: positions for array_id, positions in {**snapshot.touched, **changes.touched}.items() if positions}
     return replace(
         snapshot,
@@ -118,7 +121,8 @@ def applied(snapshot: Snapshot, changes: Changes) -> Snapshot:
 
 
 def _kept(snapshot: Snapshot, changes: Changes) -> list[PendingJob]:
-    return [job for job in snapshot.pending.jobs() if job.id not in changes.pending_removed]
+    gone = frozenset(changes.pending_removed)
+    return [job for job in snapshot.pending.jobs() if job.id not in gone]
 
 
 def ended(snapshot: Snapshot, job_ids: tuple[int, ...], now_ms: int) -> Changes:

@@ -42,6 +42,8 @@ class FragmentationGradient(Score):
 
     def __init__(self, kinds: Kinds | None = None) -> None:
         self._kinds = kinds
+        if kinds is not None:
+            self._tasks = kinds.by_level([kind.tasks if kind.gpu_milli else 0 for kind in kinds.kinds])
 
     def on(self, board: Board) -> Score:
         """For what is asked for on this board."""
@@ -59,7 +61,9 @@ class FragmentationGradient(Score):
 
     def _usable_on(self, free: NodeFree, index: int) -> int:
         assert self._kinds is not None
-        return sum(kind.tasks * held for kind, held in free.could_use(self._kinds, index, memory=False) if kind.gpu_milli)
+        kinds, level = self._kinds.kinds, self._kinds.level
+        fits, held = free.could_use(self._kinds, index, memory=False)
+        return sum([kinds[at].tasks * held[level[at]] for at in fits if kinds[at].gpu_milli])
 
     def table(self, judged: Judged) -> Ints:
         """The same of many."""
@@ -77,11 +81,10 @@ class FragmentationGradient(Score):
             found[pairs] = 100 - np.searchsorted(STEPS, less / (total * MILLI), side="right")
         return found
 
-    @staticmethod
-    def _usable(kinds: Kinds, free: Free, allowed: Bools) -> Ints:
+    def _usable(self, kinds: Kinds, free: Free, allowed: Bools) -> Ints:
         """[K]: what typical tasks could use, summed over them."""
         fits, held = kinds.fits(free, allowed, memory=False)
-        usable: Ints = np.where(fits & (kinds.gpu_milli > 0), kinds.tasks * held, 0).sum(axis=0)
+        usable: Ints = ((self._tasks @ fits).astype(np.int64) * held).sum(axis=0)
         return usable
 
 

@@ -21,7 +21,7 @@ from math import sqrt
 import numpy as np
 
 from tenure.core.board import Board
-from tenure.core.columns import Bools, Ints
+from tenure.core.columns import Bools, Floats, Ints
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.mix import Mix, mix_of
 from tenure.core.rooms import Rooms
@@ -52,10 +52,16 @@ WITHOUT_GPUS = BestFit()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """What is asked for: the kinds, what each counts [J, 1], all tasks together, and the worth of what is left of a device."""
+    """What is asked for: the kinds, what each counts, all tasks together, and the worth of what is left of a device.
+
+    ``sharing`` [J] is what all tasks of a kind that takes GPUs take of them, of cpu and of memory; ``sums`` [3 + levels, J] has the
+    same in three rows and then what each counts by level.
+    """
 
     kinds: Kinds
-    weights: Ints
+    weights: list[int]
+    sharing: list[tuple[int, int, int]]
+    sums: Floats
     total: int
     worth: tuple[int, ...]
 
@@ -115,30 +121,36 @@ def _worth(known: _Known, milli: int) -> int:
 
 def _potential(known: _Known, free: Free, allowed: Bools) -> Ints:
     """[K], in `GRAIN` of a thousandth, times percent, summed over all tasks."""
-    kinds = known.kinds
-    fits, held = kinds.fits(free, allowed)
-    sharing = np.where(fits & (kinds.gpu_milli > 0), kinds.tasks, 0)
-    asked = np.maximum((sharing * kinds.gpu_milli).sum(axis=0), 1)
-    cpu = (sharing * kinds.cpu_milli).sum(axis=0) / asked / (SPARE * np.maximum(free.cpu_milli, 1))
-    memory = (sharing * kinds.memory_mib).sum(axis=0) / asked / (SPARE * np.maximum(free.memory_mib, 1))
-    lasting = held / np.sqrt(1.0 + (held * cpu) * (held * cpu) + (held * memory) * (held * memory))
-    usable = np.where(kinds.gpu_milli > 0, lasting, held)
-    found: Ints = np.where(fits, known.weights * (usable * GRAIN).astype(np.int64), 0).sum(axis=0)
+    fits, held = known.kinds.fits(free, allowed)
+    sums = known.sums @ fits
+    asked = np.maximum(sums[0], 1)
+    cpu = sums[1] / asked / (SPARE * np.maximum(free.cpu_milli, 1))
+    memory = sums[2] / asked / (SPARE * np.maximum(free.memory_mib, 1))
+    usable = held.astype(np.float64)
+    on_devices = usable[:-1]
+    by_cpu, by_memory = on_devices * cpu, on_devices * memory
+    on_devices /= np.sqrt(1.0 + by_cpu * by_cpu + by_memory * by_memory)
+    found: Ints = (sums[3:].astype(np.int64) * (usable * GRAIN).astype(np.int64)).sum(axis=0)
     return found
 
 
 def _potential_on(known: _Known, free: NodeFree, index: int) -> int:
     """The same of one node."""
-    could = list(free.could_use(known.kinds, index))
-    sharing = [kind for kind, _ in could if kind.gpu_milli]
-    asked = max(sum(kind.tasks * kind.gpu_milli for kind in sharing), 1)
-    cpu = sum(kind.tasks * kind.cpu_milli for kind in sharing) / asked / (SPARE * max(free.cpu_milli, 1))
-    memory = sum(kind.tasks * kind.memory_mib for kind in sharing) / asked / (SPARE * max(free.memory_mib, 1))
-    found = 0
-    for kind, held in could:
-        usable = held / sqrt(1.0 + (held * cpu) * (held * cpu) + (held * memory) * (held * memory)) if kind.gpu_milli else float(held)
-        found += _weight(kind) * int(usable * GRAIN)
-    return found
+    fits, held = free.could_use(known.kinds, index)
+    sharing, weights, level = known.sharing, known.weights, known.kinds.level
+    asked_milli = cpu_milli = memory_mib = 0
+    for kind in fits:
+        gpus, cpus, mib = sharing[kind]
+        asked_milli += gpus
+        cpu_milli += cpus
+        memory_mib += mib
+    cpu = cpu_milli / max(asked_milli, 1) / (SPARE * max(free.cpu_milli, 1))
+    memory = memory_mib / max(asked_milli, 1) / (SPARE * max(free.memory_mib, 1))
+    usable = [
+        int(milli / sqrt(1.0 + (milli * cpu) * (milli * cpu) + (milli * memory) * (milli * memory)) * GRAIN) for milli in held[:-1]
+    ]
+    usable.append(held[-1] * GRAIN)
+    return sum([weights[kind] * usable[level[kind]] for kind in fits])
 
 
 def _weight(kind: Kind) -> int:
@@ -151,9 +163,18 @@ def _weight(kind: Kind) -> int:
 
 def _known(mix: Mix, rooms: Rooms) -> _Known:
     kinds = Kinds(merged(mix), rooms)
-    weights = np.array([_weight(kind) for kind in kinds.kinds], dtype=np.int64)[:, np.newaxis]
+    weights = [_weight(kind) for kind in kinds.kinds]
+    sharing = [_shared(kind) for kind in kinds.kinds]
+    rows = np.array(sharing, dtype=np.float64).reshape(-1, 3).T
     fractions = [(ask.milli, count) for ask, count in mix.tasks if ask.milli]
-    return _Known(kinds, weights, max(sum(count for _, count in mix.tasks), 1), tuple(worths(fractions)))
+    total = max(sum(count for _, count in mix.tasks), 1)
+    return _Known(kinds, weights, sharing, np.concatenate((rows, kinds.by_level(weights))), total, tuple(worths(fractions)))
+
+
+def _shared(kind: Kind) -> tuple[int, int, int]:
+    """What all tasks of a kind take together, 0 for those that leave the GPUs alone."""
+    tasks = kind.tasks if kind.gpu_milli else 0
+    return tasks * kind.gpu_milli, tasks * kind.cpu_milli, tasks * kind.memory_mib
 
 
 def merged(mix: Mix) -> list[Kind]:

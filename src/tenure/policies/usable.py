@@ -7,18 +7,21 @@ so they give the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from tenure.core.columns import Bools, Columns, Ints
+from tenure.core.columns import Bools, Columns, Floats, Ints
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.rooms import Rooms
 from tenure.core.scoring import leftover_milli
 from tenure.core.tables import Judged, NodeTable
 from tenure.model.amounts import MIB, MILLI
+
+_OnNode = tuple[int, int, int, int, int]
+"""Of a kind that a node may hold: its position, level, least, cpu and memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class Free:
 class Kinds:
     """J kinds in columns, and on which nodes of a board each is allowed and has devices that could serve it.
 
-    ``sizes`` [T, 1] are what the kinds ask of one device, ``level`` [J] says which of them each kind asks, T for none.
+    ``sizes`` [T, 1] are what the kinds ask of one device, ``level`` [J] says which of them each kind asks, T for none, and ``least``
+    [J] how much devices of that size must have free together for one task.
     """
 
     def __init__(self, kinds: Iterable[Kind], rooms: Rooms) -> None:
@@ -62,12 +66,14 @@ class Kinds:
         self.steps = sorted({kind.ask.milli or MILLI for kind in self.kinds} | {MILLI})
         self.sizes: Ints = np.array(self.steps, dtype=np.int64)[:, np.newaxis]
         self.level = [self.steps.index(kind.ask.milli or MILLI) if kind.gpu_milli else len(self.steps) for kind in self.kinds]
-        self.tasks = self._column(kind.tasks for kind in self.kinds)
         self.cpu_milli = self._column(kind.cpu_milli for kind in self.kinds)
         self.memory_mib = self._column(kind.memory_mib for kind in self.kinds)
-        self.gpu_milli = self._column(kind.gpu_milli for kind in self.kinds)
-        self._whole = [(position, kind.ask.whole) for position, kind in enumerate(self.kinds) if kind.ask.whole > 1]
+        self.least = [max(kind.ask.whole * MILLI, 1) for kind in self.kinds]
+        demands = list(zip(self.level, self.least, strict=True))
+        self._demands = sorted(set(demands))
+        self._demand = [self._demands.index(demand) for demand in demands]
         self.allowed = self._allowed()
+        self._on: dict[int, list[_OnNode]] = {}
 
     @staticmethod
     def _column(values: Iterable[int]) -> Ints:
@@ -108,15 +114,32 @@ class Kinds:
         return Free(free.cpu_milli - cpu, free.memory_mib - -(-memory // MIB), free.gpu_milli - gpu_milli, held)
 
     def fits(self, free: Free, allowed: Bools, *, memory: bool = True) -> tuple[Bools, Ints]:
-        """[J, K] each: whether a task of the kind fits, and what devices that serve it have free together (all, if it needs none)."""
-        fits = allowed & (self.cpu_milli <= free.cpu_milli)
+        """[J, K]: whether a task of the kind fits, and [T + 1, K]: what devices have free together that have at least the size of each
+        level; in the last, of those without a size, all."""
+        held = np.concatenate((free.held, free.gpu_milli[np.newaxis]))
+        enough = np.stack([held[level] >= least for level, least in self._demands]) if self._demands else allowed
+        fits = enough.take(self._demand, axis=0) if self._demand else enough
+        fits &= allowed
+        fits &= self.cpu_milli <= free.cpu_milli
         if memory:
             fits &= self.memory_mib <= free.memory_mib
-        held = np.concatenate((free.held, free.gpu_milli[np.newaxis]))[self.level]
-        fits &= held > 0
-        for position, whole in self._whole:
-            fits[position] &= held[position] >= whole * MILLI
         return fits, held
+
+    def by_level(self, weights: Sequence[int]) -> Floats:
+        """[T + 1, J]: the weights of the kinds, each in the row of its level. A product with what fits sums them: exactly, for a sum of
+        whole numbers below 2^53 has no rounding, in whatever order."""
+        found: Floats = np.zeros((len(self.steps) + 1, len(self.kinds)), dtype=np.float64)
+        found[self.level, range(len(self.kinds))] = weights
+        return found
+
+    def on(self, index: int) -> list[_OnNode]:
+        """The kinds that a node may hold."""
+        found = self._on.get(index)
+        if found is None:
+            rows = zip(range(len(self.kinds)), self.level, self.least, self.kinds, self.allowed[:, index].tolist(), strict=True)
+            found = [(at, level, least, kind.cpu_milli, kind.memory_mib) for at, level, least, kind, allowed in rows if allowed]
+            self._on[index] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +150,17 @@ class NodeFree:
     memory_mib: int
     devices: tuple[int, ...]
 
-    def could_use(self, kinds: Kinds, index: int, *, memory: bool = True) -> Iterator[tuple[Kind, int]]:
-        """The kinds of which a task fits, and what devices that serve it have free together (all, if it needs none)."""
-        for position, kind in enumerate(kinds.kinds):
-            if not kinds.allowed[position, index] or kind.cpu_milli > self.cpu_milli or (memory and kind.memory_mib > self.memory_mib):
-                continue
-            size = (kind.ask.milli or MILLI) if kind.gpu_milli else 1
-            held = sum(milli for milli in self.devices if milli >= size)
-            if held > 0 and held >= kind.ask.whole * MILLI:
-                yield kind, held
+    def could_use(self, kinds: Kinds, index: int, *, memory: bool = True) -> tuple[list[int], list[int]]:
+        """`Kinds.fits` of one node: the positions of the kinds of which a task fits, and what devices have free together by level."""
+        devices, cpu_milli, memory_mib = self.devices, self.cpu_milli, self.memory_mib
+        held = [sum([milli for milli in devices if milli >= size]) for size in kinds.steps]
+        held.append(sum(devices))
+        fits = [
+            position
+            for position, level, least, cpu, mib in kinds.on(index)
+            if cpu <= cpu_milli and least <= held[level] and (mib <= memory_mib or not memory)
+        ]
+        return fits, held
 
 
 def node_free(node: NodeRoom) -> NodeFree:

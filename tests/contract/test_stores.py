@@ -10,6 +10,7 @@ import pytest
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_acts_suite import StoreActsSuite
 from tenure.testing.store_guard_suite import StoreGuardSuite
+from tenure.testing.store_rig import CAPPED
 from tenure.testing.store_rooms_suite import StoreRoomsSuite
 from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
 
@@ -22,7 +23,8 @@ class OnSqlite:
         opened: list[SqlStore] = []
 
         def open_it() -> SqlStore:
-            opened.append(open_sqlite(str(tmp_path / "tenure.db"), StoreSettings(log_dir=str(tmp_path / "logs"), ballast_bytes=0)))
+            settings = StoreSettings(log_dir=str(tmp_path / "logs"), ballast_bytes=0, projects=CAPPED)
+            opened.append(open_sqlite(str(tmp_path / "tenure.db"), settings))
             return opened[-1]
 
         yield open_it

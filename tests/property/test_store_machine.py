@@ -14,14 +14,30 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tenure.model.amounts import Amounts
 from tenure.model.commands import Applied, CancelJob, DependsOn, HoldJob, JobRequest, ReleaseJob, RequeueJob, SubmitJob, SuspendJob
+from tenure.model.job import RunningJob
 from tenure.model.observations import EndReason, Launch, Observation
 from tenure.model.plan import Decision, Start
 from tenure.model.shape import Shape
 from tenure.store import SqlStore, StoreSettings, open_sqlite
-from tenure.testing.store_rig import ADA, HALF_GPU, ONE_CPU, ONE_GPU, SPEC, StoreRig, emptied, ended, rejected, returned, started
+from tenure.testing.store_rig import (
+    ADA,
+    CAPPED,
+    HALF_GPU,
+    ONE_CPU,
+    ONE_GPU,
+    SPEC,
+    StoreRig,
+    emptied,
+    ended,
+    rejected,
+    returned,
+    started,
+)
 from tests.property.store_reference import NEVER_RAN, Job, Reference
 
 SHAPES = {"cpu": ONE_CPU, "gpu": ONE_GPU, "half": HALF_GPU, "gang": Shape(Amounts(cpu_milli=1000), tasks=2)}
+BOUNDS = {"capped": (3_000, 1_000), "frugal": (2_000, 10**9)}
+"""The most cpus and GPUs that `CAPPED` gives these projects."""
 RESULTS = ("ok", "ok", "bad", "unknown", "timeout", "stopped", *NEVER_RAN)
 PICK = st.integers(0, 10**6)
 FAST = "/dev/shm"
@@ -34,9 +50,10 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(dir=FAST if os.path.isdir(FAST) else None)
         path = str(Path(self.folder.name) / "tenure.db")
-        self.rig = StoreRig(lambda: open_sqlite(path, StoreSettings(log_dir="/logs", ballast_bytes=0)))
+        self.rig = StoreRig(lambda: open_sqlite(path, StoreSettings(log_dir="/logs", ballast_bytes=0, projects=CAPPED)))
         self.reference = Reference()
         self.shapes: dict[int, Shape] = {}
+        self.projects: dict[int, str] = {}
         self.launches: dict[int, tuple[Launch, ...]] = {}
         self.past: list[Observation] = []
         self.followed = self.rig.store.snapshot(self.rig.now_ms)
@@ -47,7 +64,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.submit("cpu", 0, False, 0, 1, "ok", 0)
+        self.submit("cpu", 0, False, 0, 1, "ok", 0, "default")
 
     @rule(
         kind=st.sampled_from(sorted(SHAPES)),
@@ -57,8 +74,9 @@ class StoreMachine(RuleBasedStateMachine):
         cap=st.sampled_from([1, 2, 2**31]),
         condition=st.sampled_from(["", "", "ok", "any", "failed"]),
         on=PICK,
+        project=st.sampled_from(["default", "default", *BOUNDS]),
     )
-    def submit(self, kind: str, retries: int, hold: bool, array: int, cap: int, condition: str, on: int) -> None:
+    def submit(self, kind: str, retries: int, hold: bool, array: int, cap: int, condition: str, on: int, project: str) -> None:
         known = sorted(self.reference.jobs)
         after = {known[on % len(known)]: condition} if condition and known else {}
         request = JobRequest(
@@ -69,13 +87,14 @@ class StoreMachine(RuleBasedStateMachine):
             array_cap=cap,
             retries=retries,
             hold=hold,
+            project=project,
         )
         answer = self.rig.apply(SubmitJob(self.rig.key(), ADA, request, SPEC))
         assert isinstance(answer, Applied)
         job = Job(answer.job_id, SHAPES[kind].tasks, retries, "held" if hold else "pending", after)
         if array:
             job.left, job.cap = list(range(array)), cap
-        self.shapes[job.id] = SHAPES[kind]
+        self.shapes[job.id], self.projects[job.id] = SHAPES[kind], project
         self.reference.add(job)
 
     def _job(self, pick: int) -> Job:
@@ -102,7 +121,7 @@ class StoreMachine(RuleBasedStateMachine):
         position = job.left[place % len(job.left)] if job.left else -1
         devices = [[1 + place % 2]] if shape.gpu_milli else ()
         snapshot = self.rig.store.snapshot(self.rig.now_ms)
-        fits = self._fits(snapshot.running, shape, 1 + place % 2)
+        fits = self._fits(snapshot.running, shape, 1 + place % 2) and self._is_within_bounds(snapshot.running, job)
         waiting = snapshot.job(job.id)
         due = waiting is not None and waiting.eligible_ms <= self.rig.now_ms
         successors = self._successors(job, position, place)
@@ -124,6 +143,15 @@ class StoreMachine(RuleBasedStateMachine):
         if not job.left or shape.tasks > 1 or shape.gpu_milli:
             return ()
         return tuple(one for one in job.left if one != position)[: place // 2 % 3]
+
+    def _is_within_bounds(self, running: tuple[RunningJob, ...], job: Job) -> bool:
+        """Whether the job's project may hold one more of its kind."""
+        project, shape = self.projects[job.array or job.id], self._shape(job)
+        cpus, gpus = BOUNDS.get(project, (10**9, 10**9))
+        own = [one for one in running if self.projects[one.array_id or one.id] == project]
+        cpus -= sum(held.amounts.cpu_milli for one in own for held in one.allocations)
+        gpus -= sum(share.milli for one in own for held in one.allocations for share in held.devices)
+        return shape.tasks * shape.amounts.cpu_milli <= cpus and shape.gpu_milli <= gpus
 
     @staticmethod
     def _fits(running: tuple[object, ...], shape: Shape, device: int) -> bool:

@@ -14,6 +14,7 @@ from tenure.model.job import RunningJob
 from tenure.model.node import Device, Node
 from tenure.model.outcomes import Violation
 from tenure.model.plan import Plan
+from tenure.model.project import SHARED
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 
@@ -54,7 +55,26 @@ def plan_violations(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
         tasks = snapshot.shapes[job.shape].tasks
         if [place.task for place in start.placements] != list(range(tasks)):
             found.append(Violation("gang_complete", who, f"{len(start.placements)} of {tasks} tasks are placed"))
-    return tuple(found)
+    return (*found, *_maxima(snapshot, plan))
+
+
+def _maxima(snapshot: Snapshot, plan: Plan) -> Iterator[Violation]:
+    """A project that is given more than it may hold."""
+    rows, shapes = {job.id: job for job in snapshot.pending.jobs()}, snapshot.shapes
+    given = [rows[start.job_id] for decision in plan.decisions for start in decision.starts if start.job_id in rows]
+    for project in snapshot.projects:
+        held = [_of_shape(shapes[job.shape]) for job in given if job.project == project.id]
+        own = [(part.amounts, part.devices) for job in snapshot.running if job.project == project.id for part in job.allocations]
+        held += [(amounts.cpu_milli, amounts.memory_bytes, sum(share.milli for share in devices)) for amounts, devices in own]
+        for at, bound in enumerate(project.most):
+            is_given = any(_of_shape(shapes[job.shape])[at] for job in given if job.project == project.id)
+            if is_given and 0 <= bound < (together := sum(amounts[at] for amounts in held)):
+                yield Violation("no_project_exceeds_its_maximum", f"project {project.id}", f"{together} {SHARED[at]} held of {bound}")
+
+
+def _of_shape(shape: Shape) -> tuple[int, int, int]:
+    """Cpu, memory and GPUs of all tasks."""
+    return shape.amounts.cpu_milli * shape.tasks, shape.amounts.memory_bytes * shape.tasks, shape.gpu_milli * shape.tasks
 
 
 def _held(running: Iterable[RunningJob]) -> Iterator[Held]:

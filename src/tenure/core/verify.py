@@ -1,7 +1,8 @@
 """The one check between a decision and its commit, over rows that the commit has locked.
 
 It judges with the functions of `tenure.core.feasibility` that the planner used, on the truth instead of on a snapshot. A decision is
-taken whole or rejected whole. Invariant: what it accepts can be written without over-committing any amount of any node or any device.
+taken whole or rejected whole. Invariant: what it accepts can be written without over-committing any amount of any node or any device,
+and without a project exceeding what it may hold.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, give, is_allowed, places_left, take
+from tenure.core.ledger import asked_by
 from tenure.core.placement import is_dealt_evenly
+from tenure.core.quotas import Quotas
 from tenure.core.successors import can_be_taken_over
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
@@ -33,6 +36,24 @@ def verify(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) 
         rejection = _check_item(claim, shapes, [later], locked)
         if rejection is not None:
             return rejection
+    return _check_bounds(decision, locked, shapes)
+
+
+def _check_bounds(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) -> Rejection | None:
+    """Whether projects may hold what starts and what is promised: nobody leaves for a job that may not start."""
+    if not locked.projects:
+        return None
+    quotas = Quotas(
+        {number: row.project for number, row in locked.projects.items()}, {number: row.held for number, row in locked.projects.items()}
+    )
+    wanted: tuple[Start | ClaimRequest, ...] = (*decision.starts, *decision.claims)
+    for item in wanted:
+        job = locked.jobs[item.job_id]
+        bundle = asked_by(ask_of(shapes[job.shape]))
+        bar = quotas.bar(job.project, bundle)
+        if bar is not None:
+            return Rejection("maximum", item.job_id, f"its project would hold {bar.held + bar.needed} {bar.resource} of {bar.bound}")
+        quotas.started(job.project, bundle)
     return None
 
 

@@ -6,12 +6,13 @@ eviction carries a claim, and a later decision consumes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenure.model.allocation import Allocation, Claim, Placement
 from tenure.model.amounts import Amounts
 from tenure.model.conflict import Conflict
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
+from tenure.model.project import Bundle, Project
 from tenure.model.reasons import Reason
 
 
@@ -158,11 +159,20 @@ class LockedJob:
     is_array: bool = False
     array_left: int = 1
     array_room: int = 2**31
+    project: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LockedProject:
+    """A project with bounds as locked by a commit, and what rows that are not released hold for it."""
+
+    project: Project
+    held: Bundle
 
 
 @dataclass(frozen=True, slots=True)
 class LockedRows:
-    """Everything a decision touches, read under its locks.
+    """Everything a decision touches, read under its locks. ``projects`` are those that have bounds.
 
     For decisions that promise room: ``leaving`` is what attempts hold that are being stopped or are to be evicted, ``claims`` are the
     promises that stand.
@@ -173,12 +183,13 @@ class LockedRows:
     jobs: dict[int, LockedJob]
     leaving: tuple[Allocation, ...] = ()
     claims: tuple[Claim, ...] = ()
+    projects: dict[int, LockedProject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a decision was not committed: a code (``job_changed``, ``no_room``, ``device_taken``, ``node_gone``, ``malformed``) and the
-    id that caused it."""
+    """Why a decision was not committed: a code (``job_changed``, ``no_room``, ``device_taken``, ``node_gone``, ``maximum``,
+    ``malformed``) and the id that caused it."""
 
     code: str
     subject: int

@@ -46,6 +46,17 @@ class Project:
     maximum: Bundle = NO_BOUNDS
     borrow: bool = True
 
+    @property
+    def most(self) -> Bundle:
+        """What it may hold at most: its maximum, and its quota where it may not borrow."""
+        if self.borrow:
+            return self.maximum
+        return Bundle(*(min(filter(_is_bound, pair), default=UNLIMITED) for pair in zip(self.maximum, self.quota, strict=True)))
+
+
+def _is_bound(amount: int) -> bool:
+    return amount != UNLIMITED
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -7,16 +7,17 @@ allocations that are not released (checked by `tenure.store.check`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from tenure.core.ledger import Account, carried
-from tenure.model.project import Bundle, Project, Usage
+from tenure.core.ledger import NOTHING, Account, carried
+from tenure.model.plan import LockedProject
+from tenure.model.project import NO_BOUNDS, Bundle, Project, Usage
 from tenure.store.schema import account, project, user
 from tenure.store.settings import StoreSettings
-from tenure.store.sql import Link, Statement, insert, param
+from tenure.store.sql import InList, Link, Statement, insert, param
 from tenure.store.tx import Transaction
 
 _USED = ("as_of_ms", "cpu_milli_ms", "memory_mib_ms", "gpu_milli_ms")
@@ -37,6 +38,13 @@ WRITE_ACCOUNT = Statement(
 USED_ALL = Statement(select(*_KEY, *(account.c[name] for name in _USED)).order_by(*_KEY))
 USED_SINCE = Statement(
     select(*_KEY, *(account.c[name] for name in _USED)).where(account.c.revision > param("since")).order_by(*_KEY), "since"
+)
+HELD_OF = InList(
+    lambda keys: (
+        select(account.c.project_id, *(func.sum(account.c[name]) for name in _HELD))
+        .where(account.c.project_id.in_(keys))
+        .group_by(account.c.project_id)
+    )
 )
 PROJECT_NAMES = Statement(select(project.c.name, project.c.id))
 USER_NAMES = Statement(select(user.c.id, user.c.name))
@@ -76,3 +84,10 @@ def read_projects(link: Link, settings: StoreSettings) -> tuple[Project, ...]:
     numbers: dict[str, int] = dict(link.rows(PROJECT_NAMES))
     found = [replace(item, id=numbers[item.name]) for item in settings.projects if item.name in numbers]
     return tuple(sorted(found, key=lambda item: item.id))
+
+
+def lock_projects(tx: Transaction, numbers: Collection[int]) -> dict[int, LockedProject]:
+    """Those of these projects that may not hold more than so much, with what they hold."""
+    bounded = {found.id: found for found in read_projects(tx.link, tx.settings) if found.most != NO_BOUNDS and found.id in numbers}
+    held = {number: Bundle(*amounts) for number, *amounts in tx.link.rows_in(HELD_OF, list(bounded))}
+    return {number: LockedProject(found, held.get(number, NOTHING)) for number, found in bounded.items()}

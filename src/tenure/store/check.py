@@ -1,14 +1,19 @@
-"""Every invariant of the store, derived again from rows. An empty answer is what ``doctor --check-store`` and the tests want to see."""
+"""Every invariant of the store, derived again from rows. An empty answer is what ``doctor --check-store`` and the tests want to see.
+
+What a project may hold is a setting and not a row: who has lowered it since breaks nothing, so of each project the attempts that this
+store has begun are judged, together with those that were there before and hold something still.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sqlalchemy import case, func, select
 
 from tenure.model.amounts import RESOURCES
 from tenure.model.lifecycle import ENDED_STATES, LIVE_STATES
 from tenure.model.outcomes import Violation
+from tenure.model.project import NO_BOUNDS, SHARED, UNLIMITED, Bundle, Project
 from tenure.store import deps
 from tenure.store.arrays import END_COLUMNS, ENDS
 from tenure.store.schema import account, allocation, allocation_device, attempt, dependency, device, event, job, meta, node_capacity
@@ -21,7 +26,7 @@ HELD = Statement(
     .group_by(allocation.c.node_id)
 )
 DEVICES = Statement(select(device.c.id, device.c.used_milli, device.c.used_memory))
-SHARED = Statement(
+DEVICES_HELD = Statement(
     select(allocation_device.c.device_id, func.sum(allocation_device.c.milli), func.sum(allocation_device.c.memory_bytes))
     .where(allocation_device.c.released_at_ms.is_(None))
     .group_by(allocation_device.c.device_id)
@@ -40,6 +45,19 @@ OWNED_DEVICES = Statement(
     .select_from(_OWNED_DEVICES)
     .where(allocation_device.c.released_at_ms.is_(None))
     .group_by(*_OWNER)
+)
+_EACH = (job.c.project_id, attempt.c.id)
+EACH = Statement(
+    select(*_EACH, func.sum(allocation.c.cpu_milli), func.sum(allocation.c.memory_bytes), const(0))
+    .select_from(_OWNED)
+    .where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
+    .group_by(*_EACH)
+)
+EACH_DEVICES = Statement(
+    select(*_EACH, const(0), const(0), func.sum(allocation_device.c.milli))
+    .select_from(_OWNED_DEVICES)
+    .where(allocation_device.c.released_at_ms.is_(None))
+    .group_by(*_EACH)
 )
 ACCOUNTS = Statement(
     select(account.c.project_id, account.c.user_id, account.c.held_cpu_milli, account.c.held_memory_bytes, account.c.held_gpu_milli)
@@ -136,8 +154,9 @@ _ENDED = frozenset(state.value for state in ENDED_STATES)
 Found = Iterator[Violation]
 
 
-def check(link: Link) -> list[Violation]:
-    """Every invariant that does not hold."""
+def check(link: Link, projects: Iterable[Project] = (), known_attempts: int = 0) -> list[Violation]:
+    """Every invariant that does not hold. ``projects`` have their numbers; their bounds count for attempts with a greater id than
+    ``known_attempts``."""
     parts: tuple[Callable[[Link], Found], ...] = (
         _check_use,
         _check_devices,
@@ -149,7 +168,8 @@ def check(link: Link) -> list[Violation]:
         _check_arrays,
         _check_dependencies,
     )
-    return [violation for part in parts for violation in part(link)]
+    found = [violation for part in parts for violation in part(link)]
+    return [*found, *_check_maxima(link, projects, known_attempts)]
 
 
 def _check_use(link: Link) -> Found:
@@ -166,7 +186,7 @@ def _check_use(link: Link) -> Found:
 
 
 def _check_devices(link: Link) -> Found:
-    held = {row[0]: (row[1], row[2]) for row in link.rows(SHARED)}
+    held = {row[0]: (row[1], row[2]) for row in link.rows(DEVICES_HELD)}
     for number, milli, memory in link.rows(DEVICES):
         if (milli, memory) != held.get(number, (0, 0)):
             yield Violation(
@@ -187,6 +207,22 @@ def _check_accounts(link: Link) -> Found:
             )
     for (project, user), found in sorted(held.items()):
         yield Violation("accounts_are_the_sum_of_rows", f"project {project} user {user}", f"nothing is written, rows hold {found}")
+
+
+def _check_maxima(link: Link, projects: Iterable[Project], known_attempts: int) -> Found:
+    """What held something when an attempt began and still does held it then: it must have been within the bounds together."""
+    most = {project.id: project.most for project in projects if project.most != NO_BOUNDS}
+    held: dict[int, Bundle] = {}
+    rows = [*link.rows(EACH), *link.rows(EACH_DEVICES)] if most else []
+    for project, number, *amounts in sorted(rows):
+        together = held[project] = held.get(project, Bundle()).plus(Bundle(*amounts))
+        if project not in most or number <= known_attempts:
+            continue
+        for name, amount, own, bound in zip(SHARED, together, amounts, most[project], strict=True):
+            if own and bound != UNLIMITED and amount > bound:
+                yield Violation(
+                    "no_project_exceeds_its_maximum", f"project {project}", f"attempt {number} made it {amount} {name} of {bound}"
+                )
 
 
 def _check_shares(link: Link) -> Found:

@@ -14,12 +14,15 @@ from functools import lru_cache
 import msgspec
 from sqlalchemy import func, select
 
+from tenure.core.feasibility import ask_of
+from tenure.core.ledger import asked_by
 from tenure.core.verify import verify
 from tenure.model.amounts import RESOURCES, Amounts
 from tenure.model.job import RunningJob
 from tenure.model.lifecycle import DeviceStatus, JobState
 from tenure.model.observations import Launch
 from tenure.model.plan import ClaimRequest, Decision, Evict, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
+from tenure.store.accounts import lock_projects
 from tenure.store.nodes import status_of
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import allocation, attempt, device, job, node, node_capacity, shape
@@ -135,7 +138,12 @@ class Batch:
         devices = _lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
         self.staged = Staged(tx, rows)
         self._paused = {queue.id for queue in tx.names.queues(tx.link).values() if queue.paused}
-        self._locked = LockedRows(nodes, devices, {number: self._lock_job(row) for number, row in rows.items()})
+        self._locked = LockedRows(
+            nodes,
+            devices,
+            {number: self._lock_job(row) for number, row in rows.items()},
+            projects=lock_projects(tx, {row.project_id for row in rows.values()}),
+        )
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
         if any(shape.max_per_node for shape in self._shapes.values()):
             self._count_apps()
@@ -172,6 +180,7 @@ class Batch:
             row.is_array,
             row.array_left if row.is_array else 1,
             self.staged.room(row),
+            row.project_id,
         )
 
     def judge(self, decision: Decision) -> Rejection | None:
@@ -199,6 +208,7 @@ class Batch:
             self._locked.jobs,
             self._locked.leaving,
             self._locked.claims,
+            self._locked.projects,
         )
 
     def _judge_rows(self, decision: Decision) -> Rejection | None:
@@ -234,7 +244,8 @@ class Batch:
     def _take(self, start: Start, shape_of: JobRow) -> None:
         """Count a staged start in the locked rows."""
         nodes, devices, jobs = self._locked.nodes, self._locked.devices, self._locked.jobs
-        amounts, app = self._shapes[shape_of.shape_id].amounts, self._shapes[shape_of.shape_id].app
+        shape = self._shapes[shape_of.shape_id]
+        amounts, app = shape.amounts, shape.app
         for placement in start.placements:
             held = nodes[placement.node_id]
             nodes[held.id] = LockedNode(
@@ -245,10 +256,14 @@ class Batch:
                 devices[card.id] = replace(
                     card, used_milli=card.used_milli + share.milli, used_memory_bytes=card.used_memory_bytes + share.memory_bytes
                 )
+        projects = self._locked.projects
+        if (found := projects.get(shape_of.project_id)) is not None:
+            projects[found.project.id] = replace(found, held=found.held.plus(asked_by(ask_of(shape))))
         job = jobs[start.job_id]
         left = job.array_left - 1 - len(start.successors)
         state = job.state if job.is_array else JobState.STARTING
-        jobs[job.id] = LockedJob(job.id, state, job.shape, job.is_array and left > 0, job.is_array, left, self.staged.room(shape_of))
+        ready = job.is_array and left > 0
+        jobs[job.id] = LockedJob(job.id, state, job.shape, ready, job.is_array, left, self.staged.room(shape_of), job.project)
 
 
 def _lock_nodes(link: Link, ids: list[int]) -> dict[int, LockedNode]:

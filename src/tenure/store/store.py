@@ -16,7 +16,7 @@ from tenure.model.outcomes import Commands, Committed, Event, Recorded, Violatio
 from tenure.model.plan import Plan
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import alive, leader
-from tenure.store.accounts import define_projects
+from tenure.store.accounts import define_projects, read_projects
 from tenure.store.apply import apply
 from tenure.store.choosing import count, note_strategy
 from tenure.store.commit import commit
@@ -32,7 +32,7 @@ from tenure.store.settings import StoreSettings
 from tenure.store.snapshot import read_changes, read_snapshot, read_touches
 from tenure.store.sql import Link
 from tenure.store.stream import read_events
-from tenure.store.tx import READ_REVISION, Transaction
+from tenure.store.tx import READ_ATTEMPTS, READ_REVISION, Transaction
 
 
 class SqlStore:
@@ -51,6 +51,12 @@ class SqlStore:
         self._tx: Transaction | None = None
         self._grouped = False
         self._doomed: BaseException | None = None
+        self._known_attempts = self._attempts()
+
+    def _attempts(self) -> int:
+        """How many attempts were ever begun."""
+        with self._read() as link:
+            return int((link.row(READ_ATTEMPTS) or (0,))[0])
 
     @contextmanager
     def group(self) -> Iterator[None]:
@@ -251,7 +257,7 @@ class SqlStore:
         from tenure.store.check import check
 
         with self._read() as link:
-            return check(link)
+            return check(link, read_projects(link, self.settings), self._known_attempts)
 
     def queries(self) -> Queries:
         """Reads for people, on connections of their own."""

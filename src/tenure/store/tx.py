@@ -26,6 +26,7 @@ _COUNTERS = select(
     meta.c.leader_epoch,
 ).where(meta.c.id == const(1))
 LOCK_META = Statement(_COUNTERS.with_for_update())
+READ_ATTEMPTS = Statement(select(meta.c.attempt_seq).where(meta.c.id == const(1)))
 READ_REVISION = Statement(select(meta.c.event_seq, meta.c.event_floor).where(meta.c.id == const(1)))
 WRITE_META = Statement(
     meta.update()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tenure.core.ledger import held_by
 from tenure.model.amounts import Amounts
 from tenure.model.lifecycle import JobState
-from tenure.model.plan import Decision, LockedDevice, LockedJob, LockedNode, LockedRows
+from tenure.model.plan import Decision, LockedDevice, LockedJob, LockedNode, LockedProject, LockedRows
+from tenure.model.project import NO_BOUNDS, Bundle
 from tenure.model.snapshot import Snapshot
 
 NOTHING = Decision()
@@ -47,7 +49,20 @@ def locked_rows(snapshot: Snapshot, decision: Decision = NOTHING) -> LockedRows:
         jobs=dict(_jobs(snapshot)),
         leaving=tuple(held for job in snapshot.running if job.stopping or job.id in evicted for held in job.allocations),
         claims=snapshot.claims,
+        projects={
+            project.id: LockedProject(project, _held(snapshot, project.id))
+            for project in snapshot.projects
+            if project.most != NO_BOUNDS
+        },
     )
+
+
+def _held(snapshot: Snapshot, project: int) -> Bundle:
+    """What the jobs of a project hold."""
+    held = Bundle()
+    for job in (job for job in snapshot.running if job.project == project):
+        held = held.plus(held_by(job))
+    return held
 
 
 def _jobs(snapshot: Snapshot) -> list[tuple[int, LockedJob]]:
@@ -62,6 +77,7 @@ def _jobs(snapshot: Snapshot) -> list[tuple[int, LockedJob]]:
                 is_array=bool(job.is_array),
                 array_left=job.array_left,
                 array_room=job.array_room,
+                project=job.project,
             ),
         )
         for job in snapshot.pending.jobs()

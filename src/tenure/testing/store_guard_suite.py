@@ -69,6 +69,33 @@ class StoreGuardSuite(StoreSuiteBase):
         assert rig.store.snapshot(rig.now_ms).shapes[1] == apart
         rig.sound()
 
+    def test_no_project_exceeds_what_it_may_hold(self, rig: StoreRig) -> None:
+        jobs = [rig.submit(project="capped") for _ in range(4)]
+        done = rig.commit(*(Decision((Start(job, rig.placements(ONE_CPU, (1,))),)) for job in jobs))
+        assert [rejection and rejection.code for rejection in done.rejections] == [None, None, None, "maximum"]
+        rig.record(*map(ended, done.launches))
+        gpus = [rig.submit(HALF_GPU, project="capped") for _ in range(2)]
+        assert [rig.try_start(job, HALF_GPU, devices=[[1]])[0] is None for job in gpus] == [True, True]
+        assert rig.try_start(rig.submit(HALF_GPU, project="capped"), HALF_GPU, devices=[[2]])[0] is not None
+        both = Decision(tuple(Start(rig.submit(project="frugal"), rig.placements(ONE_CPU, (1,))) for _ in range(3)))
+        assert rig.commit(both).rejections[0] is not None
+        array = rig.submit(project="frugal", array=((0, 9, 1),))
+        assert [rig.try_start(array, position=at)[0] is None for at in range(3)] == [True, True, False]
+        assert rig.try_start(rig.submit())[0] is None
+        rig.reopen()
+        rig.sound()
+        assert rig.try_start(array, position=2)[0] is not None
+
+    def test_nobody_leaves_for_a_job_that_its_project_may_not_start(self, rig: StoreRig) -> None:
+        rig.run(rig.submit(ONE_GPU, project="capped"), ONE_GPU, devices=[[1]])
+        victim, winner = rig.submit(ONE_GPU), rig.submit(ONE_GPU, project="capped", priority=9)
+        launch = rig.run(victim, ONE_GPU, devices=[[2]])
+        made = ClaimRequest(winner, rig.placements(ONE_GPU, [1], [[2]]), rig.now_ms + 5000)
+        found = rig.commit(Decision(evicts=(Evict(victim, launch.attempt_id, winner, ""),), claims=(made,))).rejections[0]
+        assert found is not None
+        assert (found.code, found.subject) == ("maximum", winner)
+        assert [job.stopping for job in rig.store.snapshot(rig.now_ms).running] == [0, 0]
+
     def test_a_stale_leader_writes_nothing(self, rig: StoreRig) -> None:
         launch = rig.start(rig.submit())[0]
         old, rig.epoch = rig.epoch, rig.lead("second")

@@ -29,6 +29,7 @@ from tenure.model.observations import (
 )
 from tenure.model.outcomes import Committed, Recorded
 from tenure.model.plan import Decision, Plan, Rejection, Start
+from tenure.model.project import Bundle, Project
 from tenure.model.shape import Shape
 from tenure.ports import Store
 
@@ -39,6 +40,11 @@ ONE_GPU = Shape(Amounts(cpu_milli=1000), gpu_milli=1000)
 HALF_GPU = Shape(Amounts(cpu_milli=1000), gpu_milli=500)
 SPEC = JobSpec(("python", "train.py"), "/data", {"LANG": "C"})
 GPU_MEMORY = 80 * GIB
+CAPPED = (
+    Project(0, "capped", maximum=Bundle(cpu_milli=3000, memory_bytes=-1, gpu_milli=1000)),
+    Project(0, "frugal", quota=Bundle(cpu_milli=2000, memory_bytes=-1, gpu_milli=-1), borrow=False),
+)
+"""The projects that a store under the contract is told of."""
 
 
 def node(name: str, cpus: int = 8, gpus: int = 0, **changes: Any) -> NodeFound:

@@ -1,7 +1,8 @@
 """The contract of `ports.Store` as tests, to be run over every store: what runs, what is held, what becomes of it.
 
 A test module derives from the suites and gives them ``open_store``: a function that opens the same, at first empty, database again and
-again. What protects the truth is in `tenure.testing.store_guard_suite`, what people do in `tenure.testing.store_acts_suite`.
+again, with the projects `tenure.testing.store_rig.CAPPED` in its settings. What protects the truth is in
+`tenure.testing.store_guard_suite`, what people do in `tenure.testing.store_acts_suite`.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from tenure.model.allocation import Allocation, Claim, DeviceShare, Placement
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.job import JobTable, PendingJob
 from tenure.model.plan import Decision, Plan, Start
+from tenure.model.project import Bundle, Project
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.testing.builders import Cluster
@@ -83,3 +84,14 @@ def test_a_task_is_held_once() -> None:
 def test_what_is_wrong_with_a_plan_is_seen(starts: tuple[Start, ...], invariants: set[str]) -> None:
     plan = Plan(1, tuple(Decision(starts=(start,)) for start in starts))
     assert {violation.invariant for violation in plan_violations(snapshot(), plan)} == invariants
+
+
+def test_a_plan_that_gives_a_project_more_than_it_may_hold_is_seen() -> None:
+    found = snapshot()
+    shapes = {number: replace(shape, amounts=Amounts(1000)) for number, shape in found.shapes.items()}
+    capped = replace(
+        found, shapes=shapes, projects=(Project(0, "capped", maximum=Bundle(0, -1, -1)), Project(1, maximum=Bundle(0, 0, 0)))
+    )
+    plan = Plan(1, (Decision(starts=(Start(3, (Placement(0, 1), Placement(1, 1))),)),))
+    assert [violation.invariant for violation in plan_violations(capped, plan)] == ["no_project_exceeds_its_maximum"]
+    assert plan_violations(capped, Plan(1)) == ()

@@ -11,7 +11,8 @@ from tenure.core.verify import verify
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.amounts import Amounts
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
-from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Start
+from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedProject, LockedRows, Start
+from tenure.model.project import Bundle, Project
 from tenure.model.shape import Shape
 
 SHAPES = {
@@ -123,3 +124,27 @@ def test_what_has_changed_since_the_plan_is_noticed(change: Callable[[LockedRows
     rejection = verify(Decision(starts=(start(2, *WHOLE),)), locked, SHAPES)
     assert rejection is not None
     assert rejection.code == code
+
+
+@pytest.mark.parametrize(("held", "is_taken"), [(0, 2), (500, 1), (1000, 1), (1001, 0)])
+def test_no_project_gets_more_than_it_may_hold(held: int, is_taken: int) -> None:
+    row = LockedProject(Project(7, maximum=Bundle(2000, -1, -1)), Bundle(held, 50))
+    locked = rows()
+    locked = replace(locked, jobs={number: replace(job, project=7) for number, job in locked.jobs.items()}, projects={7: row})
+    found = [verify(Decision(starts=tuple(start(9, position=at) for at in range(count))), locked, SHAPES) for count in (1, 2)]
+    assert sum(one is None for one in found) == is_taken
+    refused = next(filter(None, found), None)
+    assert (refused is None) == (is_taken == 2)
+    if refused is not None:
+        assert (refused.code, refused.subject) == ("maximum", 9)
+    promised = verify(Decision(claims=(ClaimRequest(1, (Placement(0, 1),), 100),)), locked, SHAPES)
+    assert (promised is None) == (is_taken > 0)
+
+
+def test_who_may_not_borrow_gets_no_more_than_the_quota() -> None:
+    mean = Project(0, quota=Bundle(1000, -1, 0), maximum=Bundle(3000, 60, -1), borrow=False)
+    assert mean.most == Bundle(1000, 60, 0)
+    locked = replace(rows(), projects={0: LockedProject(mean, Bundle())})
+    assert verify(Decision(starts=(start(1),)), locked, SHAPES) is None
+    assert verify(Decision(starts=(start(1), start(9, position=0))), locked, SHAPES) is not None
+    assert verify(Decision(starts=(start(2, *WHOLE),)), locked, SHAPES) is not None

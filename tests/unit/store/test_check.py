@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tenure.model.commands import DependsOn
 from tenure.model.plan import Decision, Start
-from tenure.store import SqlStore
-from tenure.testing.store_rig import ONE_CPU, ONE_GPU, StoreRig, ended
+from tenure.model.project import Bundle, Project
+from tenure.store import SqlStore, StoreSettings, open_sqlite
+from tenure.testing.store_rig import ONE_CPU, ONE_GPU, StoreRig, ended, node
 
 
 @pytest.mark.parametrize(
@@ -75,3 +78,31 @@ def test_the_database_itself_refuses_too_much(rig: StoreRig, store: SqlStore, da
     rig.submit()
     with pytest.raises(Exception, match="CHECK constraint failed"):
         store.database.link.cursor.execute(damage)
+
+
+def test_a_project_above_its_maximum_is_found_if_this_store_has_made_it_so(tmp_path: Path) -> None:
+    opened: list[SqlStore] = []
+
+    def open_it(cpu_milli: int) -> SqlStore:
+        projects = (Project(0, "capped", maximum=Bundle(cpu_milli, -1, -1)),)
+        opened.append(open_sqlite(str(tmp_path / "capped.db"), StoreSettings(log_dir="/logs", ballast_bytes=0, projects=projects)))
+        return opened[-1]
+
+    rig = StoreRig(lambda: open_it(2_000), [node("n1", cpus=8)])
+    launches = [rig.run(rig.submit(project="capped")) for _ in range(2)]
+    rig.sound()
+    first = opened[-1].database.link.cursor
+    rig.run(rig.submit())
+    first.execute("UPDATE job SET project_id = (SELECT id FROM project WHERE name = 'capped')")
+    found = [one for one in rig.store.check() if one.invariant == "no_project_exceeds_its_maximum"]
+    assert [one.detail for one in found] == ["attempt 3 made it 3000 cpu_milli of 2000"]
+    first.execute("UPDATE job SET project_id = (SELECT id FROM project WHERE name = 'default') WHERE id = 3")
+    rig.sound()
+    rig.store.close()
+    rig.store = open_it(1_000)  # the maximum was lowered: who runs has done no wrong, and nobody more begins
+    rig.sound()
+    rig.record(ended(launches[0]))
+    assert rig.try_start(rig.submit(project="capped"))[0] is not None
+    rig.sound()
+    for store in opened:
+        store.close()

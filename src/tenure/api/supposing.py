@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from tenure.api.context import ApiError, Context
 from tenure.api.jobs import not_found, refused
 from tenure.control.admission import Admission, Inadmissible, describe_shape
-from tenure.core.stages import Stages
 from tenure.core.whatif import (
     Alteration,
     JobAdded,
@@ -31,7 +30,7 @@ from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.snapshot import Snapshot
 from tenure.optimize.words import read_policy
-from tenure.policies import MEMBERS
+from tenure.policies import MEMBERS, StagedPolicy
 from tenure.policies.words import BadPolicy
 from tenure.store.queries import JobRow
 from tenure.store.submit import limit_refusal
@@ -45,11 +44,11 @@ MAX_NODES, MAX_GPUS, MAX_JOBS, MAX_COMPARED = 2000, 128, 100, 2000
 
 @dataclass(slots=True)
 class Supposed:
-    """What is different: ``alterations`` in their order and the ``stages`` of another policy (None: the present one), the sentences
+    """What is different: ``alterations`` in their order and another ``policy`` (None: the present one), the sentences
     that say so, notes about them, and how jobs that are added are shown: (what people would type, name) by id."""
 
     alterations: list[Alteration] = field(default_factory=list)
-    stages: Stages | None = None
+    policy: StagedPolicy | None = None
     sentences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     added: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -228,7 +227,7 @@ class _Reading:
         if not policy.foreseeable:
             raise _mistake(f"nobody can look ahead under {name}, which decides anew in each cycle", f"name one of {', '.join(MEMBERS)}")
         self._suppose(SettingsChanged(settings))
-        self.found.stages = policy.stages
+        self.found.policy = policy
         self.found.sentences.append(f"the policy is {name} instead of {self.context.loop.ports.policy.name}")
 
     def _note(self, text: str) -> None:

@@ -94,7 +94,7 @@ def planned(context: Context, snapshot: Snapshot, command: SubmitJob) -> PlanRep
         for start in starts[:1]
         for place in start.placements
     ]
-    others = what_if(snapshot, [added], policy.stages, units=PLAN_UNITS)
+    others = what_if(snapshot, [added], policy.stages, planning=policy.planning, units=PLAN_UNITS)
     worse = sorted((shift for shift in others.shifts if shift.effect in _WORSE), key=lambda shift: -(shift.change_ms or 2**62))
     return PlanReply(
         verdict="starts_now" if starts else "waits",
@@ -112,7 +112,16 @@ def planned(context: Context, snapshot: Snapshot, command: SubmitJob) -> PlanRep
 def compared(context: Context, snapshot: Snapshot, wish: WhatIfRequest, caller: Caller) -> WhatIfReply:
     """The answer to a what-if. Raises ApiError."""
     asked = supposed(context, snapshot, wish, caller)
-    found = what_if(snapshot, asked.alterations, context.loop.ports.policy.stages, asked.stages, count=wish.limit)
+    present, other = context.loop.ports.policy, asked.policy
+    found = what_if(
+        snapshot,
+        asked.alterations,
+        present.stages,
+        other.stages if other is not None else None,
+        planning=present.planning,
+        planning_instead=other.planning if other is not None else None,
+        count=wish.limit,
+    )
     views = _views(context, found.shifts, asked.added)
     changes = [shift.change_ms for shift in found.shifts if shift.change_ms is not None]
     effects = [shift.effect for shift in found.shifts]

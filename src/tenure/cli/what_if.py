@@ -66,6 +66,12 @@ def what_if(
     policy: Annotated[
         str, typer.Option("--policy", metavar="NAME[:KEY=V,..]", rich_help_panel=_IF, help="Another policy decided, or other settings.")
     ] = "",
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile", metavar="NAME", rich_help_panel=_IF, help="The portfolio decided, by balanced, fast, fair, green or cheap."
+        ),
+    ] = "",
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, rich_help_panel=_HOW, help="Compare the first N waiting jobs.")
     ] = 200,
@@ -89,6 +95,7 @@ def what_if(
         tenure what-if --resume-node node-5
         tenure what-if --policy easy --json
         tenure what-if --policy default:wait_bonus=500
+        tenure what-if --profile fair
 
     Exit codes: 0, 3 when there is no such job or node, 4 when a job that is supposed could never run.
     """
@@ -104,7 +111,7 @@ def what_if(
         add_jobs=jobs,
         priorities=wishes,
         cancel=[_checked(word) for word in cancel or ()],
-        policy=policy,
+        policy=_policy(policy, profile),
         limit=limit,
     )
     if request == WhatIfRequest(limit=limit):
@@ -115,6 +122,13 @@ def what_if(
         console.out_json(reply)
     else:
         console.out(what_if_text(reply, present_ms(), everything=all_jobs))
+
+
+def _policy(policy: str, profile: str) -> str:
+    """The policy that is supposed: that of ``--policy``, or the portfolio with that profile. Raises `BadRequest` for both."""
+    if policy and profile:
+        raise usage("a profile is one of the portfolio, so only one of --policy and --profile is supposed", "leave one of them out")
+    return f"portfolio:profile={profile}" if profile else policy
 
 
 def machines_of(text: str) -> list[MachineSpec]:

@@ -8,7 +8,7 @@ afterwards. Bounded by a budget: what was not reached is not known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import islice
@@ -26,9 +26,12 @@ from tenure.core.stages import Stages
 from tenure.core.turns import in_order, scores_of, scores_within
 from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob, limit_until
-from tenure.model.plan import Reservation, Start
+from tenure.model.plan import Plan, Reservation, Start
 from tenure.model.project import Bundle
 from tenure.model.reasons import NeverFits
+
+Planning = Callable[[Board, int, UnitBudget], Plan]
+"""How a policy plans that chooses its stages anew in each cycle; it displaces nobody."""
 
 ROUNDS = 1000
 """So many points in time are looked at, at most."""
@@ -60,9 +63,19 @@ class _End:
     bundle: Bundle = field(compare=False, default=NOTHING)
 
 
-def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int], units: int = HORIZON_UNITS) -> Timeline:
-    """When each of these waiting jobs (an array: its first element) should start. Raises KeyError for a job that does not wait."""
-    ahead = _Ahead(board, now_ms, replace(stages, reclaim=None), {job_id: board.waiting.rows[job_id] for job_id in wanted})
+def look_ahead(
+    board: Board, now_ms: int, stages: Stages, wanted: Collection[int], units: int = HORIZON_UNITS, planning: Planning | None = None
+) -> Timeline:
+    """When each of these waiting jobs (an array: its first element) should start. Raises KeyError for a job that does not wait.
+
+    ``planning`` plans instead of the ``stages`` where these change from cycle to cycle.
+    """
+    peaceful = replace(stages, reclaim=None)
+
+    def usual(board: Board, at_ms: int, budget: UnitBudget) -> Plan:
+        return plan_on_board(board, at_ms, peaceful, budget)
+
+    ahead = _Ahead(board, now_ms, planning or usual, {job_id: board.waiting.rows[job_id] for job_id in wanted})
     promised = board.claims, board.standing
     mark, ledger, promises = board.mark(), board.ledger, board.promises
     board.ledger = ledger.copy()
@@ -81,10 +94,10 @@ def look_ahead(board: Board, now_ms: int, stages: Stages, wanted: Collection[int
 class _Ahead:
     """One look ahead; used once."""
 
-    def __init__(self, board: Board, now_ms: int, stages: Stages, wanted: dict[int, PendingJob]) -> None:
+    def __init__(self, board: Board, now_ms: int, planning: Planning, wanted: dict[int, PendingJob]) -> None:
         self.board = board
         self.now_ms = now_ms
-        self.stages = stages
+        self.planning = planning
         self.wanted = wanted
         self.awaited = [job_id for job_id, job in wanted.items() if self._hopeless(job) is None]
         self.starts: dict[int, int] = {}
@@ -121,7 +134,7 @@ class _Ahead:
         for _ in range(ROUNDS):
             if not budget.spend(ROUND_UNITS + len(self.board.nodes) + len(self.board.waiting.groups)):
                 break
-            plan = plan_on_board(self.board, at_ms, self.stages, budget)
+            plan = self.planning(self.board, at_ms, budget)
             for decision in plan.decisions:
                 for start in decision.starts:
                     self._apply(start, at_ms)

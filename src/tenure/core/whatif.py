@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tenure.core.board import Board, end_of
-from tenure.core.forward import HORIZON_UNITS, first_in_order, look_ahead
+from tenure.core.forward import HORIZON_UNITS, Planning, first_in_order, look_ahead
 from tenure.core.ledger import Ledger, held_by
 from tenure.core.rooms import FOREVER
 from tenure.core.stages import Stages
@@ -319,12 +319,15 @@ def what_if(
     stages: Stages,
     instead: Stages | None = None,
     *,
+    planning: Planning | None = None,
+    planning_instead: Planning | None = None,
     count: int = COMPARED,
     units: int = HORIZON_UNITS,
 ) -> WhatIf:
     """What would become of the first ``count`` waiting jobs, and of those that an alteration concerns.
 
-    ``instead`` are the stages of another policy on the altered side. Each side costs at most ``units``; what lies beyond is unknown
+    ``instead`` are the stages of another policy on the altered side, ``planning`` and ``planning_instead`` how the two plan where their
+    stages change from cycle to cycle (`tenure.core.forward.look_ahead`). Each side costs at most ``units``; what lies beyond is unknown
     (`UnknownStart.TOO_FAR`).
     """
     now_ms, after = snapshot.now_ms, altered(snapshot, alterations)
@@ -333,10 +336,11 @@ def what_if(
     line = in_line(board, now_ms, stages, count)
     line += sorted((named & board.waiting.rows.keys()).difference(line))
     fresh = sorted(other.waiting.rows.keys() - board.waiting.rows.keys())
-    before_by_id = after_by_id = _outlooks(board, now_ms, stages, line, units)
+    before_by_id = after_by_id = _outlooks(board, now_ms, stages, line, units, planning)
     if alterations or instead is not None:
         still = [job_id for job_id in line if job_id in other.waiting.rows]
-        after_by_id = _outlooks(other, now_ms, instead or stages, [*still, *fresh], units)
+        later = planning if instead is None else planning_instead
+        after_by_id = _outlooks(other, now_ms, instead or stages, [*still, *fresh], units, later)
     shifts = []
     for job_id in (*line, *fresh):
         pair = before_by_id.get(job_id), after_by_id.get(job_id)
@@ -368,8 +372,10 @@ def _is_ready(board: Board, job: PendingJob) -> bool:
     return not (job.held or job.blocked or board.waiting.is_paused(job))
 
 
-def _outlooks(board: Board, now_ms: int, stages: Stages, job_ids: Sequence[int], units: int) -> dict[int, Outlook]:
-    timeline = look_ahead(board, now_ms, stages, job_ids, units)
+def _outlooks(
+    board: Board, now_ms: int, stages: Stages, job_ids: Sequence[int], units: int, planning: Planning | None
+) -> dict[int, Outlook]:
+    timeline = look_ahead(board, now_ms, stages, job_ids, units, planning)
     return {
         job_id: Outlook(timeline.starts[job_id]) if job_id in timeline.starts else Outlook(unknown=timeline.unknown[job_id])
         for job_id in job_ids

@@ -17,6 +17,7 @@ from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.cycle import plan_on_board
 from tenure.core.explain import explain
+from tenure.core.forward import Planning
 from tenure.core.objectives import Judge, Objectives, declares
 from tenure.core.pareto import choose, front, weighed
 from tenure.core.stages import Stages
@@ -58,7 +59,6 @@ class Portfolio(StagedPolicy):
     nodes declare what there is to save."""
 
     own_keys = ("profile", "weights")
-    foreseeable = False
 
     def __init__(self, name: str, members: Mapping[str, Stages], weights: Sequence[int] = PROFILES[BALANCED]) -> None:
         known = tuple(sorted({"expected_ms", "user", *(each for stages in members.values() for each in stages.distinguishes)}))
@@ -75,6 +75,11 @@ class Portfolio(StagedPolicy):
     def with_own(self, settings: Mapping[str, str]) -> Portfolio:
         """The same members under a ``profile`` or ``weights``, five numbers with slashes. Raises ValueError with the way out."""
         return Portfolio(self.name, self._unguarded, weights_by(settings)) if settings else self
+
+    @property
+    def planning(self) -> Planning:
+        """Choosing among the members at each point in time; none of them displaces anybody."""
+        return self.plan_on
 
     def with_successors(self, plan: Plan, board: Board, now_ms: int) -> Plan:
         """The plan as it is: by which member's order the next one would go is not known yet."""

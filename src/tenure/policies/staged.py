@@ -9,7 +9,7 @@ from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.cycle import plan_on_board
 from tenure.core.explain import explain
-from tenure.core.forward import Timeline, first_in_order, look_ahead
+from tenure.core.forward import Planning, Timeline, first_in_order, look_ahead
 from tenure.core.stages import Stages
 from tenure.core.successors import with_successors
 from tenure.model.explanation import Explanation
@@ -38,7 +38,12 @@ class StagedPolicy:
     """The settings that this kind of policy has beside the planner's numbers (`with_own`)."""
 
     foreseeable: ClassVar[bool] = True
-    """Whether looking ahead with ``stages`` is looking ahead under this policy."""
+    """Whether one can look ahead under this policy, with its ``stages`` or its ``planning``."""
+
+    @property
+    def planning(self) -> Planning | None:
+        """How looking ahead plans under this policy, None where ``stages`` say it all."""
+        return None
 
     def altered(self, name: str, change: Callable[[Stages], Stages] = same) -> StagedPolicy:
         """The same policy under another name and with its stages changed."""
@@ -80,4 +85,4 @@ class StagedPolicy:
 
     def expected_starts(self, board: Board, now_ms: int, count: int) -> Timeline:
         """When the first ``count`` waiting jobs should start, by time limits. The board is left as it was."""
-        return look_ahead(board, now_ms, self.stages, first_in_order(board, now_ms, self.stages, count))
+        return look_ahead(board, now_ms, self.stages, first_in_order(board, now_ms, self.stages, count), planning=self.planning)

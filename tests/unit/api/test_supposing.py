@@ -159,14 +159,16 @@ def test_jobs_that_are_added() -> None:
 
 def test_another_policy() -> None:
     found = read(WhatIfRequest(policy="easy"))
-    assert found.stages == policy_by_name("easy").stages
+    assert found.policy is not None
+    assert found.policy.stages == policy_by_name("easy").stages
     assert found.sentences == ["the policy is easy instead of default"]
 
 
 def test_other_settings_of_a_policy() -> None:
     snapshot = busy().snapshot()
     found = read(WhatIfRequest(policy="default:wait_bonus=500"), snapshot)
-    assert found.stages == policy_by_name("default").stages
+    assert found.policy is not None
+    assert found.policy.stages == policy_by_name("default").stages
     after = altered(snapshot, found.alterations).settings
     assert (after.wait_bonus, after.policy) == (500, "default:wait_bonus=500")
     assert found.sentences == ["the policy is default:wait_bonus=500 instead of default"]
@@ -229,6 +231,13 @@ def test_the_answer_to_a_what_if() -> None:
     assert reply.endless == ["new"]
     few = compared(context_of(snapshot), snapshot, WhatIfRequest(limit=1, cancel=["1"]), ME)
     assert any("compared are 1 of 4" in note for note in few.notes)
+
+
+def test_the_answer_under_another_profile() -> None:
+    snapshot = busy().snapshot()
+    reply = compared(context_of(snapshot), snapshot, WhatIfRequest(policy="portfolio:profile=fair"), ME)
+    assert reply.supposed == ["the policy is portfolio:profile=fair instead of default"]
+    assert {view.id: view.after_ms - NOW_MS for view in reply.jobs if view.after_ms}.keys() == {"2", "3", "4"}
 
 
 def test_the_horizon_of_a_plan() -> None:

@@ -50,6 +50,13 @@ def test_jobs_in_texts_and_words(shell: Shell, client: FakeClient) -> None:
     assert asked(shell, client, "--wrap", "echo hi").add_jobs[0].argv == ["/bin/sh", "-c", "echo hi"]
 
 
+def test_a_profile_is_the_portfolios(shell: Shell, client: FakeClient) -> None:
+    assert asked(shell, client, "--profile", "green").policy == "portfolio:profile=green"
+    both = shell("what-if", "--profile", "green", "--policy", "easy")
+    assert both.code == 2
+    assert "only one of --policy and --profile" in both.err
+
+
 def test_nodes_from_a_file(shell: Shell, client: FakeClient, tmp_path: Path) -> None:
     (tmp_path / "nodes.csv").write_text("sn,cpu_milli,memory_mib,gpu,model\nx,8000,1024,1,T4\ny,8000,1024,1,T4\n")
     assert [spec.count for spec in asked(shell, client, "--add-nodes", "nodes.csv").add_nodes] == [2]

@@ -19,6 +19,7 @@ from tenure.model.reasons import ArrayCap, Capacity, Held, NotBefore, NotReached
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.policies import policy_by_name
+from tenure.policies.words import read_policy
 from tenure.testing.builders import NOW_MS, Cluster
 
 DEFAULT, EASY = policy_by_name("default"), policy_by_name("easy")
@@ -182,3 +183,21 @@ def test_a_device_that_is_gone_bounds_nothing() -> None:
     rooms = Board.of(replace(snapshot, nodes=(smaller,))).rooms
     found = bounds(NodeTable(rooms), ask_of(Shape(gpu_milli=1000)), NOW_MS)
     assert found.tolist() == [NOW_MS + 5]
+
+
+@pytest.mark.parametrize(("profile", "second"), [("fast", "short"), ("fair", "long")])
+def test_looking_ahead_under_a_portfolio_chooses_anew_at_each_point_in_time(profile: str, second: str) -> None:
+    cluster = Cluster()
+    cluster.node("a", Amounts(2000))
+    cluster.run("r", CPU, ["a"], ends_ms=50, user=1)
+    cluster.run("other", CPU, ["a"], ends_ms=10_000_000, user=1)
+    for name, age_ms, limit_ms, user in (("mine", 100, 60_000, 1), ("long", 50, 900_000, 2), ("short", 10, 70_000, 1)):
+        cluster.wait(name, CPU, age_ms=age_ms, limit_ms=limit_ms, user=user)
+    policy, _ = read_policy(f"portfolio:profile={profile}", PlanSettings())
+    board = Board.of(cluster.snapshot(), policy.distinguishes)
+    before = board.content()
+    wanted = [cluster.jobs[name] for name in ("mine", "long", "short")]
+    starts = look_ahead(board, NOW_MS, policy.stages, wanted, planning=policy.planning).starts
+    assert starts[wanted[0]] == NOW_MS + 50
+    assert starts[cluster.jobs[second]] == NOW_MS + 60_050
+    assert board.content() == before

@@ -18,9 +18,10 @@ from tenure.policies import StagedPolicy, policy_by_name
 from tenure.sim.check import faults_of
 from tenure.sim.clock import VirtualClock
 from tenure.sim.decisions import records_of
+from tenure.sim.metrics import figures_of
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.results import DROP, END, NOT_YET, START, Replayed
-from tenure.sim.runtimes import BY_NAME, Exact, LastTwo, Predicted, Requested
+from tenure.sim.runtimes import BY_NAME, Bounded, Exact, LastTwo, Predicted, Requested
 from tenure.sim.workload import TraceJob, Workload, workload_of
 from tests.sim.drawn import SECOND_MS, batch, mixed, placement_study, pool
 from tests.sim.textbook import Job, easy
@@ -228,6 +229,39 @@ def test_orders_go_by_the_forecast_and_reservations_by_the_request() -> None:
     workload = workload_of("four", [pool(4)], jobs)
     assert starts_s(replayed(workload, "spf", "requested")) == [0, 11, 111, 121]
     assert starts_s(replayed(workload, "sjf", "requested")) == [0, 11, 161, 111]
+
+
+def test_who_orders_by_forecasts_is_told_a_limit_that_mostly_holds() -> None:
+    beliefs = Predicted().suited(("expected_ms",))
+    assert isinstance(beliefs, Bounded)
+    plain = Predicted()
+    assert plain.suited(()) is plain
+    for number in range(1, 42):  # every other job runs for 10 s, the others for 30 s: the mean of two is 20 s and is outlived by half
+        job, run_s = one(number, 0, 1, 10, asked_s=100), 10 + number % 2 * 20
+        beliefs.limit_ms(job, 0)
+        beliefs.ended(job, run_s * SECOND_MS)
+    job = one(50, 0, 1, 1, asked_s=100)
+    assert beliefs.expected_ms(job, 0) == 20_000
+    assert beliefs.limit_ms(job, 0) == 30_000
+    assert beliefs.limit_ms(one(51, 0, 1, 1, asked_s=25), 0) == 25_000
+    assert beliefs.longer_ms(job, 30_000, 0) == 100_000
+    assert beliefs.longer_ms(one(52, 0, 1, 1), 30_000, 0) == 90_000
+
+
+def test_old_ends_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenure.sim.runtimes.RECENT", 3)
+    beliefs = Bounded()
+    for number, run_s in enumerate((10, 80, 80, 80, 80, 80, 80), 1):  # the second outlives its forecast eight times over
+        beliefs.limit_ms(one(number, 0, 1, 1), 0)
+        beliefs.ended(one(number, 0, 1, 1), run_s * SECOND_MS)
+    assert beliefs.limit_ms(one(9, 0, 1, 1), 0) == 80_000
+
+
+def test_accuracy_is_that_of_the_forecast_whatever_the_limit() -> None:
+    jobs = [one(number, 100 * number, 1, 10 + number % 2 * 20, asked_s=90) for number in range(1, 30)]
+    workload = workload_of("two lengths", [pool(2)], jobs)
+    found = [figures_of(replayed(workload, policy, "predicted"))["runtime_accuracy"] for policy in ("easy", "tenure")]
+    assert found[0] == found[1]
 
 
 def test_of_a_new_user_nothing_is_predicted() -> None:

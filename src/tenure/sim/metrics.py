@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tenure.model.amounts import MILLI
 from tenure.sim.consumption import consumed
 from tenure.sim.results import DROP, FAIL, NOT_YET, Replayed
+from tenure.sim.runtimes import Predicted
 from tenure.sim.workload import TraceJob
 
 BOUND_MS = 10_000
@@ -159,8 +160,12 @@ def _deadlines(result: Replayed) -> Figures:
 
 
 def _accuracy(result: Replayed) -> float | None:
-    """Mean of min(p, r) / max(p, r) of belief at submission and run time, over the jobs of which something was believed."""
-    runs = zip(result.believed_ms, result.started_ms, result.ended_ms, strict=True)
+    """Mean of min(p, r) / max(p, r) of belief at submission and run time, over the jobs of which something was believed: the limit,
+    where run times are predicted the forecast."""
+    believed_ms = result.believed_ms
+    if result.runtimes == Predicted.name:
+        believed_ms = [expected or limit for expected, limit in zip(result.expected_ms, believed_ms, strict=True)]
+    runs = zip(believed_ms, result.started_ms, result.ended_ms, strict=True)
     pairs = [(believed, max(end - start, 1)) for believed, start, end in runs if believed and end != NOT_YET]
     return _mean([min(pair) / max(pair) for pair in pairs])
 

@@ -31,7 +31,7 @@ from tenure.sim.clock import VirtualClock
 from tenure.sim.displaced import Displaced
 from tenure.sim.faults import Faults, Outages
 from tenure.sim.results import DROP, END, FAIL, NOT_YET, PREEMPT, START, Action, Replayed
-from tenure.sim.runtimes import Exact, RunTimes, extended_ms
+from tenure.sim.runtimes import Exact, RunTimes
 from tenure.sim.sampling import Sampler
 from tenure.sim.windows import WindowSpec, windows_of
 from tenure.sim.workload import Workload
@@ -97,7 +97,7 @@ class Replay:
     def __init__(self, workload: Workload, policy: Planner, runtimes: RunTimes | None = None, rules: Rules = Rules()) -> None:
         self.workload = workload
         self.policy = policy
-        self.runtimes = runtimes if runtimes is not None else Exact()
+        self.runtimes = (runtimes or Exact()).suited(policy.distinguishes)
         self.rules = rules
         self.clock = VirtualClock()
         self.result = Replayed.of(workload, policy.name, self.runtimes.name)
@@ -291,7 +291,7 @@ class Replay:
             row = self._news.running.get(job_id) or running.get(job_id)
             if row is None or row.ends_by_ms != at_ms:
                 continue  # that run was displaced
-            longer_ms = extended_ms(self.workload.jobs[job_id - 1], row.ends_by_ms - row.started_ms, times)
+            longer_ms = self.runtimes.longer_ms(self.workload.jobs[job_id - 1], row.ends_by_ms - row.started_ms, times)
             self._believe(row, longer_ms, times + 1)
 
     def _believe(self, row: RunningJob, limit_ms: int, times: int) -> None:
@@ -331,7 +331,7 @@ class Replay:
             submitted_ms=job.submitted_ms,
             limit_ms=self.result.believed_ms[position],
             deadline_ms=job.deadline_ms,
-            expected_ms=self.runtimes.expected_ms(job, now_ms),
+            expected_ms=self.result.expect(position, self.runtimes.expected_ms(job, now_ms)),
         )
 
     def _tell_board(self, now_ms: int) -> None:

@@ -36,10 +36,10 @@ class Sample(NamedTuple):
 class Replayed:
     """One policy's run of a workload. Lists have one entry per job of the workload; `NOT_YET` where it never came to that.
 
-    ``believed_ms`` is what the planner was told at submission. ``events`` are points in time at which something happened, ``plans``
-    those at which the policy had something to decide. ``elapsed_s`` is wall time: the one thing here that differs between runs. Of jobs
-    that were stopped, ``started_ms`` is the last start; ``earlier_ms`` and ``lost_ms``, by their position, are how long they had run
-    before and how much of that was in vain.
+    ``believed_ms`` is the limit that the planner was told at submission, ``expected_ms`` the forecast beside it. ``events`` are points
+    in time at which something happened, ``plans`` those at which the policy had something to decide. ``elapsed_s`` is wall time: the
+    one thing here that differs between runs. Of jobs that were stopped, ``started_ms`` is the last start; ``earlier_ms`` and
+    ``lost_ms``, by their position, are how long they had run before and how much of that was in vain.
     """
 
     workload: Workload
@@ -48,6 +48,7 @@ class Replayed:
     started_ms: list[int]
     ended_ms: list[int]
     believed_ms: list[int]
+    expected_ms: list[int]
     actions: list[Action] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     events: int = 0
@@ -62,7 +63,12 @@ class Replayed:
     def of(workload: Workload, policy: str, runtimes: str) -> Replayed:
         """Before anything has happened."""
         count = len(workload.jobs)
-        return Replayed(workload, policy, runtimes, [NOT_YET] * count, [NOT_YET] * count, [0] * count)
+        return Replayed(workload, policy, runtimes, [NOT_YET] * count, [NOT_YET] * count, [0] * count, [0] * count)
+
+    def expect(self, position: int, expected_ms: int) -> int:
+        """Note the forecast of a job, 0 for none, and give it back."""
+        self.expected_ms[position] = expected_ms
+        return expected_ms
 
     @property
     def decisions(self) -> int:

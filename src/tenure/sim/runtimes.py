@@ -3,10 +3,15 @@
 A job that outlives what was believed is believed to run on for a little longer, then for much longer, as in D. Tsafrir, Y. Etsion and
 D. Feitelson, "Backfilling using system-generated predictions rather than user runtime estimates", IEEE TPDS 18(6), 2007; never beyond
 what its user asked for while that has not passed. Invariant: a belief is made from jobs that had ended by then.
+
+A forecast is a poor limit: half of all jobs outlive it, and each that went ahead of the head by it delays the head. So a policy that
+goes by forecasts beside limits is told both, the forecast and a limit that holds most of the time (`Bounded`).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,10 +23,21 @@ EXTENSIONS_MS = tuple(minutes * MINUTE_MS for minutes in (1, 5, 15, 30, 60, 120,
 """By how much a belief grows the first, the second, ... time that a job outlives it."""
 
 
+HELD_PCT = 95
+"""So often the limit of `Bounded` holds."""
+
+RECENT = 10_000
+"""So many of the latest ends say how far forecasts are outlived."""
+
+
 class RunTimes(Protocol):
     """Beliefs about run times, in milliseconds. ``name`` is what ``--runtimes`` calls them."""
 
     name: str
+
+    def suited(self, distinguishes: tuple[str, ...]) -> RunTimes:
+        """The beliefs for a policy that tells waiting jobs apart by this: these, or others that have learned nothing yet."""
+        return self
 
     def limit_ms(self, job: TraceJob, now_ms: int) -> int:
         """What is taken for the time limit when the job is submitted, 0 for none: reservations are made by it."""
@@ -34,6 +50,10 @@ class RunTimes(Protocol):
     def ended(self, job: TraceJob, ran_ms: int) -> None:
         """A job has ended: what it ran for is known from now on."""
         ...
+
+    def longer_ms(self, job: TraceJob, believed_ms: int, times: int) -> int:
+        """The next belief about a job that has run for ``believed_ms`` and goes on; it was extended so many times before."""
+        return extended_ms(job, believed_ms, times)
 
 
 class LastTwo:
@@ -58,7 +78,7 @@ class LastTwo:
         self._last[job.user] = (*self._last.get(job.user, ())[-1:], ran_ms)
 
 
-class Exact:
+class Exact(RunTimes):
     """What really comes: the bound of what better beliefs can bring."""
 
     name = "exact"
@@ -75,7 +95,7 @@ class Exact:
         """Nothing new."""
 
 
-class Requested:
+class Requested(RunTimes):
     """Limits are what users ask for, as in production, with forecasts beside them."""
 
     name = "requested"
@@ -105,6 +125,45 @@ class Predicted(Requested):
     def limit_ms(self, job: TraceJob, now_ms: int) -> int:
         """The forecast of this moment."""
         return self.expected_ms(job, now_ms) or job.requested_ms
+
+    def suited(self, distinguishes: tuple[str, ...]) -> RunTimes:
+        """A limit apart from the forecast for a policy that reads both."""
+        return Bounded() if "expected_ms" in distinguishes else self
+
+
+class Bounded(Predicted):
+    """The limit is as many times the forecast as nineteen of twenty recent jobs did not outlive, never more than was requested.
+
+    A job that outlives it is believed to take all that was requested: of those that do, many are stopped at their request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._forecasts: dict[int, int] = {}
+        self._recent: deque[float] = deque()
+        self._ratios: list[float] = []
+
+    def limit_ms(self, job: TraceJob, now_ms: int) -> int:
+        """The bound of this moment; what was requested where there is no forecast."""
+        expected_ms = self._forecasts[job.number] = self.expected_ms(job, now_ms)
+        if not expected_ms or not self._ratios:
+            return job.requested_ms or expected_ms
+        bound_ms = round(expected_ms * max(self._ratios[len(self._ratios) * HELD_PCT // 100], 1.0))
+        return min(bound_ms, job.requested_ms) if job.requested_ms else bound_ms
+
+    def ended(self, job: TraceJob, ran_ms: int) -> None:
+        """The predictor learns, and how far it was off."""
+        super().ended(job, ran_ms)
+        expected_ms = self._forecasts.pop(job.number, 0)
+        if expected_ms:
+            insort(self._ratios, ran_ms / expected_ms)
+            self._recent.append(ran_ms / expected_ms)
+        if len(self._recent) > RECENT:
+            del self._ratios[bisect_left(self._ratios, self._recent.popleft())]
+
+    def longer_ms(self, job: TraceJob, believed_ms: int, times: int) -> int:
+        """All that was requested; without a request as others do."""
+        return job.requested_ms if job.requested_ms > believed_ms else extended_ms(job, believed_ms, times)
 
 
 BY_NAME: dict[str, Callable[[], RunTimes]] = {"exact": Exact, "requested": Requested, "predicted": Predicted}

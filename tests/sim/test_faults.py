@@ -105,3 +105,14 @@ def test_a_job_that_fits_nowhere_ends_the_replay_all_the_same() -> None:
     result = replayed(workload, "greedy", faults=OFTEN, seed=1)
     assert result.ended_ms[0] > 0
     assert result.started_ms[1] == NOT_YET
+
+
+def test_who_is_longer_than_nodes_last_fails_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenure.sim.displaced.MOST_STOPS", 5)
+    endless = workload_of("endless", cluster()[:1], [job(1, 0, 4_000_000)])
+    result = replayed(endless, faults=OFTEN)
+    assert [action.kind for action in result.actions] == [START, PREEMPT] * 4 + [START, FAIL]
+    assert figures_of(result)["failed"] == 1
+    last = list(records_of(result))[-1]
+    assert (last["action"], last["failed"]) == ("end", True)
+    assert faults_of(records_of(result), endless.nodes, endless.jobs) == []

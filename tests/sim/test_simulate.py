@@ -217,3 +217,24 @@ def test_a_person_sees_a_bar_and_what_was_left_out(shell: Shell, tmp_path: Path,
     assert "left out 1 no run time" in done.err
     assert "easy" in done.err
     assert done.out.count("\n") == 3
+
+
+def test_the_past_is_a_format_too(shell: Shell) -> None:
+    done = shell("log.swf", "--format", "history")
+    assert done.code == 2
+    assert "leave the file out" in done.err
+
+
+def test_a_folder_that_cannot_be_is_told_before_the_replay(shell: Shell) -> None:
+    done = shell("log.swf", "--out", "log.swf")
+    assert done.code == 2
+    assert "--out log.swf cannot be a folder" in done.err
+    assert shell("log.swf", "--seed", "-1").code == 2
+
+
+def test_columns_that_say_nothing_are_left_out(shell: Shell) -> None:
+    head = shell("log.swf", "--policy", "easy").out.splitlines()[1]
+    assert "DEADLINES" not in head
+    assert "GPU" not in head
+    words = ("--generate", "poisson:jobs=40,rate=200", "--nodes", "1x8xA100:80G,power=3200,idle=600,price=9.80", "--faults", "1h/30m")
+    assert {"GPU", "KWH", "COST", "LOST"} <= set(shell(*words, "--policy", "preemptive").out.splitlines()[1].split())

@@ -41,6 +41,11 @@ _COLUMNS = (
     Column("FRAG", right=True, drop=1),
     Column("JAIN", right=True, drop=5),
     Column("DEADLINES", right=True, drop=6),
+    Column("PREEMPTED", right=True, drop=7),
+    Column("FAILED", right=True, drop=7),
+    Column("LOST", right=True, drop=7),
+    Column("KWH", right=True, drop=7),
+    Column("COST", right=True, drop=7),
     Column("DROPPED", right=True, drop=7),
     Column("WAITING", right=True, drop=8),
     Column("DECISIONS/S", right=True, drop=9),
@@ -85,7 +90,7 @@ def simulate(
     log_format: Annotated[
         str,
         typer.Option(
-            "--format", metavar="NAME", rich_help_panel=_LOG, help="swf, openb, philly, chronus, dlrm; default: by its looks."
+            "--format", metavar="NAME", rich_help_panel=_LOG, help="swf, openb, philly, chronus, dlrm, history; default: by its looks."
         ),
     ] = "",
     nodes: Annotated[
@@ -139,9 +144,13 @@ def simulate(
     from tenure.sim.replay import Rules
     from tenure.sim.traces import Source
 
-    _check(runtimes, limit)
+    _check(runtimes, limit, seed)
+    if log_format == _PAST:
+        traces, log_format = _only_past(traces or []), ""
     if not traces and not generate:
         raise usage("there is nothing to simulate", "name a log, or let one be drawn: --generate lublin")
+    if out:
+        _make_folder(out)
     source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit)
     rules = Rules(
         enforce_limits=enforce_limits,
@@ -163,13 +172,30 @@ def simulate(
         console.out(text_of(results, summary["results"], wide=output == "wide"))
 
 
-def _check(runtimes: str, limit: int) -> None:
+def _only_past(traces: list[str]) -> list[str]:
+    """The past as the one thing to replay. Raises `BadRequest` for files beside it."""
+    if any(trace != _PAST for trace in traces):
+        raise usage("the format history is the past of this installation and no file", "leave the file out: tenure simulate history")
+    return [_PAST]
+
+
+def _make_folder(out: str) -> None:
+    """Make the folder for what is written: better told before the replay than after it."""
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise usage(f"--out {out} cannot be a folder: {error.strerror}", "name one that can be made") from None
+
+
+def _check(runtimes: str, limit: int, seed: int) -> None:
     from tenure.sim.runtimes import BY_NAME
 
     if runtimes not in BY_NAME:
         raise usage(f"{runtimes!r} is no kind of run times", f"choose {', '.join(BY_NAME)}")
     if limit < 0:
         raise usage("--limit is a number of jobs", "leave it out for all")
+    if seed < 0:
+        raise usage(f"--seed {seed} is below 0", "write --seed 42")
 
 
 def _duration_ms(text: str) -> int:
@@ -290,8 +316,15 @@ def text_of(results: Sequence[Replayed], rows: Sequence[dict[str, Any]], *, wide
         mine = [row for row in rows if row["workload"] == name]
         workload = next(result.workload for result in results if result.workload.name == name)
         parts.append(f"{console.clean(name)}: {_about(workload, mine[0]['runtimes'])}")
-        parts.append(render(_COLUMNS, [_cells(row) for row in mine], width=width, colour=console.has_colour()))
+        parts.append(_table([_cells(row) for row in mine], width))
     return "\n".join(parts)
+
+
+def _table(cells: Sequence[tuple[str, ...]], width: int) -> str:
+    """The table without the columns that say nothing of this workload."""
+    told = [place for place in range(len(_COLUMNS)) if any(row[place] != "-" for row in cells)]
+    rows = [[row[place] for place in told] for row in cells]
+    return render([_COLUMNS[place] for place in told], rows, width=width, colour=console.has_colour())
 
 
 def _about(workload: Workload, runtimes: str) -> str:
@@ -310,10 +343,19 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         *(_percent(row[key]) for key in ("cpu_utilisation_pct", "gpu_allocated_pct", "fragmentation_pct")),
         _number(row["fairness_jain"], 3),
         hits,
-        str(row["dropped"]) if row["dropped"] else "-",
-        str(row["waiting"]) if row["waiting"] else "-",
+        _count(row["preemptions"]),
+        _count(row["failed"]),
+        _time(row["work_lost_s"] or None),
+        _number(row["energy_kwh"], 1),
+        _number(row["cost"], 2),
+        _count(row["dropped"]),
+        _count(row["waiting"]),
         _number(row["decisions_per_s"], 0),
     )
+
+
+def _count(value: int) -> str:
+    return str(value) if value else "-"
 
 
 def _number(value: float | None, digits: int) -> str:

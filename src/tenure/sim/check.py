@@ -56,7 +56,7 @@ class _Check:
             return f"no node is called {record['node']!r}"
         if kind == "start":
             return self._start(record)
-        return self._end(record) if kind in ("end", "preempt", "fail") else f"no action is called {kind!r}"
+        return self._end(record) if kind in ("end", "preempt") else f"no action is called {kind!r}"
 
     def _drop(self, record: Record) -> str:
         fault = "dropped after it had started" if record["job"] in self.started else ""

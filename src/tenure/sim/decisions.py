@@ -2,6 +2,7 @@
 
 ``{"t_ms", "action", "job", "node", "devices": [{"index", "milli"}], "cpu_milli", "memory_bytes"}``: ``job`` is the log's own name,
 ``devices`` are by their index on the node, amounts are those of all the job's tasks there. A drop happens nowhere: its node is null.
+The end of a job that failed with its node has ``"failed": true`` besides.
 Invariant: lines are in the order of what happened, ends before starts within a millisecond; `tenure.sim.check` can replay them.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tenure.model.node import Node
-from tenure.sim.results import Replayed
+from tenure.sim.results import END, FAIL, Replayed
 from tenure.sim.workload import TraceJob
 
 
@@ -40,12 +41,13 @@ def records_of(result: Replayed) -> Iterator[dict[str, Any]]:
 def _record(t_ms: int, kind: str, job: TraceJob, node: Node | None, devices: dict[int, int], tasks: int) -> dict[str, Any]:
     return {
         "t_ms": t_ms,
-        "action": kind,
+        "action": END if kind == FAIL else kind,
         "job": job.name,
         "node": None if node is None else node.name,
         "devices": [{"index": index, "milli": devices[index]} for index in sorted(devices)],
         "cpu_milli": job.shape.amounts.cpu_milli * tasks,
         "memory_bytes": job.shape.amounts.memory_bytes * tasks,
+        **({"failed": True} if kind == FAIL else {}),
     }
 
 

@@ -17,6 +17,9 @@ from tenure.model.settings import PlanSettings
 from tenure.policies.preemption import lost_work_ms
 from tenure.sim.results import Replayed
 
+MOST_STOPS = 1000
+"""Who has been stopped by so many failures of nodes has failed: a job that is longer than nodes last would go round for ever."""
+
 
 @dataclass(slots=True)
 class Displaced:
@@ -29,6 +32,7 @@ class Displaced:
     void: Counter[tuple[int, int]] = field(default_factory=Counter)
     has_news: bool = False
     _made: int = 0
+    _failures: Counter[int] = field(default_factory=Counter)
 
     def keep(self, start: Start) -> None:
         """A promise is kept."""
@@ -52,6 +56,11 @@ class Displaced:
         self.saved_ms[job_id] = self.saved_ms.get(job_id, 0) + ran_ms - lost_ms
         result.earlier_ms[job_id - 1] = result.earlier_ms.get(job_id - 1, 0) + ran_ms
         result.lost_ms[job_id - 1] = result.lost_ms.get(job_id - 1, 0) + lost_ms
+
+    def goes_on(self, job_id: int) -> bool:
+        """Whether a job that loses its node once more may wait for another one."""
+        self._failures[job_id] += 1
+        return self._failures[job_id] < MOST_STOPS
 
     def is_void(self, end: tuple[int, int]) -> bool:
         """Whether this end of a run was made void; each is so once."""

@@ -231,7 +231,7 @@ class Replay:
             return
         self.result.failures += sum(node_id in outages.down for node_id in changed)
         for job_id in sorted(job for job, places in self._placements.items() if any(place.node_id in outages.down for place in places)):
-            self._stop(job_id, now_ms, requeue=outages.faults.requeue)
+            self._stop(job_id, now_ms, requeue=outages.faults.requeue and self._displaced.goes_on(job_id))
         nodes = sorted(self.workload.nodes, key=lambda node: node.id)
         self._news.nodes = tuple(replace(node, status=NodeStatus.DOWN) if node.id in outages.down else node for node in nodes)
 

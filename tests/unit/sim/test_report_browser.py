@@ -66,6 +66,7 @@ def test_every_part_is_drawn(tmp_path: Path) -> None:
     for part in (*PARTS, "Fragmentation over time", "How users fare"):
         assert f"<h2>{part}</h2>" in page.drawn
     assert page.drawn.count("<canvas") == 3
+    assert 4 <= page.drawn.count('class="tile"') <= 6
     assert "NaN" not in page.drawn
     assert "undefined" not in page.drawn
 

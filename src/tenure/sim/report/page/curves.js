@@ -3,13 +3,17 @@ function curves() {
   const host = make("div"), panels = [];
   let cursor = null;
   const each = workload(), gpu = each.policies.some(({ curves: c }) => c.gpu_pct), key = gpu ? "gpu_pct" : "cpu_pct";
-  const stretches = each.policies[0].curves.queue.length, seconds = each.span_ms / 1000;
+  const all = each.policies[0].curves.queue.length, step = each.span_ms / 1000 / all;
+  let stretches = all, seconds = all * step;
   const point = (place) => {
     cursor = place;
     for (const panel of panels) panel.point(place);
   };
   drawn(host, (width) => {
     panels.length = 0;
+    // The axis ends with the last of the policies that are shown: who hides a straggler sees the others better.
+    stretches = Math.max(8, ...shown().map(({ policy }) => lastBusy(policy.curves) + 1));
+    seconds = stretches * step;
     const peak = Math.max(1, ...shown().map(({ policy }) => Math.max(...policy.curves.queue_peak)));
     host.replaceChildren(...shown().map(({ policy, place }, order, all) => panel(policy, place, width, order === all.length - 1, peak)));
     point(cursor);
@@ -17,9 +21,10 @@ function curves() {
   function panel(policy, place, width, last, peak) {
     const left = 46, right = width - 12, high = 66, gap = 18, top = 8, middle = top + high, low = middle + gap + 44;
     const x = across(straight, 0, seconds, left, right), use = straight(0, 100, middle, top), queue = straight(0, peak, low, middle + gap);
-    const at = (index) => x(((index + 0.5) / stretches) * seconds), xs = policy.curves.queue.map((_, index) => at(index));
+    const at = (index) => x(((index + 0.5) / stretches) * seconds), xs = policy.curves.queue.slice(0, stretches).map((_, index) => at(index));
     const area = (ys, floor) => `${path(xs, ys)}L${xs[xs.length - 1].toFixed(1)} ${floor}L${xs[0].toFixed(1)} ${floor}Z`;
-    const used = policy.curves[key] || policy.curves.queue.map(() => 0), uses = used.map(use), queues = policy.curves.queue.map(queue), peaks = policy.curves.queue_peak.map(queue);
+    const used = (policy.curves[key] || policy.curves.queue.map(() => 0)).slice(0, stretches), uses = used.map(use);
+    const queues = policy.curves.queue.slice(0, stretches).map(queue), peaks = policy.curves.queue_peak.slice(0, stretches).map(queue);
     const line = draw("line", { class: "cursor", y1: top, y2: low, visibility: "hidden" });
     const band = draw("rect", { class: "window", y: top, height: low - top, visibility: "hidden" });
     const svg = draw("svg", { width, height: low + (last ? 42 : 10), viewBox: `0 0 ${width} ${low + (last ? 42 : 10)}`, tabindex: 0, role: "img", "aria-label": `${policy.name}: use in per cent and jobs waiting over time. Arrow keys read the values.` },
@@ -33,23 +38,28 @@ function curves() {
     const index = (event) => Math.max(0, Math.min(stretches - 1, Math.floor((x.back(event.clientX - svg.getBoundingClientRect().left) / seconds) * stretches)));
     svg.addEventListener("pointermove", (event) => point(index(event)));
     svg.addEventListener("pointerleave", () => point(null));
-    svg.addEventListener("click", (event) => moveWindow((index(event) + 0.5) / stretches));
+    svg.addEventListener("click", (event) => moveWindow((index(event) + 0.5) / all));
     stepping(svg, () => stretches, () => cursor, point);
-    svg.addEventListener("keydown", (event) => { if (event.key === "Enter" && cursor !== null) moveWindow((cursor + 0.5) / stretches); });
+    svg.addEventListener("keydown", (event) => { if (event.key === "Enter" && cursor !== null) moveWindow((cursor + 0.5) / all); });
     panels.push({
       point(place) {
         line.setAttribute("visibility", place === null ? "hidden" : "visible");
+        if (place !== null && place >= stretches) place = stretches - 1;
         if (place !== null) { line.setAttribute("x1", at(place)); line.setAttribute("x2", at(place)); }
-        read.textContent = place === null ? "" : `at ${when(((place + 0.5) / stretches) * seconds)}: ${round(used[place], 1)} % in use, ${number(policy.curves.queue[place])} waiting (peak ${round(policy.curves.queue_peak[place], 0)})`;
+        read.textContent = place === null ? "" : `at ${when((place + 0.5) * step)}: ${round(used[place], 1)} % in use, ${number(policy.curves.queue[place])} waiting (peak ${round(policy.curves.queue_peak[place], 0)})`;
         const narrow = state.to - state.from < 0.999 && workload().gantt;
         band.setAttribute("visibility", narrow ? "visible" : "hidden");
-        if (narrow) { band.setAttribute("x", x(state.from * seconds)); band.setAttribute("width", Math.max(2, x(state.to * seconds) - x(state.from * seconds))); }
+        if (narrow) { const from = Math.min(right, x(state.from * all * step)); band.setAttribute("x", from); band.setAttribute("width", Math.max(2, Math.min(right, x(state.to * all * step)) - from)); }
       },
     });
     return make("div", { class: "panel" }, make("div", { class: "head" }, mark(place), make("h3", {}, policy.name), read), svg);
   }
   windowWatchers.push(() => { for (const panel of panels) panel.point(cursor); });
-  return card("Use and queue over time", `Above: ${gpu ? "GPUs" : "processors"} allocated, in per cent. Below: jobs waiting, the line their mean and the shade the peak of each stretch of ${span(seconds / stretches)}. ${each.gantt ? "A click moves the window of the Gantt chart there." : ""}`, host);
+  return card("Use and queue over time", `Above: ${gpu ? "GPUs" : "processors"} allocated, in per cent. Below: jobs waiting, the line their mean and the shade the peak of each stretch of ${span(step)}. ${each.gantt ? "A click moves the window of the Gantt chart there." : ""}`, host);
+}
+function lastBusy(found) {
+  const used = found.gpu_pct || found.cpu_pct || found.queue;
+  return found.queue_peak.findLastIndex((count, place) => count > 0 || used[place] > 0);
 }
 /* The GPUs by the samples: stranded over time, or, where nothing ever ends, over what has been asked for. */
 function devices() {

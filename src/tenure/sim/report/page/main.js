@@ -5,7 +5,7 @@ function build() {
   windowWatchers.length = 0;
   firstWindow();
   const several = workload().policies.length > 1;
-  const parts = [header(), legend(), table(), workload().lasting ? null : curves(), spreads(), several ? scatter() : null, gantt(), devices(), people()];
+  const parts = [header(), tiles(), legend(), table(), workload().lasting ? null : curves(), spreads(), several ? scatter() : null, gantt(), devices(), people()];
   parts.push(make("footer", {}, `Made by tenure ${data.version}. Every start and end stands in decisions.jsonl beside this page, every figure in metrics.json.`));
   document.getElementById("page").replaceChildren(...parts.filter(Boolean));
 }

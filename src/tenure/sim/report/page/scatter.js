@@ -8,12 +8,13 @@ function scatter() {
   drawn(host, (width) => {
     const all = shown().map((each) => ({ ...each, a: each.policy.figures[across_.key], b: each.policy.figures[up.key] })).filter(({ a, b }) => a !== null && b !== null);
     const left = 76, right = width - 22, top = 16, low = 300;
-    const x = Object.assign(straight(...room(all.map(({ a }) => a)), left, right), { left, right }), y = straight(...room(all.map(({ b }) => b)), low, top);
+    const [kindX, fromX, toX] = kindOf(all.map(({ a }) => a)), [kindY, fromY, toY] = kindOf(all.map(({ b }) => b));
+    const x = across(kindX, fromX, toX, left, right), y = kindY(fromY, toY, low, top);
     const front = all.filter((one) => !all.some((other) => beats(other, one))).sort((one, other) => one.a - other.a);
-    const ticks = (metric, scale, from, to, wanted) => ticksOf(metric.unit, Math.min(scale.back(from), scale.back(to)), Math.max(scale.back(from), scale.back(to)), wanted);
+    const ticks = (metric, scale, kind, from, to, wanted) => kind === powers ? steps(metric.unit, scale.back(from), scale.back(to)) : ticksOf(metric.unit, Math.min(scale.back(from), scale.back(to)), Math.max(scale.back(from), scale.back(to)), wanted);
     const svg = draw("svg", { width, height: low + 46, viewBox: `0 0 ${width} ${low + 46}`, role: "group", "aria-label": `${across_.label} against ${up.label}` },
-      below(x, ticks(across_, x, left, right, Math.max(2, width / 150)), top, low, `${across_.label} (${better(across_)})`), beside(y, ticks(up, y, low, top, 5), left, right),
-      draw("text", { x: left, y: top - 4, "text-anchor": "start" }, `${up.short} (${better(up)})`),
+      below(x, ticks(across_, x, kindX, left, right, Math.max(2, width / 150)), top, low, `${across_.label} (${better(across_)}${kindX === powers ? ", in powers" : ""})`), beside(y, ticks(up, y, kindY, low, top, 5), left, right),
+      draw("text", { x: left, y: top - 4, "text-anchor": "start" }, `${up.short} (${better(up)}${kindY === powers ? ", in powers" : ""})`),
       front.length > 1 ? draw("path", { d: path(front.map(({ a }) => x(a)), front.map(({ b }) => y(b))), fill: "none", stroke: "var(--soft)", "stroke-width": 1.5, "stroke-dasharray": "5 4" }) : null,
       labelled(all, front, x, y, right));
     host.replaceChildren(svg);
@@ -39,6 +40,15 @@ function scatter() {
   const options = choices.map((metric) => [metric.key, metric.short]);
   return card("What a policy buys, and with what", "Each policy between two figures. Ringed and joined: the front, which no other policy here beats in both.",
     make("div", { class: "controls" }, choice("Across", options, across_.key, (key) => { across_ = find(key, 0); redraw(); }), choice("Up", options, up.key, (key) => { up = find(key, 1); redraw(); })), host);
+}
+/* An axis in powers where one policy is so far off that the others would be one point; its ticks at round numbers or lengths of time. */
+function kindOf(values) {
+  const low = Math.min(...values), high = Math.max(...values);
+  return low > 0 && high / low > 12 ? [powers, low / 1.25, high * 1.25] : [straight, ...room(values)];
+}
+function steps(unit, low, high) {
+  const ticks = unit === "s" ? LENGTHS.filter(([value]) => value >= low && value <= high) : decades(low, high);
+  return ticks.length > 1 ? ticks : [low, Math.sqrt(low * high), high].map((value) => [value, told(value, unit)]);
 }
 function room(values) {
   const low = Math.min(...values), high = Math.max(...values), margin = (high - low) * 0.12 || Math.abs(high) * 0.1 || 1;

@@ -24,6 +24,23 @@ function legend() {
     make("button", { type: "button", "aria-pressed": String(!state.hidden.has(policy.name)), "data-policy": policy.name, title: "Show or hide in the plots", onclick: () => toggle(policy.name) }, mark(place), policy.name)));
   return box;
 }
+/* The answer before the evidence: of each figure that people ask for first, who is best and how far the first policy is from it. */
+function tiles() {
+  const wanted = workload().lasting ? ["gpu_allocated_pct", "fragmentation_pct", "dropped"] : ["avebsld", "mean_wait_s", "max_wait_s", "deadline_hit_pct", workload().gpu_milli ? "gpu_allocated_pct" : "cpu_utilisation_pct", "fairness_jain", "energy_kwh", "cost"];
+  const first = workload().policies[0];
+  const found = wanted.map((key) => metrics().find((metric) => metric.key === key)).filter(Boolean).slice(0, 6).map((metric) => {
+    const value = best(metric), place = value === null ? 0 : workload().policies.findIndex(({ figures }) => figures[metric.key] === value);
+    const policy = workload().policies[place], mine = policy.figures[metric.key], others = first.figures[metric.key];
+    const who = workload().policies.length === 1 ? null : value === null ? make("span", { class: "who" }, "the same for all") : make("span", { class: "who" }, mark(place, 13), policy.name);
+    const than = place && others !== null ? `${first.name}: ${told(others, metric.unit)}${apart(mine, others)}` : "";
+    return make("div", { class: "tile" }, make("span", { class: "what", title: metric.label }, metric.label.split(/[:,]/)[0]), make("strong", {}, told(mine, metric.unit)), who, than ? make("span", { class: "than" }, than) : null);
+  });
+  return found.length ? make("section", { class: "tiles", "aria-label": "In short" }, found) : null;
+}
+function apart(mine, others) {
+  const times = mine > 0 && others > 0 ? Math.max(mine / others, others / mine) : 0;
+  return times >= 1.95 ? `, ${round(times, times < 10 ? 1 : 0)} times as ${others > mine ? "much" : "little"}` : times >= 1.005 ? `, ${round(100 * Math.abs(others / mine - 1), times < 1.1 ? 1 : 0)} % ${others > mine ? "more" : "less"}` : "";
+}
 /* The metrics that say anything about this workload. */
 function metrics() {
   return data.metrics.map(([key, short, label, unit, better, first]) => ({ key, short, label, unit, better, first }))

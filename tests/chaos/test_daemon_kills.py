@@ -117,13 +117,14 @@ def test_limits_hold_while_no_daemon_lives(living: Installation) -> None:
 
 
 def test_kill_of_the_supervisor_leaves_tasks_and_their_end_is_unknown(living: Installation) -> None:
-    marker = living.work / "pid"
-    job = living.submit("--", "sh", "-c", f"echo $$ > {marker}; sleep 2; exit 4")
+    marker, go = living.work / "pid", living.work / "go"
+    job = living.submit("--", "sh", "-c", f"echo $$ > {marker}; until [ -e {go} ]; do sleep 0.05; done; exit 4")
     until(lambda: marker.exists() and marker.read_text().strip(), "the task")
     living.kill_supervisor()
     pid = int(marker.read_text())
     assert alive(pid)
     assert living.state(job) == "running"
+    go.touch()
     after = living.submit("--", "true")
     living.cli("wait", after)
     living.cli("wait", job, ok=None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import os
 import socket
 import sys
@@ -19,13 +18,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from tenure import config
 from tenure.client import paths
 from tenure.client.start import ALREADY_RUNS
 from tenure.model.amounts import parse_bytes, parse_duration_ms, parse_milli
 from tenure.ports import StoreUnavailable
+from tenure.process import become_frugal, listen, log, only_one
+from tenure.process import detach as leave_terminal
 
 if TYPE_CHECKING:
     import uvicorn
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tenure.control.steps import Ports
     from tenure.executors.local.executor import LocalExecutor
     from tenure.executors.local.settings import LocalSettings
+    from tenure.monitors.watch import Watch
     from tenure.store.files import Sweeping
     from tenure.store.settings import StoreSettings
     from tenure.store.store import SqlStore
@@ -116,7 +118,7 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     from tenure.control.loop import ControlLoop
 
     bus = Bus(asyncio.get_running_loop())
-    loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=_log)
+    loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=log)
     context = _context(parts, loop, bus, listening)
     server = _server(Front(context))
     context.shut_down = lambda: setattr(server, "should_exit", True)
@@ -128,11 +130,14 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
         # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
         await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
         ready()
+        context.watch = _watch(parts)
         await server.serve(sockets=[listening])
     finally:
         loop.stop()
         await asyncio.to_thread(runner.join)
         await asyncio.to_thread(sweeping.stop)
+        if context.watch is not None:
+            await asyncio.to_thread(context.watch.stop)
         # Nothing is left running for nobody: a supervisor without tasks goes too, and an upgrade brings a new one.
         parts.executor.dismiss_idle()
         parts.executor.close()
@@ -148,7 +153,18 @@ def _sweeping(parts: Parts) -> Sweeping:
 
     home = parts.home
     places = Places(paths.logs_dir(home), paths.snapshots_dir(home), paths.scripts_dir(home), directory_of(home))
-    return Sweeping(Files(parts.store.database, places), parts.store.settings.keep_released_ms, _log)
+    return Sweeping(Files(parts.store.database, places), parts.store.settings.keep_released_ms, log)
+
+
+def _watch(parts: Parts) -> Watch | None:
+    """The thread that looks at this machine, started; None where the settings want none."""
+    if not parts.settings.monitor.every_s():
+        return None
+    from tenure.monitors.assembly import watch_of
+
+    watch = watch_of(parts.settings.monitor, parts.settings.node.name or socket.gethostname().split(".", 1)[0], parts.clock.now_ms, log)
+    watch.start()
+    return watch
 
 
 def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:
@@ -279,7 +295,7 @@ def restore(home: str, copy: Path) -> int:
     from tenure.store.backup import check_copy, put_back
 
     paths.ensure_runtime_dir(home)
-    lock = _only_one(home)
+    lock = only_one(paths.daemon_lock(home))
     if lock is None:
         raise StartupError("a daemon runs for this home; stop it first: tenure down")
     jobs = check_copy(copy)
@@ -296,7 +312,7 @@ def restore(home: str, copy: Path) -> int:
 def daemon(home: str, *, detach: bool, alter: Callable[[Parts], Parts] = lambda parts: parts) -> int:
     """Run the daemon of one home. Returns its exit code when stopped, or at once when another one runs. ``alter`` may replace parts."""
     paths.ensure_runtime_dir(home)
-    lock = _only_one(home)
+    lock = only_one(paths.daemon_lock(home))
     if lock is None:
         print("a daemon already runs for this home; see tenure status", file=sys.stderr)
         return ALREADY_RUNS
@@ -305,74 +321,18 @@ def daemon(home: str, *, detach: bool, alter: Callable[[Parts], Parts] = lambda 
     except config.ConfigError as error:
         raise StartupError(str(error)) from None
     if detach:
-        _detach(home)
+        leave_terminal(paths.daemon_log(home))
     # The pid in the lock file is for people; the lock itself is what counts.
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
     lock.flush()
-    _become_frugal()
-    listening = _listen(Path(paths.daemon_socket(home)))
+    become_frugal()
+    listening = listen(Path(paths.daemon_socket(home)))
     try:
         return serve(alter(build(home, settings)), listening)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(paths.daemon_socket(home))
-
-
-def _only_one(home: str) -> IO[str] | None:
-    """The lock that makes this the home's only daemon, None when it is taken. It is held as long as the file stays open."""
-    lock = open(os.path.join(paths.runtime_dir(home), "daemon.lock"), "a+", encoding="utf-8")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
-
-
-def _detach(home: str) -> None:
-    """Leave the terminal and the session of whoever started this; output goes to the daemon's log."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    path = paths.daemon_log(home)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    os.close(log)
-    os.close(null)
-    os.chdir("/")
-
-
-def _listen(path: Path) -> socket.socket:
-    """A listening unix socket, mode 0600. A left-over file is removed: the lock says that nobody listens on it."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old = os.umask(0o177)
-    try:
-        listening.bind(str(path))
-    finally:
-        os.umask(old)
-    listening.listen(1024)
-    listening.setblocking(False)
-    return listening
-
-
-def _become_frugal() -> None:
-    """An idle daemon should cost nothing: one arena, rare collections of long-lived objects."""
-    import gc
-
-    gc.set_threshold(50_000, 20, 50)
-
-
-def _log(line: str) -> None:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    print(f"{stamp} {line}", file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -391,7 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return restore(os.path.abspath(chosen.home), chosen.copy)
         return daemon(os.path.abspath(chosen.home), detach=chosen.detach)
     except (StartupError, StoreUnavailable, paths.UnsafeDirectory) as error:
-        _log(f"tenure: {error}")
+        log(f"tenure: {error}")
         return 1
 
 

@@ -21,6 +21,7 @@ from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, labe
 _GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?(?::(\d+\.\d))?", re.IGNORECASE)
 
 
+LEAST_EVERY_MS = 1_000
 _PLAN_FIELDS = {field.name for field in fields(PlanSettings)}
 
 
@@ -170,6 +171,21 @@ class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     samples: str = "30d"
 
 
+class MonitorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How often machines, GPUs and containers are looked at (``every``, 0s: never) and where the container engine listens
+    (``containers``: auto, off, or the path of its socket)."""
+
+    every: str = "5s"
+    containers: str = "auto"
+
+    def every_s(self) -> float:
+        """Seconds between two looks. Raises ValueError."""
+        every_ms = parse_duration_ms(self.every)
+        if 0 < every_ms < LEAST_EVERY_MS:
+            raise ValueError(f"looking more often than once a second is not monitoring but load: {self.every!r}")
+        return every_ms / 1000
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file. ``default_memory`` is what a job that names no memory is given (empty: it is neither counted nor limited)."""
 
@@ -179,6 +195,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     projects: dict[str, ProjectSettings] = msgspec.field(default_factory=dict)
     plan: PlanSection = PlanSection()
     retention: RetentionSettings = RetentionSettings()
+    monitor: MonitorSettings = MonitorSettings()
     default_memory: str = ""
     max_pending: int = 1_000_000
 
@@ -239,6 +256,12 @@ def check(settings: Settings) -> None:
                 read(text)
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from None
+    try:
+        settings.monitor.every_s()
+    except ValueError as error:
+        raise ValueError(f"monitor.every: {error}") from None
+    if settings.monitor.containers not in ("auto", "off") and not settings.monitor.containers.startswith("/"):
+        raise ValueError(f"monitor.containers is auto, off or the path of a socket, not {settings.monitor.containers!r}")
     if node.cgroups not in ("auto", "off"):
         raise ValueError(f"node.cgroups is auto or off, not {node.cgroups!r}")
     names = [pretend.name for pretend in settings.pretend_nodes]

@@ -71,13 +71,14 @@ def test_every_end_reason_is_explained() -> None:
         ("`[projects.NAME]`", config.ProjectSettings),
         ("`[plan]`", config.PlanSection),
         ("`[retention]`", config.RetentionSettings),
+        ("`[monitor]`", config.MonitorSettings),
         ("`[[pretend_nodes]]`", config.PretendNodeSettings),
     ],
 )
 def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
     part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
     listed = {word for row in rows(part) for word in words(row[0])}
-    nested = {"node", "pretend_nodes", "queues", "projects", "plan", "retention"} if section is config.Settings else set()
+    nested = {"node", "pretend_nodes", "queues", "projects", "plan", "retention", "monitor"} if section is config.Settings else set()
     assert listed == set(section.__struct_fields__) - nested
 
 

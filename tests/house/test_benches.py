@@ -19,6 +19,7 @@ from tests.require import require
         ("throughput", "tenure array, no groups, 2 slots", {"per_s", "cpu_ms"}),
         ("throughput", "xargs", {"per_s", "cpu_ms"}),
         ("latency", "tenure, no groups", {"p50_ms", "p99_ms"}),
+        ("monitor", "5 s", {"cpu_percent", "pss_mb"}),
         ("idle", "", {"cpu_percent", "pss_mb"}),
         ("cli", "tenure ps, ", {"p50_ms", "p99_ms"}),
         ("joining", "", {"p50_ms", "p99_ms"}),

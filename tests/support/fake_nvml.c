@@ -3,10 +3,11 @@
  * The hardware is the text file named by FAKE_NVML_STATE, read anew at every call, so that a test changes it while the
  * client runs. One device a line, in the order of their indices; words are key=value, an underscore in a model is a blank:
  *
- *   uuid=GPU-0 model=NVIDIA_A100 total=81920 reserved=600 used=0 procs=412:900,77:20 numa=0 nvlink=1 mig=0 lost=0 cc=80
+ *   uuid=GPU-0 model=NVIDIA_A100 total=81920 reserved=600 used=0 procs=412:900,77:20 numa=0 nvlink=1 mig=0 lost=0 cc=80 util=90 temp=65 watts=300
  *
  * Sizes are MiB. procs=none is a driver that does not name processes. Devices with the same nvlink number (above 0) are
- * joined; devices with the same numa number are near. Without the file the driver counts as not loaded.
+ * joined; devices with the same numa number are near. Without the file the driver counts as not loaded. What is
+ * -1 of util, temp and watts (the default) the driver does not tell.
  */
 #include <nvml.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ typedef struct {
     unsigned long long total, reserved, used;
     unsigned pids[MOST_PROCESSES];
     unsigned long long sizes[MOST_PROCESSES];
-    int processes, unnamed, numa, nvlink, mig, lost, capability;
+    int processes, unnamed, numa, nvlink, mig, lost, capability, util, temp, watts;
 } Device;
 
 static Device devices[MOST_DEVICES];
@@ -55,6 +56,9 @@ static void read_word(Device *device, char *word) {
     else if (!strcmp(word, "mig")) device->mig = atoi(value);
     else if (!strcmp(word, "lost")) device->lost = atoi(value);
     else if (!strcmp(word, "cc")) device->capability = atoi(value);
+    else if (!strcmp(word, "util")) device->util = atoi(value);
+    else if (!strcmp(word, "temp")) device->temp = atoi(value);
+    else if (!strcmp(word, "watts")) device->watts = atoi(value);
 }
 
 static nvmlReturn_t refresh(void) {
@@ -65,6 +69,7 @@ static nvmlReturn_t refresh(void) {
     for (count = 0; count < MOST_DEVICES && fgets(line, sizeof line, file);) {
         Device *device = &devices[count];
         memset(device, 0, sizeof *device);
+        device->util = device->temp = device->watts = -1;
         char *rest = NULL;
         for (char *word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) read_word(device, word);
         if (device->uuid[0]) count++;
@@ -172,6 +177,35 @@ nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t handle, int *major,
     if (!device->capability) return NVML_ERROR_NOT_SUPPORTED;
     *major = device->capability / 10;
     *minor = device->capability % 10;
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t handle, nvmlUtilization_t *rates) {
+    FIND(handle, device)
+    if (device->util < 0) return NVML_ERROR_NOT_SUPPORTED;
+    rates->gpu = rates->memory = (unsigned)device->util;
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t handle, nvmlTemperatureSensors_t sensor, unsigned *degrees) {
+    (void)sensor;
+    FIND(handle, device)
+    if (device->temp < 0) return NVML_ERROR_NOT_SUPPORTED;
+    *degrees = (unsigned)device->temp;
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t handle, unsigned *milliwatts) {
+    FIND(handle, device)
+    if (device->watts < 0) return NVML_ERROR_NOT_SUPPORTED;
+    *milliwatts = (unsigned)device->watts * 1000;
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t handle, unsigned *milliwatts) {
+    FIND(handle, device)
+    if (device->watts < 0) return NVML_ERROR_NOT_SUPPORTED;
+    *milliwatts = 400000;
     return NVML_SUCCESS;
 }
 

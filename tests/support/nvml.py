@@ -38,12 +38,16 @@ class FakeGpu:
     mig: bool = False
     lost: bool = False
     capability: int = 80
+    util: int = -1
+    temp: int = -1
+    watts: int = -1
 
     def line(self) -> str:
         processes = "none" if self.processes is None else ",".join(f"{pid}:{size}" for pid, size in self.processes)
         return (
             f"uuid={self.uuid} model={self.model.replace(' ', '_')} total={self.total} reserved={self.reserved} used={self.used} "
-            f"procs={processes} numa={self.numa} nvlink={self.nvlink} mig={int(self.mig)} lost={int(self.lost)} cc={self.capability}"
+            f"procs={processes} numa={self.numa} nvlink={self.nvlink} mig={int(self.mig)} lost={int(self.lost)} cc={self.capability} "
+            f"util={self.util} temp={self.temp} watts={self.watts}"
         )
 
 

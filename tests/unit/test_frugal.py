@@ -5,7 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NEEDED = ["tenure.store", "tenure.executors.local.executor", "tenure.control.loop", "tenure.policies", "tenure.api.front"]
+NEEDED = [
+    "tenure.store",
+    "tenure.executors.local.executor",
+    "tenure.control.loop",
+    "tenure.policies",
+    "tenure.api.front",
+    "tenure.monitors.assembly",
+]
 """What `bootstrap` imports to serve."""
 
 SPARED = ["fastapi", "pydantic", "alembic", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "pynvml", "typer", "rich"]

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import not_found, refused
+from tenure.api.monitoring import with_readings
 from tenure.api.routes import Routes
 from tenure.model.commands import Command, Refused, SetNode, SetQueue
 from tenure.wire.dto import NodeRequest, NodesReply, NodeView, QueueRequest, QueuesReply, QueueView
@@ -20,7 +21,8 @@ routes = Routes("/v1")
 async def nodes(request: Request) -> Response:
     """All nodes and devices with what is held of them."""
     context = context_of(request)
-    return answer(await asyncio.to_thread(context.queries.nodes))
+    reply = await asyncio.to_thread(context.queries.nodes)
+    return answer(reply if context.watch is None else with_readings(reply, context.watch.seen.looks.get("gpus", ())))
 
 
 @routes.post("/nodes", NodeRequest, NodeView)

@@ -23,6 +23,7 @@ from tenure.model.commands import Answer, Caller, Command
 from tenure.model.node import Node
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
+from tenure.monitors.watch import Watch
 from tenure.store.queries import Queries
 from tenure.wire.dto import CheckView, ErrorReply, JobView
 
@@ -56,6 +57,7 @@ class Context:
     supervisor: Callable[[], tuple[int, str, dict[str, str]]] = lambda: (0, "", {})
     log_length_at: Callable[[int, int, int, int], int] = lambda _attempt, _task, _stream, _moment_ms: 0
     shut_down: Callable[[], None] = lambda: None
+    watch: Watch | None = None
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
     _judged_nodes: Sequence[Node] = ()

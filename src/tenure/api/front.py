@@ -15,7 +15,7 @@ from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api import cluster, conflicts, jobs, policy, sharing, streams, system, whatif
+from tenure.api import cluster, conflicts, jobs, monitoring, policy, sharing, streams, system, whatif
 from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
 from tenure.api.routes import Arguments, Endpoint, Finder, Route
 from tenure.ports import StaleEpoch, StoreUnavailable
@@ -36,6 +36,8 @@ TABLE: tuple[Route, ...] = (
     *conflicts.routes,
     *streams.routes,
     *system.routes,
+    *monitoring.routes,
+    *monitoring.documented,
 )
 _SPOKEN = frozenset(str(number).encode() for number in PROTOCOLS)
 _OWN = str(PROTOCOL).encode()

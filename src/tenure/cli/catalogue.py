@@ -44,6 +44,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("conflicts", "conflicts", "List what waiting jobs cannot all have; resolve it."),
             Entry("nodes", "nodes", "List nodes; drain one, let it work again."),
             Entry("gpus", "nodes", "List GPUs and who holds them."),
+            Entry("top", "top", "Watch machines, GPUs and jobs."),
         ),
     ),
     (

@@ -69,6 +69,11 @@ def supervisor_socket(home: str) -> str:
     return os.path.join(runtime_dir(home), "supervisor.sock")
 
 
+def daemon_lock(home: str) -> str:
+    """The file that the daemon of this home keeps locked."""
+    return os.path.join(runtime_dir(home), "daemon.lock")
+
+
 def start_lock(home: str) -> str:
     """The file that is locked while somebody starts the daemon."""
     return os.path.join(runtime_dir(home), "start.lock")

@@ -25,6 +25,7 @@ from tenure.wire import dto
 from tenure.wire.sharing import ProjectsReply
 
 if TYPE_CHECKING:
+    from tenure.wire.monitoring import ResourcesReply
     from tenure.wire.whatif import PlanReply, WhatIfReply, WhatIfRequest
 
 WAIT_SLICE_MS = 30_000
@@ -216,6 +217,12 @@ class Admin:
     def status(self) -> dto.StatusView:
         """The daemon about itself."""
         return self._link.call("GET", "/v1/status", dto.StatusView)
+
+    def resources(self) -> ResourcesReply:
+        """What monitoring saw last of machines, GPUs and containers."""
+        from tenure.wire.monitoring import ResourcesReply
+
+        return self._link.call("GET", "/v1/resources", ResourcesReply)
 
     def doctor(self, *, check_store: bool = False) -> dto.DoctorReply:
         """All findings; with ``check_store`` every invariant of the store is derived anew."""

@@ -1,1 +1,1 @@
-"""See the module docstrings; this package imports nothing on its own."""
+"""Watching machines, GPUs and containers. Everything here reads; nothing changes what it looks at."""

@@ -1,0 +1,157 @@
+"""Routes about what monitoring saw last: processors, GPUs, containers, all of it. They look at nothing themselves.
+
+`documented` are the same answers at the paths by which others know them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenure.api.context import ApiError, Context, answer, context_of
+from tenure.api.routes import Routes
+from tenure.monitors.containers import ContainersSeen
+from tenure.wire.dto import DeviceView, ErrorReply, NodesReply
+from tenure.wire.monitoring import (
+    ContainersReply,
+    CpuReply,
+    GpuSample,
+    GpusReply,
+    HostSample,
+    ResourcesReply,
+    SamplerView,
+)
+
+routes = Routes("/v1")
+documented = Routes("/api/resource-scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The last round, by what it looked at, with the health of those who looked."""
+
+    at_ms: int
+    every_s: float
+    host: HostSample | None = None
+    gpus: Sequence[GpuSample] = ()
+    containers: ContainersSeen = ContainersSeen()
+    samplers: list[SamplerView] = field(default_factory=list)
+
+    def problem_of(self, name: str) -> str:
+        """Why a sampler gives nothing at the moment; empty when it is well."""
+        return next((view.last_error for view in self.samplers if view.name == name), "")
+
+
+def seen_by(context: Context) -> Seen:
+    """What the watch saw last. Raises ApiError where monitoring is off."""
+    watch = context.watch
+    if watch is None:
+        text = "monitoring is off here"
+        raise ApiError(404, ErrorReply(code="not_monitored", message=text, remedy='set every = "5s" under [monitor] in config.toml'))
+    seen = watch.seen
+    return Seen(
+        seen.at_ms,
+        watch.every_s,
+        seen.looks.get("host"),
+        seen.looks.get("gpus", ()),
+        seen.looks.get("containers", ContainersSeen()),
+        watch.views(),
+    )
+
+
+@routes.get("/status/cpu", CpuReply)
+@documented.get("/status/cpu", CpuReply)
+async def cpu(request: Request) -> Response:
+    """The processors of this machine: utilisation, cores, frequency, and whether that is healthy."""
+    seen = seen_by(context_of(request))
+    host = seen.host
+    if host is None:
+        why = seen.problem_of("host") or "the first look is still to come"
+        reply = ErrorReply(code="not_yet", message=f"nothing is known of the processors: {why}", remedy="ask again in a few seconds")
+        raise ApiError(503, reply)
+    return answer(CpuReply(**{name: getattr(host, name) for name in CpuReply.__struct_fields__}))
+
+
+@routes.get("/status/gpu", GpusReply)
+@documented.get("/status/gpu", GpusReply)
+async def gpu(request: Request) -> Response:
+    """The GPUs: memory, utilisation, temperature, power, and whether each is available, in use or in error."""
+    context = context_of(request)
+    seen = seen_by(context)
+    nodes = await asyncio.to_thread(context.queries.nodes)
+    return answer(GpusReply(at_ms=seen.at_ms, gpus=merged(nodes.devices, seen.gpus), problem=seen.problem_of("gpus")))
+
+
+@routes.get("/status/containers", ContainersReply)
+@documented.get("/status/containers", ContainersReply)
+async def containers(request: Request) -> Response:
+    """The containers of this machine: state, cpu, memory, network."""
+    seen = seen_by(context_of(request))
+    found = seen.containers
+    problem = seen.problem_of("containers")
+    return answer(ContainersReply(at_ms=seen.at_ms, engine=found.engine, containers=list(found.containers), problem=problem))
+
+
+@routes.get("/resources", ResourcesReply)
+async def resources(request: Request) -> Response:
+    """Everything that was last seen, and how the looking goes."""
+    context = context_of(request)
+    seen = seen_by(context)
+    nodes: NodesReply = await asyncio.to_thread(context.queries.nodes)
+    return answer(
+        ResourcesReply(
+            at_ms=seen.at_ms,
+            every_s=seen.every_s,
+            hosts=[seen.host] if seen.host is not None else [],
+            gpus=merged(nodes.devices, seen.gpus),
+            containers=list(seen.containers.containers),
+            samplers=seen.samplers,
+        )
+    )
+
+
+def merged(devices: Sequence[DeviceView], looks: Sequence[GpuSample]) -> list[GpuSample]:
+    """All GPUs that Tenure offers, with what was seen of them, then those that were seen and are not offered."""
+    by_uuid = {look.uuid: look for look in looks}
+    found = [_merged(device, by_uuid.pop(device.uuid, None)) for device in devices]
+    return found + [look for look in looks if look.uuid in by_uuid]
+
+
+def _merged(device: DeviceView, look: GpuSample | None) -> GpuSample:
+    """One device: who holds it decides whether it is in use, whatever it computes at the moment."""
+    error = look is not None and look.state == "error"
+    broken = error or device.status in ("lost", "quarantined")
+    busy = bool(device.jobs) or device.status == "foreign" or (look is not None and look.state == "in_use")
+    return GpuSample(
+        uuid=device.uuid,
+        index=device.index,
+        model=device.model,
+        node=device.node,
+        state="error" if broken else "in_use" if busy else "available",
+        why=device.why or (look.why if look is not None else ""),
+        memory_bytes=device.memory_bytes or None,
+        memory_used_bytes=look.memory_used_bytes if look is not None else None,
+        utilisation_percent=look.utilisation_percent if look is not None else None,
+        temperature_c=look.temperature_c if look is not None else None,
+        power_mw=look.power_mw if look is not None else None,
+        power_limit_mw=look.power_limit_mw if look is not None else None,
+        jobs=device.jobs,
+        pretend=device.pretend,
+    )
+
+
+def with_readings(reply: NodesReply, looks: Sequence[GpuSample]) -> NodesReply:
+    """The same reply, its devices with what was last seen of them."""
+    by_uuid = {look.uuid: look for look in looks}
+    for device in reply.devices:
+        look = by_uuid.get(device.uuid)
+        if look is not None:
+            device.utilisation = None if look.utilisation_percent is None else round(look.utilisation_percent)
+            device.memory_in_use_bytes = look.memory_used_bytes
+            device.temperature_c = None if look.temperature_c is None else round(look.temperature_c)
+            device.power_mw = look.power_mw
+    return reply

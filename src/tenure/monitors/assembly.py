@@ -1,0 +1,25 @@
+"""From the settings to the thread that looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tenure.config import MonitorSettings
+from tenure.monitors.containers import ContainerSampler
+from tenure.monitors.gpus import GpuSampler
+from tenure.monitors.host import HostSampler
+from tenure.monitors.watch import Sampler, Sink, Watch
+
+
+def watch_of(
+    settings: MonitorSettings,
+    node: str,
+    now_ms: Callable[[], int],
+    log: Callable[[str], None],
+    sinks: Sequence[tuple[str, Sink]] = (),
+) -> Watch:
+    """The watch of this machine, not yet started."""
+    samplers: list[Sampler] = [HostSampler(node), GpuSampler(node)]
+    if settings.containers != "off":
+        samplers.append(ContainerSampler(settings.containers))
+    return Watch(samplers, settings.every_s(), now_ms=now_ms, log=log, sinks=sinks)

@@ -1,0 +1,68 @@
+"""What makes a process a daemon: alone, detached, listening, frugal. It knows nothing of Tenure."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+
+def only_one(path: str) -> IO[str] | None:
+    """The lock that makes this the only one of its kind, None when it is taken. It is held as long as the file stays open."""
+    lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def detach(log_path: str) -> None:
+    """Leave the terminal and the session of whoever started this; output goes to a log."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(null)
+    os.chdir("/")
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening unix socket, mode 0600. A left-over file is removed: whoever calls knows that nobody listens on it."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(old)
+    listening.listen(1024)
+    listening.setblocking(False)
+    return listening
+
+
+def become_frugal() -> None:
+    """An idle daemon should cost nothing: rare collections of long-lived objects."""
+    import gc
+
+    gc.set_threshold(50_000, 20, 50)
+
+
+def log(line: str) -> None:
+    """Write a line with the time to stderr, which of a daemon is its log."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    print(f"{stamp} {line}", file=sys.stderr, flush=True)  # noqa: T201

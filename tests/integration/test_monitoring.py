@@ -1,0 +1,70 @@
+"""A living daemon watches the machine it runs on, and says so at every door."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tenure.client import paths
+from tests.support.engine import engine_at
+from tests.support.living import Installation, installation, until
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP as anybody would speak it, over the daemon's socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("tenure")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self._path)
+
+
+def get(living: Installation, path: str) -> Any:
+    """What a stranger's client is answered."""
+    connection = UnixConnection(paths.daemon_socket(str(living.home)))
+    try:
+        connection.request("GET", path)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def watched() -> Iterator[Installation]:
+    """An installation that looks every second, at an engine of the test's own too."""
+    with installation('[monitor]\nevery = "1s"\n') as living, engine_at(living.home / "engine") as engine:
+        engine.answers["/containers/json?all=1"] = [{"Id": "a", "Names": ["/web"], "Image": "i", "State": "exited"}]
+        (living.home / "config.toml").write_text(f'[monitor]\nevery = "1s"\ncontainers = "{engine.path}"\n')
+        yield living
+
+
+def test_the_machine_is_watched(watched: Installation) -> None:
+    watched.up()
+    until(lambda: get(watched, "/v1/status/cpu").get("utilisation_percent") is not None, "the second look")
+    cpu = get(watched, "/api/resource-scheduler/status/cpu")
+    assert cpu["state"] in ("healthy", "warning", "critical")
+    assert cpu["cores"] >= 1
+    assert get(watched, "/api/resource-scheduler/status/gpu")["gpus"] == []
+    found = get(watched, "/api/resource-scheduler/status/containers")
+    assert [(one["name"], one["state"]) for one in found["containers"]] == [("web", "exited")]
+    job = watched.submit("-J", "watched", "--", "sleep", "60")
+    until(lambda: watched.state(job) == "running", "the job to run")
+    picture = watched.cli("top", "--once").stdout
+    assert cpu["node"] in picture
+    assert "watched" in picture
+    assert watched.json("top")["samplers"][0]["errors"] == 0
+
+
+def test_monitoring_can_be_off() -> None:
+    with installation('[monitor]\nevery = "0s"\n') as living:
+        living.up()
+        assert get(living, "/v1/status/cpu")["code"] == "not_monitored"
+        assert "[monitor]" in living.cli("top", "--once", ok=False).stderr

@@ -10,6 +10,7 @@ import pytest
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_acts_suite import StoreActsSuite
 from tenure.testing.store_guard_suite import StoreGuardSuite
+from tenure.testing.store_reservations_suite import StoreReservationsSuite
 from tenure.testing.store_rig import CAPPED
 from tenure.testing.store_rooms_suite import StoreRoomsSuite
 from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
@@ -46,3 +47,7 @@ class TestSqliteActs(OnSqlite, StoreActsSuite):
 
 class TestSqliteRooms(OnSqlite, StoreRoomsSuite):
     """Starts with successors, on SQLite."""
+
+
+class TestSqliteReservations(OnSqlite, StoreReservationsSuite):
+    """What is set aside, on SQLite."""

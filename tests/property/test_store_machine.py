@@ -1,5 +1,5 @@
-"""Any order of submissions, plans, reports, acts, lies, crashes and aborted groups: the store agrees with a small reference, every
-invariant holds after each step, and following the changes gives what a fresh snapshot gives."""
+"""Any order of submissions, plans, reports, acts, reservations, lies, crashes and aborted groups: the store agrees with a small
+reference, every invariant holds after each step, and following the changes gives what a fresh snapshot gives."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tenure.model.amounts import Amounts
-from tenure.model.commands import Applied, CancelJob, DependsOn, HoldJob, JobRequest, ReleaseJob, RequeueJob, SubmitJob, SuspendJob
+from tenure.model.amounts import GIB, Amounts
+from tenure.model.commands import (
+    Applied,
+    CancelJob,
+    DependsOn,
+    HoldJob,
+    JobRequest,
+    MakeReservation,
+    ReleaseJob,
+    RemoveReservation,
+    RequeueJob,
+    SubmitJob,
+    SuspendJob,
+)
 from tenure.model.job import RunningJob
 from tenure.model.observations import EndReason, Launch, Observation
 from tenure.model.plan import Decision, Start
@@ -29,6 +41,7 @@ from tenure.testing.store_rig import (
     StoreRig,
     emptied,
     ended,
+    node,
     rejected,
     returned,
     started,
@@ -39,6 +52,7 @@ SHAPES = {"cpu": ONE_CPU, "gpu": ONE_GPU, "half": HALF_GPU, "gang": Shape(Amount
 BOUNDS = {"capped": (3_000, 1_000), "frugal": (2_000, 10**9)}
 """The most cpus and GPUs that `CAPPED` gives these projects."""
 RESULTS = ("ok", "ok", "bad", "unknown", "timeout", "stopped", *NEVER_RAN)
+MINUTE_MS = 60_000
 PICK = st.integers(0, 10**6)
 FAST = "/dev/shm"
 
@@ -50,12 +64,17 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(dir=FAST if os.path.isdir(FAST) else None)
         path = str(Path(self.folder.name) / "tenure.db")
-        self.rig = StoreRig(lambda: open_sqlite(path, StoreSettings(log_dir="/logs", ballast_bytes=0, projects=CAPPED)))
+        # Jobs take whole cpus: the half is for the little that reservations of GPUs take.
+        machine = node("n1", gpus=2, amounts=Amounts(8_500, 64 * GIB))
+        settings_ = StoreSettings(log_dir="/logs", ballast_bytes=0, projects=CAPPED)
+        self.rig = StoreRig(lambda: open_sqlite(path, settings_), [machine])
         self.reference = Reference()
         self.shapes: dict[int, Shape] = {}
         self.projects: dict[int, str] = {}
+        self.limits: dict[int, int] = {}
         self.launches: dict[int, tuple[Launch, ...]] = {}
         self.past: list[Observation] = []
+        self.aside: dict[int, tuple[int, int, str, tuple[int, ...]]] = {}
         self.followed = self.rig.store.snapshot(self.rig.now_ms)
 
     def teardown(self) -> None:
@@ -75,8 +94,11 @@ class StoreMachine(RuleBasedStateMachine):
         condition=st.sampled_from(["", "", "ok", "any", "failed"]),
         on=PICK,
         project=st.sampled_from(["default", "default", *BOUNDS]),
+        minutes=st.sampled_from([0, 0, 2, 10]),
     )
-    def submit(self, kind: str, retries: int, hold: bool, array: int, cap: int, condition: str, on: int, project: str) -> None:
+    def submit(
+        self, kind: str, retries: int, hold: bool, array: int, cap: int, condition: str, on: int, project: str, minutes: int = 0
+    ) -> None:
         known = sorted(self.reference.jobs)
         after = {known[on % len(known)]: condition} if condition and known else {}
         request = JobRequest(
@@ -88,13 +110,14 @@ class StoreMachine(RuleBasedStateMachine):
             retries=retries,
             hold=hold,
             project=project,
+            limit_ms=minutes * MINUTE_MS,
         )
         answer = self.rig.apply(SubmitJob(self.rig.key(), ADA, request, SPEC))
         assert isinstance(answer, Applied)
         job = Job(answer.job_id, SHAPES[kind].tasks, retries, "held" if hold else "pending", after)
         if array:
             job.left, job.cap = list(range(array)), cap
-        self.shapes[job.id], self.projects[job.id] = SHAPES[kind], project
+        self.shapes[job.id], self.projects[job.id], self.limits[job.id] = SHAPES[kind], project, minutes * MINUTE_MS
         self.reference.add(job)
 
     def _job(self, pick: int) -> Job:
@@ -126,9 +149,11 @@ class StoreMachine(RuleBasedStateMachine):
         due = waiting is not None and waiting.eligible_ms <= self.rig.now_ms
         successors = self._successors(job, position, place)
         where = self.rig.placements(shape, (1,) * shape.tasks, devices)
+        device = 1 + place % 2 if shape.gpu_milli else 0
+        kept_out = self._is_kept_out(job, device, 1 + len(successors))
         done = self.rig.commit(Decision((Start(job.id, where, position, successors=successors),)))
         rejection, launches = done.rejections[0], done.launches
-        assert (rejection is None) == (self.reference.is_ready(job, len(successors)) and due and fits), rejection
+        assert (rejection is None) == (self.reference.is_ready(job, len(successors)) and due and fits and not kept_out), rejection
         if not successors and rejection is None:
             running = self.reference.start(job, launches[0].job_id, position)
             self.launches[running.id] = launches
@@ -161,6 +186,42 @@ class StoreMachine(RuleBasedStateMachine):
                 cpus += allocation.amounts.cpu_milli
                 gpu += sum(share.milli for share in allocation.devices if share.device_id == device)
         return cpus + shape.tasks * shape.amounts.cpu_milli <= 8_000 and gpu + shape.gpu_milli <= 1_000
+
+    def _is_kept_out(self, job: Job, device: int, runs: int) -> bool:
+        """Whether it would run into what is set aside for others: all of the node, or that device."""
+        project, limit_ms = self.projects[job.array or job.id], self.limits[job.array or job.id]
+        ends_ms = self.rig.now_ms + runs * limit_ms if limit_ms else 2**62
+        return any(
+            from_ms < ends_ms and until_ms > self.rig.now_ms and owner != project and (not devices or device in devices)
+            for from_ms, until_ms, owner, devices in self.aside.values()
+        )
+
+    @rule(
+        begins=st.integers(-1, 8), minutes=st.integers(0, 9), owner=st.sampled_from(["", "default", "capped"]), gpus=st.integers(0, 3)
+    )
+    def reserve(self, begins: int, minutes: int, owner: str, gpus: int) -> None:
+        """Set the node or so many of its GPUs aside: refused exactly when it makes no sense or somebody has that already."""
+        gpus = gpus if owner else 0
+        from_ms = self.rig.now_ms + begins * MINUTE_MS
+        until_ms = from_ms + minutes * MINUTE_MS
+        what = MakeReservation(self.rig.key(), ADA, "", from_ms, until_ms, (), not owner, owner, devices=gpus, cpu_milli=min(gpus, 1))
+        answer = self.rig.apply(what)
+        from_ms = max(from_ms, self.rig.now_ms)
+        beside = [devices for start, end, _, devices in self.aside.values() if start < until_ms and end > from_ms]
+        taken = {device for devices in beside for device in devices}
+        fits = all(beside) and 2 - len(taken) >= gpus if gpus else not beside
+        assert isinstance(answer, Applied) == (fits and until_ms > from_ms), answer
+        if isinstance(answer, Applied):
+            found = max(self.rig.store.snapshot(self.rig.now_ms).reservations, key=lambda window: window.id)
+            self.aside[found.id] = (from_ms, until_ms, owner, found.parts[0].devices)
+
+    @rule(pick=PICK)
+    def unreserve(self, pick: int) -> None:
+        number = sorted(self.aside)[pick % len(self.aside)] if self.aside else 7
+        stands = number in self.aside and self.aside[number][1] > self.rig.now_ms
+        assert isinstance(self.rig.apply(RemoveReservation(self.rig.key(), ADA, str(number))), Applied) == stands
+        if stands:
+            del self.aside[number]
 
     @precondition(lambda self: self.launches)
     @rule(pick=PICK, result=st.sampled_from(["started", *RESULTS]), empty=st.booleans(), both=st.booleans())
@@ -290,11 +351,15 @@ class StoreMachine(RuleBasedStateMachine):
         snapshot = self.rig.store.snapshot(self.rig.now_ms)
         assert [job.id for job in snapshot.pending.jobs()] == self.reference.waiting()
         assert [job.id for job in snapshot.running] == self.reference.holding()
+        windows = {window.id: window for window in snapshot.reservations}
+        assert sorted(windows) == [number for number in sorted(self.aside) if self.aside[number][1] > self.rig.now_ms]
         changes = self.rig.store.changes(self.followed.revision, self.rig.now_ms)
         assert changes is not None
         assert self.followed.pending.changed(changes.pending, changes.pending_removed) == snapshot.pending
         running = {job.id: job for job in self.followed.running if job.id not in changes.running_removed} | dict(changes.running)
         assert tuple(running[number] for number in sorted(running)) == snapshot.running
+        known = self.followed.reservations if changes.reservations is None else changes.reservations
+        assert tuple(window for window in known if window.until_ms > self.rig.now_ms) == snapshot.reservations
         self.followed = snapshot
 
 

@@ -2,17 +2,19 @@
 
 It judges with the functions of `tenure.core.feasibility` that the planner used, on the truth instead of on a snapshot. A decision is
 taken whole or rejected whole. Invariant: what it accepts can be written without over-committing any amount of any node or any device,
-and without a project exceeding what it may hold.
+without a project exceeding what it may hold, and without anything running into what is set aside for others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, give, is_allowed, places_left, take
 from tenure.core.ledger import asked_by
 from tenure.core.placement import is_dealt_evenly
 from tenure.core.quotas import Quotas
+from tenure.core.set_aside import entered, holders_of
 from tenure.core.successors import can_be_taken_over
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
@@ -32,6 +34,10 @@ def verify(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) 
         rejection = _check_item(start, shapes, [now, later] if decision.claims else [now], locked)
         if rejection is not None:
             return rejection
+        if locked.windows:
+            job = locked.jobs[start.job_id]
+            more = holders_of(start, job, shapes[job.shape].amounts, locked.now_ms)
+            locked = replace(locked, holders=(*locked.holders, *more))
     for claim in decision.claims:
         rejection = _check_item(claim, shapes, [later], locked)
         if rejection is not None:
@@ -67,7 +73,14 @@ def _check_item(
     if isinstance(item, Start) and item.successors and not can_be_taken_over(ask):
         return Rejection("malformed", item.job_id, "only the room of one task without devices can be taken over")
     found = [_check_placements(item.job_id, ask, item.placements, rooms, locked) for rooms in views]
+    if isinstance(item, Start) and locked.windows:
+        found.append(_check_windows(item, shape, locked))
     return next(filter(None, found), None)
+
+
+def _check_windows(start: Start, shape: Shape, locked: LockedRows) -> Rejection | None:
+    window = entered(start, locked.jobs[start.job_id], shape.amounts, locked)
+    return None if window is None else Rejection("reserved", window.id, "it would run into what is set aside for others")
 
 
 def _rooms_later(locked: LockedRows) -> dict[int, NodeRoom]:

@@ -27,6 +27,7 @@ from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
+from tenure.model.window import TimeWindow
 
 HOPELESS = (UnknownStart.UNAVAILABLE, UnknownStart.NEVER, UnknownStart.DEADLINE)
 """Nothing holds such a job as things are on that side, or not in time."""
@@ -265,6 +266,7 @@ class Picture:
     settings: PlanSettings
     touched: dict[int, tuple[int, ...]]
     strategy: str
+    windows: tuple[TimeWindow, ...]
 
     @staticmethod
     def of(board: Board, now_ms: int) -> Picture:
@@ -283,6 +285,7 @@ class Picture:
             board.settings,
             dict(board.touched),
             board.strategy,
+            board.windows,
         )
 
     def ledger(self) -> Ledger:
@@ -310,6 +313,7 @@ class Picture:
             settings=self.settings,
             touched=self.touched,
             strategy=self.strategy,
+            reservations=self.windows,
         )
 
 

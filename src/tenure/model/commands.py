@@ -201,6 +201,35 @@ class ResolveConflict:
     favour: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class MakeReservation:
+    """Set nodes (by name; none: all) aside from ``from_ms`` to before ``until_ms``: for jobs of ``project``, of ``user`` or of either,
+    or, as ``maintenance``, for nobody. Of each node all of it, or so many ``devices`` with these amounts: where 0 is said, the devices'
+    share of what the node has. Without a ``name`` it is given one."""
+
+    key: str
+    caller: Caller
+    name: str
+    from_ms: int
+    until_ms: int
+    nodes: tuple[str, ...] = ()
+    maintenance: bool = False
+    project: str = ""
+    user: Caller | None = None
+    devices: int = 0
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReservation:
+    """Take back the reservation of that name or id, which is not over."""
+
+    key: str
+    caller: Caller
+    reservation: str
+
+
 Command = (
     SubmitJob
     | CancelJob
@@ -213,6 +242,8 @@ Command = (
     | SetQueue
     | SetPolicy
     | ResolveConflict
+    | MakeReservation
+    | RemoveReservation
 )
 
 

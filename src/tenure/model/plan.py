@@ -14,6 +14,7 @@ from tenure.model.conflict import Conflict
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
 from tenure.model.project import Bundle, Project
 from tenure.model.reasons import Reason
+from tenure.model.window import TimeWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,9 @@ class LockedDevice:
 
 @dataclass(frozen=True, slots=True)
 class LockedJob:
-    """A job as locked by a commit. ``ready`` is false while a person or a dependency holds it or its start has not come."""
+    """A job as locked by a commit. ``ready`` is false while a person or a dependency holds it or its start has not come.
+
+    ``limit_ms`` is the time limit of a run that starts now (0: none)."""
 
     id: int
     state: JobState
@@ -160,6 +163,8 @@ class LockedJob:
     array_left: int = 1
     array_room: int = 2**31
     project: int = 0
+    limit_ms: int = 0
+    user: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +176,22 @@ class LockedProject:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedHolder:
+    """What one task holds of a node until ``ends_ms`` (0: nobody knows), and whose it is; only told where amounts are set aside."""
+
+    node_id: int
+    ends_ms: int
+    amounts: Amounts
+    project: int = 0
+    user: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LockedRows:
     """Everything a decision touches, read under its locks. ``projects`` are those that have bounds.
 
     For decisions that promise room: ``leaving`` is what attempts hold that are being stopped or are to be evicted, ``claims`` are the
-    promises that stand.
+    promises that stand. ``windows`` are those of the touched nodes that are not over at ``now_ms``, by id.
     """
 
     nodes: dict[int, LockedNode]
@@ -184,12 +200,15 @@ class LockedRows:
     leaving: tuple[Allocation, ...] = ()
     claims: tuple[Claim, ...] = ()
     projects: dict[int, LockedProject] = field(default_factory=dict)
+    now_ms: int = 0
+    windows: tuple[TimeWindow, ...] = ()
+    holders: tuple[LockedHolder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """Why a decision was not committed: a code (``job_changed``, ``no_room``, ``device_taken``, ``node_gone``, ``maximum``,
-    ``malformed``) and the id that caused it."""
+    ``reserved``, ``malformed``) and the id that caused it."""
 
     code: str
     subject: int

@@ -16,8 +16,10 @@ from tenure.model.commands import (
     CancelJob,
     Command,
     HoldJob,
+    MakeReservation,
     Refused,
     ReleaseJob,
+    RemoveReservation,
     RequeueJob,
     ResolveConflict,
     SetNode,
@@ -33,6 +35,7 @@ from tenure.store.ending import Endings
 from tenure.store.intern import INSERT_QUEUE, next_id
 from tenure.store.nodes import NODE_BY_NAME, WRITE_WANTED
 from tenure.store.requeue import requeue_all
+from tenure.store.reserving import reserve, unreserve
 from tenure.store.resolving import resolve
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import attempt, queue
@@ -264,5 +267,7 @@ _SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {
     SetQueue: set_queue,
     SetPolicy: choose,
     ResolveConflict: resolve,
+    MakeReservation: reserve,
+    RemoveReservation: unreserve,
 }
 """Who carries out what concerns no job."""

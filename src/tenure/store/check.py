@@ -6,7 +6,7 @@ store has begun are judged, together with those that were there before and hold 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sqlalchemy import case, func, select
 
@@ -17,7 +17,8 @@ from tenure.model.project import NO_BOUNDS, SHARED, UNLIMITED, Bundle, Project
 from tenure.store import deps
 from tenure.store.arrays import END_COLUMNS, ENDS
 from tenure.store.schema import account, allocation, allocation_device, attempt, dependency, device, event, job, meta, node_capacity
-from tenure.store.sql import Link, Statement, const
+from tenure.store.sql import Link, Statement, const, param
+from tenure.store.windows import ReservationRow, past
 
 CAPACITY = Statement(select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.used))
 HELD = Statement(
@@ -149,6 +150,20 @@ DEPENDENCIES = Statement(
     )
 )
 
+STARTS_SINCE = Statement(
+    select(attempt.c.id, attempt.c.committed_ms, attempt.c.limit_ms, allocation.c.node_id, job.c.project_id, job.c.user_id)
+    .select_from(_OWNED)
+    .where(attempt.c.id >= param("first"))
+    .order_by(attempt.c.id, allocation.c.task),
+    "first",
+)
+DEVICES_SINCE = Statement(
+    select(allocation_device.c.attempt_id, allocation_device.c.device_id).where(allocation_device.c.attempt_id >= param("first")),
+    "first",
+)
+MOST_RESERVATIONS = 100_000
+"""More than can be kept."""
+
 _LIVE = frozenset(state.value for state in LIVE_STATES)
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 Found = Iterator[Violation]
@@ -167,6 +182,7 @@ def check(link: Link, projects: Iterable[Project] = (), known_attempts: int = 0)
         _check_jobs,
         _check_arrays,
         _check_dependencies,
+        _check_reservations,
     )
     found = [violation for part in parts for violation in part(link)]
     return [*found, *_check_maxima(link, projects, known_attempts)]
@@ -323,3 +339,40 @@ def _check_dependencies(link: Link) -> Found:
     for number in sorted(waits):
         if any(on_job >= number for on_job in waits[number]) and deps.find_cycle(link, number, waits[number]):
             yield Violation("nobody_waits_for_himself", f"job {number}", "its dependencies form a cycle")
+
+
+def _check_reservations(link: Link) -> Found:
+    rows = past(link, MOST_RESERVATIONS)
+    for number, row in enumerate(rows):
+        if not row.parts:
+            yield Violation("reservations_have_parts", f"reservation {row.id}", "nothing is set aside")
+        for other in rows[:number]:
+            if _want_the_same(row, other):
+                yield Violation("reservations_exclude_each_other", f"reservation {row.id}", f"{other.name} wants the same room then")
+    if rows:
+        yield from _check_starts(link, rows)
+
+
+def _want_the_same(row: ReservationRow, other: ReservationRow) -> bool:
+    """Whether two reservations that stand want the whole or a device of one node at one time."""
+    apart = row.from_ms >= other.until_ms or other.from_ms >= row.until_ms
+    if apart or row.removed_ms is not None or other.removed_ms is not None:
+        return False
+    pairs = [(part, their) for part in row.parts for their in other.parts if part.node_id == their.node_id]
+    return any(part.whole or their.whole or set(part.devices) & set(their.devices) for part, their in pairs)
+
+
+def _check_starts(link: Link, rows: Sequence[ReservationRow]) -> Found:
+    """What was started since a reservation was made, and is not for it, keeps out of its nodes and devices while it lasts."""
+    devices: dict[int, set[int]] = {}
+    first = min(row.first_attempt for row in rows)
+    for attempt_id, device_id in link.rows(DEVICES_SINCE, first):
+        devices.setdefault(attempt_id, set()).add(device_id)
+    for attempt_id, committed_ms, limit_ms, node_id, project, user in link.rows(STARTS_SINCE, first):
+        for row in rows:
+            window = row.window
+            knew = attempt_id >= row.first_attempt and (row.removed_ms is None or committed_ms < row.removed_ms)
+            if knew and window.meets(committed_ms, limit_ms) and not window.admits(project, user):
+                part = next((part for part in row.parts if part.node_id == node_id), None)
+                if part is not None and (part.whole or devices.get(attempt_id, set()).intersection(part.devices)):
+                    yield Violation("starts_keep_out_of_reservations", f"attempt {attempt_id}", f"it runs into {row.name}")

@@ -11,7 +11,7 @@ from tenure.optimize.words import read_policy
 from tenure.policies.words import BadPolicy
 from tenure.store.chosen import LAST_ID, last_choice
 from tenure.store.intern import next_id
-from tenure.store.schema import policy_choice
+from tenure.store.plan_schema import policy_choice
 from tenure.store.sql import Statement, insert, param
 from tenure.store.tx import Transaction, to_json
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from tenure.model.settings import PlanSettings
 from tenure.optimize.words import read_policy
 from tenure.policies.words import BadPolicy
-from tenure.store.schema import policy_choice
+from tenure.store.plan_schema import policy_choice
 from tenure.store.sql import Link, Statement
 
 _COLUMNS = ("id", "policy", "by_person", "user_name", "uid", "at_ms", "first_attempt", "rejected", "reasons", "strategy")

@@ -16,12 +16,25 @@ from sqlalchemy import func, select
 
 from tenure.core.feasibility import ask_of
 from tenure.core.ledger import asked_by
+from tenure.core.set_aside import ends_of, holders_of
 from tenure.core.verify import verify
 from tenure.model.amounts import RESOURCES, Amounts
-from tenure.model.job import RunningJob
+from tenure.model.job import RunningJob, limit_until
 from tenure.model.lifecycle import DeviceStatus, JobState
 from tenure.model.observations import Launch
-from tenure.model.plan import ClaimRequest, Decision, Evict, LockedDevice, LockedJob, LockedNode, LockedRows, Plan, Rejection, Start
+from tenure.model.plan import (
+    ClaimRequest,
+    Decision,
+    Evict,
+    LockedDevice,
+    LockedHolder,
+    LockedJob,
+    LockedNode,
+    LockedRows,
+    Plan,
+    Rejection,
+    Start,
+)
 from tenure.store.accounts import lock_projects
 from tenure.store.nodes import status_of
 from tenure.store.rows import JobRow, read_jobs
@@ -147,9 +160,25 @@ class Batch:
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
         if any(shape.max_per_node for shape in self._shapes.values()):
             self._count_apps()
+        self._close(tx)
         self._leaving: dict[int, RunningJob] = {}
         if any(decision.evicts or decision.claims for decision in decisions):
             self._read_leaving(decisions)
+
+    def _close(self, tx: Transaction) -> None:
+        """What is set aside of the locked nodes, and, where that is a part of one, who holds what there until when."""
+        standing, nodes = tx.names.reservations(tx.link), self._locked.nodes
+        windows = tuple(row.window for row in standing if row.until_ms > tx.now_ms and any(part.node_id in nodes for part in row.parts))
+        if not windows:
+            return
+        shared = sorted({part.node_id for window in windows for part in window.parts if part.node_id in nodes and not part.whole})
+        running = read_holders(tx.link, shared, ()) if shared else {}
+        holders = tuple(
+            LockedHolder(held.node_id, ends_of(job), held.amounts, job.project, job.user)
+            for job in running.values()
+            for held in job.allocations
+        )
+        self._locked = replace(self._locked, windows=windows, holders=holders)
 
     def _read_leaving(self, decisions: Sequence[Decision]) -> None:
         """Who leaves the locked nodes, or is to, and the promises that stand there: only where somebody makes room for another."""
@@ -181,6 +210,8 @@ class Batch:
             row.array_left if row.is_array else 1,
             self.staged.room(row),
             row.project_id,
+            limit_until(row.deadline_ms, row.limit_ms, self._tx.now_ms) if row.deadline_ms else row.limit_ms,
+            row.user_id,
         )
 
     def judge(self, decision: Decision) -> Rejection | None:
@@ -209,6 +240,9 @@ class Batch:
             self._locked.leaving,
             self._locked.claims,
             self._locked.projects,
+            self._tx.now_ms,
+            self._locked.windows,
+            self._locked.holders,
         )
 
     def _judge_rows(self, decision: Decision) -> Rejection | None:
@@ -259,11 +293,15 @@ class Batch:
         projects = self._locked.projects
         if (found := projects.get(shape_of.project_id)) is not None:
             projects[found.project.id] = replace(found, held=found.held.plus(asked_by(ask_of(shape))))
+        if self._locked.windows:
+            more = holders_of(start, jobs[start.job_id], shape.amounts, self._tx.now_ms)
+            self._locked = replace(self._locked, holders=(*self._locked.holders, *more))
         job = jobs[start.job_id]
         left = job.array_left - 1 - len(start.successors)
         state = job.state if job.is_array else JobState.STARTING
-        ready = job.is_array and left > 0
-        jobs[job.id] = LockedJob(job.id, state, job.shape, ready, job.is_array, left, self.staged.room(shape_of), job.project)
+        jobs[job.id] = replace(
+            job, state=state, ready=job.is_array and left > 0, array_left=left, array_room=self.staged.room(shape_of)
+        )
 
 
 def _lock_nodes(link: Link, ids: list[int]) -> dict[int, LockedNode]:

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from tenure.model.conflict import Conflict
 from tenure.model.plan import Plan
 from tenure.store.intern import next_id
-from tenure.store.schema import conflict
+from tenure.store.plan_schema import conflict
 from tenure.store.sql import Link, Statement, const, insert, param
 from tenure.store.tx import Transaction, to_json
 

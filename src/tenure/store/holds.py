@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tenure.model.plan import Hold, Plan
 from tenure.model.reasons import reason_to_dict
-from tenure.store.schema import hold
+from tenure.store.plan_schema import hold
 from tenure.store.sql import Link, Statement, insert, param
 from tenure.store.tx import Transaction, to_json
 

@@ -19,8 +19,10 @@ from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.chosen import last_choice, plan_settings
-from tenure.store.schema import conflict, device, job_context, job_spec, node, policy_choice, project, queue, shape, user
+from tenure.store.plan_schema import conflict, policy_choice, reservation
+from tenure.store.schema import device, job_context, job_spec, node, project, queue, shape, user
 from tenure.store.sql import InList, Link, Statement, const, insert, param
+from tenure.store.windows import ReservationRow, standing
 
 _stable = msgspec.json.Encoder(order="deterministic").encode
 _MAX_DIGESTS = 4096
@@ -68,7 +70,7 @@ DEVICE_NAMES = Statement(select(device.c.id, device.c.uuid, device.c.device_inde
 
 _LAST_ID = {
     table: Statement(select(func.coalesce(func.max(table.c.id), const(0))))
-    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict)
+    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict, reservation)
 }
 
 
@@ -110,6 +112,7 @@ class Names:
         self._projects: dict[str, int] = {}
         self._queues: dict[str, Queue] | None = None
         self._plan: PlanSettings | None = None
+        self._reservations: tuple[ReservationRow, ...] | None = None
         self._strategy: str | None = None
         self._nodes: dict[int, str] = {}
         self._devices: dict[int, tuple[str, int]] = {}
@@ -263,6 +266,16 @@ class Names:
     def forget_plan(self) -> None:
         """To be called by whoever chooses another policy."""
         self._plan = self._strategy = None
+
+    def reservations(self, link: Link) -> tuple[ReservationRow, ...]:
+        """The reservations that nobody has taken back, by id; those that are over stay among them for a while."""
+        if self._reservations is None:
+            self._reservations = standing(link)
+        return self._reservations
+
+    def forget_reservations(self) -> None:
+        """Somebody writes reservations: read them afresh."""
+        self._reservations = None
 
     def forget_queues(self) -> None:
         """Somebody writes queues: read them afresh."""

@@ -129,11 +129,17 @@ def status_of(present: int, wanted: str) -> NodeStatus:
     return NodeStatus(wanted) if present else NodeStatus.DOWN
 
 
+def read_capacities(link: Link) -> dict[int, Amounts]:
+    """What each node has, by id."""
+    found: dict[int, dict[str, int]] = {}
+    for node_id, resource, capacity, _, _ in link.rows(CAPACITIES):
+        found.setdefault(node_id, {})[resource] = capacity
+    return {node_id: Amounts(**amounts) for node_id, amounts in found.items()}
+
+
 def read_nodes(link: Link) -> tuple[Node, ...]:
     """All nodes with their devices, by id."""
-    capacities: dict[int, dict[str, int]] = {}
-    for node_id, resource, capacity, _, _ in link.rows(CAPACITIES):
-        capacities.setdefault(node_id, {})[resource] = capacity
+    amounts = read_capacities(link)
     devices: dict[int, list[Device]] = {}
     for row in link.rows(DEVICES):
         devices.setdefault(row[1], []).append(_device_of(row))
@@ -141,7 +147,7 @@ def read_nodes(link: Link) -> tuple[Node, ...]:
         Node(
             number,
             name,
-            Amounts(**capacities.get(number, {})),
+            amounts.get(number, Amounts()),
             tuple(devices.get(number, ())),
             status_of(present, wanted),
             tuple(msgspec.json.decode(labels)),

@@ -32,6 +32,7 @@ from tenure.store.stream import read_events
 from tenure.store.tx import READ_REVISION
 from tenure.store.usage import UsageSample, read_samples
 from tenure.store.views import job_views
+from tenure.store.windows import ReservationRow, past, standing
 from tenure.wire.dto import EventView, JobDetail, JobsReply, JobView, NodesReply, QueuesReply, Selection
 from tenure.wire.policy import PolicyUse
 
@@ -146,6 +147,12 @@ class Queries:
         """The open conflicts that nobody has resolved, the oldest first; with a limit so many of all, the newest first."""
         with self._reader.read() as link:
             return past_conflicts(link, limit) if limit else [row for row in open_conflicts(link) if not row.resolved_ms]
+
+    def reservations(self, limit: int = 0) -> list[ReservationRow]:
+        """The reservations that are not over, by id; with a limit so many of all that are kept, the newest first."""
+        with self._reader.read() as link:
+            now_ms = _now_ms()
+            return past(link, limit) if limit else [row for row in standing(link) if row.until_ms > now_ms]
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in which state; an array counts once."""

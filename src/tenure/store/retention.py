@@ -1,5 +1,5 @@
 """Removing what is older than the settings say, a bounded batch at a time. Jobs stay; what goes is their attempts' detail (allocations
-that were released), old events, forgotten idempotency keys and old utilisation samples.
+that were released), old events, forgotten idempotency keys, old utilisation samples and reservations that are long over.
 
 Invariant: the events that stay are dense, and ``event_floor`` is the cursor before the first of them, so that a reader with an older
 cursor is told to start anew.
@@ -9,18 +9,8 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from tenure.store.schema import (
-    allocation,
-    allocation_device,
-    attempt,
-    claim,
-    conflict,
-    event,
-    idempotency,
-    meta,
-    policy_choice,
-    usage_sample,
-)
+from tenure.store.plan_schema import claim, conflict, policy_choice, reservation, reservation_part
+from tenure.store.schema import allocation, allocation_device, attempt, event, idempotency, meta, usage_sample
 from tenure.store.sql import InList, Statement, const, param
 from tenure.store.tx import Transaction
 
@@ -72,6 +62,20 @@ DROP_CHOICES = Statement(
     ),
     "before",
 )
+_OVER = (reservation.c.until_ms < param("before")) | (reservation.c.removed_ms < param("before"))
+OLD_RESERVATIONS = Statement(
+    select(reservation.c.id)
+    .where(_OVER, reservation.c.id < select(func.max(reservation.c.id)).scalar_subquery())
+    .order_by(reservation.c.id)
+    .limit(param("limit"))
+    .offset(const(0)),
+    "before",
+    "before",
+    "limit",
+)
+"""The newest of all stays, so that no number is given twice."""
+DROP_PARTS = InList(lambda keys: reservation_part.delete().where(reservation_part.c.reservation_id.in_(keys)))
+DROP_RESERVATIONS = InList(lambda keys: reservation.delete().where(reservation.c.id.in_(keys)))
 DROP_CLAIMS = Statement(
     claim.delete().where(claim.c.deadline_ms < param("now"), claim.c.made_ms <= param("before")),
     "now",
@@ -81,7 +85,7 @@ DROP_CLAIMS = Statement(
 
 def retain(tx: Transaction) -> int:
     """Remove one batch of each kind; how many rows went."""
-    return _drop_attempts(tx) + _drop_events(tx) + _drop_keys(tx) + _drop_samples(tx)
+    return _drop_attempts(tx) + _drop_events(tx) + _drop_keys(tx) + _drop_samples(tx) + _drop_reservations(tx)
 
 
 def _drop_attempts(tx: Transaction) -> int:
@@ -122,6 +126,15 @@ def _drop_events(tx: Transaction) -> int:
 def _drop_keys(tx: Transaction) -> int:
     rows = tx.link.rows(OLD_KEYS, tx.now_ms - tx.settings.keep_keys_ms, tx.settings.retain_batch)
     return max(0, tx.link.write_many(DROP_KEY, rows))
+
+
+def _drop_reservations(tx: Transaction) -> int:
+    """Those that were over or taken back before the oldest event that is kept."""
+    rows = tx.link.rows(OLD_RESERVATIONS, *(tx.now_ms - tx.settings.keep_events_ms,) * 2, tx.settings.retain_batch)
+    gone = [number for (number,) in rows]
+    if gone:
+        tx.names.forget_reservations()
+    return sum(tx.link.write_in(statement, gone) for statement in (DROP_PARTS, DROP_RESERVATIONS))
 
 
 def _drop_samples(tx: Transaction) -> int:

@@ -1,6 +1,7 @@
-"""The tables: SQLAlchemy Core, no ORM, nothing that only one database knows.
+"""The tables of what is there and what runs: SQLAlchemy Core, no ORM, nothing that only one database knows.
 
-Why one file: a statement, a migration and the invariant check must mean the same column by the same name. Invariants that the
+A statement, a migration and the invariant check must mean the same column by the same name, so tables are written once: here those of
+machines, people, jobs and their runs, in `tenure.store.plan_schema` what planning decides and goes by. Invariants that the
 database itself holds: use never exceeds what is declared plus the excess recorded when a machine shrank (``over``), one live row per
 (attempt, task), one row per array position. "Not released" is ``released_at_ms IS NULL``, "not ended" is ``ended_ms IS NULL``: they
 render alike everywhere and carry information. States are stored by their names in `tenure.model.lifecycle`.
@@ -17,7 +18,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -88,23 +89,6 @@ shape = Table(
     _int("max_per_node"),
     _str("prefer"),
     _int("prefer_wait_ms"),
-)
-
-# Each change of the policy, so that what it has done can be told: the attempts from ``first_attempt`` up to the next row's are its.
-# ``strategy`` is the one that an adaptive policy follows now.
-policy_choice = Table(
-    "policy_choice",
-    metadata,
-    _id(),
-    _str("policy", None),
-    _int("by_person"),
-    _str("user_name"),
-    _int("uid", -1),
-    _int("at_ms", None),
-    _int("first_attempt"),
-    _int("rejected"),
-    _int("reasons"),
-    _str("strategy"),
 )
 
 # What jobs of a sweep have in common (environment, script, origin) is kept once; a spec is what differs, and names its context.
@@ -322,43 +306,6 @@ _partial(
     allocation_device.c.device_id,
     where=_DEVICE_HELD,
 )
-
-claim = Table(
-    "claim",
-    metadata,
-    _id(),
-    Column("job_id", ForeignKey("job.id"), nullable=False),
-    _str("placements", None),
-    _int("deadline_ms", None),
-    _int("made_ms"),
-    _str("victims", "[]"),
-)
-
-hold = Table(
-    "hold",
-    metadata,
-    _int("shape_id", None),
-    _int("queue_id", None),
-    _str("code", None),
-    _int("project_id"),
-    _str("reason", None),
-    _int("first_job"),
-    _int("since_ms"),
-    PrimaryKeyConstraint("shape_id", "queue_id", "code", "project_id"),
-    sqlite_with_rowid=False,
-)
-
-conflict = Table(
-    "conflict",
-    metadata,
-    _id(),
-    *(_str(name, default) for name, default in (("key", None), ("kind", None), ("room", ""), ("contenders", "[]"), ("holders", "[]"))),
-    _int("severity"),
-    *(_int(name, None) for name in ("opened_ms", "updated_ms")),
-    *(_maybe(name) for name in ("closed_ms", "resolved_ms")),
-    *(_str(name) for name in ("resolution", "resolved_by")),
-)
-_partial("ix_conflict_open", conflict.c.key, where=conflict.c.closed_ms.is_(None), unique=True)
 
 idempotency = Table(
     "idempotency",

@@ -18,13 +18,15 @@ from tenure.model.job import NO_CAP, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Changes, Snapshot
+from tenure.model.window import TimeWindow
 from tenure.store import arrays
 from tenure.store.accounts import read_projects, read_usage
 from tenure.store.intern import Names
 from tenure.store.nodes import read_nodes
 from tenure.store.pending import TOUCHED_ARRAYS, read_pending
+from tenure.store.plan_schema import claim
 from tenure.store.rows import JobRow, pending_of, read_jobs, waiting_elements
-from tenure.store.schema import allocation, allocation_device, attempt, claim, event, job
+from tenure.store.schema import allocation, allocation_device, attempt, event, job
 from tenure.store.settings import StoreSettings
 from tenure.store.sql import InList, Link, Rows, Statement, const, param
 from tenure.store.tx import READ_REVISION, Touch
@@ -103,6 +105,8 @@ TOUCHED_SINCE = Statement(select(event.c.job_id, event.c.kind).where(event.c.cur
 _MOVING = {"job.starting", "job.requeued", "job.ended", "job.task", "job.released"}
 """The events that may come with a change of what somebody holds."""
 
+_RESERVING = {"reservation.made", "reservation.removed"}
+
 
 def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int) -> Snapshot:
     """Everything a plan may depend on; the caller keeps the read consistent."""
@@ -123,6 +127,7 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
         usage=read_usage(link),
         settings=names.plan(link, settings.plan),
         strategy=names.strategy(link),
+        reservations=_windows(link, names, now_ms),
         touched={number: arrays.touched_from(link, number, following) for number, following in sorted(link.rows(TOUCHED_ARRAYS))},
     )
 
@@ -172,8 +177,13 @@ def read_changes(
         shapes={row.shape_id: names.shape(link, row.shape_id) for row in waiting},
         touched=arrays.touched_of(link, (row for row in waiting if row.is_array)),
         settings=names.plan(link, settings.plan) if "policy.changed" in kinds else None,
+        reservations=_windows(link, names, now_ms) if kinds & _RESERVING else None,
         strategy=names.strategy(link) if "policy.changed" in kinds or "strategy.changed" in kinds else None,
     )
+
+
+def _windows(link: Link, names: Names, now_ms: int) -> tuple[TimeWindow, ...]:
+    return tuple(row.window for row in names.reservations(link) if row.until_ms > now_ms)
 
 
 def _uses_devices(names: Names, link: Link, rows: dict[int, JobRow], attempts: Sequence[int]) -> bool:

@@ -21,8 +21,9 @@ from tenure.model.project import Bundle
 from tenure.model.shape import Shape
 from tenure.store import accounts, arrays
 from tenure.store.launches import in_room, launch_of, log_paths
+from tenure.store.plan_schema import claim
 from tenure.store.rows import JobRow
-from tenure.store.schema import allocation, allocation_device, attempt, claim, job
+from tenure.store.schema import allocation, allocation_device, attempt, job
 from tenure.store.sql import Statement, const, insert, param
 from tenure.store.statements import TAKE_CAPACITY, TAKE_DEVICE
 from tenure.store.tx import Transaction, to_json

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from tenure.core.set_aside import reaching
 from tenure.model.commands import Answer, Applied, Refused, UpdateJob
 from tenure.model.job import limit_until
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store import arrays
+from tenure.store.nodes import read_capacities
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import job
+from tenure.store.snapshot import read_holders
 from tenure.store.sql import Statement, param
 from tenure.store.submit import limit_refusal
 from tenure.store.tx import Transaction, to_json
 from tenure.store.wishes import ASK_LIMIT
 from tenure.wire.ids import format_id
+from tenure.wire.text import clock_text
 
 _CHANGEABLE = ("name", "shape_id", "queue_id", "priority", "limit_ms", "deadline_ms", "retries", "array_cap")
 WRITE_JOB = Statement(
@@ -82,7 +87,28 @@ def _refusal(tx: Transaction, row: JobRow, wanted: dict[str, Any]) -> Refused | 
         return Refused("not_waiting", f"job {name} is {row.state}; only its name, priority and time limit can change now")
     if "limit_ms" in wanted or "queue_id" in wanted:
         queue_id, limit_ms = wanted.get("queue_id", row.queue_id), wanted.get("limit_ms", row.limit_ms)
-        return limit_refusal(next(queue for queue in tx.names.queues(tx.link).values() if queue.id == queue_id), limit_ms)
+        found = limit_refusal(next(queue for queue in tx.names.queues(tx.link).values() if queue.id == queue_id), limit_ms)
+        return found or (_runs_into(tx, row, limit_ms) if row.attempt_id and "limit_ms" in wanted else None)
+    return None
+
+
+def _runs_into(tx: Transaction, row: JobRow, limit_ms: int) -> Refused | None:
+    """Why a running job cannot have that limit: it would last into what is set aside for others, as it does not now."""
+    standing = [found for found in tx.names.reservations(tx.link) if found.until_ms > tx.now_ms]
+    own = read_holders(tx.link, (), [row.attempt_id]).get(row.id) if standing else None
+    if own is None:
+        return None
+    if row.deadline_ms:
+        limit_ms = limit_until(row.deadline_ms, limit_ms, own.started_ms)
+    running = read_holders(tx.link, sorted({held.node_id for held in own.allocations}), ())
+    longer = running | {row.id: replace(own, ends_by_ms=own.started_ms + limit_ms if limit_ms else 0)}
+    capacity = read_capacities(tx.link)
+    for found in standing:
+        before, after = (row.id in reaching(found.window, jobs.values(), capacity, tx.now_ms) for jobs in (running, longer))
+        if after and not before:
+            name, begins = format_id(row.id, row.array_id or 0, row.array_index), clock_text(found.from_ms)
+            why = f"with that limit job {name} would run into {found.name}, which begins at {begins} and is not for it"
+            return Refused("reserved", f"{why}; choose a shorter one, or tenure unreserve {found.name}")
     return None
 
 

@@ -25,8 +25,9 @@ from tenure.store.accounts import PROJECT_NAMES
 from tenure.store.arrays import ranges_of
 from tenure.store.intern import NODE_NAMES, Names
 from tenure.store.listing import ids_of
+from tenure.store.plan_schema import claim, hold
 from tenure.store.rooms import count_behind
-from tenure.store.schema import allocation, attempt, claim, dependency, hold, job, node, queue
+from tenure.store.schema import allocation, attempt, dependency, job, node, queue
 from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.wire.dto import ArrayView, JobView, ReasonView
 from tenure.wire.ids import format_id, format_indices

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from tenure.core.ledger import held_by
+from tenure.core.set_aside import ends_of
 from tenure.model.amounts import Amounts
+from tenure.model.job import limit_until
 from tenure.model.lifecycle import JobState
-from tenure.model.plan import Decision, LockedDevice, LockedJob, LockedNode, LockedProject, LockedRows
+from tenure.model.plan import Decision, LockedDevice, LockedHolder, LockedJob, LockedNode, LockedProject, LockedRows
 from tenure.model.project import NO_BOUNDS, Bundle
 from tenure.model.snapshot import Snapshot
 
@@ -54,6 +56,13 @@ def locked_rows(snapshot: Snapshot, decision: Decision = NOTHING) -> LockedRows:
             for project in snapshot.projects
             if project.most != NO_BOUNDS
         },
+        now_ms=snapshot.now_ms,
+        windows=tuple(window for window in snapshot.reservations if window.until_ms > snapshot.now_ms),
+        holders=tuple(
+            LockedHolder(held.node_id, ends_of(job), held.amounts, job.project, job.user)
+            for job in snapshot.running
+            for held in job.allocations
+        ),
     )
 
 
@@ -78,6 +87,8 @@ def _jobs(snapshot: Snapshot) -> list[tuple[int, LockedJob]]:
                 array_left=job.array_left,
                 array_room=job.array_room,
                 project=job.project,
+                limit_ms=limit_until(job.deadline_ms, job.limit_ms, snapshot.now_ms) if job.deadline_ms else job.limit_ms,
+                user=job.user,
             ),
         )
         for job in snapshot.pending.jobs()

@@ -204,7 +204,9 @@ class StoreMachine(RuleBasedStateMachine):
         gpus = gpus if owner else 0
         from_ms = self.rig.now_ms + begins * MINUTE_MS
         until_ms = from_ms + minutes * MINUTE_MS
-        what = MakeReservation(self.rig.key(), ADA, "", from_ms, until_ms, (), not owner, owner, devices=gpus, cpu_milli=min(gpus, 1))
+        what = MakeReservation(
+            self.rig.key(), ADA, "", from_ms, until_ms, 0, (), not owner, owner, devices=gpus, cpu_milli=min(gpus, 1)
+        )
         answer = self.rig.apply(what)
         from_ms = max(from_ms, self.rig.now_ms)
         beside = [devices for start, end, _, devices in self.aside.values() if start < until_ms and end > from_ms]

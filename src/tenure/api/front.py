@@ -15,7 +15,7 @@ from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api import cluster, conflicts, jobs, monitoring, policy, sharing, streams, system, whatif
+from tenure.api import cluster, conflicts, jobs, monitoring, policy, reservations, sharing, streams, system, whatif
 from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
 from tenure.api.routes import Arguments, Endpoint, Finder, Route
 from tenure.ports import StaleEpoch, StoreUnavailable
@@ -34,6 +34,7 @@ TABLE: tuple[Route, ...] = (
     *sharing.routes,
     *policy.routes,
     *conflicts.routes,
+    *reservations.routes,
     *streams.routes,
     *system.routes,
     *monitoring.routes,

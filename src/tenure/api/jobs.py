@@ -37,7 +37,17 @@ from tenure.wire.dto import (
 from tenure.wire.ids import expand
 
 routes = Routes("/v1")
-_STATUS = {"not_found": 404, "never_fits": 422, "dependency_cycle": 422, "disk_full": 507, "key_reused": 409, "too_large": 413}
+_STATUS = {
+    "not_found": 404,
+    "never_fits": 422,
+    "dependency_cycle": 422,
+    "disk_full": 507,
+    "key_reused": 409,
+    "overlap": 409,
+    "name_taken": 409,
+    "too_many": 409,
+    "too_large": 413,
+}
 MAX_BATCH = 100_000
 
 

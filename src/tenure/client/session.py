@@ -20,6 +20,7 @@ from tenure.client.conflicts import Conflicts
 from tenure.client.errors import TenureError, error_of
 from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.policies import Policies
+from tenure.client.reservations import Reservations
 from tenure.client.selecting import Which, selection
 from tenure.wire import dto
 from tenure.wire.sharing import ProjectsReply
@@ -47,7 +48,7 @@ class Client:
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
-    ``policies`` how it is decided, ``conflicts`` what not everybody can have.
+    ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``reservations`` what is set aside.
     """
 
     def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
@@ -55,6 +56,7 @@ class Client:
         self.admin = Admin(self._link)
         self.policies = Policies(self._link)
         self.conflicts = Conflicts(self._link)
+        self.reservations = Reservations(self._link)
 
     def __enter__(self) -> Client:
         return self

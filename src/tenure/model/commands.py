@@ -203,15 +203,16 @@ class ResolveConflict:
 
 @dataclass(frozen=True, slots=True)
 class MakeReservation:
-    """Set nodes (by name; none: all) aside from ``from_ms`` to before ``until_ms``: for jobs of ``project``, of ``user`` or of either,
+    """Set nodes (by name; none: all) aside from ``from_ms`` (0: now) to before ``until_ms``, or for ``length_ms``: for jobs of ``project``, of ``user`` or of either,
     or, as ``maintenance``, for nobody. Of each node all of it, or so many ``devices`` with these amounts: where 0 is said, the devices'
     share of what the node has. Without a ``name`` it is given one."""
 
     key: str
     caller: Caller
     name: str
-    from_ms: int
-    until_ms: int
+    from_ms: int = 0
+    until_ms: int = 0
+    length_ms: int = 0
     nodes: tuple[str, ...] = ()
     maintenance: bool = False
     project: str = ""

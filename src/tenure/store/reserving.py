@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tenure.core.set_aside import ends_of, outlasts
 from tenure.model.amounts import MILLI, Amounts, format_bytes
@@ -50,6 +51,11 @@ REMOVE = Statement(
 def reserve(tx: Transaction, command: MakeReservation) -> Answer:
     """Set nodes, or parts of them, aside. The answer's note is the name."""
     open_rows = [row for row in tx.names.reservations(tx.link) if row.until_ms > tx.now_ms]
+    if bool(command.until_ms) == bool(command.length_ms):
+        return Refused("bad_time", "say when a reservation ends, or how long it lasts: --until or --for, one of the two")
+    # Which moment "now" is follows from this transaction, not from the command: repeated, it is the same command.
+    from_ms = command.from_ms or tx.now_ms
+    command = replace(command, from_ms=from_ms, until_ms=command.until_ms or from_ms + command.length_ms)
     refusal = _of_name(command.name, open_rows) or _of_words(command) or _of_times(command, tx.now_ms)
     if refusal is not None:
         return refusal

@@ -222,6 +222,17 @@ class StoreReservationsSuite(StoreSuiteBase):
         assert rig.apply(command) == replace(first, replayed=True)
         assert len(windows(rig)) == 1
 
+    def test_now_and_so_long(self, rig: StoreRig) -> None:
+        command = MakeReservation("k", ADA, "course", length_ms=MINUTE_MS, project="course")
+        first = rig.apply(command)
+        assert [(window.from_ms, window.until_ms) for window in windows(rig)] == [(rig.now_ms, rig.now_ms + MINUTE_MS)]
+        rig.now_ms += 1
+        assert rig.apply(command) == replace(first, replayed=True)  # type: ignore[type-var]
+        for unclear in (replace(command, key="l", length_ms=0), replace(command, key="m", until_ms=rig.now_ms + 1)):
+            refused = rig.apply(unclear)
+            assert isinstance(refused, Refused)
+            assert refused.code == "bad_time"
+
     def test_all_nodes_that_are_there(self, rig: StoreRig) -> None:
         rig.define(node("n1", gpus=2), node("n2"))
         rig.define(node("n1", gpus=2))

@@ -1,0 +1,165 @@
+"""Routes about reservations: which there are, one more, one less.
+
+What is set aside is decided by the store, in the transaction that writes it; here names become people, and rows become what they read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pwd
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenure.api.context import Context, answer, body_of, caller_from, context_of
+from tenure.api.jobs import refused
+from tenure.api.routes import Routes
+from tenure.api.sharing import picture_of
+from tenure.core.set_aside import reaching
+from tenure.core.whatif import Picture
+from tenure.model.commands import Answer, Caller, Command, MakeReservation, Refused, RemoveReservation
+from tenure.model.node import Device, Node
+from tenure.model.window import WindowPart
+from tenure.store.windows import ReservationRow
+from tenure.wire.dto import ErrorReply
+from tenure.wire.reservation import PartView, RemovalRequest, ReservationRequest, ReservationsReply, ReservationView
+
+routes = Routes("/v1")
+PAST = 200
+"""So many reservations of the past are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names by number, and the machines and jobs as they are now."""
+
+    picture: Picture
+    projects: Mapping[int, str]
+    users: Mapping[int, str]
+    jobs: Mapping[int, str]
+
+    @property
+    def nodes(self) -> dict[int, Node]:
+        """Nodes by id."""
+        return {node.id: node for node in self.picture.nodes}
+
+
+@routes.get("/reservations", ReservationsReply)
+async def reservations(request: Request, history: int = 0) -> Response:
+    """The reservations that are not over, the first to begin first; with ``history=1`` all that are kept, the newest first."""
+    context = context_of(request)
+    rows = await asyncio.to_thread(context.queries.reservations, PAST if history else 0)
+    ordered = rows if history else sorted(rows, key=lambda row: (row.from_ms, row.id))
+    return answer(ReservationsReply(reservations=await _views(context, ordered)))
+
+
+@routes.post("/reservations", ReservationRequest, ReservationView)
+async def reserve(request: Request) -> Response:
+    """Set nodes, or parts of them, aside for a time. What runs goes on; the answer names who would reach into it."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, ReservationRequest)
+    command = MakeReservation(
+        wish.key,
+        caller,
+        wish.name,
+        wish.from_ms,
+        wish.until_ms,
+        wish.length_ms,
+        tuple(dict.fromkeys(wish.nodes)),
+        wish.maintenance,
+        wish.project,
+        user_of(wish.user) if wish.user else None,
+        wish.gpus,
+        wish.cpu_milli,
+        wish.memory_bytes,
+    )
+    known, _ = await asyncio.to_thread(context.queries.sharers)
+    notes = [] if wish.project in ("", *known.values()) else [f"project {wish.project} has had no job yet; its first one makes it"]
+    view = await _named(context, await _apply(context, command))
+    view.notes = notes
+    return answer(view, 201)
+
+
+@routes.post("/reservations/remove", RemovalRequest, ReservationView)
+async def unreserve(request: Request) -> Response:
+    """Take a reservation back; what waited for its end may start at once."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, RemovalRequest)
+    return answer(await _named(context, await _apply(context, RemoveReservation(wish.key, caller, wish.reservation))))
+
+
+async def _apply(context: Context, command: Command) -> str:
+    """Have it done; the name of the reservation that it was done to."""
+    given: Answer = (await context.apply([command]))[0]
+    if isinstance(given, Refused):
+        raise refused(given)
+    return given.note
+
+
+def user_of(name: str) -> Caller:
+    """A user of this machine. Raises ApiError."""
+    try:
+        return Caller(pwd.getpwnam(name).pw_uid, name)
+    except KeyError:
+        remedy = "reserve for one who has an account here, or for a project (--project)"
+        raise refused(ErrorReply(code="not_found", message=f"there is no user {name!r} on this machine", remedy=remedy)) from None
+
+
+async def _named(context: Context, name: str) -> ReservationView:
+    """The newest reservation of a name."""
+    rows = await asyncio.to_thread(context.queries.reservations, PAST)
+    return (await _views(context, [row for row in rows if row.name == name][:1]))[0]
+
+
+async def _views(context: Context, rows: Sequence[ReservationRow]) -> list[ReservationView]:
+    picture = await context.on_control(lambda: picture_of(context))
+    return await asyncio.to_thread(_views_of, context, picture, rows)
+
+
+def _views_of(context: Context, picture: Picture, rows: Sequence[ReservationRow]) -> list[ReservationView]:
+    projects, users = context.queries.sharers()
+    capacity = {node.id: node.capacity for node in picture.nodes}
+    inside = {row.id: reaching(row.window, picture.running, capacity, picture.now_ms) if row.removed_ms is None else () for row in rows}
+    jobs = context.queries.ids_of(sorted({number for found in inside.values() for number in found}))
+    names = _Names(picture, projects, users, jobs)
+    return [view_of(row, inside[row.id], names) for row in rows]
+
+
+def view_of(row: ReservationRow, running: Sequence[int], names: _Names) -> ReservationView:
+    """A reservation as the wire shows it."""
+    return ReservationView(
+        id=row.id,
+        name=row.name,
+        state=_state(row, names.picture.now_ms),
+        from_ms=row.from_ms,
+        until_ms=row.until_ms,
+        maintenance=row.window.is_maintenance,
+        project=names.projects.get(row.project_id, ""),
+        user=names.users.get(row.user_id, ""),
+        parts=[_part(part, names.nodes) for part in row.parts],
+        made_by=row.made_by,
+        made_ms=row.made_ms,
+        removed_by=row.removed_by,
+        removed_ms=row.removed_ms or 0,
+        running=[names.jobs.get(number, str(number)) for number in running],
+    )
+
+
+def _state(row: ReservationRow, now_ms: int) -> str:
+    if row.removed_ms is not None:
+        return "removed"
+    return "over" if row.until_ms <= now_ms else "active" if row.from_ms <= now_ms else "planned"
+
+
+def _part(part: WindowPart, nodes: Mapping[int, Node]) -> PartView:
+    node = nodes.get(part.node_id)
+    devices: tuple[Device, ...] = node.devices if node else ()
+    return PartView(
+        node=node.name if node else str(part.node_id),
+        whole=part.whole,
+        cpu_milli=part.amounts.cpu_milli,
+        memory_bytes=part.amounts.memory_bytes,
+        gpus=[device.index for device in devices if device.id in part.devices],
+    )

@@ -203,9 +203,9 @@ class ResolveConflict:
 
 @dataclass(frozen=True, slots=True)
 class MakeReservation:
-    """Set nodes (by name; none: all) aside from ``from_ms`` (0: now) to before ``until_ms``, or for ``length_ms``: for jobs of ``project``, of ``user`` or of either,
-    or, as ``maintenance``, for nobody. Of each node all of it, or so many ``devices`` with these amounts: where 0 is said, the devices'
-    share of what the node has. Without a ``name`` it is given one."""
+    """Set nodes (by name; none: all) aside from ``from_ms`` (0: now) to before ``until_ms``, or for ``length_ms``: for jobs of
+    ``project``, of ``user`` or of either, or, as ``maintenance``, for nobody. Of each node all of it, or so many ``devices`` with these
+    amounts: where 0 is said, the devices' share of what the node has. Without a ``name`` it is given one."""
 
     key: str
     caller: Caller

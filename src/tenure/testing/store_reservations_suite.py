@@ -225,9 +225,10 @@ class StoreReservationsSuite(StoreSuiteBase):
     def test_now_and_so_long(self, rig: StoreRig) -> None:
         command = MakeReservation("k", ADA, "course", length_ms=MINUTE_MS, project="course")
         first = rig.apply(command)
+        assert isinstance(first, Applied)
         assert [(window.from_ms, window.until_ms) for window in windows(rig)] == [(rig.now_ms, rig.now_ms + MINUTE_MS)]
         rig.now_ms += 1
-        assert rig.apply(command) == replace(first, replayed=True)  # type: ignore[type-var]
+        assert rig.apply(command) == replace(first, replayed=True)
         for unclear in (replace(command, key="l", length_ms=0), replace(command, key="m", until_ms=rig.now_ms + 1)):
             refused = rig.apply(unclear)
             assert isinstance(refused, Refused)

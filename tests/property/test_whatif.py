@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.board import Board
+from tenure.core.picture import Picture
 from tenure.core.possible import Possible
 from tenure.core.whatif import (
     Alteration,
@@ -17,7 +18,6 @@ from tenure.core.whatif import (
     NodeDrained,
     NodeRemoved,
     NodesAdded,
-    Picture,
     PriorityChanged,
     altered,
     in_line,

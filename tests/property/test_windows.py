@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.core.board import Board
+from tenure.core.picture import Picture
 from tenure.core.set_aside import reaching
 from tenure.core.verify import verify
-from tenure.core.whatif import Picture
 from tenure.model.amounts import Amounts
 from tenure.model.job import JobTable
 from tenure.model.node import Node

@@ -17,8 +17,8 @@ from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
+from tenure.core.picture import Picture
 from tenure.core.set_aside import reaching
-from tenure.core.whatif import Picture
 from tenure.model.commands import Answer, Caller, Command, MakeReservation, Refused, RemoveReservation
 from tenure.model.node import Device, Node
 from tenure.model.window import WindowPart

@@ -15,8 +15,8 @@ from tenure.api.context import Context, answer, context_of
 from tenure.api.routes import Routes
 from tenure.core.board import Board
 from tenure.core.ledger import Account
+from tenure.core.picture import Picture
 from tenure.core.shares import WHOLE, Part, capacity_of, dominant, parts_of
-from tenure.core.whatif import Picture
 from tenure.model.amounts import MILLI, format_bytes, format_milli
 from tenure.model.job import PendingJob
 from tenure.model.project import Bundle, Project

@@ -7,7 +7,7 @@ from pathlib import Path
 from tenure.api.sharing import standing_text, standings
 from tenure.cli.projects import projects_text
 from tenure.core.board import Board
-from tenure.core.whatif import Picture
+from tenure.core.picture import Picture
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.project import NO_BOUNDS, Bundle
 from tenure.model.settings import PlanSettings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tenure.core.board import Board
+from tenure.core.picture import Picture
 from tenure.core.whatif import (
     Alteration,
     Effect,
@@ -15,7 +16,6 @@ from tenure.core.whatif import (
     NodeResumed,
     NodesAdded,
     Outlook,
-    Picture,
     PriorityChanged,
     SettingsChanged,
     Shift,

@@ -248,15 +248,6 @@ def test_who_orders_by_forecasts_is_told_a_limit_that_mostly_holds() -> None:
     assert beliefs.longer_ms(one(52, 0, 1, 1), 30_000, 0) == 90_000
 
 
-def test_old_ends_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenure.sim.runtimes.RECENT", 3)
-    beliefs = Bounded()
-    for number, run_s in enumerate((10, 80, 80, 80, 80, 80, 80), 1):  # the second outlives its forecast eight times over
-        beliefs.limit_ms(one(number, 0, 1, 1), 0)
-        beliefs.ended(one(number, 0, 1, 1), run_s * SECOND_MS)
-    assert beliefs.limit_ms(one(9, 0, 1, 1), 0) == 80_000
-
-
 def test_accuracy_is_that_of_the_forecast_whatever_the_limit() -> None:
     jobs = [one(number, 100 * number, 1, 10 + number % 2 * 20, asked_s=90) for number in range(1, 30)]
     workload = workload_of("two lengths", [pool(2)], jobs)

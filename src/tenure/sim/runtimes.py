@@ -10,8 +10,7 @@ goes by forecasts beside limits is told both, the forecast and a limit that hold
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import deque
+from bisect import insort
 from collections.abc import Callable
 from typing import Protocol
 
@@ -25,9 +24,6 @@ EXTENSIONS_MS = tuple(minutes * MINUTE_MS for minutes in (1, 5, 15, 30, 60, 120,
 
 HELD_PCT = 95
 """So often the limit of `Bounded` holds."""
-
-RECENT = 10_000
-"""So many of the latest ends say how far forecasts are outlived."""
 
 
 class RunTimes(Protocol):
@@ -132,7 +128,7 @@ class Predicted(Requested):
 
 
 class Bounded(Predicted):
-    """The limit is as many times the forecast as nineteen of twenty recent jobs did not outlive, never more than was requested.
+    """The limit is as many times the forecast as nineteen of twenty ended jobs did not outlive, never more than was requested.
 
     A job that outlives it is believed to take all that was requested: of those that do, many are stopped at their request.
     """
@@ -140,7 +136,6 @@ class Bounded(Predicted):
     def __init__(self) -> None:
         super().__init__()
         self._forecasts: dict[int, int] = {}
-        self._recent: deque[float] = deque()
         self._ratios: list[float] = []
 
     def limit_ms(self, job: TraceJob, now_ms: int) -> int:
@@ -157,9 +152,6 @@ class Bounded(Predicted):
         expected_ms = self._forecasts.pop(job.number, 0)
         if expected_ms:
             insort(self._ratios, ran_ms / expected_ms)
-            self._recent.append(ran_ms / expected_ms)
-        if len(self._recent) > RECENT:
-            del self._ratios[bisect_left(self._ratios, self._recent.popleft())]
 
     def longer_ms(self, job: TraceJob, believed_ms: int, times: int) -> int:
         """All that was requested; without a request as others do."""

@@ -4,7 +4,8 @@
 training jobs with deadlines on 120 nodes of 8 GPUs, asked for 1.14 times over (W. Gao et al., "Chronus", SoCC 2021). *philly*: 82,247
 jobs of Microsoft's cluster (M. Jeon et al., USENIX ATC 2019), which as published has eight times the GPUs they need, so here 50 nodes
 of 8 are asked for 0.94 times over. Neither log has requested times: with ``exact`` the planner knows how long a job runs, with
-``forecast`` nothing but the last two jobs of the same virtual cluster, and promises nothing.
+``forecast`` nothing but the last two jobs of the same virtual cluster, and promises nothing. ``las-easy`` is least attained service
+first and displaces nobody; ``--policy las-easy-preemptive:checkpoint_every=5m`` does.
 
 Turnarounds are in hours, from submission to end. ``jain`` is 1 when the virtual clusters have the same mean slowdown, 1/n when one
 bears everything. A mean is easily won at the cost of the longest jobs: look at p99 beside it.
@@ -27,7 +28,7 @@ from tenure.sim.replay import Replay, Rules
 from tenure.sim.runtimes import Exact, Requested, RunTimes
 from tenure.sim.workload import Workload
 
-POLICIES = ("fifo", "easy", "easy-sjbf", "sjf", "sjf-easy", "spf", "spf-easy", "hrrn-easy", "edf-easy", "tenure")
+POLICIES = ("fifo", "easy", "easy-sjbf", "sjf-easy", "spf-easy", "hrrn-easy", "las-easy", "edf-easy", "tenure")
 KNOWS: dict[str, type[RunTimes]] = {"exact": Exact, "forecast": Requested}
 PHILLY_NODES = "50x8xGPU"
 QUICK = 150

@@ -331,7 +331,8 @@ def _about(workload: Workload, runtimes: str) -> str:
     nodes = len(workload.nodes)
     gpus = sum(len(node.devices) for node in workload.nodes)
     machines = f"{nodes:,} node{'s' if nodes != 1 else ''}" + (f" with {gpus:,} GPUs" if gpus else "")
-    return f"{len(workload.jobs):,} jobs on {machines}, run times {runtimes}"
+    jobs = len(workload.jobs)
+    return f"{jobs:,} job{'s' if jobs != 1 else ''} on {machines}, run times {runtimes}"
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -49,6 +49,9 @@ def read_policy(word: str, base: PlanSettings) -> tuple[StagedPolicy, PlanSettin
     except KeyError:
         raise BadPolicy(_unknown(name)) from None
     told = [pair.partition("=") for pair in pairs.split(",")] if pairs else []
+    keys = [DURATIONS.get(key, key) for key, _, _ in told]
+    if twice := next((key for place, key in enumerate(keys) if key in keys[:place]), ""):
+        raise BadPolicy(f"{word!r} says {twice} twice; leave one of them out")
     own = {key: value for key, _, value in told if key in policy.own_keys}
     try:
         policy = policy.with_own(own)

@@ -54,6 +54,7 @@ def test_what_was_read_reads_the_same_again(name: str, changes: dict[str, int]) 
         ("easy:patience=long", "write patience=VALUE with a duration such as 90s or 2h"),
         ("easy:backfill_depth=0", "'backfill_depth=0' means nothing; backfill_depth is at least 1"),
         ("easy:policy=fifo", "a policy has no setting 'policy'"),
+        ("easy:patience=1h,patience_ms=5", "says patience_ms twice; leave one of them out"),
     ],
 )
 def test_a_mistake_names_the_way_out(word: str, sentence: str) -> None:

@@ -94,7 +94,7 @@ REFUSED: dict[str, str] = {
     "--test-only": "use: tenure plan SCRIPT",
     "-L": "there are no licences yet",
     "--licenses": "there are no licences yet",
-    "--reservation": "there are no reservations yet",
+    "--reservation": "jobs of the reservation's project or user start in it by themselves: use --project",
 }
 """Options of Slurm that Tenure does not honour, and what to do instead; any other unknown one is refused without advice."""
 

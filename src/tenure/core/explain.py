@@ -33,6 +33,7 @@ from tenure.model.reasons import (
     NotReached,
     QueuePaused,
     Reason,
+    Reserved,
     RoomPromised,
     Shortfall,
 )
@@ -70,6 +71,8 @@ def explain(snapshot: Snapshot, job_id: int, stages: Stages) -> Explanation:
         second = second_obstacle(board.asks[job.shape], board.nodes)
         room = room if second is None else (*room, second)
     node_id, short = nearest(board.asks[job.shape], cycle.rooms_for(job))
+    if any(isinstance(reason, Reserved) for reason in room):
+        node_id, short = 0, ()  # nothing is lacking but time
     holders = _holders(board, node_id, short)
     candidates = list(_candidates(board, cycle, job))
     board.rollback(mark)

@@ -329,6 +329,8 @@ def shortfalls(ask: Ask, node: NodeRoom) -> tuple[Shortfall, ...]:
     found = [
         Shortfall(name, need, max(free, 0)) for name, need, free in zip(RESOURCES, ask.need, node.free, strict=True) if need > free
     ]
+    # Of a node that is shut or has shrunk less than nothing is free: that is lacking only to who asks for something of it.
+    found = [item for item in found if item.needed] or found
     if ask.wants_devices and not _count_on_devices(ask, node.devices):
         found.append(_device_shortfall(ask, node))
     if not places_left(ask, node):

@@ -72,7 +72,7 @@ def reserve(tx: Transaction, command: MakeReservation) -> Answer:
 
 def _of_name(name: str, open_rows: Sequence[ReservationRow]) -> Refused | None:
     if name and not _NAME.fullmatch(name):
-        return Refused("malformed", f"{name!r} is no name; write up to 64 letters, digits, -, _ and dots, with at least one letter")
+        return Refused("bad_request", f"{name!r} is no name; write up to 64 letters, digits, -, _ and dots, with at least one letter")
     if any(row.name == name for row in open_rows):
         return Refused("name_taken", f"a reservation is called {name!r} already; choose another name, or tenure unreserve {name}")
     if len(open_rows) >= MOST:
@@ -82,11 +82,11 @@ def _of_name(name: str, open_rows: Sequence[ReservationRow]) -> Refused | None:
 
 def _of_words(command: MakeReservation) -> Refused | None:
     if command.maintenance == bool(command.project or command.user):
-        return Refused("malformed", "say whom it is for, a user or a project, or that it is maintenance: one of the two")
+        return Refused("bad_request", "say whom it is for, a user or a project, or that it is maintenance: one of the two")
     if min(command.devices, command.cpu_milli, command.memory_bytes) < 0:
-        return Refused("malformed", "what is set aside is not negative")
+        return Refused("bad_request", "what is set aside is not negative")
     if command.maintenance and (command.devices or command.cpu_milli or command.memory_bytes):
-        return Refused("malformed", "maintenance takes whole nodes; leave --gpus, --cpus and --memory out")
+        return Refused("bad_request", "maintenance takes whole nodes; leave --gpus, --cpus and --memory out")
     return None
 
 

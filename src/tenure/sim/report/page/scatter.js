@@ -16,18 +16,19 @@ function scatter() {
       below(x, ticks(across_, x, kindX, left, right, Math.max(2, width / 150)), top, low, `${across_.label} (${better(across_)}${kindX === powers ? ", in powers" : ""})`), beside(y, ticks(up, y, kindY, low, top, 5), left, right),
       draw("text", { x: left, y: top - 4, "text-anchor": "start" }, `${up.short} (${better(up)}${kindY === powers ? ", in powers" : ""})`),
       front.length > 1 ? draw("path", { d: path(front.map(({ a }) => x(a)), front.map(({ b }) => y(b))), fill: "none", stroke: "var(--soft)", "stroke-width": 1.5, "stroke-dasharray": "5 4" }) : null,
-      labelled(all, front, x, y, right));
+      labelled(all, front, x, y, right, top, low));
     host.replaceChildren(svg);
   });
-  function labelled(all, front, x, y, right) {
+  function labelled(all, front, x, y, right, top, low) {
     const taken = [];
     return all.map((one) => {
       const px = x(one.a), py = y(one.b), wide = one.policy.name.length * 7.4, leftwards = px + 12 + wide > right;
       const from = leftwards ? px - 12 - wide : px + 12;
-      let ty = py + 4.5;
-      for (let tries = 0; tries < 12 && taken.some(([a, b, c]) => Math.abs(c - ty) < 16 && from < b && a < from + wide); tries += 1) ty += tries % 2 ? -17 * (tries + 1) : 17 * (tries + 1);
+      const at = (step) => py + 4.5 + (step % 2 ? -17 : 17) * Math.ceil(step / 2);
+      const free = (ty) => ty > top + 10 && ty < low - 4 && !taken.some(([a, b, c]) => Math.abs(c - ty) < 16 && from < b && a < from + wide);
+      const ty = at(Math.max(0, [...Array(24).keys()].findIndex((step) => free(at(step)))));
       taken.push([from, from + wide, ty]);
-      const text = `${one.policy.name}${front.includes(one) ? "\non the front" : ""}\n${across_.label}: ${told(one.a, across_.unit)}\n${up.label}: ${told(one.b, up.unit)}`;
+      const text = `${one.policy.name}${front.includes(one) ? "\non the Pareto front" : ""}\n${across_.label}: ${told(one.a, across_.unit)}\n${up.label}: ${told(one.b, up.unit)}`;
       return draw("g", { tabindex: 0, role: "img", "aria-label": text.replaceAll("\n", ", "), onpointermove: (event) => say(text, event), onpointerleave: () => say(""), onfocus: (event) => say(text, spot(event.target.ownerSVGElement, px, py)), onblur: () => say("") },
         draw("circle", { cx: px, cy: py, r: 16, fill: "transparent" }),
         front.includes(one) ? draw("circle", { cx: px, cy: py, r: 11, fill: "none", stroke: colour(one.place), "stroke-width": 1.8 }) : null,
@@ -38,7 +39,7 @@ function scatter() {
   const no = (mine, others, metric) => (metric.better === "more" ? mine >= others : mine <= others);
   const better = (metric) => (metric.better === "more" ? "more is better" : "less is better");
   const options = choices.map((metric) => [metric.key, metric.short]);
-  return card("What a policy buys, and with what", "Each policy between two figures. Ringed and joined: the front, which no other policy here beats in both.",
+  return card("What a policy buys, and with what", "Each policy between two figures. Ringed and joined: the Pareto front, the policies that no other one here beats in both.",
     make("div", { class: "controls" }, choice("Across", options, across_.key, (key) => { across_ = find(key, 0); redraw(); }), choice("Up", options, up.key, (key) => { up = find(key, 1); redraw(); })), host);
 }
 /* An axis in powers where one policy is so far off that the others would be one point; its ticks at round numbers or lengths of time. */

@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import fields, replace
 
+from tenure.core.strategy import NAMES
 from tenure.model.amounts import parse_duration_ms
 from tenure.model.settings import PlanSettings
 from tenure.policies import PLACEMENTS, POLICY_NAMES, policy_by_name
+from tenure.policies.adaptive import MISSING
 from tenure.policies.staged import StagedPolicy
 from tenure.policies.strategies import NOT_YET, strategy_of
 
@@ -70,6 +72,13 @@ def _unknown(name: str) -> str:
     """Why a name means nothing, with the nearest one that does."""
     if strategy_of(name) in NOT_YET:
         return f"the policy {name} is not available yet: {NOT_YET[strategy_of(name)]}; tenure policy list has those that are"
+    if name in NAMES:
+        way = (
+            f"is not available yet: {MISSING[name]}; name adaptive itself"
+            if name in MISSING
+            else f"is written adaptive:strategy={name}"
+        )
+        return f"{name} is a strategy of the policy adaptive, and {way}"
     order, plus, placement = name.partition("+")
     near = _near(placement, PLACEMENTS) if plus and order in POLICY_NAMES else _near(name, POLICY_NAMES)
     guess = f"did you mean {order + '+' if plus and order in POLICY_NAMES and near else ''}{near}? " if near else ""

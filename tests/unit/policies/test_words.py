@@ -47,6 +47,8 @@ def test_what_was_read_reads_the_same_again(name: str, changes: dict[str, int]) 
         ("easy+fdg", "did you mean easy+fgd?"),
         ("sjf-eazy+fgd", "did you mean sjf-easy"),
         ("qqqq", "no policy is called 'qqqq'; tenure policy list has all of them"),
+        ("predictive", "predictive is a strategy of the policy adaptive, and is not available yet: it needs a forecast of demand"),
+        ("delayed", "delayed is a strategy of the policy adaptive, and is written adaptive:strategy=delayed"),
         ("easy:", "'easy:' names no setting behind the colon"),
         ("easy:waitbonus=3", "a policy has no setting 'waitbonus'; did you mean wait_bonus? there are base_low, "),
         ("easy:step", "'step' is no setting; write step=VALUE with a whole number"),

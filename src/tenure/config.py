@@ -113,6 +113,7 @@ class PlanSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     promises: int = 200
     guard: str = "0s"
     successors: str = "50ms"
+    slice: str = "10m"
 
     def durations(self) -> dict[str, str]:
         """The settings that are durations, as they were written."""

@@ -14,6 +14,7 @@ from tenure.testing.store_reservations_suite import StoreReservationsSuite
 from tenure.testing.store_rig import CAPPED
 from tenure.testing.store_rooms_suite import StoreRoomsSuite
 from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
+from tenure.testing.store_turns_suite import StoreTurnsSuite
 
 
 class OnSqlite:
@@ -51,3 +52,7 @@ class TestSqliteRooms(OnSqlite, StoreRoomsSuite):
 
 class TestSqliteReservations(OnSqlite, StoreReservationsSuite):
     """What is set aside, on SQLite."""
+
+
+class TestSqliteTurns(OnSqlite, StoreTurnsSuite):
+    """Jobs that take turns, on SQLite."""

@@ -65,6 +65,9 @@ def _of_live(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
     if job.state == "running":
         limit = f"; its time limit is {format_duration_ms(job.limit_ms)}" if job.limit_ms else ""
         return f"it runs on {where}{limit}", f"tenure logs -f {job.id}"
+    if job.state == "suspended" and any(attempt.rests_ms for attempt in last):
+        has = f"it has had its turn on {where} and rests while others have theirs; it keeps everything but its cpus"
+        return has, "it goes on by itself, where it was, when its turn comes"
     if job.state == "suspended":
         return f"it is suspended on {where} and keeps what it holds", f"tenure resume {job.id}"
     if job.state == "starting" and behind:

@@ -323,7 +323,7 @@ class ControlLoop:
     def _tell_displaced(self, turn: _Turn, plan: Plan, committed: Committed) -> None:
         """Say who makes room for whom."""
         for decision, rejection in zip(plan.decisions, committed.rejections, strict=True):
-            if decision.evicts and rejection is None:
+            if rejection is None and (decision.evicts or decision.suspends or decision.resumes):
                 turn.displaced = True
                 for evict in decision.evicts:
                     self.log(f"job {evict.job_id} is stopped: {evict.why}")

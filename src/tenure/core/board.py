@@ -67,6 +67,7 @@ class Board:
     """Rooms, waiting jobs and running jobs at one revision. ``caches`` is for figures derived from the rooms (`Rooms.log`).
 
     ``claims`` are all promises that have not ended; those of jobs that wait are ``standing``, by id, and hold their room.
+    ``resting`` are the running jobs that rest, or are asked to.
     ``promises`` are those of the last plan; whoever plans on a kept board puts them there when the plan has taken effect.
     """
 
@@ -80,6 +81,7 @@ class Board:
             know(self.asks, number, shape)
         self.touched: dict[int, tuple[int, ...]] = dict(snapshot.touched)
         self.running: dict[int, RunningJob] = {}
+        self.resting: dict[int, RunningJob] = {}
         self.census = Census()
         self.claims: dict[int, Claim] = {claim.id: claim for claim in snapshot.claims}
         self.standing: tuple[Claim, ...] = ()
@@ -274,6 +276,8 @@ class Board:
     def _occupy(self, job: RunningJob) -> None:
         """Enter a running job's holdings in the rooms."""
         self.running[job.id] = job
+        if job.rest:
+            self.resting[job.id] = job
         self.census.add(job.id, job.shape)
         ends_ms, app = end_of(job), self.shapes[job.shape].app
         rooms = self.rooms
@@ -287,6 +291,7 @@ class Board:
         job = self.running.pop(job_id, None)
         if job is None:
             return
+        self.resting.pop(job_id, None)
         self.census.remove(job_id)
         self.ledger.drop((job.project, job.user), held_by(job))
         for allocation in job.allocations:

@@ -1,6 +1,7 @@
 """One planning cycle over a board: order, place, reserve for the head, backfill, say why the rest waits.
 
-1. Let time pass: jobs become eligible.   2. Start those whose promised room is free.   3. Put the groups in order.
+1. Let time pass: jobs become eligible.   2. Start those whose promised room is free, and let jobs take turns where the policy has them.
+3. Put the groups in order.
 4. Start what fits, in that order.   5. For the first that does not fit, the head, others are displaced, which ends the plan, or it gets
 the reservation.   6. Later jobs start if they do not delay it, if the policy lets them, in the order it has for them.
 7. Roll the trial back.
@@ -26,6 +27,7 @@ from tenure.core.places import Places
 from tenure.core.possible import Possible
 from tenure.core.promises import Promises
 from tenure.core.reclaim import displace, positions, redeem
+from tenure.core.rotation import Rotation
 from tenure.core.stages import Order, Stages
 from tenure.core.turns import GUARDED, Followers, Turn, first_turn, in_order, scores_of
 from tenure.core.waiting import Group
@@ -47,6 +49,7 @@ def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget, *, 
     board.waiting.move_to(now_ms, board.asks)
     board.expire(now_ms)
     may_change = stages.reclaim is not None or stages.chooser is not None or bool(board.standing) or stages.backfill.reserve > 1
+    may_change = may_change or stages.slices or bool(board.resting)
     if decisions_only and not may_change and len(board.nodes) <= FEW_NODES and not _has_place(board):
         return Plan(board.revision, next_ms=board.next_ms)
     mark = board.mark()
@@ -82,6 +85,7 @@ class Cycle(Places):
         self.displaced: Decision | None = None
         self.retry_ms = 0
         self._may_displace = stages.reclaim is not None
+        self.rotation = Rotation(self) if stages.slices or board.resting else None
         self._followers = Followers(board, now_ms, stages.order)
         self._follow: list[Turn] = []
         self._elements: dict[int, Iterator[int]] = {}
@@ -108,9 +112,13 @@ class Cycle(Places):
         return self._plan(())
 
     def _plan(self, holds: tuple[Hold, ...]) -> Plan:
+        starts = tuple(Decision(starts=(start,)) for start in self.starts)
+        turns = self.rotation.decisions if self.rotation is not None else ()
+        if self.rotation is not None and self.rotation.goes_on_after(len(starts)):
+            self.truncated = self.budget.spent
         return Plan(
             base_revision=self.board.revision,
-            decisions=(*(Decision(starts=(start,)) for start in self.starts), *([self.displaced] if self.displaced else [])),
+            decisions=(*turns, *starts, *([self.displaced] if self.displaced else [])),
             holds=holds,
             reservation=self.window.reservation if self.window else None,
             truncated_at=self.truncated if self.displaced is None else self.budget.spent,
@@ -122,13 +130,16 @@ class Cycle(Places):
 
     def _moments(self) -> tuple[int, ...]:
         """When another plan might come of the same content (0: never)."""
-        return (self.board.next_ms, self.board.next_deadline_ms, self.retry_ms, *self.wishing.values())
+        rotation_ms = self.rotation.retry_ms if self.rotation is not None else 0
+        return (self.board.next_ms, self.board.next_deadline_ms, self.retry_ms, rotation_ms, *self.wishing.values())
 
     def _start_what_fits(self) -> None:
         redeem(self)
         windows = self.board.windows_at(self.now_ms)
         if windows or self.stages.backfill.reserve > 1:
             self.calendar = Calendar(self.board.rooms, self.now_ms, windows, self.board.owner)
+        if self.rotation is not None:
+            self.rotation.run()
         if self.calendar is not None and self.stages.backfill.reserve > 1:
             self.promises = Promises(self, self.calendar)
             self.promises.run()

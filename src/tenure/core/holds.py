@@ -189,7 +189,10 @@ def _without_bar(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
     if cycle.find(job.shape, careful=False) is not None:
         return (delay,) if delay is not None else ()
     capacity = capacity_of(cycle, job.shape)
-    if cycle.window is not None and cycle.window.reservation.job_id == job.id:
+    turns = _turns(cycle)
+    if job.id in turns:
+        capacity = Capacity(capacity.node_id, capacity.short, turns[job.id])
+    elif cycle.window is not None and cycle.window.reservation.job_id == job.id:
         capacity = Capacity(capacity.node_id, capacity.short, cycle.window.reservation.start_ms)
     return (delay, capacity) if delay is not None else (capacity,)
 
@@ -233,11 +236,26 @@ def _fits_on_reserved(cycle: Cycle, shape: int, window: Window) -> bool:
 
 
 def _of_head(cycle: Cycle, shape: int, queue: int, reason: Reason) -> Reason:
-    """The head's own hold says when its reservation begins."""
-    window = cycle.window
-    if window is None or cycle.promises is not None or not isinstance(reason, Capacity):
+    """The hold of who stands first in line says when its turn comes, the head's own when its reservation begins."""
+    window, turns = cycle.window, _turns(cycle)
+    if not isinstance(reason, Capacity):
         return reason
-    head = cycle.board.waiting.rows[window.reservation.job_id]
-    if (head.shape, head.queue) != (shape, queue):
+    rows = cycle.board.waiting.rows
+    turn_ms = min([at for number, at in turns.items() if number in rows and _kind(rows[number]) == (shape, queue)], default=0)
+    if turn_ms:
+        return Capacity(reason.node_id, reason.short, turn_ms)
+    if window is None or cycle.promises is not None:
+        return reason
+    if _kind(rows[window.reservation.job_id]) != (shape, queue):
         return reason
     return Capacity(reason.node_id, reason.short, window.reservation.start_ms)
+
+
+def _kind(job: PendingJob) -> tuple[int, int]:
+    return job.shape, job.queue
+
+
+def _turns(cycle: Cycle) -> dict[int, int]:
+    """When those who stand in line have their turn (`tenure.core.rotation`)."""
+    waits = cycle.rotation.waits if cycle.rotation is not None else {}
+    return {job_id: at_ms for job_id, at_ms in waits.items() if at_ms > cycle.now_ms}

@@ -6,11 +6,13 @@ Tests apply it to every plan, the simulator to every step, ``doctor`` to the row
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 
 from tenure.model.allocation import Allocation, DeviceShare
 from tenure.model.amounts import MILLI, RESOURCES
-from tenure.model.job import RunningJob
+from tenure.model.job import RESTS, RunningJob
+from tenure.model.lifecycle import AllocationState
 from tenure.model.node import Device, Node
 from tenure.model.outcomes import Violation
 from tenure.model.plan import Plan
@@ -143,13 +145,14 @@ def _gangs(running: Iterable[RunningJob], shapes: Mapping[int, Shape]) -> Iterat
         if shape is None:
             yield Violation("shape_known", f"job {job.id}", f"shape {job.shape} is not known")
             continue
-        yield from (_wrong(job, held, shape) for held in job.allocations if _is_wrong(held, shape))
+        yield from (_wrong(job, held, shape) for held in job.allocations if _is_wrong(job, held, shape))
 
 
-def _is_wrong(held: Allocation, shape: Shape) -> bool:
+def _is_wrong(job: RunningJob, held: Allocation, shape: Shape) -> bool:
     fraction = shape.gpu_milli if shape.is_fraction else MILLI
     wrong_share = any(share.milli != fraction for share in held.devices)
-    return held.amounts != shape.amounts or len(held.devices) != shape.gpu_count or wrong_share
+    amounts = replace(shape.amounts, cpu_milli=0) if job.rest == RESTS and held.state != AllocationState.RELEASING else shape.amounts
+    return held.amounts != amounts or len(held.devices) != shape.gpu_count or wrong_share
 
 
 def _wrong(job: RunningJob, held: Allocation, shape: Shape) -> Violation:

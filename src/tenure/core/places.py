@@ -53,6 +53,10 @@ class Places:
         """What is left by the windows that are not for who asks, of the nodes that have any."""
         return Narrowed(self.calendar, limit_ms, who) if self.calendar is not None else {}
 
+    def outside_of(self, job: PendingJob) -> Mapping[int, NodeRoom]:
+        """The same for a job."""
+        return self.outside(job.limit_ms, who_of(job) if self.calendar is not None else NOBODY)
+
     def find(self, shape: int, *, careful: bool) -> Layout | None:
         """Where the tasks of a shape could go now; ``careful``: without taking what is reserved."""
         return self.find_beside(shape, self.beside() if careful else {})

@@ -25,6 +25,7 @@ RUNNING = 0
 CLAIMED = 1
 PLANNED = 2
 FORESEEN = 3
+KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ class Stages:
     ``lots`` says which of equally good nodes a job of one task gets: 0 the first by id, another number one that looks drawn, so that
     a study sees what a score owes to the order of the nodes. It follows from the number, the board's revision and the plan so far.
     ``delays``: who wishes for a better place may be held back for it (`tenure.core.wishes`). ``chooser`` leaves the strategy open: each
-    plan is made with the stages it chooses, whose order and placement are these.
+    plan is made with the stages it chooses, whose order and placement are these. ``slices``: jobs of equal standing take turns
+    (`tenure.core.rotation`).
     """
 
     order: Order
@@ -153,6 +154,7 @@ class Stages:
     lots: int = 0
     delays: bool = False
     chooser: Chooser | None = None
+    slices: bool = False
 
     @property
     def distinguishes(self) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from tenure.core.set_aside import entered, holders_of
 from tenure.core.successors import can_be_taken_over
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
-from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Rejection, Start
+from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Rejection, Resume, Start
+from tenure.model.project import Bundle
 from tenure.model.shape import Shape
 
 
@@ -42,7 +43,8 @@ def verify(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) 
         rejection = _check_item(claim, shapes, [later], locked)
         if rejection is not None:
             return rejection
-    return _check_bounds(decision, locked, shapes)
+    resumes = (_check_resume(resume, shapes, now, locked) for resume in decision.resumes)
+    return _check_bounds(decision, locked, shapes) or next(filter(None, resumes), None)
 
 
 def _check_bounds(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) -> Rejection | None:
@@ -52,14 +54,31 @@ def _check_bounds(decision: Decision, locked: LockedRows, shapes: Mapping[int, S
     quotas = Quotas(
         {number: row.project for number, row in locked.projects.items()}, {number: row.held for number, row in locked.projects.items()}
     )
-    wanted: tuple[Start | ClaimRequest, ...] = (*decision.starts, *decision.claims)
+    wanted: tuple[Start | ClaimRequest | Resume, ...] = (*decision.starts, *decision.claims, *decision.resumes)
     for item in wanted:
         job = locked.jobs[item.job_id]
         bundle = asked_by(ask_of(shapes[job.shape]))
+        if isinstance(item, Resume):
+            bundle = Bundle(bundle.cpu_milli)
         bar = quotas.bar(job.project, bundle)
         if bar is not None:
             return Rejection("maximum", item.job_id, f"its project would hold {bar.held + bar.needed} {bar.resource} of {bar.bound}")
         quotas.started(job.project, bundle)
+    return None
+
+
+def _check_resume(resume: Resume, shapes: Mapping[int, Shape], rooms: Mapping[int, NodeRoom], locked: LockedRows) -> Rejection | None:
+    """Whether a job rests and all of its cpus are free; takes them."""
+    job = locked.jobs.get(resume.job_id)
+    held = [one for one in locked.resting if one.attempt_id == resume.attempt_id]
+    if job is None or job.state != JobState.SUSPENDED or not held:
+        return Rejection("job_changed", resume.job_id, "it does not rest any more")
+    cpu_milli = shapes[job.shape].amounts.cpu_milli
+    for one in held:
+        room = rooms.get(one.node_id)
+        if room is None or room.free[0] < cpu_milli:
+            return Rejection("no_room", one.node_id, "its cpus are no longer free")
+        room.free[0] -= cpu_milli
     return None
 
 

@@ -129,12 +129,20 @@ class JobTable:
         return JobTable(tuple(chunks[number] for number in sorted(chunks)))
 
 
+STOPS, RESTS = 1, 2
+"""The rest of a running job: it was asked to suspend itself, or is suspended and holds no cpus."""
+
+NO_TURNS = -1
+
+
 @dataclass(frozen=True, slots=True)
 class RunningJob:
     """An attempt that holds resources. ``ends_by_ms`` is its start plus its limit, 0 when it has none: then nothing is known.
 
     ``allocations`` are those not yet released, sorted by task. ``stopping`` is 1 once its end was asked for.
     ``grace_ms`` is how long it may take to end when it is asked, ``attained_ms`` for how long it ran in earlier attempts.
+    ``rest`` is 0 while it runs, `STOPS` once it was asked to rest in favour of others, `RESTS` when it does and has given its cpus
+    back; since ``slice_ms`` it has run, or rested, without a break (`NO_TURNS`: it takes none, as when a person has suspended it).
     """
 
     id: int
@@ -151,3 +159,5 @@ class RunningJob:
     stopping: int = 0
     grace_ms: int = 0
     attained_ms: int = 0
+    rest: int = 0
+    slice_ms: int = NO_TURNS

@@ -53,6 +53,23 @@ class Evict:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """Let an attempt rest, so that ``beneficiary`` has its turn. It keeps what it holds, but its cpus only until it has stopped."""
+
+    job_id: int
+    attempt_id: int
+    beneficiary: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let an attempt that rests go on where it is; it takes its cpus again."""
+
+    job_id: int
+    attempt_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resize:
     """Restart an elastic attempt with another number of tasks."""
 
@@ -69,6 +86,8 @@ class Decision:
     evicts: tuple[Evict, ...] = ()
     resizes: tuple[Resize, ...] = ()
     claims: tuple[ClaimRequest, ...] = ()
+    suspends: tuple[Suspend, ...] = ()
+    resumes: tuple[Resume, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +210,8 @@ class LockedRows:
     """Everything a decision touches, read under its locks. ``projects`` are those that have bounds.
 
     For decisions that promise room: ``leaving`` is what attempts hold that are being stopped or are to be evicted, ``claims`` are the
-    promises that stand. ``windows`` are those of the touched nodes that are not over at ``now_ms``, by id.
+    promises that stand. ``windows`` are those of the touched nodes that are not over at ``now_ms``, by id. ``resting`` is what attempts
+    hold that rest (`tenure.core.rotation`).
     """
 
     nodes: dict[int, LockedNode]
@@ -203,6 +223,7 @@ class LockedRows:
     now_ms: int = 0
     windows: tuple[TimeWindow, ...] = ()
     holders: tuple[LockedHolder, ...] = ()
+    resting: tuple[Allocation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

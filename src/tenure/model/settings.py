@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 HOUR_MS = 3_600_000
 
+LEAST_SLICE_MS = 1000
+"""No time slice is shorter: each change of turns costs two signals and two transactions."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
@@ -27,7 +30,7 @@ class PlanSettings:
     how often jobs are assumed to write a checkpoint (0: never).
 
     ``successors_ms`` is how much work of an array of short jobs may be handed out at once behind one that runs (0: none), see
-    `tenure.core.successors`.
+    `tenure.core.successors`. Where jobs take turns (`tenure.core.rotation`), each runs for at least ``slice_ms`` before it rests.
     """
 
     base_low: int = 100
@@ -55,6 +58,7 @@ class PlanSettings:
     promises: int = 200
     guard_ms: int = 0
     successors_ms: int = 50
+    slice_ms: int = 600_000
     policy: str = "default"
 
     @property

@@ -1,7 +1,8 @@
 """Policies by name. Each part of a policy has a module of its own that cites where it comes from.
 
 A name is that of an order, alone (nobody goes ahead of the head) or with a way to backfill: ``sjf``, ``sjf-easy``, ``hrrn-easy-sjbf``,
-``points-greedy``. Then ``-preemptive`` lets jobs of higher levels displace others: ``points-easy-preemptive``. Behind it may stand
+``points-greedy``. Then ``-preemptive`` lets jobs of higher levels displace others: ``points-easy-preemptive``, or ``-slicing`` lets
+those of equal priority take turns: ``points-easy-slicing``. Behind it may stand
 where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own, and the name of a placement alone is the
 default policy with it. What operators call a strategy is a policy by another name (`tenure.policies.strategies`), ``portfolio``
 chooses among several in each cycle, ``adaptive`` among strategies of one, and `tenure.policies.words` reads a name with its settings.
@@ -58,6 +59,9 @@ BACKFILLS: dict[str, Backfill] = {"conservative": CONSERVATIVE, "easy": EASY, "e
 PREEMPTIVE = "-preemptive"
 """What follows the name of a policy that displaces jobs."""
 
+SLICING = "-slicing"
+"""What follows the name of a policy under which jobs take turns (`tenure.core.rotation`)."""
+
 _SHORT = {
     "conservative": "fifo-conservative",
     "default": "points-easy",
@@ -78,7 +82,8 @@ def _built_in() -> dict[str, Stages]:
     # Who promises a start to everybody has nobody that waits in vain.
     alone = {name: stages for name, stages in found.items() if stages.backfill.reserve <= 1}
     found |= {f"{name}{PREEMPTIVE}": replace(stages, reclaim=_displacing(stages.order)) for name, stages in alone.items()}
-    return found | {"preemptive": found[f"default{PREEMPTIVE}"]}
+    turns = {f"{name}{SLICING}": replace(stages, slices=True) for name, stages in alone.items()}
+    return found | turns | {"preemptive": found[f"default{PREEMPTIVE}"]}
 
 
 def _displacing(order: Order) -> Reclaim:
@@ -105,7 +110,7 @@ MEMBERS = (
 )
 """Whose plans the portfolio compares; the first of them is who decides where nothing is to choose."""
 
-_LISTED = [name for name in _BUILT_IN if not name.endswith(PREEMPTIVE)]
+_LISTED = [name for name in _BUILT_IN if not name.endswith((PREEMPTIVE, SLICING))]
 POLICY_NAMES = tuple(sorted((*_LISTED, *PLACEMENTS, ADAPTIVE, PORTFOLIO, RANDOM, *STRATEGIES)))
 """The built-in policies, without those that name both an order and a placement, or that displace under a long name. Others come by the
 entry point group ``tenure.policies``, which `tenure.bootstrap` reads."""
@@ -135,7 +140,7 @@ def _known() -> str:
     orders, ways = ", ".join(ORDERS), ", ".join(f"-{way}" for way in BACKFILLS)
     placements = ", ".join((*PLACEMENTS, RANDOM))
     short = ", ".join(sorted((*_SHORT, "preemptive", ADAPTIVE, PORTFOLIO)))
-    return f"{short}, and {orders}, each alone or followed by {ways}, by {PREEMPTIVE}, and by + with one of {placements}"
+    return f"{short}, and {orders}, each alone or followed by {ways}, by {PREEMPTIVE} or {SLICING}, and by + with one of {placements}"
 
 
 __all__ = ["BACKFILLS", "ORDERS", "PLACEMENTS", "POLICY_NAMES", "PREEMPTIVE", "StagedPolicy", "policy_by_name"]

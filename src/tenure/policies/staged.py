@@ -76,8 +76,9 @@ class StagedPolicy:
         return plan_on_board(board, now_ms, self.stages, budget, decisions_only=decisions_only)
 
     def with_successors(self, plan: Plan, board: Board, now_ms: int) -> Plan:
-        """The plan that was made on this board just now, with successors behind its starts where that delays nobody."""
-        return with_successors(plan, board, now_ms, self.stages.order)
+        """The plan that was made on this board just now, with successors behind its starts where that delays nobody. Where jobs take
+        turns there are none: who shares its room cannot rest alone."""
+        return plan if self.stages.slices else with_successors(plan, board, now_ms, self.stages.order)
 
     def explain(self, snapshot: Snapshot, job_id: int) -> Explanation:
         """Why a job waits under this policy. Raises KeyError when it does not wait."""

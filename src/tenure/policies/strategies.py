@@ -10,13 +10,13 @@ STRATEGIES: dict[str, str] = {
     "fair_sharing": "fair-easy",
     "load_balancing": "points-easy+least-loaded",
     "priority_based": "points-easy",
+    "time_slicing": "points-easy-slicing",
 }
 """The policy that each stands for."""
 
 NOT_YET: dict[str, str] = {
     "hybrid": "it needs pools of nodes",
     "resource_pooling": "it needs pools of nodes",
-    "time_slicing": "it needs running jobs to be suspended in turn",
 }
 """What each of the others waits for."""
 
@@ -36,7 +36,7 @@ NAMED: dict[str, str] = {
     "resource_pooling": "each kind of work on nodes of its own, and on others where that is allowed",
     "sjf-easy": "the shortest by its limit goes first; others go ahead where they do not delay it",
     "tenure": "the shortest by forecast goes first until somebody's patience is over; for batch queues with many short jobs",
-    "time_slicing": "jobs take turns on what all of them want",
+    "time_slicing": "default, and jobs of equal priority take turns on the cpus that all of them want, each for a slice",
 }
 """What the policies do that have names of their own, in a few words."""
 

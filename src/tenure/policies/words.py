@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 
 from tenure.core.strategy import NAMES
 from tenure.model.amounts import parse_duration_ms
-from tenure.model.settings import PlanSettings
+from tenure.model.settings import LEAST_SLICE_MS, PlanSettings
 from tenure.policies import PLACEMENTS, POLICY_NAMES, policy_by_name
 from tenure.policies.adaptive import MISSING
 from tenure.policies.staged import StagedPolicy
@@ -29,6 +29,7 @@ LEAST = {
     "half_life_ms": 0,
     "las_queue_ms": 1,
     "preempt_gap": 1,
+    "slice_ms": LEAST_SLICE_MS,
 } | dict.fromkeys(
     [name for name in NUMBERS if name.startswith("preempt_") and name != "preempt_gap"]
     + ["checkpoint_every_ms", "promises", "guard_ms"],

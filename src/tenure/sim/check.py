@@ -56,6 +56,8 @@ class _Check:
             return f"no node is called {record['node']!r}"
         if kind == "start":
             return self._start(record)
+        if kind in ("suspend", "resume"):
+            return self._turn(record)
         return self._end(record) if kind in ("end", "preempt") else f"no action is called {kind!r}"
 
     def _drop(self, record: Record) -> str:
@@ -76,6 +78,16 @@ class _Check:
             return f"{record['node']} has too little {', '.join(short)}"
         return "started before it was submitted" if self.now_ms < self.submitted.get(job, 0) else ""
 
+    def _turn(self, record: Record) -> str:
+        """Who rests holds no cpus; who goes on holds them again."""
+        held, free = self.held.get((record["job"], record["node"])), self.free[record["node"]]
+        wanted = record["cpu_milli"] if record["action"] == "resume" else 0
+        if held is None or held["cpu_milli"] != record["cpu_milli"] - wanted:
+            return f"cannot {record['action']} on {record['node']}, where it does not run or rest"
+        free["cpu_milli"] += held["cpu_milli"] - wanted
+        held["cpu_milli"] = wanted
+        return f"{record['node']} has too little cpu_milli" if free["cpu_milli"] < 0 else ""
+
     def _end(self, record: Record) -> str:
         held = self.held.pop((record["job"], record["node"]), None)
         if held is None:
@@ -86,7 +98,7 @@ class _Check:
             self.started.pop(record["job"], None)
         else:
             self.gone.add(record["job"])
-        return "" if held == _amounts(record) else "gives back something else than it took"
+        return "" if held == {**_amounts(record), "cpu_milli": held["cpu_milli"]} else "gives back something else than it took"
 
 
 def _amounts(record: Record) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """What a replay drew and cost, where every node declares its power or its price (`tenure.model.upkeep`).
 
 Energy is that of all nodes from the first submission to the last action, idle and sleeping ones included. Cost is what the jobs held
-of nodes, at the nodes' prices: a job pays its share of a node for as long as it runs. Invariant: both follow from the actions alone.
+of nodes, at the nodes' prices: a job pays its share of a node for as long as it runs; while it
+rests so that others have their turn it draws and pays nothing. Invariant: both follow from the actions alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tenure.core.objectives import share_of
 from tenure.model.amounts import MILLI
 from tenure.model.node import Node
 from tenure.model.upkeep import Upkeep, upkeep_of
-from tenure.sim.results import START, Replayed
+from tenure.sim.results import RESUME, START, Replayed
 
 HOUR_MS = 3_600_000
 KILO = 1000
@@ -57,7 +58,7 @@ def _uses(result: Replayed) -> list[_Use]:
     uses = {node.id: _Use(upkeep_of(node.labels), jobs[0].submitted_ms) for node in nodes.values()}
     shares: dict[tuple[int, int], float] = {}
     for action in result.actions:
-        sign = 1 if action.kind == START else -1
+        sign = 1 if action.kind in (START, RESUME) else -1
         for placement in action.placements:
             use, shape = uses[placement.node_id], jobs[action.job].shape
             key = (id(shape), placement.node_id)

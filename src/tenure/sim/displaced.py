@@ -50,9 +50,13 @@ class Displaced:
             self.claims[self._made] = Claim(self._made, claim.job_id, claim.placements, amounts, claim.deadline_ms, victims)
         self.has_news = True
 
-    def stop(self, job_id: int, ran_ms: int, result: Replayed) -> None:
-        """A job's run is over after so long: note what of it is lost."""
-        lost_ms = lost_work_ms(ran_ms, self.settings)
+    def keep_work(self, job_id: int, ran_ms: int) -> None:
+        """A job rests after a turn of so long: it goes on from there."""
+        self.saved_ms[job_id] = self.saved_ms.get(job_id, 0) + ran_ms
+
+    def stop(self, job_id: int, ran_ms: int, before_ms: int, result: Replayed) -> None:
+        """A job's run is over after so long in its last turn, and so long in those before: note what of all that is lost."""
+        lost_ms = lost_work_ms(ran_ms + before_ms, self.settings)
         self.saved_ms[job_id] = self.saved_ms.get(job_id, 0) + ran_ms - lost_ms
         result.earlier_ms[job_id - 1] = result.earlier_ms.get(job_id - 1, 0) + ran_ms
         result.lost_ms[job_id - 1] = result.lost_ms.get(job_id - 1, 0) + lost_ms

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from tenure.control.steps import REPLANS, Planner, Ports, commit_step, intake_step, plan_step
+from tenure.control.steps import REPLANS, Planner, Ports, commit_step, intake_step, plan_step, signal_step
 from tenure.executors.fake import FOREVER_MS, Behaviour, FakeExecutor
 from tenure.model.allocation import Placement
 from tenure.model.commands import Applied, Caller, Command, JobRequest, JobSpec, SubmitJob
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.node import Node
 from tenure.model.observations import DeviceFound, Launch, NodeFound, Observations
-from tenure.model.plan import Plan
+from tenure.model.plan import Decision
 from tenure.policies.staged import StagedPolicy
 from tenure.ports import Store
 from tenure.sim.clock import VirtualClock
@@ -115,22 +115,25 @@ class Full:
         """When the next thing happens, None for never."""
         jobs = self.workload.jobs
         arrival = [jobs[self._arrived].submitted_ms + BEGINNING_MS] if self._arrived < len(jobs) else []
-        event = self.executor.next_event_ms()
-        return min([*arrival, *([event] if event is not None else [])], default=None)
+        event, planned = self.executor.next_event_ms(), self._planner.next_ms
+        turn = [planned] if self.policy.stages.slices and planned > self.clock.now_ms() else []
+        return min([*arrival, *turn, *([event] if event is not None else [])], default=None)
 
     def _moment(self, ports: Ports, now_ms: int) -> None:
         """Take in everything of this moment, plan and launch; then what comes of that at once, until nothing more does."""
         self.result.events += 1
         commands = self._arrivals(now_ms)
+        due = 0 < self._planner.next_ms <= now_ms
         while True:
             seen = self.executor.observe(self._cursor)
-            if not seen.items and not commands:
+            if not seen.items and not commands and not due:
                 return
             self._turn(ports, commands, seen, now_ms)
-            commands = []
+            commands, due = [], False
 
     def _turn(self, ports: Ports, commands: list[Command], seen: Observations, now_ms: int) -> None:
         launches: list[Launch] = []
+        turns = 0
         with ports.store.group():
             intake = intake_step(ports, commands, seen, now_ms)
             for answer in intake.answers:
@@ -142,10 +145,14 @@ class Full:
                 committed = commit_step(ports, self._planner, plan, now_ms) if plan is not None else None
                 if plan is None or committed is None:
                     break
-                self._note_starts(plan, [place for place, why in enumerate(committed.rejections) if why is None], now_ms)
+                done = [plan.decisions[place] for place, why in enumerate(committed.rejections) if why is None]
+                self._note_starts(done, now_ms)
+                turns += self._note_turns(done, now_ms)
                 launches.extend(committed.launches)
         self._cursor = seen.cursor
         self.executor.acknowledge(seen.cursor)
+        if turns:
+            signal_step(ports, now_ms)
         self.executor.launch(launches)
 
     def _arrivals(self, now_ms: int) -> list[Command]:
@@ -165,12 +172,23 @@ class Full:
         for job_id in sorted(job_ids):
             result.ended_ms[job_id - 1] = at_ms
             result.actions.append(Action(at_ms, END, job_id - 1, self._placements.pop(job_id)))
-            self.runtimes.ended(self.workload.jobs[job_id - 1], at_ms - result.started_ms[job_id - 1])
+            ran_ms = at_ms - result.started_ms[job_id - 1] + result.earlier_ms.get(job_id - 1, 0)
+            self.runtimes.ended(self.workload.jobs[job_id - 1], ran_ms)
 
-    def _note_starts(self, plan: Plan, done: Sequence[int], now_ms: int) -> None:
+    def _note_turns(self, done: Sequence[Decision], now_ms: int) -> int:
+        """Who rests and who goes on from now on; how many."""
+        suspends = [suspend.job_id for decision in done for suspend in decision.suspends]
+        resumes = [resume.job_id for decision in done for resume in decision.resumes]
+        for job_id in suspends:
+            self.result.rest(job_id - 1, self._placements[job_id], now_ms - BEGINNING_MS)
+        for job_id in resumes:
+            self.result.go_on(job_id - 1, self._placements[job_id], now_ms - BEGINNING_MS)
+        return len(suspends) + len(resumes)
+
+    def _note_starts(self, done: Sequence[Decision], now_ms: int) -> None:
         at_ms = now_ms - BEGINNING_MS
         self.result.plans += 1
-        for start in [start for place in done for start in plan.decisions[place].starts]:
+        for start in [start for decision in done for start in decision.starts]:
             placements = tuple(self._in_workload(placement) for placement in start.placements)
             self.result.started_ms[start.job_id - 1] = at_ms
             self.result.actions.append(Action(at_ms, START, start.job_id - 1, placements))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tenure.model.amounts import MILLI
 from tenure.sim.consumption import consumed
-from tenure.sim.results import DROP, FAIL, NOT_YET, Replayed
+from tenure.sim.results import DROP, FAIL, NOT_YET, SUSPEND, Replayed
 from tenure.sim.runtimes import Predicted
 from tenure.sim.workload import TraceJob
 
@@ -73,6 +73,7 @@ def figures_of(result: Replayed) -> Figures:
     found |= _deadlines(result)
     found |= {
         "preemptions": result.preemptions,
+        "suspensions": sum(action.kind == SUSPEND for action in result.actions),
         "failures": result.failures,
         "failed": failed,
         "work_lost_s": sum(result.lost_ms.values()) / MILLI,

@@ -11,25 +11,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Protocol
 
 from tenure.core.board import Board
 from tenure.core.ledger import Account, Ledger, held_by
-from tenure.model.allocation import Allocation, Placement
+from tenure.model.allocation import Placement
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.lifecycle import NodeStatus
-from tenure.model.node import Node
-from tenure.model.plan import Decision, Plan, Reservation, Start
+from tenure.model.plan import Decision, Plan, Start
 from tenure.model.project import Bundle, Project
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
-from tenure.model.snapshot import Changes, Snapshot
+from tenure.model.snapshot import Snapshot
 from tenure.sim.clock import VirtualClock
 from tenure.sim.displaced import Displaced
 from tenure.sim.faults import Faults, Outages
+from tenure.sim.news import News, attempt_of
+from tenure.sim.resting import Turns
 from tenure.sim.results import DROP, END, FAIL, NOT_YET, PREEMPT, START, Action, Replayed
 from tenure.sim.runtimes import Exact, RunTimes
 from tenure.sim.sampling import Sampler
@@ -78,19 +79,6 @@ class Rules:
     windows: tuple[WindowSpec, ...] = ()
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """Changes that the board has not been told of."""
-
-    pending: dict[int, PendingJob] = field(default_factory=dict)
-    pending_removed: list[int] = field(default_factory=list)
-    running: dict[int, RunningJob] = field(default_factory=dict)
-    running_removed: list[int] = field(default_factory=list)
-    moved: dict[Account, None] = field(default_factory=dict)
-    promises: tuple[Reservation, ...] | None = None
-    nodes: tuple[Node, ...] | None = None
-
-
 class Replay:
     """One replay; used once."""
 
@@ -111,13 +99,14 @@ class Replay:
         first_ms = workload.jobs[0].submitted_ms if workload.jobs else 0
         self.windows = windows_of(rules.windows, workload.nodes, first_ms, self._project)
         self.board = Board.of(self._empty(), policy.distinguishes)
-        self._news = _Waiting()
+        self._news = News()
         self._arrived = 0
         self._ends: list[tuple[int, int]] = []
         self._expiries: list[tuple[int, int, int]] = []
         self._placements: dict[int, tuple[Placement, ...]] = {}
         self._held: dict[int, tuple[Account, Bundle]] = {}
         self._displaced = Displaced(rules.settings)
+        self._turns = Turns()
         self._retry_ms = 0
         self._outages = Outages(rules.faults, workload.nodes, rules.seed) if rules.faults is not None else None
         self._sampler = Sampler(workload, self.board) if any(node.devices for node in workload.nodes) else None
@@ -192,7 +181,7 @@ class Replay:
             self._extend(now_ms)
             self._fail(now_ms, idle=idle)
         self._tell_board(now_ms)
-        if self.board.waiting.groups or self.board.standing:
+        if self.board.waiting.groups or self.board.standing or self.board.resting:
             self._decide(now_ms)
             if self.rules.drop:
                 self._drop(first, now_ms)
@@ -212,7 +201,11 @@ class Replay:
                 self._start(start, now_ms)
             if decision.evicts:
                 self._displace(decision, now_ms)
-        if plan.decisions and (plan.decisions[-1].evicts or self.rules.one_by_one):
+            for suspend in decision.suspends:
+                self._suspend(suspend.job_id, now_ms)
+            for resume in decision.resumes:
+                self._resume(resume.job_id, now_ms)
+        if plan.decisions and (plan.truncated_at is not None or self.rules.one_by_one):
             self._tell_board(now_ms)
             self._decide(now_ms)
 
@@ -223,6 +216,37 @@ class Replay:
         for evict in decision.evicts:
             self.result.preemptions += 1
             self._stop(evict.job_id, now_ms, requeue=True)
+
+    def _suspend(self, job_id: int, now_ms: int) -> None:
+        """Let a job rest at once."""
+        if not self.workload.jobs[job_id - 1].lives:
+            self._displaced.void[self.result.started_ms[job_id - 1] + self._lasts_ms(job_id - 1), job_id] += 1
+        ran_ms = self.result.rest(job_id - 1, self._placements[job_id], now_ms)
+        self._displaced.keep_work(job_id, ran_ms)
+        self._changed(self._turns.rest(self.board.running[job_id], ran_ms, now_ms), now_ms)
+
+    def _resume(self, job_id: int, now_ms: int) -> None:
+        """Let a job that rests go on."""
+        self.result.go_on(job_id - 1, self._placements[job_id], now_ms)
+        row = self.board.running[job_id]
+        row = self._turns.go_on(row, self.board.shapes[row.shape].amounts, now_ms)
+        self._changed(row, now_ms)
+        self._expect(row, now_ms)
+
+    def _changed(self, row: RunningJob, now_ms: int) -> None:
+        """The job runs on, or rests, with what it holds now."""
+        self._news.running[row.id] = row
+        if self._counts:
+            self._give_back(row.id, now_ms)
+            self._take(row, now_ms)
+
+    def _expect(self, row: RunningJob, now_ms: int) -> None:
+        """When the run ends that begins now, and when that is known to be later than was believed."""
+        lasts_ms = self._lasts_ms(row.id - 1)
+        if not self.workload.jobs[row.id - 1].lives:
+            heappush(self._ends, (now_ms + lasts_ms, row.id))
+        if now_ms < row.ends_by_ms < now_ms + lasts_ms:
+            heappush(self._expiries, (row.ends_by_ms, row.id, 0))
 
     def _fail(self, now_ms: int, *, idle: bool) -> None:
         """Let nodes fail, and with them what runs there, and let them work again."""
@@ -240,9 +264,10 @@ class Replay:
         result, position = self.result, job_id - 1
         began_ms = result.started_ms[position]
         result.actions.append(Action(now_ms, PREEMPT if requeue else FAIL, position, self._placements.pop(job_id)))
-        if not self.workload.jobs[position].lives:
+        if began_ms != NOT_YET and not self.workload.jobs[position].lives:
             self._displaced.void[began_ms + self._lasts_ms(position), job_id] += 1
-        self._displaced.stop(job_id, now_ms - began_ms, result)
+        before_ms = self._turns.forget(job_id)
+        self._displaced.stop(job_id, now_ms - began_ms if began_ms != NOT_YET else 0, before_ms, result)
         result.started_ms[position] = NOT_YET
         if self._news.running.pop(job_id, None) is None or job_id in self.board.running:
             self._news.running_removed.append(job_id)
@@ -263,10 +288,12 @@ class Replay:
             job = jobs[job_id - 1]
             result.ended_ms[job_id - 1] = now_ms
             result.actions.append(Action(now_ms, END, job_id - 1, self._placements.pop(job_id)))
-            if self._news.running.pop(job_id, None) is None:  # else it began and ended in no time, and the board never knew
+            # Else it began and ended in no time, and the board never knew.
+            if self._news.running.pop(job_id, None) is None or job_id in self.board.running:
                 self._news.running_removed.append(job_id)
             if self._counts:
                 self._give_back(job_id, now_ms)
+            self._turns.forget(job_id)
             self.runtimes.ended(job, now_ms - result.started_ms[job_id - 1] + self._displaced.saved_ms.get(job_id, 0))
 
     def _take(self, attempt: RunningJob, now_ms: int) -> None:
@@ -307,7 +334,9 @@ class Replay:
         if job.lives:
             return 2**62
         left_ms = job.run_ms - self._displaced.saved_ms.get(position + 1, 0)
-        return min(left_ms, job.requested_ms) if self.rules.enforce_limits and job.requested_ms else left_ms
+        if self.rules.enforce_limits and job.requested_ms:
+            return min(left_ms, job.requested_ms - self._turns.ran_ms.get(position + 1, 0))
+        return left_ms
 
     def _arrive(self, now_ms: int, most: int = MANY) -> int:
         """Let those come that have been submitted by now, at most so many; how many came."""
@@ -336,61 +365,23 @@ class Replay:
 
     def _tell_board(self, now_ms: int) -> None:
         """Let the board know what has happened."""
-        news, revision, displaced = self._news, self.board.revision, self._displaced
-        if news.pending or news.running or news.running_removed or news.pending_removed or news.promises is not None or news.nodes:
-            self.board.advance(
-                Changes(
-                    revision,
-                    revision + 1,
-                    now_ms,
-                    news.pending,
-                    tuple(news.pending_removed),
-                    news.running,
-                    tuple(news.running_removed),
-                    usage=tuple(self.ledger.used[account] for account in sorted(news.moved)),
-                    promises=news.promises,
-                    nodes=news.nodes,
-                    claims=tuple(displaced.claims.values()) if displaced.has_news else None,
-                    evictions=tuple(displaced.evictions) if displaced.has_news else None,
-                )
-            )
-            self._news = _Waiting()
-            displaced.has_news = False
+        if not self._news.is_empty:
+            self.board.advance(self._news.changes(self.board.revision, now_ms, self.ledger, self._displaced))
+            self._news, self._displaced.has_news = News(), False
 
     def _start(self, start: Start, now_ms: int) -> None:
         job_id = start.job_id
-        job, limit_ms = self.workload.jobs[job_id - 1], self.result.believed_ms[job_id - 1]
+        limit_ms = self.result.believed_ms[job_id - 1]
         self.result.started_ms[job_id - 1] = now_ms
         self.result.actions.append(Action(now_ms, START, job_id - 1, start.placements))
         self._placements[job_id] = start.placements
         self._news.pending_removed.append(job_id)
-        attempt = self._news.running[job_id] = self._attempt(start, now_ms, limit_ms)
+        row = self.board.waiting.rows[job_id]
+        attempt = self._news.running[job_id] = attempt_of(row, start, self.board.shapes[row.shape].amounts, limit_ms, now_ms)
         if self._counts:
             self._take(attempt, now_ms)
         self._displaced.keep(start)
-        lasts_ms = self._lasts_ms(job_id - 1)
-        if not job.lives:
-            heappush(self._ends, (now_ms + lasts_ms, job_id))
-        if 0 < limit_ms < lasts_ms:
-            heappush(self._expiries, (now_ms + limit_ms, job_id, 0))
-
-    def _attempt(self, start: Start, now_ms: int, limit_ms: int) -> RunningJob:
-        row = self.board.waiting.rows[start.job_id]
-        amounts = self.board.shapes[row.shape].amounts
-        return RunningJob(
-            id=row.id,
-            attempt_id=row.id,
-            shape=row.shape,
-            queue=row.queue,
-            project=row.project,
-            user=row.user,
-            priority=row.priority,
-            started_ms=now_ms,
-            ends_by_ms=now_ms + limit_ms if limit_ms else 0,
-            allocations=tuple(
-                Allocation(0, row.id, row.id, place.task, place.node_id, amounts, place.devices) for place in start.placements
-            ),
-        )
+        self._expect(attempt, now_ms)
 
     def _drop(self, first: int, now_ms: int) -> None:
         """What has just arrived and was not started is gone."""

@@ -12,6 +12,7 @@ NOT_YET = -1
 """The time of what has not happened."""
 
 START, END, DROP, PREEMPT, FAIL = "start", "end", "drop", "preempt", "fail"
+SUSPEND, RESUME = "suspend", "resume"
 
 
 class Action(NamedTuple):
@@ -38,8 +39,8 @@ class Replayed:
 
     ``believed_ms`` is the limit that the planner was told at submission, ``expected_ms`` the forecast beside it. ``events`` are points
     in time at which something happened, ``plans`` those at which the policy had something to decide. ``elapsed_s`` is wall time: the
-    one thing here that differs between runs. Of jobs that were stopped, ``started_ms`` is the last start; ``earlier_ms`` and
-    ``lost_ms``, by their position, are how long they had run before and how much of that was in vain.
+    one thing here that differs between runs. Of jobs that were stopped, or rested, ``started_ms`` is when they began to run last;
+    ``earlier_ms`` and ``lost_ms``, by their position, are how long they had run before and how much of that was in vain.
     """
 
     workload: Workload
@@ -70,7 +71,21 @@ class Replayed:
         self.expected_ms[position] = expected_ms
         return expected_ms
 
+    def rest(self, position: int, placements: tuple[Placement, ...], now_ms: int) -> int:
+        """The job at this position rests from now on; for how long it ran since it was started or went on."""
+        ran_ms = now_ms - self.started_ms[position]
+        self.started_ms[position] = NOT_YET
+        self.earlier_ms[position] = self.earlier_ms.get(position, 0) + ran_ms
+        self.lost_ms.setdefault(position, 0)
+        self.actions.append(Action(now_ms, SUSPEND, position, placements))
+        return ran_ms
+
+    def go_on(self, position: int, placements: tuple[Placement, ...], now_ms: int) -> None:
+        """The job at this position, which rests, runs from now on."""
+        self.started_ms[position] = now_ms
+        self.actions.append(Action(now_ms, RESUME, position, placements))
+
     @property
     def decisions(self) -> int:
-        """What the policy decided: starts, drops, and who is displaced."""
-        return sum(action.kind in (START, DROP) for action in self.actions) + self.preemptions
+        """What the policy decided: starts, drops, turns, and who is displaced."""
+        return sum(action.kind in (START, DROP, SUSPEND, RESUME) for action in self.actions) + self.preemptions

@@ -29,7 +29,7 @@ from tenure.model.commands import (
     UpdateJob,
 )
 from tenure.model.lifecycle import ENDED_STATES, JobState, NodeStatus
-from tenure.store import arrays
+from tenure.store import arrays, resting
 from tenure.store.choosing import choose
 from tenure.store.ending import Endings
 from tenure.store.intern import INSERT_QUEUE, next_id
@@ -187,6 +187,10 @@ def _suspend(tx: Transaction, row: JobRow, *, resume: bool) -> str | Refused:
     wanted, present = ("running", "suspended") if resume else ("suspended", "running")
     if row.is_array:
         return Refused("not_running", f"nothing of array {name} is {present}")
+    if row.state == "suspended":
+        note = resting.by_person(tx, row, resume=resume)
+        if note:
+            return note
     if row.state == wanted:
         return f"it is {wanted} already"
     if row.state != present:

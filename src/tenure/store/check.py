@@ -14,9 +14,20 @@ from tenure.model.amounts import RESOURCES
 from tenure.model.lifecycle import ENDED_STATES, LIVE_STATES
 from tenure.model.outcomes import Violation
 from tenure.model.project import NO_BOUNDS, SHARED, UNLIMITED, Bundle, Project
-from tenure.store import deps
+from tenure.store import deps, resting
 from tenure.store.arrays import END_COLUMNS, ENDS
-from tenure.store.schema import account, allocation, allocation_device, attempt, dependency, device, event, job, meta, node_capacity
+from tenure.store.schema import (
+    account,
+    allocation,
+    allocation_device,
+    attempt,
+    dependency,
+    device,
+    event,
+    job,
+    meta,
+    node_capacity,
+)
 from tenure.store.sql import Link, Statement, const, param
 from tenure.store.windows import ReservationRow, past
 
@@ -178,6 +189,7 @@ def check(link: Link, projects: Iterable[Project] = (), known_attempts: int = 0)
         _check_accounts,
         _check_shares,
         _check_rooms,
+        resting.violations,
         _check_counters,
         _check_jobs,
         _check_arrays,

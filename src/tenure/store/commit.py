@@ -18,9 +18,10 @@ from tenure.core.feasibility import ask_of
 from tenure.core.ledger import asked_by
 from tenure.core.set_aside import ends_of, holders_of
 from tenure.core.verify import verify
+from tenure.model.allocation import Allocation
 from tenure.model.amounts import RESOURCES, Amounts
-from tenure.model.job import RunningJob, limit_until
-from tenure.model.lifecycle import DeviceStatus, JobState
+from tenure.model.job import RESTS, RunningJob, limit_until
+from tenure.model.lifecycle import AllocationState, DeviceStatus, JobState
 from tenure.model.observations import Launch
 from tenure.model.plan import (
     ClaimRequest,
@@ -33,8 +34,10 @@ from tenure.model.plan import (
     LockedRows,
     Plan,
     Rejection,
+    Resume,
     Start,
 )
+from tenure.model.project import Bundle
 from tenure.store.accounts import lock_projects
 from tenure.store.nodes import status_of
 from tenure.store.rows import JobRow, read_jobs
@@ -142,12 +145,15 @@ class Batch:
         for decision in decisions:
             jobs.update(evict.job_id for evict in decision.evicts)
             jobs.update(claim.job_id for claim in decision.claims)
+            jobs.update(suspend.job_id for suspend in decision.suspends)
+            jobs.update(resume.job_id for resume in decision.resumes)
         rows = read_jobs(tx.link, sorted(jobs))
         templates = sorted({row.array_id for row in rows.values() if row.array_id} - rows.keys())
         rows.update(read_jobs(tx.link, templates))
         wanted: list[Start | ClaimRequest] = [*starts, *(claim for decision in decisions for claim in decision.claims)]
         placements = [placement for item in wanted for placement in item.placements]
-        nodes = _lock_nodes(tx.link, sorted({placement.node_id for placement in placements}))
+        resting = self._read_resting(decisions)
+        nodes = _lock_nodes(tx.link, sorted({item.node_id for item in placements} | {held.node_id for held in resting}))
         devices = _lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
         self.staged = Staged(tx, rows)
         self._paused = {queue.id for queue in tx.names.queues(tx.link).values() if queue.paused}
@@ -156,6 +162,7 @@ class Batch:
             devices,
             {number: self._lock_job(row) for number, row in rows.items()},
             projects=lock_projects(tx, {row.project_id for row in rows.values()}),
+            resting=resting,
         )
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
         if any(shape.max_per_node for shape in self._shapes.values()):
@@ -189,6 +196,13 @@ class Batch:
         claims = tuple(claim for claim in read_claims(link, self._tx.names, self._tx.now_ms) if claim.id not in kept)
         leaving = tuple(held for job in self._leaving.values() for held in job.allocations)
         self._locked = replace(self._locked, leaving=leaving, claims=claims)
+
+    def _read_resting(self, decisions: Sequence[Decision]) -> tuple[Allocation, ...]:
+        """What attempts hold that are to go on."""
+        attempts = sorted({resume.attempt_id for decision in decisions for resume in decision.resumes})
+        found = read_holders(self._tx.link, [], attempts)
+        rests = [held for job in found.values() if job.rest == RESTS and not job.stopping for held in job.allocations]
+        return tuple(held for held in rests if held.state != AllocationState.RELEASING)
 
     def _count_apps(self) -> None:
         """What stands beside what on the locked nodes: only where a shape limits it, because it is one more look at the store."""
@@ -226,15 +240,38 @@ class Batch:
             self.staged.evict(evict)
         for claim in decision.claims:
             self.staged.claim(claim, [evict.job_id for evict in decision.evicts])
+        for suspend in decision.suspends:
+            self.staged.turns.suspend(suspend)
+        for resume in decision.resumes:
+            self._go_on(resume)
         return None
+
+    def _go_on(self, resume: Resume) -> None:
+        """Stage that an attempt goes on, and count its cpus in the locked rows."""
+        shape = self._shapes[self._locked.jobs[resume.job_id].shape]
+        held = [one for one in self._locked.resting if one.attempt_id == resume.attempt_id]
+        self.staged.resume(resume, shape, held)
+        for one in held:
+            node = self._locked.nodes[one.node_id]
+            self._locked.nodes[node.id] = replace(node, used=node.used + Amounts(shape.amounts.cpu_milli))
+        self._charge(self.staged.rows[resume.job_id].project_id, Bundle(shape.amounts.cpu_milli * len(held)))
+
+    def _charge(self, project: int, bundle: Bundle) -> None:
+        """Count so much more for a project in the locked rows."""
+        projects = self._locked.projects
+        if (found := projects.get(project)) is not None:
+            projects[project] = replace(found, held=found.held.plus(bundle))
 
     def _touched(self, decision: Decision) -> LockedRows:
         """The locked rows that one decision touches: verifying must not cost more because others are in the batch."""
         items: list[Start | ClaimRequest] = [*decision.starts, *decision.claims]
         placements = [placement for item in items for placement in item.placements]
         nodes, devices = self._locked.nodes, self._locked.devices
+        going_on = {resume.attempt_id for resume in decision.resumes}
+        resting = tuple(held for held in self._locked.resting if held.attempt_id in going_on)
+        wanted = {item.node_id for item in placements} | {held.node_id for held in resting}
         return LockedRows(
-            {item.node_id: nodes[item.node_id] for item in placements if item.node_id in nodes},
+            {node_id: nodes[node_id] for node_id in sorted(wanted & nodes.keys())},
             {share.device_id: devices[share.device_id] for item in placements for share in item.devices if share.device_id in devices},
             self._locked.jobs,
             self._locked.leaving,
@@ -243,6 +280,7 @@ class Batch:
             self._tx.now_ms,
             self._locked.windows,
             self._locked.holders,
+            resting,
         )
 
     def _judge_rows(self, decision: Decision) -> Rejection | None:
@@ -267,6 +305,14 @@ class Batch:
         for evict in decision.evicts:
             if not self._may_evict(evict):
                 return Rejection("job_changed", evict.job_id, "that attempt does not run any more, or is being stopped already")
+        return self._judge_rests(decision)
+
+    def _judge_rests(self, decision: Decision) -> Rejection | None:
+        """Whether those who are to rest run."""
+        for suspend in decision.suspends:
+            row = self.staged.rows.get(suspend.job_id)
+            if row is None or row.attempt_id != suspend.attempt_id or row.state != "running":
+                return Rejection("job_changed", suspend.job_id, "that attempt does not run now")
         return None
 
     def _may_evict(self, evict: Evict) -> bool:
@@ -290,9 +336,7 @@ class Batch:
                 devices[card.id] = replace(
                     card, used_milli=card.used_milli + share.milli, used_memory_bytes=card.used_memory_bytes + share.memory_bytes
                 )
-        projects = self._locked.projects
-        if (found := projects.get(shape_of.project_id)) is not None:
-            projects[found.project.id] = replace(found, held=found.held.plus(asked_by(ask_of(shape))))
+        self._charge(shape_of.project_id, asked_by(ask_of(shape)))
         if self._locked.windows:
             more = holders_of(start, jobs[start.job_id], shape.amounts, self._tx.now_ms)
             self._locked = replace(self._locked, holders=(*self._locked.holders, *more))

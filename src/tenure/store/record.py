@@ -23,7 +23,7 @@ from tenure.model.observations import (
     TaskStarted,
 )
 from tenure.model.outcomes import JobChange
-from tenure.store import rooms, wishes
+from tenure.store import resting, rooms, wishes
 from tenure.store.attempts import WRITE_ATTEMPT, WRITE_TASK, read_attempts
 from tenure.store.ending import Endings
 from tenure.store.outcome import GANG, JOB_FAULT, NODE_FAULT, AttemptRow, TaskRow, judge
@@ -76,7 +76,7 @@ class Recording:
         if touched:
             self._follow(touched)
         if self._heard:
-            wishes.hear(self._tx.link, self._heard)
+            resting.settle(self._tx, wishes.hear(self._tx.link, self._heard))
 
     def _follow(self, touched: list[AttemptRow]) -> None:
         """What the changed attempts mean for their jobs; everything written."""

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from tenure.model.allocation import Allocation, Claim, DeviceShare, Eviction, Placement
 from tenure.model.amounts import Amounts
-from tenure.model.job import NO_CAP, PendingJob, RunningJob
+from tenure.model.job import NO_CAP, NO_TURNS, RESTS, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Changes, Snapshot
@@ -56,6 +56,11 @@ _HELD_COLUMNS = (
     job.c.array_id,
     job.c.grace_ms,
     job.c.ran_ms,
+    job.c.state,
+    allocation.c.room,
+    attempt.c.rest,
+    attempt.c.slice_ms,
+    attempt.c.stood_ms,
 )
 
 
@@ -102,7 +107,7 @@ MADE = Statement(
 TOUCHED_SINCE = Statement(select(event.c.job_id, event.c.kind).where(event.c.cursor > param("since")).order_by(event.c.cursor), "since")
 
 
-_MOVING = {"job.starting", "job.requeued", "job.ended", "job.task", "job.released"}
+_MOVING = {"job.starting", "job.requeued", "job.ended", "job.task", "job.released", "job.rests", "job.resumed"}
 """The events that may come with a change of what somebody holds."""
 
 _RESERVING = {"reservation.made", "reservation.removed"}
@@ -216,7 +221,9 @@ def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:
 def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> RunningJob:
     attempt_id, started, committed, limit, stop, ended = row[0], *row[10:15]
     start = committed if started is None else started
-    number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms = row[15:]
+    number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms, state, room, rest, slice_ms, stood_ms = row[15:]
+    start += stood_ms  # as if it had begun later by as long as it has rested
+    takes_turns = state in ("starting", "running") and room is None
     return RunningJob(
         number,
         attempt_id,
@@ -226,12 +233,14 @@ def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> R
         user,
         priority,
         start,
-        start + limit if limit else 0,
+        start + limit if limit and rest != RESTS else 0,
         allocations,
         array_id or 0,
         stopping=1 if stop or ended is not None else 0,
         grace_ms=grace_ms,
         attained_ms=ran_ms,
+        rest=rest,
+        slice_ms=(slice_ms or (NO_TURNS if rest else start)) if rest or takes_turns else NO_TURNS,
     )
 
 

@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tenure.core.ledger import NOTHING, Account
-from tenure.model.allocation import Placement
+from tenure.model.allocation import Allocation, Placement
 from tenure.model.amounts import RESOURCES
 from tenure.model.job import limit_until
 from tenure.model.lifecycle import AllocationState, JobState
 from tenure.model.observations import Launch
-from tenure.model.plan import ClaimRequest, Evict, Start
+from tenure.model.plan import ClaimRequest, Evict, Resume, Start
 from tenure.model.project import Bundle
 from tenure.model.shape import Shape
 from tenure.store import accounts, arrays
 from tenure.store.launches import in_room, launch_of, log_paths
 from tenure.store.plan_schema import claim
+from tenure.store.resting import CPU, Turns
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, allocation_device, attempt, job
 from tenure.store.sql import Statement, const, insert, param
@@ -107,11 +108,12 @@ class Staged:
         self._claims: list[tuple[int, int, str, int, int, str]] = []
         self._kept: list[tuple[int]] = []
         self._events: list[tuple[str, int, int, str, int | None]] = []
+        self.turns = Turns(rows)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was staged."""
-        return not self._attempts and not self._stops and not self._claims
+        return not self._attempts and not self._stops and not self._claims and not self.turns
 
     def room(self, row: JobRow) -> int:
         """How many more elements of the array that a job is (or belongs to) may start; plenty for a plain job."""
@@ -246,6 +248,15 @@ class Staged:
         data = to_json({"reason": "preempted", "for": evict.beneficiary, "why": why})
         self._events.append(("job.stopping", row.id, row.project_id, data, row.array_id))
 
+    def resume(self, resume: Resume, shape: Shape, held: Sequence[Allocation]) -> None:
+        """Stage that an attempt with these tasks goes on: it takes its cpus again."""
+        row, cpu_milli = self.rows[resume.job_id], shape.amounts.cpu_milli
+        for one in held:
+            self._capacity[one.node_id, CPU] = self._capacity.get((one.node_id, CPU), 0) + cpu_milli
+        owner = (row.project_id, row.user_id)
+        self._moved[owner] = self._moved.get(owner, NOTHING).plus(Bundle(cpu_milli * len(held)))
+        self.turns.resume(resume, cpu_milli)
+
     def claim(self, claim: ClaimRequest, victims: Sequence[int]) -> None:
         """Stage a promise of capacity, for which these jobs leave."""
         row, number = self.rows[claim.job_id], self._tx.next_allocation()
@@ -266,6 +277,9 @@ class Staged:
             raise Overcommitted(self._jobs[0][2])
         if link.write_many(ASK_STOP, self._stops) != len(self._stops):
             raise Overcommitted(self._stops[0][4])
+        wrong = self.turns.write(tx)
+        if wrong:
+            raise Overcommitted(wrong)
         link.write_many(INSERT_CLAIM, self._claims)
         accounts.move(tx, self._moved)
         link.write_many(KEEP_CLAIM, self._kept)

@@ -109,7 +109,9 @@ def due(tx: Transaction) -> tuple[Signal, ...]:
     return tuple(found)
 
 
-def hear(link: Link, reports: Sequence[SignalDone]) -> None:
-    """Note what tasks have heard. To be called after their ends were written: who has ended need not hear anything."""
+def hear(link: Link, reports: Sequence[SignalDone]) -> list[int]:
+    """Note what tasks have heard; their attempts. To be called after their ends were written: who has ended need not hear anything."""
     link.write_many(HEAR, [(item.number, item.attempt_id, item.task, item.number) for item in reports])
-    link.write_many(SETTLE, [(attempt_id,) for attempt_id in sorted({item.attempt_id for item in reports})])
+    attempts = sorted({item.attempt_id for item in reports})
+    link.write_many(SETTLE, [(attempt_id,) for attempt_id in attempts])
+    return attempts

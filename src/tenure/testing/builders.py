@@ -14,7 +14,7 @@ from tenure.core.feasibility import ask_of, node_room, pick_devices, take
 from tenure.core.ledger import window_ms
 from tenure.model.allocation import Allocation, Claim, DeviceShare, Eviction, Placement
 from tenure.model.amounts import GIB, MIB, MILLI, Amounts
-from tenure.model.job import JobTable, PendingJob, RunningJob
+from tenure.model.job import RESTS, JobTable, PendingJob, RunningJob
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.project import Bundle, Project, Usage
@@ -175,15 +175,17 @@ class Cluster:
         priority: int = 5,
         age_ms: int = 1,
         grace_ms: int = 0,
+        rests_ms: int = 0,
     ) -> RunningJob:
         """A running job: one node name per task, or one for all. ``ends_ms`` after now (None: no limit); ``devices`` by index.
 
-        ``age_ms`` is since its start.
+        ``age_ms`` is since its start. ``rests_ms``: it has rested so long while others have their turn, 0 for not at all.
         """
         places = [on[0]] * shape.tasks if len(on) == 1 else list(on)
         job_id = self._name(name)
+        amounts = replace(shape.amounts, cpu_milli=0) if rests_ms else shape.amounts
         allocations = tuple(
-            Allocation(job_id * 1000 + task, job_id, job_id, task, self.nodes[place].id, shape.amounts, shares)
+            Allocation(job_id * 1000 + task, job_id, job_id, task, self.nodes[place].id, amounts, shares)
             for task, (place, shares) in enumerate(self._shares(shape, places, devices))
         )
         job = RunningJob(
@@ -200,6 +202,8 @@ class Cluster:
             array_id=array_id,
             stopping=int(stopping),
             grace_ms=grace_ms,
+            rest=RESTS if rests_ms else 0,
+            slice_ms=self.now_ms - (rests_ms or age_ms),
         )
         self.running[job_id] = job
         return job

@@ -51,6 +51,17 @@ class Run:
         found = [evict for decision in self.plan.decisions for evict in decision.evicts]
         return {self.names[evict.job_id]: self.names[evict.beneficiary] for evict in found}
 
+    @cached_property
+    def suspends(self) -> dict[str, str]:
+        """Who rests, and for whom."""
+        found = [suspend for decision in self.plan.decisions for suspend in decision.suspends]
+        return {self.names[suspend.job_id]: self.names[suspend.beneficiary] for suspend in found}
+
+    @cached_property
+    def resumes(self) -> list[str]:
+        """Who goes on."""
+        return [self.names[resume.job_id] for decision in self.plan.decisions for resume in decision.resumes]
+
     def explain(self, name: str) -> Explanation:
         """Why a job waits."""
         return self.policy.explain(self.snapshot, self.scenario.cluster.jobs[name])
@@ -71,6 +82,11 @@ class Run:
         for name, winner in self.evicts.items():
             if name not in named:
                 yield f"nothing says that {name} is displaced, but: evict {name} for={winner}"
+        named = {line.name for line in self.scenario.expectations if line.verb in ("suspend", "resume")}
+        found = {name: f"suspend {name} for={winner}" for name, winner in self.suspends.items()}
+        for name, text in (found | {name: f"resume {name}" for name in self.resumes}).items():
+            if name not in named:
+                yield f"nothing says so, but: {text}"
 
     def describe(self, name: str) -> str:
         """What the plan does with a job, as lines of the language."""
@@ -170,6 +186,19 @@ def _check_evict(run: Run, line: Line) -> Iterator[str]:
         yield f"it is evict {line.name} for={winner}"
 
 
+def _check_suspend(run: Run, line: Line) -> Iterator[str]:
+    winner = run.suspends.get(line.name)
+    if winner is None:
+        yield f"{line.name} does not rest"
+    elif line.pairs.get("for", winner) != winner:
+        yield f"it is suspend {line.name} for={winner}"
+
+
+def _check_resume(run: Run, line: Line) -> Iterator[str]:
+    if line.name not in run.resumes:
+        yield f"{line.name} does not go on"
+
+
 def _check_claim(run: Run, line: Line) -> Iterator[str]:
     claims = [claim for decision in run.plan.decisions for claim in decision.claims if run.names[claim.job_id] == line.name]
     if not claims:
@@ -227,6 +256,8 @@ _CHECKS = {
     "reserve": _check_reserve,
     "evict": _check_evict,
     "claim": _check_claim,
+    "suspend": _check_suspend,
+    "resume": _check_resume,
     "eta": _check_eta,
     "next": _check_next,
     "conflict": _check_conflict,

@@ -129,7 +129,7 @@ _STATEMENTS: dict[str, _Words] = {
     "queue": (("bonus", "max"), ("paused",), True),
     "project": (("weight", "cpu", "mem", "gpu", "maxcpu", "maxmem", "maxgpu"), ("alone",), True),
     "used": (("project", "cpu", "mem", "gpu"), (), True),
-    "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of", "prio", "age", "grace", "displaced", *_OWNER), ("stopping",), True),
+    "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of", "prio", "age", "grace", "displaced", "rests", *_OWNER), ("stopping",), True),
     "promise": (("on", "until", "leaving"), (), True),
     "wait": (
         (
@@ -161,6 +161,8 @@ _EXPECTATIONS: dict[str, _Words] = {
     "reserve": (("at", "on"), (), True),
     "evict": (("for",), (), True),
     "claim": (("on", "until"), (), True),
+    "suspend": (("for",), (), True),
+    "resume": ((), (), True),
     "eta": (("at",), (), True),
     "next": (("at",), (), False),
     "conflict": (("over", "severity", "between", "holders"), (), False),
@@ -241,6 +243,7 @@ def _run(cluster: Cluster, line: Line) -> None:
         priority=int(line.pairs.get("prio", "5")),
         age_ms=time_ms(line.pairs["age"]) if "age" in line.pairs else 1,
         grace_ms=time_ms(line.pairs.get("grace", "0")),
+        rests_ms=time_ms(line.pairs.get("rests", "0")),
         **_owner(cluster, line),
     )
     if "displaced" in line.pairs:

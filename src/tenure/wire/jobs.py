@@ -146,7 +146,8 @@ class TaskView(Reply):
 
 
 class AttemptView(Reply):
-    """One run of a job. ``why`` is what it was stopped for, empty where nobody stopped it."""
+    """One run of a job. ``why`` is what it was stopped for, empty where nobody stopped it. ``rests_ms`` is since when it rests while
+    others have their turn, 0 where it does not."""
 
     number: int
     attempt: int
@@ -155,6 +156,7 @@ class AttemptView(Reply):
     outcome: str = ""
     tasks: list[TaskView] = msgspec.field(default_factory=list)
     why: str = ""
+    rests_ms: int = 0
 
 
 class EventView(Reply):

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenure.sim.report.packing import Whole
-from tenure.sim.results import DROP, END, NOT_YET, START, Replayed
+from tenure.sim.results import DROP, END, NOT_YET, RESUME, START, Replayed
 from tenure.sim.workload import Workload
 
 Real = NDArray[np.float64]
-_TAKES = (START, "resize")
+_TAKES = (START, RESUME, "resize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ def runs_of(result: Replayed, jobs: Jobs, horizon_ms: int) -> Runs:
 
 
 def waiting_of(result: Replayed, jobs: Jobs, horizon_ms: int) -> tuple[Whole, Whole]:
-    """The moments at which the queue's length changes and by how much: submissions, starts, drops, and what is sent back."""
+    """The moments at which the queue's length changes and by how much: submissions, starts, drops, what is sent back or rests."""
     actions = result.actions
-    moved = {START: -1, DROP: -1, END: 0, "resize": 0}
+    moved = {START: -1, DROP: -1, RESUME: -1, END: 0, "resize": 0}
     change = np.fromiter((moved.get(action.kind, 1) for action in actions), np.int64, len(actions))
     at = np.fromiter((action.t_ms for action in actions), np.int64, len(actions)) - jobs.origin_ms
     came = jobs.submitted <= horizon_ms

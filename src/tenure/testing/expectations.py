@@ -51,17 +51,6 @@ class Run:
         found = [evict for decision in self.plan.decisions for evict in decision.evicts]
         return {self.names[evict.job_id]: self.names[evict.beneficiary] for evict in found}
 
-    @cached_property
-    def suspends(self) -> dict[str, str]:
-        """Who rests, and for whom."""
-        found = [suspend for decision in self.plan.decisions for suspend in decision.suspends]
-        return {self.names[suspend.job_id]: self.names[suspend.beneficiary] for suspend in found}
-
-    @cached_property
-    def resumes(self) -> list[str]:
-        """Who goes on."""
-        return [self.names[resume.job_id] for decision in self.plan.decisions for resume in decision.resumes]
-
     def explain(self, name: str) -> Explanation:
         """Why a job waits."""
         return self.policy.explain(self.snapshot, self.scenario.cluster.jobs[name])
@@ -83,8 +72,8 @@ class Run:
             if name not in named:
                 yield f"nothing says that {name} is displaced, but: evict {name} for={winner}"
         named = {line.name for line in self.scenario.expectations if line.verb in ("suspend", "resume")}
-        found = {name: f"suspend {name} for={winner}" for name, winner in self.suspends.items()}
-        for name, text in (found | {name: f"resume {name}" for name in self.resumes}).items():
+        found = {name: f"suspend {name} for={winner}" for name, winner in _suspends(self).items()}
+        for name, text in (found | {name: f"resume {name}" for name in _resumes(self)}).items():
             if name not in named:
                 yield f"nothing says so, but: {text}"
 
@@ -186,8 +175,19 @@ def _check_evict(run: Run, line: Line) -> Iterator[str]:
         yield f"it is evict {line.name} for={winner}"
 
 
+def _suspends(run: Run) -> dict[str, str]:
+    """Who rests, and for whom."""
+    found = [suspend for decision in run.plan.decisions for suspend in decision.suspends]
+    return {run.names[suspend.job_id]: run.names[suspend.beneficiary] for suspend in found}
+
+
+def _resumes(run: Run) -> list[str]:
+    """Who goes on."""
+    return [run.names[resume.job_id] for decision in run.plan.decisions for resume in decision.resumes]
+
+
 def _check_suspend(run: Run, line: Line) -> Iterator[str]:
-    winner = run.suspends.get(line.name)
+    winner = _suspends(run).get(line.name)
     if winner is None:
         yield f"{line.name} does not rest"
     elif line.pairs.get("for", winner) != winner:
@@ -195,7 +195,7 @@ def _check_suspend(run: Run, line: Line) -> Iterator[str]:
 
 
 def _check_resume(run: Run, line: Line) -> Iterator[str]:
-    if line.name not in run.resumes:
+    if line.name not in _resumes(run):
         yield f"{line.name} does not go on"
 
 

@@ -78,6 +78,24 @@ def test_jobs_of_a_busy_cluster_start_when_they_are_expected_to(name: str, seed:
         check_expected_starts(policy, snapshot)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from(POLICIES), st.integers(0, 10_000))
+def test_jobs_of_bounded_projects_start_when_they_are_expected_to(name: str, seed: int) -> None:
+    policy = policy_by_name(name)
+    for snapshot in History(policy, seed, bounded=True).moments(2):
+        check_expected_starts(policy, snapshot)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(max_examples=2000, deadline=None)
+@given(st.sampled_from(POLICIES), st.integers(0, 10_000_000))
+def test_jobs_of_bounded_projects_start_when_they_are_expected_to_in_a_long_sweep(name: str, seed: int) -> None:
+    policy = policy_by_name(name)
+    for snapshot in History(policy, seed, bounded=True).moments(6):
+        check_expected_starts(policy, snapshot)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @settings(max_examples=3000, deadline=None)

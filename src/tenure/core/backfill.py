@@ -150,10 +150,16 @@ def reserve(
     return window_of(board, Reservation(job_id, start_ms if start_ms < FOREVER else 0, placements), now_ms, extra, before)
 
 
+def has_waited(board: Board, job_id: int, now_ms: int) -> bool:
+    """Whether a job has waited until its bonus is full, or for as long as the guard says: its room is protected though nobody knows
+    when it starts."""
+    settings, age_ms = board.settings, now_ms - board.waiting.rows[job_id].submitted_ms
+    return age_ms >= settings.wait_full_ms or 0 < settings.guard_ms < age_ms
+
+
 def window_of(board: Board, made: Reservation, now_ms: int, extra: dict[int, NodeRoom], before: dict[int, NodeRoom]) -> Window:
     """A reservation and what follows from its start, which may be unknown."""
-    settings, age_ms = board.settings, now_ms - board.waiting.rows[made.job_id].submitted_ms
-    firm = made.start_ms > 0 or age_ms >= settings.wait_full_ms or 0 < settings.guard_ms < age_ms
+    firm = made.start_ms > 0 or has_waited(board, made.job_id, now_ms)
     return Window(made, WouldDelay(made.job_id, made.start_ms), made.start_ms or FOREVER, extra, before, firm)
 
 

@@ -2,7 +2,8 @@
 
 A cycle without either sorts its groups once. With one of them it asks here after every start, so that what was just given counts: the
 turns come from `tenure.core.line`, an array has a turn for each of its elements, and jobs within their project's quota come before all
-that borrow. What a project may not hold has no turn at all. The head is the first job in this order that has no room.
+that borrow. What a project may not hold has no turn at all, but keeps others of the project from passing for ever
+(`tenure.core.allowances`). The head is the first job in this order that has no room.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tenure.core.allowances import Allowances
 from tenure.core.columns import Bools
 from tenure.core.ledger import asked_by
 from tenure.core.line import Line, NoStanding
@@ -20,7 +22,7 @@ from tenure.core.stages import Order, Scores, Standing, Vector, as_sharing
 from tenure.core.turns import GUARDED, Turn, scores_of
 from tenure.core.waiting import FIRST_ID, PROJECT, SHAPE, USER, Group
 from tenure.model.job import PendingJob
-from tenure.model.project import Bundle
+from tenure.model.project import NO_BOUNDS, Bundle
 
 if TYPE_CHECKING:
     from tenure.core.board import Board
@@ -39,6 +41,7 @@ class Contest:
         self._cycle = cycle
         self._standing = standing
         self._quotas = quotas
+        self.allowances = Allowances(cycle, quotas) if quotas is not None else None
         self._columns = cycle.board.waiting.columns
         self._bundles: dict[int, Bundle] = {}
         self._elements: dict[int, int] = {}
@@ -83,7 +86,7 @@ class Contest:
                 group = cycle.group(turn[3])
                 if not is_in_front(turn, group):
                     begun.append(turn)
-                elif not self.is_barred(group) and self._has_room(turn, group):
+                elif not self._is_held_back(turn, group) and self._has_room(turn, group):
                     yield turn
 
     def _parts(self, standing: Standing) -> Iterator[tuple[Callable[[Turn, Group], bool], Standing]]:
@@ -100,6 +103,8 @@ class Contest:
         due = cycle.sought.are_due(slots)
         if cycle.promises is not None:
             return self._holdable[slots]
+        if self.allowances is not None:
+            due |= self._holdable[slots] & np.isin(self._columns[PROJECT, slots], self._open_projects())
         return due | self._holdable[slots] if cycle.window is None and cycle.may_reserve else due
 
     def _has_room(self, turn: Turn, group: Group) -> bool:
@@ -114,6 +119,32 @@ class Contest:
     def _is_guaranteed(self, group: Group) -> bool:
         assert self._quotas is not None, "only with quotas is anything guaranteed"
         return self._quotas.is_guaranteed(self._project(group), self._bundle(group))
+
+    def _open_projects(self) -> list[int]:
+        """The projects with bounds of which nothing is kept yet: their jobs have a turn also where there is no room for them."""
+        projects = self._cycle.board.projects.values()
+        assert self.allowances is not None, "only with quotas has anybody bounds"
+        return [project.id for project in projects if project.most != NO_BOUNDS and self.allowances.is_open(project.id)]
+
+    def _is_held_back(self, turn: Turn, group: Group) -> bool:
+        """Whether a project may not hold the job of a turn, now or beside what is kept for another one."""
+        if self.allowances is None:
+            return False
+        job = self._cycle.board.waiting.rows[turn[2]]
+        if self.is_barred(group):
+            self.allowances.keep(turn, job, self._bundle(group))
+            return True
+        promises = self._cycle.promises
+        if promises is not None and promises.has_promised(job.id):
+            return False
+        return self.allowances.held_back(job) is not None
+
+    def forbids(self, job: PendingJob, position: int) -> bool:
+        """Whether its project may not hold a job, or that element of an array, now or beside what is kept for others."""
+        if self._quotas is None or self.allowances is None:
+            return False
+        is_barred = self._quotas.bar_of(job.project, self._cycle.board.asks[job.shape]) is not None
+        return is_barred or self.allowances.held_back(job, position) is not None
 
     def is_barred(self, group: Group) -> bool:
         """Whether the project of a group may not hold one more of its jobs."""

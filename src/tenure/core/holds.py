@@ -44,6 +44,8 @@ def holds_of(cycle: Cycle) -> tuple[Hold, ...]:
             reason = _promised_reason(cycle, cycle.promises, cycle.board.waiting.rows[job_id], bar, detailed=detailed)
         else:
             reason = _reason(cycle, shape, bar, careful=careful, detailed=detailed)
+        if isinstance(reason, NotReached):
+            reason = _held_back(cycle, cycle.board.waiting.rows[job_id]) or reason
         concerns = project if reason is bar else 0
         kind = (shape, queue, reason.code, concerns)
         if kind not in found:
@@ -130,6 +132,12 @@ def _promised_reason(cycle: Cycle, promises: Promises, job: PendingJob, bar: Rea
     return Capacity(capacity.node_id, capacity.short, promises.start_of(job.id))
 
 
+def _held_back(cycle: Cycle, job: PendingJob) -> WouldDelay | None:
+    """That a job of its project is waited for that the project may not hold yet, where there is room for both."""
+    allowances = cycle.contest.allowances if cycle.contest is not None else None
+    return allowances.held_back(job) if allowances is not None else None
+
+
 def _reason(cycle: Cycle, shape: int, bar: Reason | None, *, careful: bool, detailed: bool) -> Reason:
     """Why a job of that shape waits; ``careful``: it would run into the head's reservation. ``bar``: what its project forbids."""
     obstacle = cycle.possible.obstacle(shape)
@@ -165,7 +173,8 @@ def room_reasons(cycle: Cycle, job: PendingJob) -> tuple[Reason, ...]:
     bar = None if cycle.quotas is None else cycle.quotas.bar_of(job.project, cycle.board.asks[job.shape])
     found = _without_bar(cycle, job)
     if bar is None:
-        return found
+        held_back = None if found else _held_back(cycle, job)
+        return found if held_back is None else (held_back,)
     return (*found, bar) if cycle.possible.obstacle(job.shape) is not None else (bar, *found)
 
 

@@ -60,8 +60,6 @@ class Promises:
         self.most = min(cycle.stages.backfill.reserve, self.board.settings.promises)
         self._started: dict[int, int] = {}
         self._in_vain: dict[tuple[int, int, Who], int] = {}
-        for reservation in sorted(self.board.promises, key=lambda item: (item.start_ms or FOREVER, item.job_id, item.position)):
-            self._keep(reservation)
 
     def reservations(self) -> tuple[Reservation, ...]:
         """The promises as they stand, by job."""
@@ -73,8 +71,10 @@ class Promises:
         return len(self.kept) >= self.most
 
     def run(self) -> None:
-        """Each job in turn: it starts, or it is promised a start."""
+        """What was promised is booked; then each job in turn: it starts, or it is promised a start."""
         cycle, board = self.cycle, self.board
+        for reservation in sorted(board.promises, key=lambda item: (item.start_ms or FOREVER, item.job_id, item.position)):
+            self._keep(reservation)
         shapes = [shape for shape in cycle.sought.shapes if cycle.possible.could_hold(shape)]
         cycle.candidates.refresh(shapes, board.asks)
         if cycle.contest is not None:
@@ -113,6 +113,10 @@ class Promises:
         cycle.follow_up(group)
         return True
 
+    def has_promised(self, job_id: int) -> bool:
+        """Whether the job, or an element of the array, is promised a start."""
+        return any(number == job_id for number, _ in self.kept)
+
     def has_started(self, job_id: int) -> bool:
         """Whether the job, or the whole rest of the array, starts in this cycle."""
         row = self.board.waiting.rows[job_id]
@@ -125,8 +129,7 @@ class Promises:
             return
         if old.position not in (self.cycle.positions(job.id) if job.is_array else (-1,)):
             return
-        quotas = self.cycle.quotas
-        if quotas is not None and quotas.bar_of(job.project, self.board.asks[job.shape]) is not None:
+        if self.cycle.contest is not None and self.cycle.contest.forbids(job, old.position):
             return
         start_ms = max(old.start_ms, self.cycle.now_ms) if old.start_ms else FOREVER
         if self._has_room(job, old.placements, start_ms):
@@ -151,7 +154,9 @@ class Promises:
 
     def consider(self, group: Group, job: PendingJob, position: int) -> tuple[Placement, ...] | None:
         """The places of a job that starts now, or None, with a promise where there may be one more."""
-        old = self.kept.get((job.id, position))
+        old, contest = self.kept.get((job.id, position)), self.cycle.contest
+        if old is None and contest is not None and contest.forbids(job, position):
+            return None
         if old is None and self.are_all_made:
             return self._start(group, job)
         if old is not None:

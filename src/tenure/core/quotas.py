@@ -85,6 +85,25 @@ class Quotas:
                     return reached(project, SHARED[at], held[at], need, bounds[at])
         return None
 
+    def is_bounded(self, project: int) -> bool:
+        """Whether there is anything that the project may not hold more of than so much."""
+        return self._most(project) != NO_BOUNDS
+
+    def could_hold(self, project: int, bundle: Bundle) -> bool:
+        """Whether the project may hold so much once it holds nothing else."""
+        most = self._most(project)
+        return all(bound == UNLIMITED or need <= bound for need, bound in zip(bundle, most, strict=True))
+
+    def holds_both(self, project: int, bundle: Bundle, other: Bundle) -> bool:
+        """Whether the project may hold, of what both ask for, so much more of both."""
+        most, held = self._most(project), self._held.get(project, NOTHING)
+        both = [at for at in range(len(SHARED)) if bundle[at] and other[at]]
+        return all(most[at] == UNLIMITED or held[at] + bundle[at] + other[at] <= most[at] for at in both)
+
+    def _most(self, project: int) -> Bundle:
+        found = self._projects.get(project)
+        return found.most if found is not None else NO_BOUNDS
+
     def bar_of(self, project: int, ask: Ask) -> MaximumReached | QuotaReached | None:
         """`bar` of one run of a shape."""
         return self.bar(project, asked_by(ask))

@@ -13,6 +13,7 @@ from random import Random
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.job import NO_CAP, PendingJob, RunningJob
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
+from tenure.model.project import Bundle
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.policies import StagedPolicy
@@ -40,11 +41,13 @@ def passed(snapshot: Snapshot, gone: tuple[int, ...], now_ms: int) -> Snapshot:
 @dataclass(slots=True)
 class History:
     """One history under one policy. ``steady``: who is older is ready sooner, and whoever was asked to end has ended
-    by the next moment; else some jobs come of age late, arrays have caps, and runs outlive their limits."""
+    by the next moment; else some jobs come of age late, arrays have caps, and runs outlive their limits. ``bounded``: jobs are of
+    projects, which have quotas and maxima."""
 
     policy: StagedPolicy
     seed: int
     steady: bool = False
+    bounded: bool = False
     random: Random = field(init=False)
     cluster: Cluster = field(default_factory=Cluster)
     shapes: list[Shape] = field(default_factory=list)
@@ -86,6 +89,10 @@ class History:
                 device_status={0: chance.choice([DeviceStatus.OK] * 4 + [DeviceStatus.FOREIGN])},
             )
         self.shapes = [self._shape() for _ in range(chance.randint(1, 4))]
+        for name in ("red", "blue") if self.bounded else ():
+            most = Bundle(chance.choice((-1, 2000, 6000)), -1, chance.choice((-1, 1000, 2000)))
+            quota = Bundle(chance.choice((-1, 0, 2000)), -1, chance.choice((-1, 0, 1000)))
+            cluster.project(name, maximum=most, quota=quota, borrow=chance.random() < 0.8)
 
     def _shape(self) -> Shape:
         chance = self.random
@@ -119,6 +126,7 @@ class History:
                 expected_ms=chance.choice((0, 1, 4)) * MINUTE_MS,
                 deadline_ms=cluster.now_ms + chance.choice((1, 5, 30)) * MINUTE_MS if chance.random() < 0.2 else 0,
                 user=chance.choice((0, 1, 2)),
+                project=chance.choice((0, 1, 1, 2)) if self.bounded else 0,
                 held=int(chance.random() < 0.05),
                 blocked=int(chance.random() < 0.05),
                 eligible_ms=cluster.now_ms + MINUTE_MS if not self.steady and chance.random() < 0.05 else 0,

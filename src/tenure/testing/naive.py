@@ -135,6 +135,11 @@ class _Naive:
         while position in self.snapshot.touched.get(job.id, ()):
             position += 1
         is_barred = self.tally.bar(job) is not None
+        if is_barred:
+            self._keep_bound(job)
+        elif self._held_back(job) is not None:
+            self.waiting.append(job)
+            return
         until_ms = 0 if is_barred else self._wishes_until(job)
         if until_ms:
             self.wishing[job.shape] = min(until_ms, self.wishing.get(job.shape, until_ms))
@@ -150,6 +155,19 @@ class _Naive:
         if job.is_array and min(job.array_left, job.array_room) > 1:
             rest = replace(job, array_next=position + 1, array_left=job.array_left - 1, array_room=job.array_room - 1)
             queue.append(rest)
+
+    def _keep_bound(self, job: PendingJob) -> None:
+        """A job above its project's bound that has waited long: what the project may hold is kept for it as it comes free."""
+        is_old = self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms or self._is_guarded(job)
+        is_possible = obstacle(ask_of(self.snapshot.shapes[job.shape]), self.snapshot.nodes) is None
+        if is_old and is_possible and (self.stages.backfill.reserve or self._is_guarded(job)):
+            self.tally.keep(job)
+
+    def _held_back(self, job: PendingJob) -> WouldDelay | None:
+        """For whose sake its project does not let it start."""
+        made = self.reserved.reservation if self.reserved is not None and self._is_careful(job) else None
+        found = self.tally.held_back(job, self.snapshot.job(made.job_id) if made is not None else None)
+        return WouldDelay(found, made.start_ms if made is not None and made.job_id == found else 0) if found else None
 
     def _place(self, job: PendingJob) -> tuple[Placement, ...] | None:
         ask = ask_of(self.snapshot.shapes[job.shape])
@@ -260,6 +278,11 @@ class _Naive:
         reserved = self.reserved
         for job in sorted(self.waiting, key=lambda job: job.id):
             reason = self._reason(job)
+            if (
+                isinstance(reason, Capacity)
+                and self._layout(self.snapshot.shapes[job.shape], careful=self._is_careful(job)) is not None
+            ):
+                reason = self._held_back(job) or reason
             if isinstance(reason, Capacity) and reserved is not None:
                 head = self.snapshot.job(reserved.reservation.job_id)
                 if head is not None and (head.shape, head.queue) == (job.shape, job.queue):

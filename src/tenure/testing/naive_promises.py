@@ -136,7 +136,10 @@ class _Naive:
             old = self.promised.pop(key, None)
             if old is not None:
                 self.uses = [use for use in self.uses if not any(use is mine for mine in old[2])]
-            if not self._start(job, position):
+            if old is not None and old[0] <= self.snapshot.now_ms and not self._start(job, position):
+                self.starts.append(Start(job.id, old[1].placements, position))
+                self.uses += self._uses_of(job, self.snapshot.now_ms, old[1].placements)
+            elif (old is None or old[0] > self.snapshot.now_ms) and not self._start(job, position):
                 self._promise_first(job, position)
                 new = self.promised.get(key)
                 if old is not None and (new is None or new[0] >= old[0]):

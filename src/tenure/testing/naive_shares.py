@@ -32,6 +32,7 @@ class Tally:
         self._snapshot = snapshot
         self._shares = order in SHARING
         self._projects = {project.id: project for project in snapshot.projects}
+        self._kept: dict[int, PendingJob] = {}
         self._held: list[tuple[int, int, tuple[int, ...]]] = []
         for job in snapshot.running:
             for part in job.allocations:
@@ -68,6 +69,22 @@ class Tally:
                 if need[at] and 0 <= bound[at] < held[at] + need[at]:
                     return reason(own.id, NAMES[at], held[at], need[at], bound[at])
         return None
+
+    def keep(self, job: PendingJob) -> None:
+        """Keep what the job asks for free of its project's bounds, if nothing is kept yet and the project may ever hold it."""
+        need, most = self._need(job), self._projects.get(job.project, Project(job.project)).most
+        if job.project not in self._kept and all(not 0 <= most[at] < need[at] for at in range(3)):
+            self._kept[job.project] = job
+
+    def held_back(self, job: PendingJob, head: PendingJob | None) -> int:
+        """The job of its project for which this one must leave what the project may hold, 0 for none."""
+        others = [self._kept[job.project]] if job.project in self._kept else []
+        others += [head] if head is not None and head.project == job.project and head.id != job.id else []
+        need, held = self._need(job), self.holds(job.project)
+        more = [sum(self._need(other)[at] for other in others) for at in range(3)]
+        most = self._projects.get(job.project, Project(job.project)).most
+        is_short = any(need[at] and more[at] and 0 <= most[at] < held[at] + need[at] + more[at] for at in range(3))
+        return others[0].id if is_short else 0
 
     def standing(self, job: PendingJob) -> tuple[int, int]:
         """The share of its project by weight, and of its user in the project, in parts of 10^9."""

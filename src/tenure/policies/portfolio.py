@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
@@ -79,7 +80,7 @@ class Portfolio(StagedPolicy):
     @property
     def planning(self) -> Planning:
         """Choosing among the members at each point in time; none of them displaces anybody."""
-        return self.plan_on
+        return partial(self.plan_on, decisions_only=True)
 
     def with_successors(self, plan: Plan, board: Board, now_ms: int) -> Plan:
         """The plan as it is: by which member's order the next one would go is not known yet."""

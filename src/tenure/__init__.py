@@ -1,6 +1,7 @@
 """Tenure: a resource scheduler for AI work. Importing the package imports nothing else, so that every command starts fast.
 
-``tenure.connect``, ``tenure.submit``, ``tenure.Client`` and ``tenure.TenureError`` are those of `tenure.client`, imported on first use.
+``tenure.connect``, ``tenure.submit``, ``tenure.report``, ``tenure.Client`` and ``tenure.TenureError`` are those of `tenure.client`,
+imported on first use.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FROM_CLIENT = ("Client", "TenureError", "connect", "submit")
+_FROM_CLIENT = ("Client", "TenureError", "connect", "report", "submit")
 
 
 def __getattr__(name: str) -> Any:

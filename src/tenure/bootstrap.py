@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tenure import config
 from tenure.client import paths
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from tenure.wire.dto import CheckView
 
 FIRST_TURN_S = 10.0
+KEEP_S = 10.0
+T = TypeVar("T")
 
 
 class StartupError(Exception):
@@ -79,6 +81,7 @@ def build(home: str, settings: config.Settings) -> Parts:
     from tenure.store.opening import open_sqlite
 
     clock = SystemClock()
+    os.makedirs(paths.metrics_dir(home), mode=0o700, exist_ok=True)
     store = open_sqlite(paths.database(home), store_settings(home, settings))
     try:
         executor = LocalExecutor(local_settings(home, settings), watched=True)
@@ -130,7 +133,7 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
         # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
         await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
         ready()
-        context.watch = _watch(parts)
+        context.watch = _watch(parts, context)
         await server.serve(sockets=[listening])
     finally:
         loop.stop()
@@ -156,15 +159,34 @@ def _sweeping(parts: Parts) -> Sweeping:
     return Sweeping(Files(parts.store.database, places), parts.store.settings.keep_released_ms, log)
 
 
-def _watch(parts: Parts) -> Watch | None:
-    """The thread that looks at this machine, started; None where the settings want none."""
+def _watch(parts: Parts, context: Context) -> Watch | None:
+    """The thread that looks at this machine and its tasks, started; None where the settings want none."""
     if not parts.settings.monitor.every_s():
         return None
+    from tenure.executors.local.usage import Usage
     from tenure.monitors.assembly import watch_of
+    from tenure.monitors.keeping import Keeping
+    from tenure.monitors.reports import Reports, Writer
+    from tenure.monitors.tasks import TaskSampler
 
-    watch = watch_of(parts.settings.monitor, parts.settings.node.name or socket.gethostname().split(".", 1)[0], parts.clock.now_ms, log)
+    usage, store, queries, now_ms = Usage(parts.home), parts.store, context.queries, parts.clock.now_ms
+    keeping = Keeping(
+        Reports(paths.metrics_dir(parts.home)),
+        lambda points, reported: _on_control(context.loop, lambda: store.keep(points, reported, now_ms())),
+        lambda keys: {key: Writer(*found) for key, found in queries.writers_of(keys).items()},
+        lambda keys: _on_control(context.loop, lambda: store.forget_reports(keys, now_ms())),
+    )
+    node = parts.settings.node.name or socket.gethostname().split(".", 1)[0]
+    tasks = TaskSampler(queries.live_tasks, usage.read, usage.close)
+    watch = watch_of(parts.settings.monitor, node, now_ms, log, tasks, [("series", keeping)])
     watch.start()
     return watch
+
+
+def _on_control(loop: ControlLoop, call: Callable[[], T]) -> T:
+    """Have something done on the control thread. Raises TimeoutError when that has no time: it may still be done later."""
+    result: T = loop.call(call).result(KEEP_S)
+    return result
 
 
 def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:
@@ -257,6 +279,7 @@ def store_settings(home: str, settings: config.Settings) -> StoreSettings:
         keep_released_ms=parse_duration_ms(keep.runs),
         keep_events_ms=parse_duration_ms(keep.events),
         keep_samples_ms=parse_duration_ms(keep.samples),
+        keep_steps_ms=(parse_duration_ms(keep.fine), parse_duration_ms(keep.minutes), parse_duration_ms(keep.coarse)),
         projects=tuple(project.project(name) for name, project in sorted(settings.projects.items())),
     )
 

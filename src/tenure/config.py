@@ -165,11 +165,15 @@ class ProjectSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How long the past is kept: details of ended runs with their logs, as well as the snapshots and scripts that no job needs any more
-    (``runs``); events; utilisation samples. Jobs themselves are kept."""
+    (``runs``); events; utilisation samples; figures of tasks in steps of five seconds (``fine``), one minute (``minutes``) and ten
+    (``coarse``). Jobs themselves are kept."""
 
     runs: str = "30d"
     events: str = "7d"
     samples: str = "30d"
+    fine: str = "1h"
+    minutes: str = "2d"
+    coarse: str = "30d"
 
 
 class MonitorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -12,18 +12,23 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api.context import ApiError, Context, answer, context_of
+from tenure.api.context import ApiError, Context, answer, caller_from, context_of
+from tenure.api.jobs import one_job
 from tenure.api.routes import Routes
+from tenure.model.measures import STEPS_MS, Series
 from tenure.monitors.containers import ContainersSeen
 from tenure.wire.dto import DeviceView, ErrorReply, NodesReply
 from tenure.wire.monitoring import (
+    BucketView,
     ContainersReply,
     CpuReply,
     GpuSample,
     GpusReply,
     HostSample,
+    MetricsReply,
     ResourcesReply,
     SamplerView,
+    SeriesView,
 )
 
 routes = Routes("/v1")
@@ -112,6 +117,28 @@ async def resources(request: Request) -> Response:
             samplers=seen.samplers,
         )
     )
+
+
+@routes.get("/jobs/{ref}/metrics", MetricsReply)
+async def metrics(request: Request, ref: str, since_ms: int = 0, step_ms: int = 0, name: str = "") -> Response:
+    """A job's figures over time: what it used and what it reported, one of them with ``name``. ``step_ms`` 0 is the finest that reaches
+    back to ``since_ms``."""
+    context = context_of(request)
+    if step_ms and step_ms not in STEPS_MS:
+        text = f"figures are kept in steps of {', '.join(map(str, STEPS_MS))} ms, not {step_ms}"
+        raise ApiError(400, ErrorReply(code="bad_request", message=text))
+    row = await one_job(context, ref, caller_from(request))
+    job_id = 0 if row.position >= 0 else row.job_id  # an element that is no job yet has no figures
+    found = await asyncio.to_thread(context.queries.series, job_id, since_ms, step_ms)
+    return answer(MetricsReply(id=row.id, series=[_series(one) for one in found if name in ("", one.name)]))
+
+
+def _series(one: Series) -> SeriesView:
+    points = [
+        BucketView(at_ms=at_ms, count=count, mean=total / count, low=low, high=high, last=last)
+        for at_ms, count, total, low, high, last in one.buckets
+    ]
+    return SeriesView(name=one.name, task=one.task, reported=one.reported, step_ms=one.step_ms, points=points)
 
 
 def merged(devices: Sequence[DeviceView], looks: Sequence[GpuSample]) -> list[GpuSample]:

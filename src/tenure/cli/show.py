@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from tenure.cli import console, options, text
 from tenure.cli.explain import present_ms, why_text
 from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.wire.dto import AttemptView, EventView, JobDetail, JobView, TaskView
 
+if TYPE_CHECKING:
+    from tenure.wire.monitoring import MetricsReply
+
 _EVENTS_SHOWN = 12
 
 
-def show(job: options.OneId, output: options.Form = "table", as_json: options.Json = False) -> None:
+def show(
+    job: options.OneId,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Its figures over time: what it used and what it reported.")] = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
     """Show everything about one job: what it asked for, what it got, how it went, its environment and history.
 
     Examples:
@@ -20,16 +31,29 @@ def show(job: options.OneId, output: options.Form = "table", as_json: options.Js
         tenure show 12
         tenure show last -o json
         tenure show 12_3 -o wide        with the environment
+        tenure show last --metrics      cpu, memory, GPU and what the job reports, over time
 
     Secrets in the environment are not shown. Exit codes: 0, 3 when there is no such job.
     """
     options.chosen([job])
     with options.client() as client:
+        if metrics:
+            _show_metrics(client.metrics(job), as_json=options.is_json(output, as_json))
+            return
         detail = client.show(job)
     if options.is_json(output, as_json):
         console.out_json(detail)
     else:
         console.out(show_text(detail, present_ms(), wide=output == "wide"))
+
+
+def _show_metrics(reply: MetricsReply, *, as_json: bool) -> None:
+    if as_json:
+        console.out_json(reply)
+        return
+    from tenure.cli.metrics import metrics_text
+
+    console.out(metrics_text(reply))
 
 
 def why(job: options.OneId, output: options.Form = "table", as_json: options.Json = False) -> None:

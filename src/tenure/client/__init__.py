@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tenure.client.errors import ProtocolMismatch as ProtocolMismatch
     from tenure.client.errors import TenureError as TenureError
     from tenure.client.errors import TimedOut as TimedOut
+    from tenure.client.reporting import report as report
     from tenure.client.session import Client as Client
     from tenure.client.start import connect as connect
     from tenure.client.start import submit as submit
@@ -23,6 +24,7 @@ _HOMES = {
     "Client": "session",
     "connect": "start",
     "submit": "start",
+    "report": "reporting",
     **dict.fromkeys(
         ("TenureError", "BadRequest", "NotFound", "NeverFits", "TimedOut", "DaemonUnreachable", "ProtocolMismatch"), "errors"
     ),

@@ -99,6 +99,11 @@ def config_file(home: str) -> str:
     return os.path.join(home, "config.toml")
 
 
+def metrics_dir(home: str) -> str:
+    """Where tasks report figures; the files are named by attempt and task."""
+    return os.path.join(home, "metrics")
+
+
 def snapshots_dir(home: str) -> str:
     """The content-addressed copies made by ``--snapshot``."""
     return os.path.join(home, "snapshots")

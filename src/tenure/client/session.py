@@ -26,7 +26,7 @@ from tenure.wire import dto
 from tenure.wire.sharing import ProjectsReply
 
 if TYPE_CHECKING:
-    from tenure.wire.monitoring import ResourcesReply
+    from tenure.wire.monitoring import MetricsReply, ResourcesReply
     from tenure.wire.whatif import PlanReply, WhatIfReply, WhatIfRequest
 
 WAIT_SLICE_MS = 30_000
@@ -96,6 +96,13 @@ class Client:
     def why(self, job: str | int) -> dto.ExplanationView:
         """Why it is where it is."""
         return self._link.call("GET", f"/v1/jobs/{quote(str(job))}/why", dto.ExplanationView)
+
+    def metrics(self, job: str | int, *, since_ms: int = 0, step_ms: int = 0, name: str = "") -> MetricsReply:
+        """Its figures over time: what it used, and what it reported (`tenure.report`)."""
+        from tenure.wire.monitoring import MetricsReply
+
+        query = path_of(f"/v1/jobs/{quote(str(job))}/metrics", since_ms=since_ms or None, step_ms=step_ms or None, name=name or None)
+        return self._link.call("GET", query, MetricsReply)
 
     def logs(
         self,

@@ -8,6 +8,7 @@ from tenure.config import MonitorSettings
 from tenure.monitors.containers import ContainerSampler
 from tenure.monitors.gpus import GpuSampler
 from tenure.monitors.host import HostSampler
+from tenure.monitors.tasks import TaskSampler
 from tenure.monitors.watch import Sampler, Sink, Watch
 
 
@@ -16,10 +17,13 @@ def watch_of(
     node: str,
     now_ms: Callable[[], int],
     log: Callable[[str], None],
+    tasks: TaskSampler | None = None,
     sinks: Sequence[tuple[str, Sink]] = (),
 ) -> Watch:
     """The watch of this machine, not yet started."""
     samplers: list[Sampler] = [HostSampler(node), GpuSampler(node)]
     if settings.containers != "off":
         samplers.append(ContainerSampler(settings.containers))
+    if tasks is not None:
+        samplers.append(tasks)
     return Watch(samplers, settings.every_s(), now_ms=now_ms, log=log, sinks=sinks)

@@ -19,6 +19,7 @@ from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.chosen import last_choice, plan_settings
+from tenure.store.measured import anomaly, series
 from tenure.store.plan_schema import conflict, policy_choice, reservation
 from tenure.store.schema import device, job_context, job_spec, node, project, queue, shape, user
 from tenure.store.sql import InList, Link, Statement, const, insert, param
@@ -70,7 +71,7 @@ DEVICE_NAMES = Statement(select(device.c.id, device.c.uuid, device.c.device_inde
 
 _LAST_ID = {
     table: Statement(select(func.coalesce(func.max(table.c.id), const(0))))
-    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict, reservation)
+    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict, reservation, series, anomaly)
 }
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Select, select
 
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
+from tenure.model.measures import LiveTask, Series
 from tenure.model.shape import Shape
 from tenure.store import details, overview
 from tenure.store.accounts import PROJECT_NAMES, USER_NAMES
@@ -27,6 +28,7 @@ from tenure.store.intern import Names
 from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, page, records, resolve
 from tenure.store.reader import Reader, ask
 from tenure.store.schema import allocation, attempt, job
+from tenure.store.series import live_tasks, read_series, writers_of
 from tenure.store.sql import Link
 from tenure.store.stream import read_events
 from tenure.store.tx import READ_REVISION
@@ -38,6 +40,7 @@ from tenure.wire.policy import PolicyUse
 
 __all__ = ["JobRow", "LogFile", "Queries"]
 MAX_LISTED = 10_000
+MAX_BUCKETS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,21 @@ class Queries:
         """What was held of the nodes, from a moment on, by time and node."""
         with self._reader.read() as link:
             return read_samples(link, since_ms, limit)
+
+    def live_tasks(self) -> list[LiveTask]:
+        """The tasks whose processes should be there."""
+        with self._reader.read() as link:
+            return live_tasks(link)
+
+    def writers_of(self, tasks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, bool]]:
+        """The job of each of these tasks, and whether its processes may still be there."""
+        with self._reader.read() as link:
+            return writers_of(link, tasks)
+
+    def series(self, job_id: int, since_ms: int = 0, step_ms: int = 0, limit: int = MAX_BUCKETS) -> list[Series]:
+        """A job's figures over time."""
+        with self._reader.read() as link:
+            return read_series(link, job_id, since_ms, step_ms, min(limit, MAX_BUCKETS))
 
     def last_cursor(self) -> int:
         """The cursor of the last event."""

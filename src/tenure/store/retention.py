@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from tenure.store.plan_schema import claim, conflict, policy_choice, reservation, reservation_part
 from tenure.store.schema import allocation, allocation_device, attempt, event, idempotency, meta, usage_sample
+from tenure.store.series import drop_old
 from tenure.store.sql import InList, Statement, const, param
 from tenure.store.tx import Transaction
 
@@ -85,7 +86,7 @@ DROP_CLAIMS = Statement(
 
 def retain(tx: Transaction) -> int:
     """Remove one batch of each kind; how many rows went."""
-    return _drop_attempts(tx) + _drop_events(tx) + _drop_keys(tx) + _drop_samples(tx) + _drop_reservations(tx)
+    return drop_old(tx) + _drop_attempts(tx) + _drop_events(tx) + _drop_keys(tx) + _drop_samples(tx) + _drop_reservations(tx)
 
 
 def _drop_attempts(tx: Transaction) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
 
+from tenure.store import measured  # noqa: F401 (its tables belong to the schema)
 from tenure.store.fields import a_number as _int
 from tenure.store.fields import a_text as _str
 from tenure.store.fields import an_id as _id
@@ -18,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tenure.model.commands import Answer, Command
+from tenure.model.measures import Point, Reported
 from tenure.model.observations import NodeFound, Observation
 from tenure.model.outcomes import Commands, Committed, Event, Recorded, Violation
 from tenure.model.plan import Plan
@@ -28,6 +29,7 @@ from tenure.store.nodes import define_nodes
 from tenure.store.queries import Queries
 from tenure.store.recent import Recent
 from tenure.store.record import Recording
+from tenure.store.series import KnownSeries, forget_reports
 from tenure.store.settings import StoreSettings
 from tenure.store.snapshot import read_changes, read_snapshot, read_touches
 from tenure.store.sql import Link
@@ -47,6 +49,7 @@ class SqlStore:
         self._holds = KnownHolds()
         self._conflicts = KnownConflicts()
         self._recent = Recent()
+        self._series = KnownSeries()
         self._lock = threading.RLock()
         self._tx: Transaction | None = None
         self._grouped = False
@@ -126,6 +129,7 @@ class SqlStore:
         self._names.forget()
         self._holds.forget()
         self._conflicts.forget()
+        self._series.forget()
         self.database.rollback()
 
     @contextmanager
@@ -248,9 +252,20 @@ class SqlStore:
 
         with self._write(now_ms) as tx:
             gone = retain(tx)
+            self._series.forget()
             sample(tx)
         self.database.has_room()
         return gone
+
+    def keep(self, points: Sequence[Point], reported: Sequence[Reported], now_ms: int) -> dict[tuple[int, int], int]:
+        """Keep figures of tasks; of each file in which a task reports, up to where it has been taken in."""
+        with self._write(now_ms) as tx:
+            return self._series.keep(tx, points, reported)
+
+    def forget_reports(self, tasks: Sequence[tuple[int, int]], now_ms: int) -> None:
+        """The files in which these tasks reported are gone."""
+        with self._write(now_ms) as tx:
+            forget_reports(tx, tasks)
 
     def check(self) -> list[Violation]:
         """See the port."""

@@ -100,6 +100,34 @@ class ContainersReply(Reply):
     problem: str = ""
 
 
+class BucketView(Reply):
+    """The values of one step of time that begins at ``at_ms``."""
+
+    at_ms: int
+    count: int
+    mean: float
+    low: float
+    high: float
+    last: float
+
+
+class SeriesView(Reply):
+    """One figure of one task over time, in steps of ``step_ms``. ``reported``: the job said so itself."""
+
+    name: str
+    task: int
+    reported: bool
+    step_ms: int
+    points: list[BucketView]
+
+
+class MetricsReply(Reply):
+    """A job's figures, those that Tenure measured first."""
+
+    id: str
+    series: list[SeriesView]
+
+
 class SamplerView(Reply):
     """How looking goes: ``pause_s`` is longer than usual while it fails."""
 

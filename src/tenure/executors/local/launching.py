@@ -32,6 +32,7 @@ OWN_NAMES = frozenset(
     (
         *(f"TENURE_{name}" for name in ("JOB_ID", "JOB", "ATTEMPT", "TASK", "TASKS", "NODE", "NODES", "ARRAY_ID", "ARRAY_INDEX")),
         *(f"TENURE_{name}" for name in ("CPUS", "MEMORY_BYTES", "GPUS", "GPU_MEMORY_BYTES", "SUBMIT_DIR", "HOME", "TASK_TAG")),
+        "TENURE_METRICS_FILE",
         *(f"SLURM_{name}" for name in ("JOB_ID", "JOBID", "JOB_NAME", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "CPUS_PER_TASK")),
         *(f"SLURM_{name}" for name in ("SUBMIT_DIR", "RESTART_COUNT", "NTASKS", "NPROCS", "PROCID", "LOCALID", "NODEID", "NNODES")),
         *(f"SLURM_{name}" for name in ("JOB_NUM_NODES", "JOB_NODELIST", "NODELIST")),
@@ -160,7 +161,7 @@ class Composer:
             "attempt": launch.attempt_id,
             "task": launch.task,
             "stdout": launch.stdout or "/dev/null",
-            "env": own_environment(launch),
+            "env": {**own_environment(launch), "TENURE_METRICS_FILE": f"{self._home}/metrics/{launch.attempt_id}.{launch.task}"},
         }
         if launch.room:
             task["room"], task["wait_ms"] = launch.room, launch.wait_ms

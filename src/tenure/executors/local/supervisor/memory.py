@@ -35,13 +35,17 @@ def over(tree: Tree, tasks: list[Task]) -> list[Task]:
     return result
 
 
-def use_of(tree: Tree, task: Task) -> tuple[int, int]:
-    """(cpu ms, memory bytes) of a living task: what `usage` reports."""
-    ticks = 0
+def use_of(tree: Tree, task: Task) -> dict[str, int]:
+    """What `usage` reports of a living task: cpu and bytes moved so far, memory now. What cannot be read is left out."""
     pids = tree.members(task)
-    for pid in pids:
-        found = proc.stat(pid)
-        ticks += found.cpu_ticks if found is not None else 0
-    cpu_ms = ticks * 1000 // proc.TICKS_PER_SECOND + task.stray_cpu_ms
+    cpu_ms = task.group.cpu_ms() if task.group is not None else None
+    if cpu_ms is None:
+        stats = [found for pid in pids if (found := proc.stat(pid)) is not None]
+        ticks = sum(found.cpu_ticks + found.reaped_ticks for found in stats)
+        cpu_ms = ticks * 1000 // proc.TICKS_PER_SECOND + task.stray_cpu_ms
     memory = task.group.usage_bytes() if task.group is not None else None
-    return cpu_ms, memory if memory is not None else sum(map(proc.rss_bytes, pids))
+    use = {"cpu_ms": cpu_ms, "memory_bytes": memory if memory is not None else sum(map(proc.rss_bytes, pids))}
+    moved = [amounts for pid in pids if (amounts := proc.io_bytes(pid)) is not None]
+    if moved:
+        use["read_bytes"], use["written_bytes"] = (sum(each) for each in zip(*moved, strict=True))
+    return use

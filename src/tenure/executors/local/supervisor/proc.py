@@ -16,14 +16,15 @@ _HAS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 class Stat:
     """The fields of /proc/PID/stat that matter here."""
 
-    __slots__ = ("cpu_ticks", "parent", "session", "start_ticks", "state")
+    __slots__ = ("cpu_ticks", "parent", "reaped_ticks", "session", "start_ticks", "state")
 
-    def __init__(self, state: bytes, parent: int, session: int, cpu_ticks: int, start_ticks: int) -> None:
+    def __init__(self, state: bytes, parent: int, session: int, cpu_ticks: int, start_ticks: int, reaped_ticks: int = 0) -> None:
         self.state = state
         self.parent = parent
         self.session = session
         self.cpu_ticks = cpu_ticks
         self.start_ticks = start_ticks
+        self.reaped_ticks = reaped_ticks  # of children it has waited for
 
     @property
     def alive(self) -> bool:
@@ -54,7 +55,8 @@ def stat(pid: int) -> Stat | None:
     fields = data[data.rfind(b")") + 2 :].split()  # the name before it may hold anything
     if len(fields) < 20:
         return None
-    return Stat(fields[0], int(fields[1]), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19]))
+    used, reaped = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+    return Stat(fields[0], int(fields[1]), int(fields[3]), used, int(fields[19]), reaped)
 
 
 def alive(pid: int) -> bool:
@@ -99,6 +101,15 @@ def tag(pid: int) -> bytes | None:
         return None
     end = data.find(b"\0", start)
     return data[start + len(TAG) : end if end >= 0 else len(data)]
+
+
+def io_bytes(pid: int) -> tuple[int, int] | None:
+    """Bytes read from and written to storage so far, children that were waited for included; None where that is not ours to read."""
+    fields = read(f"/proc/{pid}/io").split()
+    try:
+        return int(fields[fields.index(b"read_bytes:") + 1]), int(fields[fields.index(b"write_bytes:") + 1])
+    except (ValueError, IndexError):
+        return None
 
 
 def rss_bytes(pid: int) -> int:

@@ -144,10 +144,7 @@ class Requests:
 
     def _usage(self, client: Client, message: Message) -> Message:
         tree = self._resident.tree
-        tasks = []
-        for task in tree.tasks.values():
-            cpu_ms, memory_bytes = memory.use_of(tree, task)
-            tasks.append({"attempt": task.attempt, "task": task.task, "cpu_ms": cpu_ms, "memory_bytes": memory_bytes})
+        tasks = [{"attempt": task.attempt, "task": task.task, **memory.use_of(tree, task)} for task in tree.tasks.values()]
         return {"reply": "usage", "tasks": tasks}
 
     def _stats(self, client: Client, message: Message) -> Message:

@@ -1,0 +1,39 @@
+"""A job's figures as a table."""
+
+from __future__ import annotations
+
+import json
+
+from tenure.cli.metrics import bars, metrics_text
+from tenure.wire.monitoring import BucketView, MetricsReply, SeriesView
+from tests.unit.cli.conftest import FakeClient, Shell
+
+
+def series(name: str, *values: float, **more: object) -> SeriesView:
+    points = [BucketView(at_ms=5_000 * n, count=2, mean=v, low=v - 1, high=v + 1, last=v) for n, v in enumerate(values)]
+    return SeriesView(**{"name": name, "task": 0, "reported": False, "step_ms": 5_000, "points": points} | more)  # type: ignore[arg-type]
+
+
+def test_each_figure_has_a_line() -> None:
+    shown = metrics_text(
+        MetricsReply(id="7", series=[series("memory_bytes", 1 << 20, 3 << 20), series("loss", 4.0, 2.0, reported=True, step_ms=60_000)])
+    )
+    memory, loss = (line.split() for line in shown.splitlines()[1:])
+    assert memory == ["memory_bytes", "0", "3M", "2M", "1024K", "3M", "5s", "▁█"]
+    assert loss == ["loss", "0", "2", "3", "1", "5", "1m", "█▁"]
+
+
+def test_nothing_measured_is_said() -> None:
+    assert "Nothing was measured of job 7" in metrics_text(MetricsReply(id="7", series=[series("a")]))
+
+
+def test_bars() -> None:
+    assert bars([1.0, 1.0]) == "▁▁"
+    assert bars([0, 1, 2, 3, 4, 5, 6, 7, 8]) == "▁▂▃▄▅▆▇██"
+    assert len(bars([float(n) for n in range(1000)], 40)) == 40
+
+
+def test_the_command(shell: Shell, client: FakeClient) -> None:
+    client.answers["metrics"] = MetricsReply(id="7", series=[series("loss", 4.0)])
+    assert "loss" in shell("show", "7", "--metrics").out
+    assert json.loads(shell("show", "7", "--metrics", "--json").out)["series"][0]["points"][0]["mean"] == 4.0

@@ -76,17 +76,18 @@ def test_a_job_is_measured_and_what_it_reports_outlives_the_daemon(watched: Inst
     job = watched.submit("--", "sh", "-c", program)
     with watched.client() as client:
         until(
-            lambda: {one.name for one in client.metrics(job).series} >= {"loss", "cpu_percent", "memory_bytes"}, "figures of both kinds"
+            lambda: {one.name for one in client.monitor.metrics(job).series} >= {"loss", "cpu_percent", "memory_bytes"},
+            "figures of both kinds",
         )
-        cpu = client.metrics(job, name="cpu_percent").series[0]
+        cpu = client.monitor.metrics(job, name="cpu_percent").series[0]
         assert cpu.points[-1].last > 1
         assert not cpu.reported
     watched.kill_daemon()
     (watched.work / "more").touch()
     watched.up()
     with watched.client() as client:
-        until(lambda: client.metrics(job, name="loss").series[0].points[-1].last == 1, "what was written while no daemon lived")
-        points = client.metrics(job, name="loss", step_ms=600_000).series[0].points
+        until(lambda: client.monitor.metrics(job, name="loss").series[0].points[-1].last == 1, "what was written while no daemon lived")
+        points = client.monitor.metrics(job, name="loss", step_ms=600_000).series[0].points
         assert sum(point.count for point in points) == 2
     until(lambda: not list((watched.home / "metrics").iterdir()), "the end of a file that was read to its end")
     assert "loss" in watched.cli("show", job, "--metrics").stdout

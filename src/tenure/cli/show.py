@@ -38,7 +38,7 @@ def show(
     options.chosen([job])
     with options.client() as client:
         if metrics:
-            _show_metrics(client.metrics(job), as_json=options.is_json(output, as_json))
+            _show_metrics(client.monitor.metrics(job), as_json=options.is_json(output, as_json))
             return
         detail = client.show(job)
     if options.is_json(output, as_json):

@@ -109,7 +109,7 @@ def _seconds(text: str) -> float:
 def picture(client: Client) -> tuple[ResourcesReply, list[JobView]]:
     """What is to be shown."""
     running = client.jobs(Selection(states=["running", "starting", "suspended"], limit=_MOST_JOBS))
-    return client.admin.resources(), sorted(running.jobs, key=lambda job: (job.started_ms, job.number))
+    return client.monitor.resources(), sorted(running.jobs, key=lambda job: (job.started_ms, job.number))
 
 
 def _live(client: Client, pause_s: float) -> None:

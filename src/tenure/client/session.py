@@ -19,6 +19,7 @@ from tenure.client import http
 from tenure.client.conflicts import Conflicts
 from tenure.client.errors import TenureError, error_of
 from tenure.client.link import Link, decoder, lost, path_of, quote
+from tenure.client.monitor import Monitor
 from tenure.client.policies import Policies
 from tenure.client.reservations import Reservations
 from tenure.client.selecting import Which, selection
@@ -26,7 +27,6 @@ from tenure.wire import dto
 from tenure.wire.sharing import ProjectsReply
 
 if TYPE_CHECKING:
-    from tenure.wire.monitoring import MetricsReply, ResourcesReply
     from tenure.wire.whatif import PlanReply, WhatIfReply, WhatIfRequest
 
 WAIT_SLICE_MS = 30_000
@@ -48,7 +48,7 @@ class Client:
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
-    ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``reservations`` what is set aside.
+    ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and jobs do, ``reservations`` what is set aside.
     """
 
     def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
@@ -56,6 +56,7 @@ class Client:
         self.admin = Admin(self._link)
         self.policies = Policies(self._link)
         self.conflicts = Conflicts(self._link)
+        self.monitor = Monitor(self._link)
         self.reservations = Reservations(self._link)
 
     def __enter__(self) -> Client:
@@ -96,13 +97,6 @@ class Client:
     def why(self, job: str | int) -> dto.ExplanationView:
         """Why it is where it is."""
         return self._link.call("GET", f"/v1/jobs/{quote(str(job))}/why", dto.ExplanationView)
-
-    def metrics(self, job: str | int, *, since_ms: int = 0, step_ms: int = 0, name: str = "") -> MetricsReply:
-        """Its figures over time: what it used, and what it reported (`tenure.report`)."""
-        from tenure.wire.monitoring import MetricsReply
-
-        query = path_of(f"/v1/jobs/{quote(str(job))}/metrics", since_ms=since_ms or None, step_ms=step_ms or None, name=name or None)
-        return self._link.call("GET", query, MetricsReply)
 
     def logs(
         self,
@@ -226,12 +220,6 @@ class Admin:
     def status(self) -> dto.StatusView:
         """The daemon about itself."""
         return self._link.call("GET", "/v1/status", dto.StatusView)
-
-    def resources(self) -> ResourcesReply:
-        """What monitoring saw last of machines, GPUs and containers."""
-        from tenure.wire.monitoring import ResourcesReply
-
-        return self._link.call("GET", "/v1/resources", ResourcesReply)
 
     def doctor(self, *, check_store: bool = False) -> dto.DoctorReply:
         """All findings; with ``check_store`` every invariant of the store is derived anew."""

@@ -48,7 +48,8 @@ class Client:
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
-    ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and jobs do, ``reservations`` what is set aside.
+    ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and
+    jobs do, ``reservations`` what is set aside.
     """
 
     def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:

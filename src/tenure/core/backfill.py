@@ -14,7 +14,7 @@ Where room is promised from later on, a `tenure.core.calendar.Calendar` says wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -27,7 +27,7 @@ from tenure.core.days import who_of
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, give, is_allowed, lack
 from tenure.core.horizon import bounds as bounds_of
 from tenure.core.placement import Layout, Option, arrange, deal, is_enough
-from tenure.core.rooms import FOREVER, Rooms
+from tenure.core.rooms import FOREVER, Holding, Rooms
 from tenure.core.stages import Score
 from tenure.core.tables import NodeTable
 from tenure.model.job import PendingJob
@@ -63,8 +63,10 @@ def steps(rooms: Rooms, index: int, ask: Ask, now_ms: int) -> list[Step]:
         return []
     count = count_tasks(ask, node, ask.tasks)
     found = [(now_ms, index, count)] if count else []
-    room, single = node.copy(), ask.tasks == 1
     holdings = sorted(rooms.holdings[index].values(), key=attrgetter("ends_ms"))
+    if ask.tasks == 1 and not (ask.wants_devices or ask.max_per_node):
+        return found or _first_step(index, ask, node.free, holdings, now_ms)
+    room, single = node.copy(), ask.tasks == 1
     for position, holding in enumerate(holdings, 1):
         give(room, holding.need, holding.devices, holding.app)
         if position < len(holdings) and holdings[position].ends_ms == holding.ends_ms:
@@ -76,6 +78,17 @@ def steps(rooms: Rooms, index: int, ask: Ask, now_ms: int) -> list[Step]:
         if count >= ask.tasks:
             break
     return found
+
+
+def _first_step(index: int, ask: Ask, free: Sequence[int], holdings: Iterable[Holding], now_ms: int) -> list[Step]:
+    """`steps` of a single task that takes amounts alone: when the holdings, sorted by their ends, have left enough of them."""
+    cpu, memory, storage, bandwidth = (have - need for have, need in zip(free, ask.need, strict=True))
+    for holding in holdings:
+        need = holding.need
+        cpu, memory, storage, bandwidth = cpu + need[0], memory + need[1], storage + need[2], bandwidth + need[3]
+        if cpu >= 0 and memory >= 0 and storage >= 0 and bandwidth >= 0:
+            return [(max(holding.ends_ms, now_ms + 1), index, 1)]
+    return []
 
 
 def earliest(ask: Ask, profile: Sequence[Step]) -> tuple[int, dict[int, int]] | None:
@@ -164,7 +177,9 @@ def window_of(board: Board, made: Reservation, now_ms: int, extra: dict[int, Nod
 
 
 def _layout(ask: Ask, rooms: Rooms, at_start: dict[int, NodeRoom], counts: dict[int, int], score: Score, known: bool) -> Layout:
-    """The best nodes at that time; when the time is unknown, the nodes that lack least now."""
+    """The best nodes at that time; when the time is unknown, the nodes that lack least now. Of a single one there is no best."""
+    if len(counts) == 1 and ask.nodes <= 1:
+        return [(index, ask.tasks) for index in counts]
     options = []
     for index, count in counts.items():
         rank = score.score(ask, at_start[index]) if known else lack(ask, rooms.nodes[index])

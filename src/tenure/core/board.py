@@ -14,7 +14,7 @@ from tenure.core import claims
 from tenure.core.census import Census
 from tenure.core.days import NOBODY, Who
 from tenure.core.feasibility import Ask, NodeRoom
-from tenure.core.ledger import Account, Ledger, held_by
+from tenure.core.ledger import Account, Ledger
 from tenure.core.quotas import has_bounds
 from tenure.core.rooms import FOREVER, RUNNING, Holding, Key, Rooms
 from tenure.core.shares import capacity_of
@@ -68,7 +68,8 @@ class Board:
 
     ``claims`` are all promises that have not ended; those of jobs that wait are ``standing``, by id, and hold their room.
     ``resting`` are the running jobs that rest, or are asked to.
-    ``promises`` are those of the last plan; whoever plans on a kept board puts them there when the plan has taken effect.
+    ``promises`` are those of the last plan; whoever plans on a kept board puts them there when the plan has taken effect. What people
+    hold (``ledger``) and who runs by age (``census``) are kept from the first time somebody asks: most policies read neither.
     """
 
     def __init__(self, snapshot: Snapshot, distinguishing: tuple[str, ...] = ()) -> None:
@@ -82,12 +83,12 @@ class Board:
         self.touched: dict[int, tuple[int, ...]] = dict(snapshot.touched)
         self.running: dict[int, RunningJob] = {}
         self.resting: dict[int, RunningJob] = {}
-        self.census = Census()
+        self.census = Census(self.running)
         self.claims: dict[int, Claim] = {claim.id: claim for claim in snapshot.claims}
         self.standing: tuple[Claim, ...] = ()
         self.evictions: tuple[Eviction, ...] = snapshot.evictions
         self.projects: dict[int, Project] = {project.id: project for project in snapshot.projects}
-        self.ledger = Ledger(snapshot.settings.half_life_ms)
+        self.ledger = Ledger(snapshot.settings.half_life_ms, self.running)
         for usage in snapshot.usage:
             self.ledger.know(usage)
         self.promises: tuple[Reservation, ...] = snapshot.promises
@@ -153,11 +154,11 @@ class Board:
     @property
     def next_deadline_ms(self) -> int:
         """When the next promise ends, 0 for never."""
-        return min([claim.deadline_ms for claim in self.claims.values()], default=0)
+        return min([claim.deadline_ms for claim in self.claims.values()]) if self.claims else 0
 
     def expire(self, now_ms: int) -> None:
         """Let the promises go that end by then."""
-        for claim_id in [claim.id for claim in self.claims.values() if claim.deadline_ms <= now_ms]:
+        for claim_id in [claim.id for claim in self.claims.values() if claim.deadline_ms <= now_ms] if self.claims else ():
             self.redeem(claim_id)
 
     def redeem(self, claim_id: int) -> None:
@@ -201,6 +202,8 @@ class Board:
     @property
     def next_ms(self) -> int:
         """When time alone may next change a plan, 0 for never: a job becomes eligible, a window begins or ends."""
+        if not self.windows:
+            return self.waiting.next_ms
         now_ms = self.waiting.now_ms
         times = [at for window in self.windows for at in (window.from_ms, window.until_ms) if at > now_ms]
         return min([*times, *([self.waiting.next_ms] if self.waiting.next_ms else [])], default=0)
@@ -270,7 +273,8 @@ class Board:
             self._occupy(job)
 
     def _run(self, job: RunningJob) -> None:
-        self.ledger.hold((job.project, job.user), held_by(job))
+        self.ledger.began(job)
+        self.census.add(job.id, job.shape)
         self._occupy(job)
 
     def _occupy(self, job: RunningJob) -> None:
@@ -278,7 +282,6 @@ class Board:
         self.running[job.id] = job
         if job.rest:
             self.resting[job.id] = job
-        self.census.add(job.id, job.shape)
         ends_ms, app = end_of(job), self.shapes[job.shape].app
         rooms = self.rooms
         for allocation in job.allocations:
@@ -293,7 +296,7 @@ class Board:
             return
         self.resting.pop(job_id, None)
         self.census.remove(job_id)
-        self.ledger.drop((job.project, job.user), held_by(job))
+        self.ledger.ended(job)
         for allocation in job.allocations:
             index = self.rooms.index.get(allocation.node_id)
             if index is not None:

@@ -61,7 +61,13 @@ class Candidates:
         return self._table
 
     def refresh(self, shapes: Sequence[int], asks: dict[int, Ask]) -> list[bool]:
-        """At the beginning of a cycle: bring these rows up to date. The answer: whether one task of each shape fits anywhere."""
+        """At the beginning of a cycle: bring these rows up to date. The answer: whether one task of each shape fits anywhere.
+
+        Of a single node that is known at once; its rows are brought up to date when somebody asks for them.
+        """
+        if len(self.rooms.nodes) == 1:
+            node = self.rooms.nodes[0]
+            return [fits(asks[shape], node) for shape in shapes]
         slots = [self._slot(shape, asks) for shape in shapes]
         self._catch_up(slots)
         self._began = self._live_cursor = self.rooms.cursor
@@ -91,7 +97,8 @@ class Candidates:
 
     def drop(self, shape: int) -> None:
         """This one is live no more: it will hardly be asked for again."""
-        self._live.pop(self.slots[shape], None)
+        if self._live:
+            self._live.pop(self.slots[shape], None)
 
     def row(self, shape: int, asks: dict[int, Ask]) -> Scores:
         """The up-to-date scores of a shape, by node index."""

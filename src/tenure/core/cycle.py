@@ -62,8 +62,13 @@ def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget, *, 
 
 def _has_place(board: Board) -> bool:
     """Whether one task of anything that waits fits anywhere. If not, nothing starts, in whatever order and with whatever promise."""
-    asks = board.asks
-    return any(fits(asks[shape], node) for shape in board.waiting.shapes for node in board.rooms.nodes)
+    asks, nodes = board.asks, board.rooms.nodes
+    for shape in board.waiting.shapes:
+        ask = asks[shape]
+        for node in nodes:
+            if fits(ask, node):
+                return True
+    return False
 
 
 class Cycle(Places):
@@ -302,7 +307,7 @@ class Cycle(Places):
         ask = self.board.asks[self.group(turn[3]).shape]
         table = None if self.few_nodes else self.candidates.table
         window = reserve(self.board, ask, turn[2], self.candidates.score, self.now_ms, table, self.calendar)
-        self.window = None if window is not None and waits_for_window(self, window) else window
+        self.window = None if window is not None and self.calendar is not None and waits_for_window(self, window) else window
         self.sought.reserve(self.window)
         self.may_reserve = self.window is None
 

@@ -154,9 +154,13 @@ class NodeRoom:
         self.gpu_free = sum(device.free_milli for device in self.devices if device.offered)
 
     def copy(self) -> NodeRoom:
-        """An independent copy."""
-        devices = [device.copy() for device in self.devices]
-        return NodeRoom(self.id, self.name, self.labels, self.offered, self.capacity, self.free.copy(), devices, self.apps.copy())
+        """An independent copy. Written out, for each cycle makes some: through the constructor it takes three times as long."""
+        other = NodeRoom.__new__(NodeRoom)
+        other.id, other.name, other.labels, other.offered, other.capacity = self.id, self.name, self.labels, self.offered, self.capacity
+        other.free, other.apps = self.free.copy(), self.apps.copy()
+        other.devices = [device.copy() for device in self.devices]
+        other.empty, other.gpu_free = self.empty, self.gpu_free
+        return other
 
 
 def is_whole(device: DeviceRoom) -> bool:

@@ -11,6 +11,7 @@ steps gives what one step gives, but for rounding by less than two units a step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isqrt
 
 from tenure.core.feasibility import Ask
@@ -105,24 +106,48 @@ def asked_by(ask: Ask) -> Bundle:
 
 
 class Ledger:
-    """All accounts. ``held`` has those that hold something, ``used`` those that ever did, each as of its own time."""
+    """All accounts. ``held`` has those that hold something, ``used`` those that ever did, each as of its own time.
 
-    def __init__(self, half_life_ms: int) -> None:
+    ``running``, which its owner keeps up to date beside it, are those that hold something; they are counted once somebody asks.
+    """
+
+    def __init__(self, half_life_ms: int, running: Mapping[int, RunningJob] | None = None) -> None:
         self.half_life_ms = half_life_ms
-        self.held: dict[Account, Bundle] = {}
         self.used: dict[Account, Usage] = {}
+        self._held: dict[Account, Bundle] = {}
+        self._running = running
+
+    @property
+    def held(self) -> dict[Account, Bundle]:
+        """What each account holds."""
+        if self._running is not None:
+            jobs, self._running = self._running.values(), None
+            for job in jobs:
+                self.began(job)
+        return self._held
+
+    def began(self, job: RunningJob) -> None:
+        """A job holds what it holds."""
+        if self._running is None:
+            self.hold((job.project, job.user), held_by(job))
+
+    def ended(self, job: RunningJob) -> None:
+        """It holds it no more."""
+        if self._running is None:
+            self.drop((job.project, job.user), held_by(job))
 
     def hold(self, account: Account, bundle: Bundle) -> None:
         """An account holds so much more; its use up to now is known, or will be told by `know`."""
         if any(bundle):
-            self.held[account] = self.held.get(account, NOTHING).plus(bundle)
+            held = self.held
+            held[account] = held.get(account, NOTHING).plus(bundle)
 
     def drop(self, account: Account, bundle: Bundle) -> None:
         """An account holds so much less."""
         if any(bundle):
             left = self.held.pop(account).minus(bundle)
             if any(left):
-                self.held[account] = left
+                self._held[account] = left
 
     def know(self, usage: Usage) -> None:
         """The use of an account, as somebody who keeps it says."""
@@ -144,5 +169,5 @@ class Ledger:
     def copy(self) -> Ledger:
         """Another ledger with the same accounts."""
         other = Ledger(self.half_life_ms)
-        other.held, other.used = dict(self.held), dict(self.used)
+        other._held, other.used = dict(self.held), dict(self.used)
         return other

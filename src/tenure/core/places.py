@@ -84,7 +84,10 @@ class Places:
         return arrange(ask, self.candidates.options(shape, self.board.asks, instead))
 
     def _find_node(self, shape: int, spare: Mapping[int, NodeRoom]) -> int | None:
-        scores, ask = self.candidates.row(shape, self.board.asks), self.board.asks[shape]
+        ask, nodes = self.board.asks[shape], self.board.rooms.nodes
+        if len(nodes) == 1:  # there is nothing to choose, so nothing is scored
+            return 0 if fits(ask, nodes[0]) and (0 not in spare or fits(ask, spare[0])) else None
+        scores = self.candidates.row(shape, self.board.asks)
         barred: list[tuple[int, int]] = []
         while True:
             index = self._best(scores) if len(scores) else -1

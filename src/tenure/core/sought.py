@@ -6,6 +6,8 @@ Invariant: a shape that is not marked may still be found, a shape that is marked
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tenure.core.backfill import Window
@@ -24,21 +26,20 @@ class Sought:
         self.blocked: set[int] = set()
         self.delayed: set[int] = set()
         self.shapes = sorted(waiting.shapes)
-        self._position = {shape: position for position, shape in enumerate(self.shapes)}
-        self._is_blocked = np.zeros(len(self.shapes), dtype=np.bool_)
-        self._is_delayed = np.zeros(len(self.shapes), dtype=np.bool_)
-        self._positions: Ints | None = None
+        self._marks: _Marks | None = None
         self._careful: dict[int, bool] = {}
 
     def block(self, shape: int) -> None:
         """There is no room for the shape."""
         self.blocked.add(shape)
-        self._is_blocked[self._position[shape]] = True
+        if self._marks is not None:
+            self._marks.is_blocked[self._marks.position[shape]] = True
 
     def delay(self, shape: int) -> None:
         """There is no room for the shape beside the reservation."""
         self.delayed.add(shape)
-        self._is_delayed[self._position[shape]] = True
+        if self._marks is not None:
+            self._marks.is_delayed[self._marks.position[shape]] = True
 
     def reserve(self, window: Window | None) -> None:
         """From now on this reservation counts."""
@@ -70,8 +71,30 @@ class Sought:
 
     def are_due(self, slots: Ints) -> Bools:
         """`may_find` of the groups in these slots."""
-        columns = self.waiting.columns
-        if self._positions is None:
-            self._positions = np.searchsorted(np.array(self.shapes, dtype=np.int64), columns[SHAPE])
-        positions = self._positions[slots]
-        return ~(self._is_blocked[positions] | (self._is_delayed[positions] & self.are_careful(columns[LIMIT, slots])))
+        limits_ms = self.waiting.columns[LIMIT, slots]
+        marks = self._marks = self._marks or _Marks.of(self)
+        positions = marks.positions[slots]
+        return ~(marks.is_blocked[positions] | (marks.is_delayed[positions] & self.are_careful(limits_ms)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """The same as arrays by position among the shapes, ``position``; ``positions`` are those of the groups, by slot. Kept only once
+    somebody asks for many groups: few are looked at one by one."""
+
+    position: dict[int, int]
+    positions: Ints
+    is_blocked: Bools
+    is_delayed: Bools
+
+    @staticmethod
+    def of(sought: Sought) -> _Marks:
+        """As it is now."""
+        shapes = np.array(sought.shapes, dtype=np.int64)
+        blocked, delayed = sought.blocked, sought.delayed
+        return _Marks(
+            {shape: position for position, shape in enumerate(sought.shapes)},
+            np.searchsorted(shapes, sought.waiting.columns[SHAPE]),
+            np.array([shape in blocked for shape in sought.shapes], dtype=np.bool_),
+            np.array([shape in delayed for shape in sought.shapes], dtype=np.bool_),
+        )

@@ -25,7 +25,7 @@ Turn = tuple[float, int, int, int]
 GUARDED = -np.inf
 """The first part of the `Turn` of a job that the guard has put first."""
 
-FEW_GROUPS = 16
+FEW_GROUPS = 64
 """Up to so many groups are sorted one by one."""
 
 FOLLOWERS = 16
@@ -121,9 +121,8 @@ def first_turn(waiting: Waiting, scores: Scores, shapes: Sequence[int]) -> Turn 
 
 
 def _turns(waiting: Waiting, scores: Scores, shapes: Sequence[int]) -> list[Turn]:
-    wanted = set(shapes)
-    groups = [group for group in waiting.groups.values() if group.shape in wanted]
-    return [(-scores[group.slot].item(), *group.entries[0], group.slot) for group in groups]
+    wanted, of_slots = set(shapes), scores.tolist()
+    return [(-of_slots[group.slot], *group.entries[0], group.slot) for group in waiting.groups.values() if group.shape in wanted]
 
 
 def _slots(waiting: Waiting, shapes: Sequence[int]) -> Vector:

@@ -43,7 +43,7 @@ class News:
             tuple(self.pending_removed),
             self.running,
             tuple(self.running_removed),
-            usage=tuple(ledger.used[account] for account in sorted(self.moved)),
+            usage=tuple(ledger.used[account] for account in sorted(self.moved)) if self.moved else (),
             promises=self.promises,
             nodes=self.nodes,
             claims=tuple(displaced.claims.values()) if displaced.has_news else None,

@@ -1,6 +1,6 @@
 """Tenure: a resource scheduler for AI work. Importing the package imports nothing else, so that every command starts fast.
 
-``tenure.connect``, ``tenure.submit``, ``tenure.report``, ``tenure.Client`` and ``tenure.TenureError`` are those of `tenure.client`,
+``tenure.connect``, ``tenure.submit``, ``tenure.lease``, ``tenure.report``, ``tenure.Client`` and the errors are those of `tenure.client`,
 imported on first use.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FROM_CLIENT = ("Client", "TenureError", "connect", "report", "submit")
+_FROM_CLIENT = ("Client", "Lease", "LeaseLost", "TenureError", "TimedOut", "connect", "lease", "report", "submit")
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tenure import config
 from tenure.client import paths
 from tenure.client.start import ALREADY_RUNS
-from tenure.model.amounts import parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.amounts import parse_bytes, parse_duration_ms
 from tenure.ports import StoreUnavailable
 from tenure.process import become_frugal, listen, log, only_one
 from tenure.process import detach as leave_terminal
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tenure.control.loop import ControlLoop
     from tenure.control.steps import Ports
     from tenure.executors.local.executor import LocalExecutor
-    from tenure.executors.local.settings import LocalSettings
     from tenure.monitors.watch import Watch
     from tenure.store.files import Sweeping
     from tenure.store.settings import StoreSettings
@@ -77,6 +76,7 @@ def build(home: str, settings: config.Settings) -> Parts:
     from tenure.control.steps import Ports, adopt_policy
     from tenure.executors.local.connection import SupervisorError
     from tenure.executors.local.executor import LocalExecutor
+    from tenure.executors.local.settings import settings_of
     from tenure.policies.words import BadPolicy
     from tenure.store.opening import open_sqlite
 
@@ -84,7 +84,7 @@ def build(home: str, settings: config.Settings) -> Parts:
     os.makedirs(paths.metrics_dir(home), mode=0o700, exist_ok=True)
     store = open_sqlite(paths.database(home), store_settings(home, settings))
     try:
-        executor = LocalExecutor(local_settings(home, settings), watched=True)
+        executor = LocalExecutor(settings_of(home, settings), watched=True)
     except (SupervisorError, OSError) as error:
         store.close()
         raise StartupError(f"the supervisor that runs tasks cannot be reached: {error}; see {home}/log/supervisor.log") from None
@@ -199,6 +199,7 @@ def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:
 
 def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket) -> Context:
     from tenure.api.context import Context
+    from tenure.executors.local.tasks import holder_of
 
     return Context(
         loop=loop,
@@ -212,6 +213,9 @@ def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket
         diagnose=lambda _deep: diagnose(parts),
         supervisor=parts.executor.supervisor,
         log_length_at=parts.executor.log_length_at,
+        environment_of=parts.executor.environment,
+        holder_of=holder_of,
+        max_ttl_ms=parse_duration_ms(parts.settings.leases.max_ttl),
     )
 
 
@@ -281,35 +285,6 @@ def store_settings(home: str, settings: config.Settings) -> StoreSettings:
         keep_samples_ms=parse_duration_ms(keep.samples),
         keep_steps_ms=(parse_duration_ms(keep.fine), parse_duration_ms(keep.minutes), parse_duration_ms(keep.coarse)),
         projects=tuple(project.project(name) for name, project in sorted(settings.projects.items())),
-    )
-
-
-def local_settings(home: str, settings: config.Settings) -> LocalSettings:
-    """What the local executor must be told of the settings."""
-    from tenure.executors.local.settings import LocalSettings, PretendGpus, PretendNode
-
-    node = settings.node
-    pretend = tuple(
-        PretendNode(
-            wished.name,
-            parse_milli(wished.cpus),
-            parse_bytes(wished.memory),
-            tuple(PretendGpus(group.count, group.model, group.memory_bytes, group.capability) for group in wished.gpu_groups()),
-            config.labels_of(wished),
-        )
-        for wished in settings.pretend_nodes
-    )
-    return LocalSettings(
-        home=home,
-        name=node.name,
-        cpu_milli=parse_milli(node.cpus) if node.cpus else 0,
-        memory_bytes=parse_bytes(node.memory) if node.memory else 0,
-        reserve_memory_bytes=parse_bytes(node.reserve_memory),
-        gpus=node.gpus or "all",
-        labels=config.labels_of(node),
-        cgroups=node.cgroups,
-        log_keep_bytes=parse_bytes(node.log_keep),
-        pretend_nodes=pretend,
     )
 
 

@@ -191,6 +191,12 @@ class MonitorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return every_ms / 1000
 
 
+class LeaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Leases. ``max_ttl`` is the longest time to live that one may be given at once; it may be renewed again and again."""
+
+    max_ttl: str = "1h"
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file. ``default_memory`` is what a job that names no memory is given (empty: it is neither counted nor limited)."""
 
@@ -201,6 +207,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     plan: PlanSection = PlanSection()
     retention: RetentionSettings = RetentionSettings()
     monitor: MonitorSettings = MonitorSettings()
+    leases: LeaseSettings = LeaseSettings()
     default_memory: str = ""
     max_pending: int = 1_000_000
 
@@ -238,6 +245,7 @@ def check(settings: Settings) -> None:
         ("node.probe", node.probe, parse_duration_ms),
         *((f"plan.{name}", text, parse_duration_ms) for name, text in settings.plan.durations().items()),
         ("default_memory", settings.default_memory, parse_bytes),
+        ("leases.max_ttl", settings.leases.max_ttl, parse_duration_ms),
     ]
     retention = settings.retention
     readings += [(f"retention.{name}", getattr(retention, name), parse_duration_ms) for name in retention.__struct_fields__]

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from tenure.model.commands import Answer, Command
 from tenure.model.observations import Capabilities, Launch, LiveTask, NodeFound, Observation, Observations, Signal
-from tenure.model.outcomes import Commands, Committed, Event, Recorded, Violation
+from tenure.model.outcomes import Commands, Committed, Event, JobChange, Recorded, Violation
 from tenure.model.plan import Plan
 from tenure.model.snapshot import Changes, Snapshot
 
@@ -87,13 +87,19 @@ class Store(Protocol):
         """Apply the lifecycle tables to what executors report. Repeated or stale reports are counted and ignored."""
         ...
 
-    def claim_commands(self, epoch: int, now_ms: int) -> Commands:
+    def claim_commands(self, epoch: int, now_ms: int, *, launches: bool = True) -> Commands:
         """Launches and signals that rows call for and no executor has confirmed: what is (re)sent after a start or a reconnect, and
-        what user commands caused. Asking twice gives the same answer until observations settle it."""
+        what user commands caused. Asking twice gives the same answer until observations settle it. Without ``launches``: signals
+        alone."""
         ...
 
     def missing(self, keys: Sequence[tuple[int, int]], epoch: int, now_ms: int) -> Recorded:
         """Tasks (attempt, task) that rows believe alive and no executor knows: their end is unknown, the jobs are lost."""
+        ...
+
+    def expire_leases(self, now_ms: int) -> tuple[int, Sequence[JobChange]]:
+        """Cancel leases that have waited for as long as they may, and note that holders are warned of an end that is near; when to
+        call it again (a new or renewed lease may make that sooner), and which leases changed."""
         ...
 
     def live_tasks(self) -> list[tuple[int, int]]:

@@ -8,9 +8,11 @@ import pytest
 
 from tenure.executors.fake import Behaviour, FakeExecutor, by_name
 from tenure.model.amounts import GIB, Amounts
+from tenure.model.commands import Holder
 from tenure.model.observations import DeviceFound, NodeFound
+from tenure.testing.executor_leases_suite import ExecutorLeasesSuite, LeaseRig
 from tenure.testing.executor_limits_suite import ExecutorLimitsSuite
-from tenure.testing.executor_rig import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS, Rig
+from tenure.testing.executor_rig import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS
 from tenure.testing.executor_rooms_suite import ExecutorRoomsSuite
 from tenure.testing.executor_suite import ExecutorSuite
 from tests.support.local_executor import local_rig
@@ -31,6 +33,7 @@ class FakeRig:
 
     def __init__(self) -> None:
         self.clock = HandClock()
+        self.holders = 0
         script = by_name(
             {
                 SUCCEEDS: Behaviour(5),
@@ -57,19 +60,26 @@ class FakeRig:
         self.executor.step()
         return True
 
+    def holder(self) -> Holder:
+        self.holders += 1
+        return Holder(100 + self.holders, 1)
+
+    def end_holder(self, holder: Holder) -> None:
+        self.executor.end_holder(holder.pid)
+
     def reconnect(self) -> FakeExecutor:
         self.executor.restart()
         return self.executor
 
 
-class TestFakeExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite):
+class TestFakeExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite, ExecutorLeasesSuite):
     @pytest.fixture
-    def rig(self) -> Rig:
+    def rig(self) -> LeaseRig:
         return FakeRig()
 
 
-class TestLocalExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite):
+class TestLocalExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite, ExecutorLeasesSuite):
     @pytest.fixture
-    def rig(self) -> Iterator[Rig]:
+    def rig(self) -> Iterator[LeaseRig]:
         with local_rig() as rig:
             yield rig

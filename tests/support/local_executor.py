@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -17,6 +18,8 @@ from typing import Any
 
 from tenure.executors.local.executor import LocalExecutor
 from tenure.executors.local.settings import LocalSettings
+from tenure.executors.local.tasks import holder_of
+from tenure.model.commands import Holder
 from tenure.testing.executor_rig import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS
 
 PATIENCE_S = 30.0
@@ -32,6 +35,7 @@ class LocalRig:
         self.woken = threading.Event()
         self._deadline = time.monotonic() + PATIENCE_S
         self._executors: list[LocalExecutor] = []
+        self._holders: dict[int, subprocess.Popen[bytes]] = {}
         self.executor = self.reconnect()
 
     def argv(self, behaviour: str) -> tuple[str, ...]:
@@ -61,6 +65,16 @@ class LocalRig:
         self._executors.append(self.executor)
         return self.executor
 
+    def holder(self) -> Holder:
+        process = subprocess.Popen(["sleep", "1000"])
+        self._holders[process.pid] = process
+        return holder_of(process.pid)
+
+    def end_holder(self, holder: Holder) -> None:
+        process = self._holders.pop(holder.pid)
+        process.kill()
+        process.wait()
+
     def kill_supervisor(self) -> int:
         """As a crash would; its pid."""
         pid, _, _ = self.executor.supervisor()
@@ -72,8 +86,11 @@ class LocalRig:
         """End every task, then the supervisor, by pid."""
         for task in self.executor.discover():
             if task.pid:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError):  # a lease has no group of its own
                     os.killpg(task.pid, signal.SIGKILL)
+        for process in self._holders.values():
+            process.kill()
+            process.wait()
         pid, _, _ = self.executor.supervisor()
         self.executor.close()
         if pid:

@@ -8,7 +8,8 @@ Invariant: after the last turn of a burst the bell rings once more, at most ``1 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tenure.model.outcomes import JobChange
@@ -25,12 +26,17 @@ class Bus:
 
     loop: asyncio.AbstractEventLoop
     _listeners: list[asyncio.Event] = field(default_factory=list)
+    _followers: dict[int, list[asyncio.Event]] = field(default_factory=dict)
     _ringing: bool = False
     _left: float = BURST
     _rang_at: float = 0.0
 
     def publish(self, revision: int, changes: Sequence[JobChange]) -> None:
-        """Ring, if somebody listens; a ring that is on its way says it all."""
+        """Ring, if somebody listens; a ring that is on its way says it all. Who follows one of these jobs is told at once."""
+        if self._followers and not self.loop.is_closed():
+            touched = [change.job_id for change in changes if change.job_id in self._followers]
+            if touched:
+                self.loop.call_soon_threadsafe(self._tell, touched)
         if self._listeners and not self._ringing and not self.loop.is_closed():
             self._ringing = True
             self.loop.call_soon_threadsafe(self._schedule)
@@ -49,6 +55,27 @@ class Bus:
         self._ringing = False  # before anybody reads: what is written from now on rings anew
         for listener in self._listeners:
             listener.set()
+
+    def _tell(self, job_ids: Sequence[int]) -> None:
+        for job_id in job_ids:
+            for follower in self._followers.get(job_id, ()):
+                follower.set()
+
+    @contextlib.contextmanager
+    def follow(self, job_id: int) -> Iterator[asyncio.Event]:
+        """An event that is set by each change of one job, as `listen` but without delay: few wait for one job, however many there are.
+
+        What changes a job is what the loop names to its listener, so only what belongs there may be waited for."""
+        follower = asyncio.Event()
+        self._followers.setdefault(job_id, []).append(follower)
+        try:
+            yield follower
+        finally:
+            left = [one for one in self._followers[job_id] if one is not follower]
+            if left:
+                self._followers[job_id] = left
+            else:
+                del self._followers[job_id]
 
     def listen(self) -> asyncio.Event:
         """An event that is set by each ring, and cleared by whoever waits for it; read the store *after* this call and after each

@@ -19,8 +19,9 @@ from tenure.api.bus import Bus
 from tenure.api.peer import caller_of
 from tenure.control.admission import Admission
 from tenure.control.loop import ControlLoop
-from tenure.model.commands import Answer, Caller, Command
+from tenure.model.commands import Answer, Caller, Command, Holder
 from tenure.model.node import Node
+from tenure.model.observations import Launch
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.monitors.watch import Watch
@@ -55,6 +56,9 @@ class Context:
     started_ms: int = 0
     diagnose: Callable[[bool], Sequence[CheckView]] = lambda _check_store: ()
     supervisor: Callable[[], tuple[int, str, dict[str, str]]] = lambda: (0, "", {})
+    environment_of: Callable[[Launch], dict[str, str]] = lambda _launch: {}
+    holder_of: Callable[[int], Holder] = lambda _pid: Holder()
+    max_ttl_ms: int = 3_600_000
     log_length_at: Callable[[int, int, int, int], int] = lambda _attempt, _task, _stream, _moment_ms: 0
     shut_down: Callable[[], None] = lambda: None
     watch: Watch | None = None

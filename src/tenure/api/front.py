@@ -15,7 +15,7 @@ from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api import cluster, conflicts, jobs, monitoring, policy, reservations, sharing, streams, system, whatif
+from tenure.api import cluster, conflicts, jobs, leases, monitoring, policy, reservations, sharing, streams, system, whatif
 from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
 from tenure.api.routes import Arguments, Endpoint, Finder, Route
 from tenure.ports import StaleEpoch, StoreUnavailable
@@ -29,6 +29,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TABLE: tuple[Route, ...] = (
     *jobs.routes,
+    *leases.routes,
     *whatif.routes,
     *cluster.routes,
     *sharing.routes,

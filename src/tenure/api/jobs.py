@@ -47,6 +47,10 @@ _STATUS = {
     "name_taken": 409,
     "too_many": 409,
     "too_large": 413,
+    "wrong_token": 403,
+    "lease_over": 409,
+    "lease_ending": 409,
+    "not_held": 409,
 }
 MAX_BATCH = 100_000
 

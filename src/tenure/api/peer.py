@@ -1,6 +1,7 @@
 """Who is at the other end of the unix socket: the kernel says, nobody else is asked.
 
-Invariant: a connection whose peer is not the daemon's own user is closed before a byte of it is read.
+The pid is that of whoever connected: a lease may be bound to it. Invariant: a connection whose peer is not the daemon's own user is
+closed before a byte of it is read.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import pwd
 import socket
 import struct
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tenure.model.commands import Caller
 
 _UCRED = struct.Struct("3i")
+PEER_PID = "tenure.peer_pid"
+"""Where a request's scope has the pid."""
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -26,18 +29,23 @@ class PeerProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the peer's credentials from the kernel; refuse strangers."""
         super().connection_made(transport)
-        uid = peer_uid(transport.get_extra_info("socket"))
+        self.pid, uid = peer_of(transport.get_extra_info("socket"))
         if uid != os.getuid():
             transport.abort()
             return
         self.client = ("uid", uid)
 
+    def on_message_begin(self) -> None:
+        """Tell every request which process asks."""
+        super().on_message_begin()
+        cast("dict[str, Any]", self.scope)[PEER_PID] = self.pid
 
-def peer_uid(sock: Any) -> int:
-    """The uid of the process that connected this unix socket."""
+
+def peer_of(sock: Any) -> tuple[int, int]:
+    """The pid (0: it cannot be seen from here) and the uid of the process that connected this unix socket."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    _pid, uid, _gid = _UCRED.unpack(raw)
-    return int(uid)
+    pid, uid, _gid = _UCRED.unpack(raw)
+    return int(pid), int(uid)
 
 
 @lru_cache(maxsize=256)

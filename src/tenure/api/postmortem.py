@@ -16,7 +16,8 @@ _OUT_OF_MEMORY = ("oom", "oom_sampled")
 def account(detail: JobDetail) -> ExplanationView:
     """The explanation of a job that does not wait."""
     job = detail.job
-    summary, next_step = _cause(job, detail.attempts[-1:]) if job.array is None else _of_array(job, job.array)
+    explain = _of_lease if job.kind == "lease" else _cause
+    summary, next_step = explain(job, detail.attempts[-1:]) if job.array is None else _of_array(job, job.array)
     return ExplanationView(
         id=job.id,
         state=job.state,
@@ -53,6 +54,24 @@ def _cause(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
             f"look at tenure logs {job.id}, then tenure requeue {job.id}",
         )
     return _of_failure(job)
+
+
+def _of_lease(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
+    """A lease is held or over; whoever wants one again asks anew."""
+    where = ", ".join(job.on_nodes) or "a node"
+    if job.state == "starting":
+        return f"it is about to be held on {where}", "tenure lease list"
+    if job.state == "running" and job.stopping:
+        why = next((attempt.why for attempt in last if attempt.why), "")
+        return f"it is being taken back on {where}" + (f": {why}" if why else ""), "it is over after its grace"
+    if job.state == "running":
+        return f"it is held on {where}", f"tenure lease list says until when; tenure cancel {job.id} takes it back"
+    again = "tenure lease acquires a new one"
+    if job.state == "timed_out":
+        return f"it was not renewed in time{_after(job)}", again
+    if job.state == "succeeded":
+        return f"its holder gave it back{_after(job)}", again
+    return job.why or f"it is {job.state}", again
 
 
 def _of_live(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:

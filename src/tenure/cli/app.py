@@ -43,6 +43,11 @@ on); wait and run return the job's own.
 class Manual(typer.core.TyperCommand):
     """A command whose help is its docstring, indented lines kept as they are, and whose options stand under their headings."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Remember what stood after ``--``: a command that takes words before and after it cannot tell them apart otherwise."""
+        ctx.meta["tenure.command"] = args[args.index("--") + 1 :] if "--" in args else []
+        return super().parse_args(ctx, args)
+
     def get_params(self, ctx: Any) -> list[Any]:
         return [plainly(param) for param in super().get_params(ctx)]
 

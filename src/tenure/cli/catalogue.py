@@ -29,6 +29,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("run", "submit", "Queue a command, show its output, return its exit code."),
             Entry("plan", "submit", "Say what would become of a submission; queue nothing."),
             Entry("what-if", "what_if", "Say what would start when if something were different; change nothing.", (), "what_if"),
+            Entry("lease", "lease", "Hold amounts for a short time: for a command, or for whoever has the token."),
             Entry("sweep", "sweep", "Queue a command once for every combination of parameters."),
         ),
     ),

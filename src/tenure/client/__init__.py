@@ -10,23 +10,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tenure.client.errors import BadRequest as BadRequest
     from tenure.client.errors import DaemonUnreachable as DaemonUnreachable
+    from tenure.client.errors import LeaseLost as LeaseLost
     from tenure.client.errors import NeverFits as NeverFits
     from tenure.client.errors import NotFound as NotFound
     from tenure.client.errors import ProtocolMismatch as ProtocolMismatch
     from tenure.client.errors import TenureError as TenureError
     from tenure.client.errors import TimedOut as TimedOut
     from tenure.client.reporting import report as report
+    from tenure.client.holding import Lease as Lease
+    from tenure.client.holding import lease as lease
     from tenure.client.session import Client as Client
     from tenure.client.start import connect as connect
     from tenure.client.start import submit as submit
 
 _HOMES = {
     "Client": "session",
+    "Lease": "holding",
+    "lease": "holding",
     "connect": "start",
     "submit": "start",
     "report": "reporting",
     **dict.fromkeys(
-        ("TenureError", "BadRequest", "NotFound", "NeverFits", "TimedOut", "DaemonUnreachable", "ProtocolMismatch"), "errors"
+        ("TenureError", "BadRequest", "NotFound", "NeverFits", "TimedOut", "LeaseLost", "DaemonUnreachable", "ProtocolMismatch"),
+        "errors",
     ),
 }
 

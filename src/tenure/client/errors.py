@@ -5,6 +5,7 @@
     ├── NotFound             no such job, queue or node (3)
     ├── NeverFits            nothing that is declared could ever run it (4)
     ├── TimedOut             the time given to a call or a wait is over (5)
+    ├── LeaseLost            the lease is not the holder's any more (1)
     ├── DaemonUnreachable    no daemon answers and none could be started (1)
     └── ProtocolMismatch     client and daemon do not understand each other (1)
 
@@ -58,6 +59,10 @@ class TimedOut(TenureError):
     exit_code = EXIT_TIMED_OUT
 
 
+class LeaseLost(TenureError):
+    """The lease is over, or cannot be kept: others may hold what it held."""
+
+
 class DaemonUnreachable(TenureError):
     """No daemon answers, and none could be started."""
 
@@ -75,6 +80,8 @@ _BY_CODE: dict[str, type[TenureError]] = {
     "unknown_policy": BadRequest,
     "usage": BadRequest,
     "timeout": TimedOut,
+    "timed_out_waiting": TimedOut,
+    "lease_over": LeaseLost,
     "unreachable": DaemonUnreachable,
     "protocol_mismatch": ProtocolMismatch,
 }

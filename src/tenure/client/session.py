@@ -18,6 +18,7 @@ import msgspec
 from tenure.client import http
 from tenure.client.conflicts import Conflicts
 from tenure.client.errors import TenureError, error_of
+from tenure.client.leases import Leases
 from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.monitor import Monitor
 from tenure.client.policies import Policies
@@ -49,7 +50,7 @@ class Client:
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
     ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and
-    jobs do, ``reservations`` what is set aside.
+    jobs do, ``reservations`` what is set aside, ``leases`` what is lent for a short time.
     """
 
     def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
@@ -59,6 +60,7 @@ class Client:
         self.conflicts = Conflicts(self._link)
         self.monitor = Monitor(self._link)
         self.reservations = Reservations(self._link)
+        self.leases = Leases(self._link)
 
     def __enter__(self) -> Client:
         return self

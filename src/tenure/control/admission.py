@@ -23,7 +23,7 @@ MAX_ARGV_BYTES = 1 * MIB
 MAX_ENV_BYTES = 1 * MIB
 MAX_NAME = 200
 MAX_PREFER_WAIT_MS = 30 * 86_400_000
-KINDS = ("batch", "service", "lease")
+KINDS = ("batch", "service")
 CONDITIONS = ("ok", "any", "failed")
 
 
@@ -90,7 +90,7 @@ class Admission:
                 _within(request.prefer_wait_ms, 0, MAX_PREFER_WAIT_MS, "--prefer-wait"),
             )
         except ValueError as error:
-            raise _refusal("bad_request", str(error)) from None
+            raise refusal("bad_request", str(error)) from None
         self.refuse_impossible(shape)
         return shape
 
@@ -120,7 +120,7 @@ class Admission:
 def refuse_little_memory(memory_bytes: int) -> None:
     """Raise Inadmissible for a limit under which nothing runs; 0 is none."""
     if 0 < memory_bytes < MIN_MEMORY_BYTES:
-        raise _refusal(
+        raise refusal(
             "bad_request", f"a memory limit of {format_bytes(memory_bytes)} is below {format_bytes(MIN_MEMORY_BYTES)}", "ask for more"
         )
 
@@ -164,28 +164,28 @@ def describe_shape(shape: Shape) -> str:
 def _wish(request: SubmitRequest) -> tuple[str, ...]:
     """What is preferred, each word once, sorted."""
     if any("," in word or not word for word in request.prefer):
-        raise _refusal("bad_request", "a label that is preferred is a word without commas", "join several by &")
+        raise refusal("bad_request", "a label that is preferred is a word without commas", "join several by &")
     if ONE_GROUP in request.prefer and request.gpu_milli < 2 * MILLI:
         why, remedy = "only several GPUs of one task can be in one group", f"ask for --gpus 2, or leave --prefer {ONE_GROUP} out"
-        raise _refusal("bad_request", why, remedy)
+        raise refusal("bad_request", why, remedy)
     return tuple(sorted(set(request.prefer)))
 
 
 def _check_sizes(request: SubmitRequest) -> None:
     if not request.argv or not request.argv[0]:
-        raise _refusal("bad_request", "a job needs a command", "put it after --, as in: tenure submit -- python train.py")
+        raise refusal("bad_request", "a job needs a command", "put it after --, as in: tenure submit -- python train.py")
     if not request.key:
-        raise _refusal("bad_request", "a submission carries an idempotency key", "send any unique text as key")
+        raise refusal("bad_request", "a submission carries an idempotency key", "send any unique text as key")
     if any("\0" in word for word in request.argv) or any("\0" in k + v or "=" in k or not k for k, v in request.env.items()):
-        raise _refusal("bad_request", "a command or variable contains what no process can be given (NUL, or = in a name)")
+        raise refusal("bad_request", "a command or variable contains what no process can be given (NUL, or = in a name)")
     if sum(len(word) for word in request.argv) > MAX_ARGV_BYTES or len(request.script) > MAX_ARGV_BYTES:
-        raise _refusal("too_large", "the command is longer than 1M", "put it in a script file and submit that")
+        raise refusal("too_large", "the command is longer than 1M", "put it in a script file and submit that")
     if sum(len(k) + len(v) for k, v in request.env.items()) > MAX_ENV_BYTES:
-        raise _refusal("too_large", "the environment is larger than 1M", "unset what the job does not need")
+        raise refusal("too_large", "the environment is larger than 1M", "unset what the job does not need")
     if len(request.name) > MAX_NAME or len(request.key) > MAX_NAME:
-        raise _refusal("too_large", f"a name or key has at most {MAX_NAME} characters", "shorten it")
+        raise refusal("too_large", f"a name or key has at most {MAX_NAME} characters", "shorten it")
     if not request.cwd.startswith("/"):
-        raise _refusal("bad_request", f"the working directory {request.cwd!r} is not a full path")
+        raise refusal("bad_request", f"the working directory {request.cwd!r} is not a full path")
 
 
 def _array_of(request: SubmitRequest) -> tuple[tuple[tuple[int, int, int], ...], int]:
@@ -194,7 +194,7 @@ def _array_of(request: SubmitRequest) -> tuple[tuple[tuple[int, int, int], ...],
     try:
         return parse_indices(request.array)
     except ValueError as error:
-        raise _refusal("bad_request", str(error)) from None
+        raise refusal("bad_request", str(error)) from None
 
 
 def _name_of(argv: Sequence[str]) -> str:
@@ -205,15 +205,16 @@ def _name_of(argv: Sequence[str]) -> str:
 
 def _one_of(value: str, allowed: Sequence[str], what: str) -> str:
     if value not in allowed:
-        raise _refusal("bad_request", f"{what} is one of {', '.join(allowed)}, not {value!r}")
+        raise refusal("bad_request", f"{what} is one of {', '.join(allowed)}, not {value!r}")
     return value
 
 
 def _within(value: int, low: int, high: int, what: str) -> int:
     if not low <= value <= high:
-        raise _refusal("bad_request", f"{what} is between {low} and {high}, not {value}")
+        raise refusal("bad_request", f"{what} is between {low} and {high}, not {value}")
     return value
 
 
-def _refusal(code: str, message: str, remedy: str = "") -> Inadmissible:
+def refusal(code: str, message: str, remedy: str = "") -> Inadmissible:
+    """The refusal of a submission, to be raised."""
     return Inadmissible(ErrorReply(code=code, message=message, remedy=remedy))

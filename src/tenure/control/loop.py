@@ -17,6 +17,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tenure.control.health import LoopHealth
+from tenure.control.leasing import LeaseWatch
 from tenure.control.steps import (
     REPLANS,
     Intake,
@@ -31,7 +33,7 @@ from tenure.control.steps import (
 )
 from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
-from tenure.model.commands import Answer, CancelJob, Command, RequeueJob, SuspendJob, UpdateJob
+from tenure.model.commands import Answer, CancelJob, Command, ReleaseLease, RenewLease, RequeueJob, SuspendJob, UpdateJob
 from tenure.model.observations import Launch, Observations
 from tenure.model.outcomes import Committed, JobChange
 from tenure.model.plan import Plan
@@ -47,7 +49,7 @@ INTAKE_BATCH = 512
 BUSY_S = 0.003
 """A loop that slept for less is busy: it may gather reports for a moment. One that was idle answers the first at once."""
 GATHER_S = 0.0004
-TELLING = (CancelJob, RequeueJob, SuspendJob, UpdateJob)
+TELLING = (CancelJob, RequeueJob, SuspendJob, UpdateJob, RenewLease, ReleaseLease)
 """Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000
 
@@ -56,27 +58,9 @@ class Listener(Protocol):
     """Told after each durable turn, on the control thread; must not block."""
 
     def __call__(self, revision: int, changes: Sequence[JobChange]) -> None:
-        """``changes`` are the jobs that observations moved; other changes are found by the events up to ``revision``."""
+        """``changes`` are the jobs that observations moved, that were displaced, and leases of which something was asked; other changes
+        are found by the events up to ``revision``."""
         ...
-
-
-@dataclass(slots=True)
-class LoopHealth:
-    """What the loop tells about itself; read by other threads, written by the loop alone.
-
-    ``busy_since`` is the monotonic time at which the present turn began, 0 while it sleeps: the watchdog's one input.
-    """
-
-    cycles: int = 0
-    errors: int = 0
-    busy_since: float = 0.0
-    last_error: str = ""
-    stopped_why: str = ""
-
-    def stuck_for_s(self) -> float:
-        """Seconds that the present turn has taken; 0 while the loop sleeps."""
-        began = self.busy_since
-        return time.monotonic() - began if began else 0.0
 
 
 @dataclass(slots=True)
@@ -97,6 +81,7 @@ class _Turn:
     seen: Observations
     intake: Intake = field(default_factory=Intake)
     launches: list[Launch] = field(default_factory=list)
+    noted: list[JobChange] = field(default_factory=list)
     displaced: bool = False
 
     @property
@@ -106,8 +91,9 @@ class _Turn:
 
     @property
     def changes(self) -> Sequence[JobChange]:
-        """The jobs that reports have moved."""
-        return self.intake.recorded.changes if self.intake.recorded else ()
+        """The jobs that somebody may wait for."""
+        moved = self.intake.recorded.changes if self.intake.recorded else ()
+        return (*moved, *self.noted) if self.noted else moved
 
 
 @dataclass(slots=True)
@@ -125,6 +111,7 @@ class ControlLoop:
     health: LoopHealth = field(default_factory=LoopHealth)
     met: threading.Event = field(default_factory=threading.Event)
     planner: Planner = field(default_factory=Planner)
+    leases: LeaseWatch = field(default_factory=LeaseWatch)
     _inbox: deque[_Asked] = field(default_factory=deque)
     _waiter: Waiter = field(default_factory=Waiter)
     _stopping: bool = False
@@ -205,7 +192,7 @@ class ControlLoop:
             raise
         self._tell_executor(turn)
         self._think()
-        self._tidy(now_ms)
+        self._tidy(turn)
         if self.listener is not None:
             self.listener(self.planner.revision, turn.changes)
 
@@ -247,6 +234,7 @@ class ControlLoop:
         if turn.asked or turn.seen.items:
             turn.intake = intake_step(self.ports, turn.commands, turn.seen, turn.now_ms)
             self._dirty = True
+            turn.noted += self.leases.note(turn.commands, turn.now_ms)
 
     def _answer(self, turn: _Turn) -> None:
         """What was taken in is durable: tell those who asked, and let the executor forget what it reported."""
@@ -265,7 +253,7 @@ class ControlLoop:
         if recorded is not None and recorded.stops:
             self.ports.executor.signal(recorded.stops)
         if turn.displaced or any(isinstance(command, TELLING) for command in turn.commands):
-            signal_step(self.ports, turn.now_ms)
+            signal_step(self.ports, turn.now_ms, launches=False)
         if turn.launches:
             self.ports.executor.launch(turn.launches)
 
@@ -326,11 +314,16 @@ class ControlLoop:
             if rejection is None and (decision.evicts or decision.suspends or decision.resumes):
                 turn.displaced = True
                 for evict in decision.evicts:
+                    turn.noted.append(JobChange(evict.job_id, ""))
                     self.log(f"job {evict.job_id} is stopped: {evict.why}")
 
-    def _tidy(self, now_ms: int) -> None:
-        """What is done by time: deadlines, probing devices while there are any, removing what retention lets go."""
-        moment = time.monotonic()
+    def _tidy(self, turn: _Turn) -> None:
+        """What is done by time: deadlines, leases, probing devices while there are any, removing what retention lets go."""
+        moment, now_ms = time.monotonic(), turn.now_ms
+        if ended := self.leases.look(self.ports.store, now_ms):
+            turn.noted += ended
+            self._dirty = True
+            self._waiter.wake()
         if self.planner.deadlines and self.planner.deadlines[0][0] <= now_ms:
             expire_step(self.ports, self.planner, now_ms)
             self._dirty = True
@@ -362,6 +355,7 @@ class ControlLoop:
             pauses.append(self._next_probe - moment)
         if self.planner.deadlines:
             pauses.append((self.planner.deadlines[0][0] - self.clock.now_ms()) / 1000)
+        pauses.append((self.leases.next_ms - self.clock.now_ms()) / 1000)
         if self.planner.next_ms:
             pauses.append((self.planner.next_ms - self.clock.now_ms()) / 1000)
         return max(0.0, min(pauses))

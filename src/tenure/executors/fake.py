@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
-from tenure.executors.scripts import FOREVER_MS, Behaviour, Script, by_name, read_argv
+from tenure.executors.scripts import FOREVER_MS, Behaviour, Script, ScriptedTask, by_name, read_argv
+from tenure.model.commands import Holder
 from tenure.model.observations import (
     RETURNED,
     Capabilities,
@@ -35,38 +36,6 @@ Key = tuple[int, int]
 
 
 @dataclass(slots=True)
-class _Task:
-    """A task from its launch until its evidence. ``due`` numbers the event that counts; events with another number are stale.
-
-    ``stood_ms`` is how long it was suspended so far; both its work and its time limit stand still meanwhile.
-    """
-
-    launch: Launch
-    acts: Behaviour
-    pid: int
-    limit_ms: int
-    due: int = 0
-    started_at_ms: int | None = None
-    suspended_at_ms: int | None = None
-    stood_ms: int = 0
-    ended: bool = False
-    ending: TaskEnded | None = None
-
-    @property
-    def ends_after_ms(self) -> int:
-        """How long it runs if nobody stops it: until its work is done or its limit is reached."""
-        bounds = [self.limit_ms] if self.limit_ms else []
-        if self.acts.duration_ms != FOREVER_MS:
-            bounds.append(self.acts.duration_ms)
-        return min(bounds, default=FOREVER_MS)
-
-    @property
-    def is_late(self) -> bool:
-        """Whether its limit ends it, and not its own work."""
-        return 0 < self.limit_ms == self.ends_after_ms != self.acts.duration_ms
-
-
-@dataclass(slots=True)
 class _Line:
     """Reports, in order, and which cursor the first of them follows."""
 
@@ -83,13 +52,14 @@ class FakeExecutor:
         self._clock = clock
         self._nodes = list(nodes)
         self._script = script
-        self._tasks: dict[Key, _Task] = {}
+        self._tasks: dict[Key, ScriptedTask] = {}
         self._known: dict[Key, list[Observation]] = {}
-        self._queue: list[tuple[int, int, Key, Callable[[_Task, int], None]]] = []
+        self._queue: list[tuple[int, int, Key, Callable[[ScriptedTask, int], None]]] = []
         self._line = _Line()
         self._rooms: dict[int, list[Key]] = {}
         self._serial = 0
         self._fence = 0
+        self._gone: set[int] = set()
         self._severed = False
         self._wake: Callable[[], None] | None = None
         self.generation = 1
@@ -106,6 +76,7 @@ class FakeExecutor:
             checkpoint=True,
             limit=True,
             rooms=True,
+            leases=True,
             enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"},
         )
 
@@ -223,6 +194,17 @@ class FakeExecutor:
         self._at(running, self._clock.now_ms(), self._end)
         self.step()
 
+    def end_holder(self, pid: int) -> None:
+        """The process with that pid ends, and with it what it leases."""
+        self._gone.add(pid)
+        for key, task in sorted(self._tasks.items()):
+            holder = task.launch.spec.holder
+            if holder is not None and holder.pid == pid:
+                why = "its holder ended without releasing it"
+                task.ending = task.ending or TaskEnded(*key, task.launch.fence, EndReason.EXIT, None, why=why)
+                self._at(task, self._clock.now_ms(), self._end)
+        self.step()
+
     def restart(self, unknown: Sequence[Key] = ()) -> None:
         """Fault: the executor was replaced by a new one, which re-adopts all tasks but those that ended ``unknown`` meanwhile."""
         self.generation += 1
@@ -243,12 +225,12 @@ class FakeExecutor:
         self._announce()
 
     def _accept(self, key: Key, launch: Launch) -> None:
-        acts = self._script(launch)
+        acts = self._script(launch) if launch.spec.holder is None else self._held(launch.spec.holder)
         self._known[key] = []
         if acts.reject:
             self._report(LaunchRejected(*key, launch.fence, acts.reject == "job", acts.code, acts.why))
             return
-        task = self._tasks[key] = _Task(launch, acts, 1000 + len(self.launches), launch.limit_ms)
+        task = self._tasks[key] = ScriptedTask(launch, acts, 1000 + len(self.launches), launch.limit_ms)
         row = self._rooms.setdefault(launch.room, []) if launch.room else []
         row.append(key)
         now_ms = self._clock.now_ms()
@@ -257,12 +239,18 @@ class FakeExecutor:
         else:
             self._at(task, now_ms + launch.wait_ms, self._hand_back)
 
-    def _waits(self, task: _Task) -> bool:
+    def _held(self, holder: Holder) -> Behaviour:
+        """A lease lasts until it is ended, if its holder is there."""
+        gone = holder.pid in self._gone
+        why = "the process that asked for the lease has ended"
+        return Behaviour(reject="job", code="holder_gone", why=why) if gone else Behaviour(FOREVER_MS, ignores_stop=True)
+
+    def _waits(self, task: ScriptedTask) -> bool:
         """Whether another one has its room."""
         launch = task.launch
         return launch.room != 0 and self._rooms[launch.room][0] != (launch.attempt_id, launch.task)
 
-    def _hand_back(self, task: _Task, at_ms: int) -> None:
+    def _hand_back(self, task: ScriptedTask, at_ms: int) -> None:
         launch = task.launch
         key = (launch.attempt_id, launch.task)
         self._leave(key, at_ms)
@@ -282,24 +270,26 @@ class FakeExecutor:
             following = self._tasks[row[0]]
             self._at(following, at_ms + following.acts.start_delay_ms, self._start)
 
-    def _start(self, task: _Task, at_ms: int) -> None:
+    def _start(self, task: ScriptedTask, at_ms: int) -> None:
         launch = task.launch
         task.started_at_ms = at_ms
         self._report(TaskStarted(launch.attempt_id, launch.task, launch.fence, at_ms, task.pid))
         self._expect(task, at_ms)
 
-    def _expect(self, task: _Task, now_ms: int) -> None:
+    def _expect(self, task: ScriptedTask, now_ms: int) -> None:
         """Let its end by itself be what happens next to it, at once where that is past; nothing, where it goes on for ever."""
         task.due = 0
         if task.started_at_ms is not None and task.suspended_at_ms is None and task.ends_after_ms != FOREVER_MS:
             self._at(task, max(now_ms, task.started_at_ms + task.stood_ms + task.ends_after_ms), self._end_itself)
 
-    def _end_itself(self, task: _Task, at_ms: int) -> None:
+    def _end_itself(self, task: ScriptedTask, at_ms: int) -> None:
         if task.is_late:
             task.acts = replace(task.acts, exit_code=0, signal=15, reason=EndReason.TIMEOUT)
+            if task.is_lease:
+                task.ending = TaskEnded(*_key(task), task.launch.fence, EndReason.TIMEOUT, None)
         self._end(task, at_ms)
 
-    def _end(self, task: _Task, at_ms: int) -> None:
+    def _end(self, task: ScriptedTask, at_ms: int) -> None:
         launch, acts = task.launch, task.acts
         task.ended, task.due = True, 0
         unknown = acts.reason is EndReason.UNKNOWN
@@ -317,12 +307,12 @@ class FakeExecutor:
         else:
             self._at(task, at_ms + acts.evidence_delay_ms, self._empty)
 
-    def _empty(self, task: _Task, at_ms: int) -> None:
+    def _empty(self, task: ScriptedTask, at_ms: int) -> None:
         key = (task.launch.attempt_id, task.launch.task)
         self._leave(key, at_ms)
         self._report(TaskEmptied(*key, task.launch.fence))
 
-    def _obey(self, task: _Task, signal: Signal, now_ms: int) -> None:
+    def _obey(self, task: ScriptedTask, signal: Signal, now_ms: int) -> None:
         if signal.action in (SignalAction.STOP, SignalAction.SUSPEND) and task.launch.room:
             waits = self._waits(task)
             for key in [(signal.attempt_id, signal.task)] if waits else self._rooms[task.launch.room][1:]:
@@ -336,23 +326,24 @@ class FakeExecutor:
         elif signal.action is SignalAction.RESUME:
             self._resume(task, now_ms)
         elif signal.action is SignalAction.LIMIT and task.ending is None:
-            self._limit(task, signal.limit_ms, now_ms)
+            self._limit(task, task.used_ms(now_ms) + signal.left_ms if signal.left_ms else signal.limit_ms, now_ms)
 
-    def _stop(self, task: _Task, signal: Signal, now_ms: int) -> None:
-        if task.ending is not None:
+    def _stop(self, task: ScriptedTask, signal: Signal, now_ms: int) -> None:
+        if task.ending is not None and (not task.is_lease or signal.grace_ms):
             return
         number, after_ms = (9, signal.grace_ms) if task.acts.ignores_stop else (15, 0)
+        number = 0 if task.is_lease else number
         launch = task.launch
-        task.ending = TaskEnded(
+        task.ending = task.ending or TaskEnded(
             launch.attempt_id, launch.task, launch.fence, EndReason.STOPPED, None, number, stop_reason=signal.reason
         )
         self._at(task, now_ms + after_ms, self._end)
 
-    def _suspend(self, task: _Task, now_ms: int) -> None:
-        if task.started_at_ms is not None and task.suspended_at_ms is None and task.ending is None:
+    def _suspend(self, task: ScriptedTask, now_ms: int) -> None:
+        if task.started_at_ms is not None and task.suspended_at_ms is None and task.ending is None and not task.is_lease:
             task.suspended_at_ms, task.due = now_ms, 0
 
-    def _resume(self, task: _Task, now_ms: int) -> None:
+    def _resume(self, task: ScriptedTask, now_ms: int) -> None:
         if task.suspended_at_ms is None:
             return
         task.stood_ms += now_ms - task.suspended_at_ms
@@ -360,17 +351,16 @@ class FakeExecutor:
         if task.ending is None:
             self._expect(task, now_ms)
 
-    def _limit(self, task: _Task, limit_ms: int, now_ms: int) -> None:
+    def _limit(self, task: ScriptedTask, limit_ms: int, now_ms: int) -> None:
         task.limit_ms = limit_ms
         if task.started_at_ms is None:
             return
-        until = now_ms if task.suspended_at_ms is None else task.suspended_at_ms
-        if limit_ms and until - task.started_at_ms - task.stood_ms >= limit_ms:
+        if limit_ms and task.used_ms(now_ms) >= limit_ms:
             self._at(task, now_ms, self._end_itself)
         else:
             self._expect(task, now_ms)
 
-    def _at(self, task: _Task, at_ms: int, what: Callable[[_Task, int], None]) -> None:
+    def _at(self, task: ScriptedTask, at_ms: int, what: Callable[[ScriptedTask, int], None]) -> None:
         """Let ``what`` be the one thing that happens next to the task."""
         self._serial += 1
         task.due = self._serial
@@ -390,6 +380,10 @@ class FakeExecutor:
     def _announce(self) -> None:
         if self._wake is not None and not self._severed:
             self._wake()
+
+
+def _key(task: ScriptedTask) -> Key:
+    return (task.launch.attempt_id, task.launch.task)
 
 
 __all__ = ["FOREVER_MS", "Behaviour", "FakeExecutor", "Script", "by_name", "read_argv"]

@@ -52,11 +52,21 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose process has a lease, as the transport and the kernel say: its pid (0: none is watched) and when it was started, in the unit
+    of ``/proc/PID/stat``, so that no later process is taken for it."""
+
+    pid: int = 0
+    start_ticks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """What the executor must know of a job: ``argv`` (never empty), the captured environment, the directory, where output goes.
 
     ``stdout`` and ``stderr`` may contain Slurm's patterns (%j, %A, %a, %x, %t); empty: Tenure's own log. ``script`` is the text of a
-    submitted script. ``submit_dir`` differs from ``cwd`` for a snapshot. ``origin`` records git commit, dirty flag and host.
+    submitted script. ``submit_dir`` differs from ``cwd`` for a snapshot. ``origin`` records git commit, dirty flag and host. ``holder``
+    is set for a lease: nothing is started then, and ``argv`` only says what it is for.
     """
 
     argv: tuple[str, ...]
@@ -68,6 +78,7 @@ class JobSpec:
     umask: int = 0o022
     submit_dir: str = ""
     origin: dict[str, str] = field(default_factory=dict)
+    holder: Holder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,45 @@ class SubmitJob:
     caller: Caller
     request: JobRequest
     spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireLease:
+    """Queue a lease; it is cancelled when it was not granted within ``wait_ms``. Answers with its job's id.
+
+    ``token`` is the digest of the secret by which it is renewed and released; ``asked`` a digest of what was asked for, which a
+    repetition must agree with: the request itself may be one of several that would have served.
+    """
+
+    key: str
+    caller: Caller
+    request: JobRequest
+    spec: JobSpec
+    token: str
+    wait_ms: int
+    expected_ms: int = 0
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewLease:
+    """Let a lease that is held end ``ttl_ms`` from now on. Whoever knows the secret may, whoever he is."""
+
+    key: str
+    caller: Caller
+    job_id: int
+    token: str
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLease:
+    """End a lease, or withdraw one that waits. One that is over is left alone, which is not an error."""
+
+    key: str
+    caller: Caller
+    job_id: int
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +283,9 @@ class RemoveReservation:
 
 Command = (
     SubmitJob
+    | AcquireLease
+    | RenewLease
+    | ReleaseLease
     | CancelJob
     | HoldJob
     | ReleaseJob

@@ -49,7 +49,9 @@ RETURNED = "returned"
 
 class SignalAction(StrEnum):
     """What to do to a task. ``stop`` is polite, then hard after the grace; it always takes the whole tree. ``limit`` is a new time
-    limit, counted from the start as the first one was: a task that has run for longer already ends as timed out."""
+    limit, counted from the start as the first one was: a task that has run for longer already ends as timed out.
+
+    A lease has no process to tell: it is over after the grace of a stop, and at its limit at once; it cannot be suspended."""
 
     STOP = "stop"
     SUSPEND = "suspend"
@@ -64,6 +66,8 @@ class Signal:
     report of its end. A task that is told to stop or pause is followed by nobody: those that wait for its room are handed back, and
     so is one that waits itself.
 
+    ``left_ms`` above 0 sets the limit so that the task ends that much later than now, whatever it has used.
+
     A ``number`` above 0 asks to be told (`SignalDone`) when this signal was carried out; numbers of one attempt only grow.
     """
 
@@ -75,6 +79,7 @@ class Signal:
     reason: str = ""
     number: int = 0
     limit_ms: int = 0
+    left_ms: int = 0
 
 
 class EndReason(StrEnum):
@@ -202,10 +207,11 @@ class DeviceFound:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an executor can do and what it enforces; a policy does not use what is absent. ``limit``: the time limit of a task that
-    runs can be changed; ``rooms``: tasks can wait for each other's room."""
+    runs can be changed; ``rooms``: tasks can wait for each other's room; ``leases``: it can hold what a caller leases."""
 
     suspend: bool = False
     checkpoint: bool = False
     limit: bool = False
     rooms: bool = False
+    leases: bool = False
     enforces: dict[str, str] = field(default_factory=dict)

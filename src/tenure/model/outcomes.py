@@ -19,7 +19,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class JobChange:
-    """A job changed its state. ``element_of`` is its array, 0 for none."""
+    """A job changed its state (empty: something was asked of it). ``element_of`` is its array, 0 for none."""
 
     job_id: int
     state: str

@@ -20,6 +20,8 @@ from tenure.model.commands import (
     Refused,
     ReleaseJob,
     RemoveReservation,
+    ReleaseLease,
+    RenewLease,
     RequeueJob,
     ResolveConflict,
     SetNode,
@@ -33,6 +35,7 @@ from tenure.store import arrays, resting
 from tenure.store.choosing import choose
 from tenure.store.ending import Endings
 from tenure.store.intern import INSERT_QUEUE, next_id
+from tenure.store.leases import release, renew
 from tenure.store.nodes import NODE_BY_NAME, WRITE_WANTED
 from tenure.store.requeue import requeue_all
 from tenure.store.reserving import reserve, unreserve
@@ -95,6 +98,8 @@ def _refusal(command: JobCommand, row: JobRow | None) -> Refused | None:
         return Refused("not_found", f"there is no job {command.job_id}; see tenure ps --all")
     if command.caller.uid != row.uid and command.caller.uid not in TRUSTED:
         return Refused("not_yours", f"job {row.id} belongs to another user; ask them, or an administrator")
+    if row.kind == "lease" and isinstance(command, SuspendJob | RequeueJob):
+        return Refused("is_a_lease", f"{row.id} is a lease: its holder has it or not; tenure cancel takes it back")
     if command.position >= 0 and not row.is_array:
         return Refused("not_an_array", f"job {row.id} is not an array; name it without an element")
     if command.position >= row.array_size > 0:
@@ -267,6 +272,8 @@ def set_queue(tx: Transaction, command: SetQueue) -> Answer:
 
 
 _SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {
+    RenewLease: renew,
+    ReleaseLease: release,
     SetNode: set_node,
     SetQueue: set_queue,
     SetPolicy: choose,
@@ -274,4 +281,4 @@ _SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {
     MakeReservation: reserve,
     RemoveReservation: unreserve,
 }
-"""Who carries out what concerns no job."""
+"""Who carries out what is no act on a job that a person names."""

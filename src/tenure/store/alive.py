@@ -54,9 +54,9 @@ def live_tasks(link: Link) -> list[tuple[int, int]]:
     return [(attempt_id, task) for attempt_id, task in link.rows(LIVE)]
 
 
-def claim_commands(tx: Transaction) -> Commands:
+def claim_commands(tx: Transaction, *, launches: bool = True) -> Commands:
     """Launches that nobody confirmed, and signals that not every task has heard."""
-    return Commands(_launches(tx), wishes.due(tx))
+    return Commands(_launches(tx) if launches else (), wishes.due(tx))
 
 
 def _launches(tx: Transaction) -> tuple[Launch, ...]:

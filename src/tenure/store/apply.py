@@ -12,9 +12,10 @@ from typing import Any, get_args
 
 from sqlalchemy import select
 
-from tenure.model.commands import Answer, Applied, Command, Refused, SubmitJob
+from tenure.model.commands import AcquireLease, Answer, Applied, Command, Refused, SubmitJob
 from tenure.store.acts import act
 from tenure.store.intern import digest_of, encode_stable
+from tenure.store.leases import acquire
 from tenure.store.schema import idempotency
 from tenure.store.sql import InList, insert, param
 from tenure.store.submit import Submissions, submit
@@ -23,6 +24,8 @@ from tenure.store.tx import Transaction
 _CONTENT: dict[type[Any], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name not in ("key", "caller")) for kind in get_args(Command)
 }
+_CONTENT[AcquireLease] = ("asked",)
+_TAKES_ROOM = (SubmitJob, AcquireLease)
 
 KNOWN_KEYS = InList(
     lambda keys: select(
@@ -45,7 +48,7 @@ def apply(tx: Transaction, commands: Sequence[Command], *, is_full: bool = False
         seen = known.get(key)
         if seen:
             answer = _replay(seen, content)
-        elif is_full and isinstance(command, SubmitJob):
+        elif is_full and isinstance(command, _TAKES_ROOM):
             answer = Refused("disk_full", "the disk is full, so nothing new is queued; free some space and submit again")
         else:
             answer = _carry_out(tx, command, collected)
@@ -85,5 +88,7 @@ def _replay(seen: tuple[str, int, int, str], content: str) -> Answer:
 def _carry_out(tx: Transaction, command: Command, collected: Submissions) -> Answer:
     if isinstance(command, SubmitJob):
         return submit(tx, command, collected)
+    if isinstance(command, AcquireLease):
+        return acquire(tx, command, collected)
     collected.write(tx)
     return act(tx, command)

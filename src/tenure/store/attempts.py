@@ -44,6 +44,7 @@ TASKS = InList(
             attempt.c.ended_ms,
             attempt.c.stop_reason,
             attempt.c.stop_why,
+            attempt.c.limit_ms,
             job.c.array_id,
             *(allocation.c[name] for name in _TASK_COLUMNS),
         )
@@ -104,6 +105,6 @@ def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
     for row in link.rows_in(TASKS, ids):
         entry = found.get(row[0])
         if entry is None:
-            entry = found[row[0]] = AttemptRow(*row[:8])
-        entry.tasks.append(TaskRow(row[8], row[9], row[10], row[11:15], *row[15:]))
+            entry = found[row[0]] = AttemptRow(*row[:9])
+        entry.tasks.append(TaskRow(row[9], row[10], row[11], row[12:16], *row[16:]))
     return found

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from tenure.model.amounts import Amounts
-from tenure.model.commands import Caller, JobSpec
+from tenure.model.commands import Caller, Holder, JobSpec
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -162,7 +162,8 @@ class Names:
     def spec_id(self, link: Link, value: JobSpec) -> int:
         """The number of a spec, made when it is new."""
         shared = encode_stable((value.env, value.script, value.origin))
-        body = encode_stable((value.argv, value.cwd, value.stdout, value.stderr, value.umask, value.submit_dir))
+        holder = (value.holder,) if value.holder is not None else ()
+        body = encode_stable((value.argv, value.cwd, value.stdout, value.stderr, value.umask, value.submit_dir, *holder))
         context_digest = digest_of(shared)
         digest = digest_of(body, context_digest.encode())
         found = self._spec_ids.get(digest)
@@ -301,6 +302,7 @@ class Names:
 
 
 def _spec_of(body: bytes, context: tuple[dict[str, str], str, dict[str, str]]) -> JobSpec:
-    argv, cwd, stdout, stderr, umask, submit_dir = msgspec.json.decode(body)
+    argv, cwd, stdout, stderr, umask, submit_dir, *holder = msgspec.json.decode(body)
     env, script, origin = context
-    return JobSpec(tuple(argv), cwd, env, stdout, stderr, script, umask, submit_dir, origin)
+    whose = Holder(**holder[0]) if holder else None
+    return JobSpec(tuple(argv), cwd, env, stdout, stderr, script, umask, submit_dir, origin, whose)

@@ -17,6 +17,8 @@ from tenure.store.settings import StoreSettings
 JOB_FAULT = "job_fault"
 NODE_FAULT = "node_fault"
 GANG = "gang"
+RELEASED = "released"
+"""What a lease is stopped for when its holder gives it back."""
 NEVER_RAN = (NODE_FAULT, RETURNED)
 """Why an attempt of a job never ran although the job itself is not at fault."""
 
@@ -64,6 +66,7 @@ class AttemptRow:
     ended_ms: int | None
     stop_reason: str
     stop_why: str
+    limit_ms: int
     array_id: int | None
     tasks: list[TaskRow] = field(default_factory=list)
     changed: bool = False
@@ -88,8 +91,8 @@ class Result:
 def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int) -> Result:
     """The result of an attempt whose tasks have all ended."""
     first = decisive(attempt.tasks)
-    if attempt.stop_reason == "requeued":
-        return _again(first, "requeued", attempt.stop_why, 0, 0, 0)
+    if attempt.stop_reason in (RELEASED, "requeued"):
+        return _as_wished(attempt, first)
     if first is None:
         return Result(JobState.SUCCEEDED, "succeeded", EndReason.EXIT.value, "", 0, 0)
     stopped = first.reason == EndReason.STOPPED.value
@@ -103,6 +106,13 @@ def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int
         eligible = now_ms + back_off_ms(settings, job.retried)
         return _again(first, result.outcome, result.why, eligible, job.retried + 1, 0)
     return result
+
+
+def _as_wished(attempt: AttemptRow, first: TaskRow | None) -> Result:
+    """A lease was given back, or a job is to run again: whatever became of the attempt, that is what was wanted of it."""
+    if attempt.stop_reason == RELEASED:
+        return Result(JobState.SUCCEEDED, "succeeded", EndReason.EXIT.value, attempt.stop_why)
+    return _again(first, "requeued", attempt.stop_why, 0, 0, 0)
 
 
 def decisive(tasks: Sequence[TaskRow]) -> TaskRow | None:
@@ -136,6 +146,8 @@ def _ended(task: TaskRow) -> Result:
 
 def _stopped(job: JobRow, attempt: AttemptRow, task: TaskRow) -> Result:
     asked = attempt.stop_reason or task.why
+    if asked == "preempted" and job.kind == "lease":  # whoever held it was told; nobody waits for another run
+        return Result(JobState.CANCELLED, "preempted", "stopped", attempt.stop_why)
     if asked == "preempted":
         return _again(task, "preempted", attempt.stop_why, job.eligible_ms, job.retried, 0)
     if asked == "cancelled":

@@ -45,7 +45,7 @@ WAITING_COLUMNS = Statement(
         case((_is_array, _own.c.array_left), else_=const(1)),
         _room,
         _own.c.attempts,
-        const(0).label("expected_ms"),  # nothing forecasts run times yet
+        _own.c.expected_ms,
         _own.c.ran_ms,
         _own.c.array_pace_ms,
     )

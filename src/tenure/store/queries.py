@@ -25,6 +25,7 @@ from tenure.store.chosen import Choice, last_choice
 from tenure.store.conflicts import ConflictRow, open_conflicts, past_conflicts
 from tenure.store.database import Database
 from tenure.store.intern import Names
+from tenure.store.leased import LeaseRow, open_leases, read_leases
 from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, page, records, resolve
 from tenure.store.reader import Reader, ask
 from tenure.store.schema import allocation, attempt, job
@@ -133,6 +134,17 @@ class Queries:
         """The names of all projects and of all users, by number."""
         with self._reader.read() as link:
             return {number: name for name, number in link.rows(PROJECT_NAMES)}, dict(link.rows(USER_NAMES))
+
+    def lease(self, number: int) -> LeaseRow | None:
+        """One lease; None when that is no lease."""
+        with self._reader.read() as link:
+            found = read_leases(link, self._names, [number])
+            return found[0] if found else None
+
+    def open_leases(self) -> list[LeaseRow]:
+        """The leases that are not over, by id."""
+        with self._reader.read() as link:
+            return read_leases(link, self._names, open_leases(link))
 
     def policy_choice(self) -> Choice | None:
         """The present choice of a policy."""

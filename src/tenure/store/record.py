@@ -26,6 +26,7 @@ from tenure.model.outcomes import JobChange
 from tenure.store import resting, rooms, wishes
 from tenure.store.attempts import WRITE_ATTEMPT, WRITE_TASK, read_attempts
 from tenure.store.ending import Endings
+from tenure.store.leases import LEASE, SET_EXPIRY
 from tenure.store.outcome import GANG, JOB_FAULT, NODE_FAULT, AttemptRow, TaskRow, judge
 from tenure.store.release import give_back
 from tenure.store.rows import JobRow, read_jobs
@@ -106,6 +107,7 @@ class Recording:
             return self._emptied(task)
         if isinstance(item, SignalDone):
             self._heard.append(item)
+            self.changes.append(JobChange(entry.job_id, self._jobs[entry.job_id].state))
             return task.ended_ms is None
         return self._rejected(entry, task, item)
 
@@ -199,6 +201,8 @@ class Recording:
         row: JobRow = self._jobs[entry.job_id]
         if row.state == "starting" and row.attempt_id == entry.id and entry.started_ms is not None:
             self._running.append((entry.started_ms, row.id))
+            if row.kind == LEASE:
+                self._tx.link.write(SET_EXPIRY, entry.started_ms + entry.limit_ms, row.id)
             self._tx.emit("job.running", row.id, row.project_id, array_id=row.array_id)
             self.changes.append(JobChange(row.id, "running", row.array_id or 0))
         elif not any(task.attempt_id == entry.id for task in self._freed):

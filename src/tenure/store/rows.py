@@ -58,6 +58,7 @@ class JobRow(NamedTuple):
     array_cap: int
     array_live: int
     array_pace_ms: int
+    expected_ms: int
 
     @property
     def is_array(self) -> bool:
@@ -114,6 +115,7 @@ def pending_of(row: JobRow, template: JobRow | None) -> PendingJob:
         row.array_left if array else 1,
         holder.room,
         row.attempts,
+        row.expected_ms,
         attained_ms=row.ran_ms,
         pace_ms=row.array_pace_ms,
     )

@@ -19,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 14
+SCHEMA_VERSION = 15
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -154,12 +154,16 @@ job = Table(
     _str("lease_token"),
     _int("ran_ms"),
     _int("array_pace_ms"),
+    _int("expected_ms"),
+    _int("lease_warned_ms"),
     CheckConstraint("array_left >= 0 AND array_live >= 0 AND blocked >= 0", name="counts"),
 )
 
 WAITING = text("state IN ('held', 'pending')")
 _partial("ix_job_waiting", job.c.state, job.c.array_id, job.c.id, where=WAITING)
 _partial("ix_job_listing", job.c.state, job.c.id, job.c.user_id, where=job.c.array_id.is_(None))
+OPEN_LEASE = text("lease_expires_at_ms IS NOT NULL AND ended_ms IS NULL")
+_partial("ix_job_lease", job.c.lease_expires_at_ms, where=OPEN_LEASE)
 _partial("uq_job_element", job.c.array_id, job.c.array_position, unique=True, where=job.c.array_id.is_not(None))
 
 dependency = Table(

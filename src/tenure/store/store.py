@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from tenure.model.commands import Answer, Command
 from tenure.model.measures import Point, Reported
 from tenure.model.observations import NodeFound, Observation
-from tenure.model.outcomes import Commands, Committed, Event, Recorded, Violation
+from tenure.model.outcomes import Commands, Committed, Event, JobChange, Recorded, Violation
 from tenure.model.plan import Plan
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import alive, leader
@@ -25,6 +25,7 @@ from tenure.store.conflicts import KnownConflicts
 from tenure.store.database import Database
 from tenure.store.holds import KnownHolds
 from tenure.store.intern import Names
+from tenure.store.leases import expire
 from tenure.store.nodes import define_nodes
 from tenure.store.queries import Queries
 from tenure.store.recent import Recent
@@ -213,11 +214,16 @@ class SqlStore:
         recording.run()
         return Recorded(tx.event_seq, tuple(recording.changes), tuple(recording.stops), recording.ignored)
 
-    def claim_commands(self, epoch: int, now_ms: int) -> Commands:
+    def claim_commands(self, epoch: int, now_ms: int, *, launches: bool = True) -> Commands:
         """See the port."""
         with self._write(now_ms) as tx:
             tx.require_epoch(epoch)
-            return alive.claim_commands(tx)
+            return alive.claim_commands(tx, launches=launches)
+
+    def expire_leases(self, now_ms: int) -> tuple[int, list[JobChange]]:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            return expire(tx)
 
     def live_tasks(self) -> list[tuple[int, int]]:
         """See the port."""

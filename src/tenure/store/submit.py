@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tenure.model.commands import Applied, DependsOn, Refused, SubmitJob
+from tenure.model.commands import AcquireLease, Applied, DependsOn, Refused, SubmitJob
 from tenure.model.job import NO_CAP
 from tenure.model.lifecycle import JobState
 from tenure.model.queue import Queue
@@ -74,7 +74,7 @@ class _Wait:
     holds: bool | None
 
 
-def submit(tx: Transaction, command: SubmitJob, collected: Submissions) -> Applied | Refused:
+def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submissions) -> Applied | Refused:
     """Queue a job or refuse it."""
     request = command.request
     queue = tx.names.queues(tx.link).get(request.queue)
@@ -131,7 +131,7 @@ def submit(tx: Transaction, command: SubmitJob, collected: Submissions) -> Appli
     return Applied(job_id, tx.event_seq, note=note)
 
 
-def _refusal(command: SubmitJob, queue: Queue, limit_ms: int) -> Refused | None:
+def _refusal(command: SubmitJob | AcquireLease, queue: Queue, limit_ms: int) -> Refused | None:
     request = command.request
     if not command.spec.argv:
         return Refused("malformed", "a job needs a command; write it after --")

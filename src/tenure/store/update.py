@@ -11,6 +11,7 @@ from tenure.model.job import limit_until
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store import arrays
 from tenure.store.nodes import read_capacities
+from tenure.store.leases import LEASE, SET_EXPIRY
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import job
 from tenure.store.snapshot import read_holders
@@ -122,3 +123,5 @@ def _write(tx: Transaction, row: JobRow, wanted: dict[str, Any]) -> None:
         if row.deadline_ms:
             limit_ms = limit_until(row.deadline_ms, limit_ms, row.started_ms or tx.now_ms)
         tx.link.write(ASK_LIMIT, limit_ms, wish, row.attempt_id)
+        if row.kind == LEASE and row.started_ms:
+            tx.link.write(SET_EXPIRY, row.started_ms + limit_ms, row.id)

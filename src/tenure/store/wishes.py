@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from tenure.model.observations import Signal, SignalAction, SignalDone
-from tenure.store.outcome import GANG
+from tenure.store.outcome import GANG, RELEASED
 from tenure.store.rows import read_jobs
 from tenure.store.schema import SIGNALLED, allocation, attempt
 from tenure.store.sql import InList, Link, Statement, const, param
@@ -92,7 +92,10 @@ SETTLE = Statement(
 
 
 def due(tx: Transaction) -> tuple[Signal, ...]:
-    """The signals that tasks have not heard yet, by attempt and task; the last one of a task carries the number."""
+    """The signals that tasks have not heard yet, by attempt and task; the last one of a task carries the number.
+
+    The end of a lease is told as what is left of it, so that a clock of ours that was set makes it neither longer nor shorter.
+    """
     wishes = {row[0]: row[1:] for row in tx.link.rows(WISHES)}
     jobs = read_jobs(tx.link, sorted({wish[0] for wish in wishes.values()}))
     found = []
@@ -101,10 +104,12 @@ def due(tx: Transaction) -> tuple[Signal, ...]:
         if heard >= number:
             continue
         if limit_due:
-            last = 0 if action else number
-            found.append(Signal(attempt_id, task, tx.leader_epoch, SignalAction.LIMIT, number=last, limit_ms=limit_ms))
+            last, job = 0 if action else number, jobs[job_id]
+            left_ms = max(1, job.started_ms + limit_ms - tx.now_ms) if job.kind == "lease" else 0
+            limit = Signal(attempt_id, task, tx.leader_epoch, SignalAction.LIMIT, number=last, limit_ms=limit_ms, left_ms=left_ms)
+            found.append(limit)
         if action:
-            grace_ms = jobs[job_id].grace_ms
+            grace_ms = 0 if reason == RELEASED else jobs[job_id].grace_ms
             found.append(Signal(attempt_id, task, tx.leader_epoch, SignalAction(action), grace_ms, reason, number))
     return tuple(found)
 

@@ -15,7 +15,7 @@ from tenure.control.loop import ControlLoop
 from tenure.control.steps import Ports
 from tenure.model.commands import Applied, Caller, CancelJob, UpdateJob
 from tenure.model.observations import Capabilities, Observations, TaskEmptied
-from tenure.model.outcomes import Commands, Committed, Recorded
+from tenure.model.outcomes import Commands, Committed, JobChange, Recorded
 from tenure.model.plan import Decision, Plan, Rejection
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.ports import StaleEpoch, StoreUnavailable
@@ -72,7 +72,10 @@ class StoreDouble:
         self.revision += 1
         return Committed(self.revision, (self.rejections.pop() if self.rejections else None,))
 
-    def claim_commands(self, epoch: int, now_ms: int) -> Commands:
+    def expire_leases(self, now_ms: int) -> tuple[int, list[JobChange]]:
+        return 2**60, []
+
+    def claim_commands(self, epoch: int, now_ms: int, *, launches: bool = True) -> Commands:
         self.calls.append("claim")
         return Commands()
 

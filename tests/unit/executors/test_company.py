@@ -10,6 +10,7 @@ from tenure.executors.local.supervisor import clock
 from tenure.executors.local.supervisor.devices import DeviceLocks
 from tenure.executors.local.supervisor.endings import END_NEWS_MS, FOLLOWED_NEWS_MS, SHORT_MS, Endings
 from tenure.executors.local.supervisor.journal import NO_HURRY_MS, Journal
+from tenure.executors.local.supervisor.loop import Loop
 from tenure.executors.local.supervisor.pauses import Pauses
 from tenure.executors.local.supervisor.protocol import Launch, Template
 from tenure.executors.local.supervisor.rooms import Rooms
@@ -34,7 +35,8 @@ class Desk:
         timers = Timers(Bell())
         pauses = Pauses(self.tree, self.journal, timers, None)
         self.rooms = Rooms(timers)
-        self.endings = Endings(self.tree, self.journal, timers, pauses, None, DeviceLocks(str(root / "locks")), self.rooms)
+        locks = DeviceLocks(str(root / "locks"))
+        self.endings = Endings(self.tree, self.journal, timers, pauses, None, locks, self.rooms, Loop())
 
     def started(self, attempt: int, age_ms: int) -> Task:
         task = Task(attempt, 0, 1)

@@ -28,6 +28,7 @@ class Ours:
         self.held: dict[str, list[Key]] = {}
         self.waiting: set[str] = set()
         self.pids: dict[int, Key] = {}
+        self.leased: set[tuple[int, str]] = set()
 
     def holders(self, uuid: str) -> list[Key]:
         return self.held.get(uuid, [])
@@ -37,6 +38,9 @@ class Ours:
 
     def owner(self, pid: int) -> Key | None:
         return self.pids.get(pid)
+
+    def leases(self, pid: int, uuid: str) -> bool:
+        return (pid, uuid) in self.leased
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from typing import Any
 
-PROTOCOL = (1, 3)
+PROTOCOL = (1, 4)
 """The oldest and the newest that we speak: tasks outlive an upgrade, under the supervisor that started them."""
 
 CHANGES_LIMITS = 2
@@ -27,6 +27,9 @@ CHANGES_LIMITS = 2
 
 KEEPS_ROOMS = 3
 """From this one on a supervisor can be given tasks that wait for each other's room."""
+
+HOLDS_LEASES = 4
+"""From this one on a supervisor can hold a lease: a task without a process of its own."""
 
 _LONGEST_PATH = 100
 

@@ -42,6 +42,10 @@ class Owners(Protocol):
         """The task of ours, ended or not, that a process belongs to."""
         ...
 
+    def leases(self, pid: int, uuid: str) -> bool:
+        """Whether the process, or one above it, is whose lease holds the device."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -153,7 +157,7 @@ class Devices:
                 return DeviceStatus.QUARANTINED, self._quarantine[gpu.uuid]
             del self._quarantine[gpu.uuid]
         held = bool(self._owners.holders(gpu.uuid)) or self._owners.releasing(gpu.uuid)
-        foreign = [process for process in self._counted(gpu) if not self._is_ours(process, held)]
+        foreign = [process for process in self._counted(gpu) if not self._is_ours(process, gpu.uuid, held)]
         if foreign:
             return DeviceStatus.FOREIGN, self._steady(gpu.uuid, foreign, lambda: _who(foreign))
         return (DeviceStatus.OK, "") if held else self._unheld_status(gpu, locked)
@@ -186,6 +190,8 @@ class Devices:
         processes = self._counted(gpu)
         left = []
         for process in processes:
+            if self._owners.leases(process.pid, gpu.uuid):
+                continue
             owner = self._owners.owner(process.pid)
             hidden = owner is None and not _is_visible(process.pid)
             if (hidden and not held) or (owner is not None and owner not in held):
@@ -200,9 +206,11 @@ class Devices:
         ignored = self._settings.ignored_processes
         return [process for process in gpu.processes or () if not (ignored and command_of(process.pid) in ignored)]
 
-    def _is_ours(self, process: GpuProcess, held: bool) -> bool:
+    def _is_ours(self, process: GpuProcess, uuid: str, held: bool) -> bool:
         """A process in another pid namespace cannot be told apart: on a device that we hold it is ours."""
-        return self._owners.owner(process.pid) is not None or (held and not _is_visible(process.pid))
+        if held and (not _is_visible(process.pid) or self._owners.leases(process.pid, uuid)):
+            return True
+        return self._owners.owner(process.pid) is not None
 
     def _idle_bytes(self, gpu: Gpu) -> int:
         """How much may be in use on a device that nobody uses."""
@@ -233,6 +241,18 @@ def person(pid: int) -> Person:
     except KeyError:
         user = str(uid)
     return Person(pid, user, command_of(pid))
+
+
+def is_blocked(found: DeviceFound | None) -> bool:
+    """Whether a task must not be started on a device that was looked at."""
+    return found is None or found.status != DeviceStatus.OK.value
+
+
+def obstacle(uuid: str, found: DeviceFound | None) -> tuple[str, str]:
+    """The code and the reason for not starting on a device."""
+    if found is None:
+        return "device_lost", f"there is no GPU {uuid} on this machine any more"
+    return f"device_{found.status}", f"GPU {found.index} ({uuid}): {found.why}"
 
 
 def locked_devices(directory: str, uuids: Sequence[str]) -> frozenset[str]:

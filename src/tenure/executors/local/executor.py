@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tenure.executors.local.connection import CHANGES_LIMITS, KEEPS_ROOMS
-from tenure.executors.local.devices import Devices
+from tenure.executors.local.connection import CHANGES_LIMITS, HOLDS_LEASES, KEEPS_ROOMS
+from tenure.executors.local.devices import Devices, is_blocked, obstacle
 from tenure.executors.local.diagnose import Facts, Finding, diagnose
 from tenure.executors.local.diagnose import strays as leftover_processes
 from tenure.executors.local.inventory import Inventory
-from tenure.executors.local.launching import Composer
+from tenure.executors.local.launching import Composer, environment_of
 from tenure.executors.local.link import Link, Reply
 from tenure.executors.local.release import Release
 from tenure.executors.local.reports import Reports
@@ -29,7 +29,6 @@ from tenure.executors.local.session import Listed, Session
 from tenure.executors.local.settings import LocalSettings
 from tenure.executors.local.supervisor import lengths
 from tenure.executors.local.tasks import Key, Known, Tasks, observation_of
-from tenure.model.lifecycle import DeviceStatus
 from tenure.model.observations import (
     Capabilities,
     DeviceFound,
@@ -111,7 +110,7 @@ class LocalExecutor:
     def capabilities(self) -> Capabilities:
         """What the supervisor enforces here. GPUs are advisory: nothing hinders a process that looks for others."""
         hello = self._hello()
-        spoken = int(hello.get("protocol", KEEPS_ROOMS))
+        spoken = int(hello.get("protocol", HOLDS_LEASES))
         groups = hello.get("cgroups", {})
         enforces = {name: str(groups.get(name, "advisory")) for name in ("cpu", "memory")}
         return Capabilities(
@@ -119,6 +118,7 @@ class LocalExecutor:
             checkpoint=False,
             limit=spoken >= CHANGES_LIMITS,
             rooms=spoken >= KEEPS_ROOMS,
+            leases=spoken >= HOLDS_LEASES,
             enforces={**enforces, "time": "enforced", "gpu": "advisory"},
         )
 
@@ -136,7 +136,7 @@ class LocalExecutor:
     def launch(self, batch: Sequence[Launch]) -> None:
         """Start tasks; see the contract. A device that somebody else has taken meanwhile is a fault of the node."""
         with self._lock:
-            fresh = self._on_free_devices([launch for launch in batch if not self._is_told_again(launch)])
+            fresh = self._on_free_devices([launch for launch in batch if not self._is_told_again(launch) and self._can_hold(launch)])
             for launch in fresh:
                 self._tasks.add(launch, tuple(uuid for uuid in launch.devices if uuid not in self._pretend))
             for _, group in groupby(fresh, key=_fence):
@@ -211,6 +211,10 @@ class LocalExecutor:
         """How much of a task's output (``stream`` 0) or errors (1) had been written by then, at least: to the last look at it."""
         return lengths.length_at(lengths.path_of(self._lengths, attempt_id, task, stream), moment_ms)
 
+    def environment(self, launch: Launch) -> dict[str, str]:
+        """What the process of a task has in its environment because of what it holds; whoever holds a lease sets it himself."""
+        return environment_of(launch, self._settings.home)
+
     def supervisor(self) -> tuple[int, str, dict[str, str]]:
         """The supervisor's pid (0: none), its version, and what it enforces."""
         hello = self._hello()
@@ -258,6 +262,13 @@ class LocalExecutor:
             self._reports.add(report)
         return True
 
+    def _can_hold(self, launch: Launch) -> bool:
+        """Whether the supervisor knows leases, if it is one."""
+        if launch.spec.holder is None or self.capabilities().leases:
+            return True
+        self._reject(launch, "no_leases", "the supervisor is of an earlier version, which cannot hold leases")
+        return False
+
     def _on_free_devices(self, batch: list[Launch]) -> list[Launch]:
         """Those whose devices are still free. The others are rejected: the plan is older than the look that is taken here."""
         uuids = sorted({uuid for launch in batch for uuid in launch.devices if uuid not in self._pretend})
@@ -266,11 +277,11 @@ class LocalExecutor:
         found = self.probe_devices(uuids)
         free = []
         for launch in batch:
-            blocked = next((uuid for uuid in launch.devices if uuid in uuids and _is_blocked(found.get(uuid))), None)
+            blocked = next((uuid for uuid in launch.devices if uuid in uuids and is_blocked(found.get(uuid))), None)
             if blocked is None:
                 free.append(launch)
             else:
-                self._reject(launch, *_obstacle(blocked, found.get(blocked)))
+                self._reject(launch, *obstacle(blocked, found.get(blocked)))
         return free
 
     def _reject(self, launch: Launch, code: str, why: str, job_fault: bool = False) -> None:
@@ -289,7 +300,8 @@ class LocalExecutor:
             return None
         item = {"attempt": signal.attempt_id, "task": signal.task, "action": _ACTIONS[signal.action]}
         if signal.action is SignalAction.LIMIT:
-            return {**item, "limit_ms": signal.limit_ms} if self.capabilities().limit else None
+            limit = {"left_ms": signal.left_ms} if signal.left_ms else {"limit_ms": signal.limit_ms}
+            return item | limit if self.capabilities().limit else None
         return {**item, "grace_ms": signal.grace_ms, "reason": signal.reason[:200]}
 
     def _report_unknown(self, key: Key, fence: int) -> None:
@@ -383,14 +395,3 @@ def _nobody() -> None:
 
 def _fence(message: Launch | Signal) -> int:
     return message.fence
-
-
-def _is_blocked(found: DeviceFound | None) -> bool:
-    return found is None or found.status != DeviceStatus.OK.value
-
-
-def _obstacle(uuid: str, found: DeviceFound | None) -> tuple[str, str]:
-    """The code and the reason for not starting on a device."""
-    if found is None:
-        return "device_lost", f"there is no GPU {uuid} on this machine any more"
-    return f"device_{found.status}", f"GPU {found.index} ({uuid}): {found.why}"

@@ -44,6 +44,9 @@ OWN_NAMES = frozenset(
 """Never taken over from the submitter: a job submitted by a job would inherit the other one's identity."""
 
 
+_OF_PROGRAMS = frozenset(f"TENURE_{name}" for name in ("ATTEMPT", "TASK", "TASKS", "NODES", "SUBMIT_DIR"))
+
+
 class Message:
     """One launch request: its bytes and which tasks it starts."""
 
@@ -109,6 +112,8 @@ class Composer:
     def _key(self, launch: Launch) -> tuple[Any, ...]:
         """What a template depends on."""
         spec = launch.spec
+        if spec.holder is not None:
+            return (launch.limit_ms, launch.grace_ms)
         return (
             self._contents(spec.env),
             spec.cwd,
@@ -142,7 +147,10 @@ class Composer:
             del self._templates[next(iter(self._templates))]
         self._names += 1
         name = f"t{self._names}"
-        entry = self._templates[key] = (name, launch.spec.argv)
+        if launch.spec.holder is not None:
+            plain = {"time_limit_ms": launch.limit_ms, "grace_ms": launch.grace_ms}
+            return self._kept(key, name, ()), b'"%s":%s' % (name.encode(), _encoded(plain))
+        entry = self._kept(key, name, launch.spec.argv)
         template = {
             "argv": launch.spec.argv,
             "env": shared_environment(launch, self._home),
@@ -155,25 +163,40 @@ class Composer:
         }
         return entry, b'"%s":%s' % (name.encode(), _encoded(template))
 
+    def _kept(self, key: tuple[Any, ...], name: str, argv: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        self._templates[key] = (name, argv)
+        return self._templates[key]
+
     def _task(self, launch: Launch, template: str, argv: tuple[str, ...]) -> dict[str, Any]:
-        task: dict[str, Any] = {
-            "template": template,
-            "attempt": launch.attempt_id,
-            "task": launch.task,
-            "stdout": launch.stdout or "/dev/null",
-            "env": {**own_environment(launch), "TENURE_METRICS_FILE": f"{self._home}/metrics/{launch.attempt_id}.{launch.task}"},
-        }
+        task: dict[str, Any] = {"template": template, "attempt": launch.attempt_id, "task": launch.task}
+        holder = launch.spec.holder
+        if holder is None:
+            self._describe(task, launch, argv)
+            task["env"]["TENURE_METRICS_FILE"] = f"{self._home}/metrics/{launch.attempt_id}.{launch.task}"
+        else:
+            task["holder"] = [holder.pid, holder.start_ticks]
+        if launch.devices:
+            locked = [uuid for uuid in launch.devices if uuid not in self._unlocked]
+            if locked:
+                task["devices"] = locked
+        return task
+
+    @staticmethod
+    def _describe(task: dict[str, Any], launch: Launch, argv: tuple[str, ...]) -> None:
+        """What is started, where its output goes, and in whose room."""
+        task["stdout"], task["env"] = launch.stdout or "/dev/null", own_environment(launch)
         if launch.room:
             task["room"], task["wait_ms"] = launch.room, launch.wait_ms
         if launch.stderr and launch.stderr != launch.stdout:
             task["stderr"] = launch.stderr
         if launch.spec.argv != argv:
             task["argv"] = launch.spec.argv
-        if launch.devices:
-            locked = [uuid for uuid in launch.devices if uuid not in self._unlocked]
-            if locked:
-                task["devices"] = locked
-        return task
+
+
+def environment_of(launch: Launch, home: str) -> dict[str, str]:
+    """What the holder of a lease should have in his environment: as a job would, less what is about a program that is started."""
+    env = {**shared_environment(launch, home), **own_environment(launch)}
+    return {name: value for name, value in env.items() if not name.startswith("SLURM") and name not in _OF_PROGRAMS}
 
 
 def shared_environment(launch: Launch, home: str) -> dict[str, str]:

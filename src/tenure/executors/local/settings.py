@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tenure.model.amounts import MIB
+from tenure import config
+from tenure.model.amounts import MIB, parse_bytes, parse_milli
 
 DEVICE_LOCKS = "/tmp/tenure-devices"
 """Where the lock files of devices are: one flock per device, shared between all users of the machine on purpose."""
@@ -65,3 +66,30 @@ class LocalSettings:
     probe_age_ms: int = 500
     release_ms: int = 30_000
     device_locks: str = DEVICE_LOCKS
+
+
+def settings_of(home: str, settings: config.Settings) -> LocalSettings:
+    """What the local executor must be told of the settings of an installation."""
+    node = settings.node
+    pretend = tuple(
+        PretendNode(
+            wished.name,
+            parse_milli(wished.cpus),
+            parse_bytes(wished.memory),
+            tuple(PretendGpus(group.count, group.model, group.memory_bytes, group.capability) for group in wished.gpu_groups()),
+            config.labels_of(wished),
+        )
+        for wished in settings.pretend_nodes
+    )
+    return LocalSettings(
+        home=home,
+        name=node.name,
+        cpu_milli=parse_milli(node.cpus) if node.cpus else 0,
+        memory_bytes=parse_bytes(node.memory) if node.memory else 0,
+        reserve_memory_bytes=parse_bytes(node.reserve_memory),
+        gpus=node.gpus or "all",
+        labels=config.labels_of(node),
+        cgroups=node.cgroups,
+        log_keep_bytes=parse_bytes(node.log_keep),
+        pretend_nodes=pretend,
+    )

@@ -12,20 +12,25 @@ from typing import Any
 
 from tenure.executors.local.link import AnyRecord, Exited, Rejected, Started
 from tenure.executors.local.supervisor import proc
+from tenure.model.commands import Holder
 from tenure.model.observations import EndReason, Launch, LaunchRejected, LiveTask, Observation, TaskEmptied, TaskEnded, TaskStarted
 
 Key = tuple[int, int]
 
+_MAX_DEPTH = 64
+"""So far up from a process its holder is looked for."""
 _REASONS = {reason.value: reason for reason in EndReason}
 
 
 class Known:
-    """One task. ``devices`` are real ones only; ``is_over``: its main process ended; ``is_final``: nothing more will be reported."""
+    """One task. ``devices`` are real ones only; ``is_over``: its main process ended; ``is_final``: nothing more will be reported. Of a
+    lease ``holder`` is the pid of whose it is (0: nobody's that is known), of any other task it is None."""
 
-    __slots__ = ("devices", "fence", "is_final", "is_over", "reports")
+    __slots__ = ("devices", "fence", "holder", "is_final", "is_over", "reports")
 
-    def __init__(self, fence: int, devices: tuple[str, ...] = ()) -> None:
+    def __init__(self, fence: int, devices: tuple[str, ...] = (), holder: int | None = None) -> None:
         self.fence = fence
+        self.holder = holder
         self.devices = devices
         self.reports: list[Observation] = []
         self.is_over = False
@@ -33,7 +38,7 @@ class Known:
 
 
 class Tasks:
-    """The table. `holders`, `releasing` and `owner` may be asked by any thread; the rest is for one at a time."""
+    """The table. `holders`, `releasing`, `owner` and `leases` may be asked by any thread; the rest is for one at a time."""
 
     def __init__(self, home: str) -> None:
         os.makedirs(home, mode=0o700, exist_ok=True)
@@ -51,7 +56,8 @@ class Tasks:
     def add(self, launch: Launch, devices: tuple[str, ...]) -> None:
         """It is about to be launched."""
         key = (launch.attempt_id, launch.task)
-        self._known[key] = Known(launch.fence, devices)
+        holder = launch.spec.holder
+        self._known[key] = Known(launch.fence, devices, None if holder is None else holder.pid)
         self._occupy(key, devices)
 
     def drop(self, key: Key) -> None:
@@ -70,7 +76,7 @@ class Tasks:
             known.reports = [report for report in known.reports if type(report) is not kind]
         known.reports.append(item)
         if kind is TaskStarted:
-            if known.devices:
+            if known.devices and known.holder is None:
                 self._sessions[item.pid] = (item.attempt_id, item.task)  # type: ignore[union-attr]
         else:
             known.is_over = True
@@ -88,7 +94,7 @@ class Tasks:
         for uuid in known.devices:
             self._users[uuid] = tuple(user for user in self._users.get(uuid, ()) if user != key)
         for report in known.reports:
-            if isinstance(report, TaskStarted):
+            if isinstance(report, TaskStarted) and known.holder is None:
                 self._sessions.pop(report.pid, None)
 
     def live(self) -> list[LiveTask]:
@@ -101,7 +107,8 @@ class Tasks:
         self._users, self._sessions = {}, {}
         for entry in listed:
             key = (int(entry["attempt"]), int(entry["task"]))
-            known = self._known[key] = Known(int(entry["fence"]), tuple(entry.get("devices", ())))
+            holder = int(entry["pid"]) if entry.get("lease") else None
+            known = self._known[key] = Known(int(entry["fence"]), tuple(entry.get("devices", ())), holder)
             self._occupy(key, known.devices)
             if entry["started_at_ms"]:
                 self.reported(TaskStarted(*key, known.fence, int(entry["started_at_ms"]), int(entry["pid"])))
@@ -114,6 +121,19 @@ class Tasks:
     def holders(self, uuid: str) -> Sequence[Key]:
         """Tasks that hold the device and have processes, sorted."""
         return self._users.get(uuid, ())
+
+    def leases(self, pid: int, uuid: str) -> bool:
+        """Whether the process, or one above it, is whose lease holds the device."""
+        known = [self._known.get(key) for key in self._users.get(uuid, ())]
+        pids = {entry.holder for entry in known if entry is not None and entry.holder}
+        for _ in range(_MAX_DEPTH):
+            if not pids or pid <= 1:
+                return False
+            if pid in pids:
+                return True
+            found = proc.stat(pid)
+            pid = found.parent if found is not None else 0
+        return False
 
     def owner(self, pid: int) -> Key | None:
         """The task that a process belongs to: by the tag in its environment, or by its session."""
@@ -128,6 +148,12 @@ class Tasks:
     def _occupy(self, key: Key, devices: tuple[str, ...]) -> None:
         for uuid in devices:
             self._users[uuid] = tuple(sorted({*self._users.get(uuid, ()), key}))
+
+
+def holder_of(pid: int) -> Holder:
+    """A process of this machine as the holder of a lease; nobody, where it cannot be seen."""
+    found = proc.stat(pid) if pid > 0 else None
+    return Holder(pid, found.start_ticks) if found is not None else Holder()
 
 
 def is_final(item: Observation) -> bool:

@@ -12,10 +12,11 @@ from collections import deque
 from resource import RUSAGE_SELF, getrusage, struct_rusage
 from signal import SIGKILL, SIGTERM
 
-from . import clock, records
+from . import clock, holding, records
 from .devices import DeviceLocks
 from .groups import Pool
 from .journal import Journal
+from .loop import Loop
 from .pauses import Pauses
 from .records import End
 from .rooms import Rooms
@@ -43,6 +44,7 @@ class Endings:
         pool: Pool | None,
         devices: DeviceLocks,
         rooms: Rooms,
+        loop: Loop,
     ) -> None:
         self._tree = tree
         self._journal = journal
@@ -51,6 +53,7 @@ class Endings:
         self._pool = pool
         self._devices = devices
         self._rooms = rooms
+        self._loop = loop
         self._ended: deque[tuple[int, Key]] = deque()
         self.unacknowledged: dict[Key, int] = {}  #: ended or rejected tasks and the seq of their last record
         self.exits = 0
@@ -119,7 +122,7 @@ class Endings:
         """How long the news may wait: while the task is followed, or if it was short and another is about to end like it."""
         if self._rooms.is_followed(task.room):
             return FOLLOWED_NEWS_MS
-        if end.wall_ms is None or end.wall_ms > SHORT_MS:
+        if end.wall_ms is None or end.wall_ms > SHORT_MS or task.lease:
             return 0
         return END_NEWS_MS if self._tree.runs_since(clock.boot_ms() - SHORT_MS) else 0
 
@@ -150,7 +153,10 @@ class Endings:
             self.kill(task)
 
     def kill(self, task: Task) -> None:
-        """KILL whatever there is of it, and look again."""
+        """KILL whatever there is of it, and look again. A lease is over with that."""
+        if task.lease:
+            self.main_ended(task, None, None)
+            return
         again = WATCH_MS if not task.kill_sent else WATCH_MS * 4
         task.kill_sent = task.kill_set = True
         self._tree.send_until_stable(task, SIGKILL)
@@ -165,7 +171,7 @@ class Endings:
             if now < task.deadline_boot_ms:  # it was suspended meanwhile
                 self._timers.add(task.deadline_boot_ms, LIMIT, task)
                 return
-            self.end(task, "timeout", "", task.grace_ms)
+            self.end(task, "timeout", "", task.limit_grace_ms)
         elif what == KILL:
             self.kill(task)
         elif what == WATCH:
@@ -204,6 +210,7 @@ class Endings:
             self._pool.release(task.group)
             task.group = None
         if task.pidfd >= 0:
+            self._loop.unwatch(task.pidfd)
             os.close(task.pidfd)
             task.pidfd = -1
 
@@ -247,7 +254,8 @@ def _reason(task: Task, status: int | None, oom_kills: int) -> tuple[str, str]:
     if oom_kills > 0 and status != 0:
         return "oom", f"the kernel ended {oom_kills} of its processes at its memory limit of {task.memory_bytes} bytes"
     if status is None:
-        return "unknown", "it ended under a supervisor that had not started it, so its exit code went elsewhere"
+        why = "it ended under a supervisor that had not started it, so its exit code went elsewhere"
+        return ("exit", holding.HOLDER_ENDED) if task.lease else ("unknown", why)
     return "exit", ""
 
 

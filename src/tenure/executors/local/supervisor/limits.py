@@ -24,6 +24,6 @@ def change(task: Task, limit_ms: int, journal: Journal, timers: Timers, endings:
     task.remaining_ms = max(left_ms, 1) if limit_ms and task.frozen else 0
     journal.note(task, "limited", time_limit_ms=limit_ms, deadline_boot_ms=task.deadline_boot_ms, remaining_ms=task.remaining_ms)
     if limit_ms and left_ms <= 0:
-        endings.end(task, "timeout", "", task.grace_ms)
+        endings.end(task, "timeout", "", task.limit_grace_ms)
     elif task.deadline_boot_ms:
         timers.add(task.deadline_boot_ms, LIMIT, task)

@@ -31,8 +31,8 @@ class Pauses:
         self._freezer = freezer
 
     def suspend(self, task: Task) -> None:
-        """Let no process of it run."""
-        if task.frozen or task.draining:
+        """Let no process of it run. A lease has none, and its time does not stand still."""
+        if task.frozen or task.draining or task.lease:
             return
         task.frozen = task.paused = True
         task.frozen_boot_ms = clock.boot_ms()

@@ -41,7 +41,8 @@ class Template:
 
 
 class Launch:
-    """One task to start."""
+    """One task to start. `holder` is set for a lease, which has no process of its own: (pid, start ticks) of the one that
+    is watched for it (pid 0: none)."""
 
     __slots__ = (
         "argv",
@@ -50,6 +51,7 @@ class Launch:
         "devices",
         "env",
         "grace_ms",
+        "holder",
         "memory_bytes",
         "room",
         "stderr",
@@ -66,7 +68,8 @@ class Launch:
         self.attempt = _integer(get("attempt"), "attempt")
         self.task = _integer(get("task", 0), "task")
         self.argv = _words(raw["argv"]) if "argv" in raw else template.argv
-        if not self.argv:
+        self.holder = _holder(raw["holder"]) if "holder" in raw else None
+        if not self.argv and self.holder is None:
             raise Refused("bad_request", f"task {self.attempt}/{self.task} has no argv; give it one or put it in the template")
         self.env = environment(raw["env"]) if "env" in raw else {}
         self.stdout = _path(get("stdout", "/dev/null"), "stdout")
@@ -125,9 +128,10 @@ def launches(message: Message, templates: dict[str, Template]) -> list[Launch]:
 
 
 class Signal:
-    """One action on a task: stop (TERM, grace, KILL), kill, suspend, resume, limit (a new time limit), signal."""
+    """One action on a task: stop (TERM, grace, KILL), kill, suspend, resume, limit (a new time limit: `limit_ms` from its start, or
+    `left_ms` from now on), signal."""
 
-    __slots__ = ("action", "attempt", "grace_ms", "limit_ms", "number", "reason", "task")
+    __slots__ = ("action", "attempt", "grace_ms", "left_ms", "limit_ms", "number", "reason", "task")
     ACTIONS = ("stop", "kill", "suspend", "resume", "limit", "signal")
 
     def __init__(self, raw: Message) -> None:
@@ -139,7 +143,9 @@ class Signal:
         self.number = _integer(raw.get("signal", 0), "signal")
         if self.action == "signal" and not 1 <= self.number <= 64:
             raise Refused("bad_request", "signal is a number from 1 to 64")
-        self.limit_ms = _integer(raw.get("limit_ms"), "limit_ms") if self.action == "limit" else 0
+        self.left_ms = _integer(raw.get("left_ms", 0), "left_ms")
+        has_limit = self.action == "limit" and not self.left_ms
+        self.limit_ms = _integer(raw.get("limit_ms"), "limit_ms") if has_limit else 0
         grace = raw.get("grace_ms")
         self.grace_ms = None if grace is None else _integer(grace, "grace_ms")
         reason = raw.get("reason", "")
@@ -181,6 +187,12 @@ def _integer(value: object, name: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 63:
         raise Refused("bad_request", f"{name} must be a whole number of 0 or more, not {value!r:.80}")
     return value
+
+
+def _holder(value: object) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise Refused("bad_request", f"holder must be [pid, start ticks], not {value!r:.80}")
+    return _integer(value[0], "pid"), _integer(value[1], "start ticks")
 
 
 def _text(value: object) -> bool:

@@ -20,19 +20,21 @@ PUBLIC = frozenset((b"started", b"rejected", b"exited", b"emptied"))
 def intent(seq: int, task: Task, at_ms: int) -> bytes:
     """Written before the spawn: all that a later supervisor needs to go on guarding the task."""
     room = f',"room":{task.room}' if task.room else ""
+    lease = ',"lease":true' if task.lease else ""
     return (
         f'{{"seq":{seq},"kind":"intent","attempt":{task.attempt},"task":{task.task},"fence":{task.fence},"at_ms":{at_ms}'
         f',"time_limit_ms":{task.time_limit_ms},"grace_ms":{task.grace_ms},"cpu_milli":{task.cpu_milli}'
         f',"memory_bytes":{task.memory_bytes},"group":{quote(task.group_path)},"oom_before":{task.oom_before}'
-        f',"devices":{_texts(task.devices)},"logs":{_texts(task.log_files)}{room}}}\n'
+        f',"devices":{_texts(task.devices)},"logs":{_texts(task.log_files)}{room}{lease}}}\n'
     ).encode()
 
 
 def started(seq: int, task: Task) -> bytes:
-    """The process exists."""
+    """The process exists; of a lease: it is held."""
+    lease = f',"lease":true,"boot_ms":{task.started_boot_ms}' if task.lease else ""
     return (
         f'{{"seq":{seq},"kind":"started","attempt":{task.attempt},"task":{task.task},"fence":{task.fence}'
-        f',"pid":{task.pid},"start_ticks":{task.start_ticks},"at_ms":{task.started_at_ms}}}\n'
+        f',"pid":{task.pid},"start_ticks":{task.start_ticks},"at_ms":{task.started_at_ms}{lease}}}\n'
     ).encode()
 
 

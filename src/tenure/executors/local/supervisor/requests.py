@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import OLDEST_PROTOCOL, PROTOCOL, VERSION, limits, memory, protocol
+from . import OLDEST_PROTOCOL, PROTOCOL, VERSION, clock, limits, memory, protocol
 from .protocol import Message, Refused
 from .server import Client
 from .task import Task
@@ -117,7 +117,8 @@ class Requests:
         elif item.action == "resume":
             self._resident.pauses.resume(task)
         elif item.action == "limit":
-            limits.change(task, item.limit_ms, self._resident.journal, self._resident.timers, endings)
+            limit_ms = task.used_ms(clock.boot_ms()) + item.left_ms if item.left_ms else item.limit_ms
+            limits.change(task, limit_ms, self._resident.journal, self._resident.timers, endings)
         else:
             self._resident.tree.send(task, item.number)
 
@@ -186,4 +187,5 @@ def _described(task: Task) -> dict[str, Any]:
         "time_limit_ms": task.time_limit_ms,
         "deadline_boot_ms": task.deadline_boot_ms,
         "devices": list(task.devices),
+        "lease": task.lease,
     }

@@ -56,9 +56,11 @@ class Resident:
         kind = setup.pool.kind if setup.pool is not None else None
         self.pauses = Pauses(self.tree, journal, self.timers, setup.freezer)
         self.rooms = Rooms(self.timers)
-        self.endings = Endings(self.tree, journal, self.timers, self.pauses, setup.pool, locks, self.rooms)
+        self.endings = Endings(self.tree, journal, self.timers, self.pauses, setup.pool, locks, self.rooms, self.loop)
         spawner = Spawner(home, home_tag, kind)
-        self.starts = Starts(self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self.rooms, self._between)
+        self.starts = Starts(
+            self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self.rooms, self.adopted, self._between
+        )
 
     def listen(self, path: str) -> None:
         """Serve clients at that path."""
@@ -111,7 +113,7 @@ class Resident:
         return b"".join(told)
 
     def adopted(self, task: Task) -> None:
-        """A task of an earlier supervisor is ours from now on; its end shows on `task.pidfd`."""
+        """A task of an earlier supervisor, or a lease, is ours from now on; its end shows on `task.pidfd`."""
         self.tree.add(task)
         self.rooms.adopt(task.room)
         if task.pidfd >= 0:

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from . import clock, proc, records
+from . import clock, holding, proc, records
 from .records import End
 from .resident import Resident
 from .task import Key, Task
@@ -45,7 +45,7 @@ class Past:
             self.acked = max(self.acked, _integer(record, "upto"))
         self.fence = max(self.fence, _integer(record, "fence"))
         key = records.key_of(record)
-        if key is None or (kind == "started" and _integer(record, "pid") <= 1):
+        if key is None or (kind == "started" and _integer(record, "pid") <= 1 and not record.get("lease")):
             return
         if kind in ("intent", "started"):
             (self.intents if kind == "intent" else self.started)[key] = record
@@ -96,6 +96,9 @@ def _take_over(resident: Resident, past: Past, key: Key) -> None:
     task = _remembered(past, key)
     same_boot = past.boot_of.get(key, past.boot_id) == resident.boot_id
     _keep_lines(task, past, key)
+    if task.lease and key not in past.started:
+        _hand_back(resident, task)
+        return
     if same_boot and key not in past.exited and _identified(resident, task, key in past.started):
         if key not in past.started:
             task.started_at_ms = clock.wall_ms() - (clock.boot_ms() - clock.boot_ms_of_ticks(task.start_ticks))
@@ -104,7 +107,7 @@ def _take_over(resident: Resident, past: Past, key: Key) -> None:
         _restore_limits(resident, task, past.notes.get(key, []))
         return
     task.pid = task.pid or -1
-    left = bool(tagged(resident.home_tag, *key)) if same_boot else False
+    left = bool(tagged(resident.home_tag, *key)) if same_boot and not task.lease else False
     if key not in past.exited:
         resident.endings.record(task, _unknown_end(task, same_boot, left, key in past.started))
     if left:
@@ -118,6 +121,14 @@ def _take_over(resident: Resident, past: Past, key: Key) -> None:
         resident.endings.remember(seq, key)
 
 
+def _hand_back(resident: Resident, task: Task) -> None:
+    """Nobody was told of this lease: whoever asked for it is best served by another try."""
+    seq = resident.journal.next_seq()
+    why = "the supervisor ended before it was held"
+    resident.journal.add(records.rejected(seq, task, "node", "supervisor_ended", why, clock.wall_ms()))
+    resident.endings.remember(seq, task.key)
+
+
 def _remembered(past: Past, key: Key) -> Task:
     intent, started = past.intents.get(key, {}), past.started.get(key, {})
     task = Task(*key, fence=_integer(started or intent, "fence"))
@@ -125,7 +136,8 @@ def _remembered(past: Past, key: Key) -> Task:
     task.pid = _integer(started, "pid")
     task.start_ticks = _integer(started, "start_ticks")
     task.started_at_ms = _integer(started, "at_ms")
-    task.started_boot_ms = clock.boot_ms_of_ticks(task.start_ticks)
+    task.lease = bool(intent.get("lease"))
+    task.started_boot_ms = _integer(started, "boot_ms") if task.lease else clock.boot_ms_of_ticks(task.start_ticks)
     for name in ("time_limit_ms", "grace_ms", "cpu_milli", "memory_bytes", "oom_before", "room"):
         setattr(task, name, _integer(intent, name))
     task.group_path = _text(intent, "group")
@@ -144,6 +156,8 @@ def _keep_lines(task: Task, past: Past, key: Key) -> None:
 
 def _identified(resident: Resident, task: Task, was_started: bool) -> bool:
     """Find the task's main process and hold on to it; False if it is not there any more."""
+    if task.lease:
+        return holding.grasp(task)
     for pid in [task.pid] if was_started else filter(_leads, tagged(resident.home_tag, task.attempt, task.task)):
         try:
             pidfd = os.pidfd_open(pid)
@@ -213,6 +227,8 @@ def _unknown_end(task: Task, same_boot: bool, left: bool, was_started: bool) -> 
     end.empty = not left
     if not same_boot:
         end.why = "the machine restarted"
+    elif task.lease:
+        end.reason, end.why = "exit", holding.HOLDER_ENDED
     elif was_started:
         end.why = "it ended while no supervisor watched, so its exit code is lost"
     else:

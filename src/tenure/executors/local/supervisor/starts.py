@@ -10,7 +10,7 @@ import errno
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
-from . import clock, records
+from . import clock, holding, records
 from .devices import Busy, DeviceLocks
 from .endings import FOLLOWED_NEWS_MS, Endings
 from .groups import Pool
@@ -30,7 +30,8 @@ RETURNED = "returned"
 
 
 class Starts:
-    """Starts batches of tasks. `between` runs after every chunk, so that a large batch delays nobody else's end."""
+    """Starts batches of tasks. `adopt` takes in a task that is no child of ours. `between` runs after every chunk, so that a large
+    batch delays nobody else's end."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Starts:
         pool: Pool | None,
         devices: DeviceLocks,
         rooms: Rooms,
+        adopt: Callable[[Task], None],
         between: Callable[[], None],
     ) -> None:
         self._tree = tree
@@ -52,6 +54,7 @@ class Starts:
         self._pool = pool
         self._devices = devices
         self._rooms = rooms
+        self._adopt = adopt
         self._between = between
         self.transient: list[bytes] = []  #: announcements that could not be journaled: seq 0, told once
         self.launched = 0
@@ -124,7 +127,7 @@ class Starts:
 
     def _prepared(self, task: Task, at_ms: int) -> bytes:
         """Give the task a group, and its intent."""
-        if self._pool is not None:
+        if self._pool is not None and not task.lease:
             try:
                 task.group = self._pool.acquire()
             except OSError:
@@ -138,7 +141,7 @@ class Starts:
         return line
 
     def _spawn(self, launch: Launch, task: Task) -> None:
-        if self._pool is not None and task.group is None:
+        if self._pool is not None and task.group is None and not task.lease:
             why = "no control group could be made for it; see the limits of the machine"
             self._reject(task, Rejected("node", "spawn_failed", why))
             return
@@ -146,6 +149,9 @@ class Starts:
             fds = self._devices.take(task.devices) if task.devices else []
         except Busy as busy:
             self._reject(task, Rejected("node", "device_busy", str(busy)))
+            return
+        if task.lease:
+            self._hold(task)
             return
         failure = None
         try:
@@ -160,17 +166,35 @@ class Starts:
         if failure is not None:
             self._end_unconfined(task, failure)
 
+    def _hold(self, task: Task) -> None:
+        """A lease begins; its devices are held by us alone, since nobody inherits anything."""
+        if not holding.grasp(task):
+            self._devices.release(task.devices)
+            self._reject(task, Rejected("job", "holder_gone", "the process that asked for the lease has ended"))
+            return
+        task.started_boot_ms = clock.boot_ms()
+        self._record_start(task)
+
     def _record_start(self, task: Task) -> None:
         task.started_at_ms = clock.wall_ms()
         self.launched += 1
-        self._tree.add(task)
+        if task.lease:
+            self._adopt(task)
+        else:
+            self._tree.add(task)
         seq = self._journal.next_seq()
         line = records.started(seq, task)
         task.lines.append((seq, line))
-        self._journal.add(line, patience_ms=FOLLOWED_NEWS_MS if self._rooms.is_followed(task.room) else START_NEWS_MS)
+        self._journal.add(line, patience_ms=self._patience_ms(task))
         if task.time_limit_ms:
             task.deadline_boot_ms = task.started_boot_ms + task.time_limit_ms
             self._timers.add(task.deadline_boot_ms, LIMIT, task)
+
+    def _patience_ms(self, task: Task) -> int:
+        """How long the news of a start may wait; whoever asked for a lease waits for it."""
+        if task.lease:
+            return 0
+        return FOLLOWED_NEWS_MS if self._rooms.is_followed(task.room) else START_NEWS_MS
 
     def _end_unconfined(self, task: Task, error: OSError) -> None:
         if error.errno == errno.EBUSY:  # already larger than its limit

@@ -16,7 +16,7 @@ Key = tuple[int, int]
 
 
 class Task:
-    """One member of a gang, as launched. Times ending in `_boot_ms` are boot time, `_at_ms` wall time."""
+    """One member of a gang, as launched, or a lease. Times ending in `_boot_ms` are boot time, `_at_ms` wall time."""
 
     __slots__ = (
         "adopted",
@@ -35,6 +35,7 @@ class Task:
         "group_path",
         "kill_sent",
         "kill_set",
+        "lease",
         "lines",
         "log_files",
         "log_lengths",
@@ -63,6 +64,7 @@ class Task:
         self.attempt = attempt
         self.task = task
         self.fence = fence
+        self.lease = False  #: it has no process of its own; `pid` is then its holder's, which is watched and never signalled
         self.pid = 0
         self.start_ticks = 0
         self.started_at_ms = 0
@@ -94,7 +96,7 @@ class Task:
         self.frozen_boot_ms = 0  #: since when it is suspended
         self.stood_ms = 0  #: how long it was suspended before that
         self.paused = False  #: it was frozen at some time
-        self.adopted = False  #: it was started by an earlier supervisor, so it is not our child
+        self.adopted = False  #: not our child: it was started by an earlier supervisor, or it is a lease
         self.pidfd = -1
         self.timers = 0
         self.lines: list[tuple[int, bytes]] = []  #: its journal records, for compaction
@@ -102,6 +104,11 @@ class Task:
     @property
     def strays_killed(self) -> int:
         return len(self.signalled)
+
+    @property
+    def limit_grace_ms(self) -> int:
+        """The grace at the time limit: none for a lease, whose holder was told before."""
+        return 0 if self.lease else self.grace_ms
 
     @property
     def key(self) -> Key:
@@ -122,5 +129,10 @@ class Task:
         self.memory_bytes = launch.memory_bytes
         self.room = launch.room
         self.devices = launch.devices
+        if launch.holder is not None:
+            self.lease = self.adopted = True
+            self.pid, self.start_ticks = launch.holder
+            self.memory_bytes = 0  # whose process it is, his is the limit
+            return self
         self.log_files = (launch.stdout,) if launch.stderr is None else (launch.stdout, launch.stderr)
         return self

@@ -45,6 +45,8 @@ class Tree:
     def add(self, task: Task) -> None:
         """A task now runs as `task.pid`."""
         self.tasks[task.attempt, task.task] = task
+        if task.lease:
+            return
         self._sessions[task.pid] = task
         if not task.adopted:
             self.mains[task.pid] = task
@@ -60,7 +62,8 @@ class Tree:
     def forget(self, task: Task) -> None:
         """Nothing of the task is left."""
         del self.tasks[task.attempt, task.task]
-        self._sessions.pop(task.pid, None)
+        if self._sessions.get(task.pid) is task:
+            del self._sessions[task.pid]
 
     def waited(self, pid: int) -> Task | None:
         """A child that is not a main process was waited for: the task whose stray it was."""
@@ -86,7 +89,9 @@ class Tree:
         return bool(new)
 
     def members(self, task: Task) -> list[int]:
-        """Every living process of the task."""
+        """Every living process of the task; a lease has none."""
+        if task.lease:
+            return []
         if task.adopted:
             found = self._scanned(task)
         else:

@@ -1,0 +1,203 @@
+"""Routes of leases: ask for one and wait for it, renew it, give it back, look.
+
+Who waits follows the one job that a lease is, and reads its rows whenever something became of it. A call waits `MAX_POLL_MS` at most;
+the wait itself is bounded in the store, so it ends whoever asks, dies or restarts. Invariant: what is answered is true in the store:
+a grant was confirmed by the executor, a renewal was heard by it, a release has freed the room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
+from tenure.api.jobs import refused
+from tenure.api.peer import PEER_PID
+from tenure.api.routes import Routes
+from tenure.control.admission import Inadmissible
+from tenure.control.granting import check_ttl, digest_of, lease_command
+from tenure.model.commands import Applied, Command, Holder, Refused, ReleaseLease, RenewLease
+from tenure.store.leased import LeaseRow
+from tenure.wire.dto import ErrorReply
+from tenure.wire.leases import ENDING, EXPIRING, HELD, OVER, WAITING, LeaseRequest, LeasesReply, LeaseView, ReleaseRequest, RenewRequest
+
+routes = Routes("/v1")
+MAX_POLL_MS = 30_000
+LOOK_AGAIN_S = 5.0
+"""So often somebody who waits looks although nobody told him to: it bounds the damage of a wake-up that is lost."""
+TIMED_OUT = "timed out waiting"
+
+
+@routes.post("/leases", LeaseRequest, LeaseView)
+async def acquire(request: Request) -> Response:
+    """Ask for a lease, and wait for it for a while; a repetition waits on."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, LeaseRequest)
+    if not context.loop.ports.executor.capabilities().leases:
+        why = "the supervisor that runs is of an earlier version, which cannot hold leases; it goes when its jobs have ended"
+        raise ApiError(409, ErrorReply(code="no_leases", message=why, remedy="tenure down && tenure up, once nothing runs"))
+    holder = context.holder_of(request.scope.get(PEER_PID, 0)) if wish.bound else Holder()
+    with _admitted():
+        command = lease_command(context.admission(caller), wish, caller, holder, context.max_ttl_ms)
+    given = await _applied(context, command)
+    row = await _until(context, given.job_id, lambda row: row.is_held or row.is_over, min(wish.poll_ms, MAX_POLL_MS))
+    if row.is_over and not row.granted_ms:
+        raise _not_granted(row)
+    return answer(view_of(context, row, is_holder=True), 201 if row.is_held else 202)
+
+
+@routes.post("/leases/{number}/renew", RenewRequest, LeaseView)
+async def renew(request: Request, number: int) -> Response:
+    """Let a lease end later than it would; answered once its executor keeps the new end."""
+    context = context_of(request)
+    wish = await body_of(request, RenewRequest)
+    with _admitted():
+        check_ttl(wish.ttl_ms, context.max_ttl_ms)
+    await _applied(context, RenewLease("", caller_from(request), number, digest_of(wish.token), wish.ttl_ms))
+    row = await _until(context, number, lambda row: row.is_settled or row.is_over, MAX_POLL_MS)
+    if row.is_over:
+        raise _over(row)
+    return answer(view_of(context, row, is_holder=True))
+
+
+@routes.post("/leases/{number}/release", ReleaseRequest, LeaseView)
+async def release(request: Request, number: int) -> Response:
+    """Give a lease back, or withdraw one that waits; answered once others can have what it held."""
+    context = context_of(request)
+    wish = await body_of(request, ReleaseRequest)
+    await _applied(context, ReleaseLease("", caller_from(request), number, digest_of(wish.token)))
+    row = await _until(context, number, lambda row: row.is_over and row.is_free, MAX_POLL_MS)
+    return answer(view_of(context, row))
+
+
+@routes.get("/leases", LeasesReply)
+async def listing(request: Request) -> Response:
+    """The leases that are held or waited for."""
+    context = context_of(request)
+    rows = await asyncio.to_thread(context.queries.open_leases)
+    return answer(LeasesReply(leases=[view_of(context, row) for row in rows]))
+
+
+@routes.get("/leases/{number}", LeaseView)
+async def show(request: Request, number: int, seen: str = "", wait_ms: int = 0) -> Response:
+    """One lease, at once or when its phase is another one than ``seen``."""
+    context = context_of(request)
+    row = await _until(context, number, lambda row: phase_of(row) != seen, min(max(0, wait_ms), MAX_POLL_MS))
+    return answer(view_of(context, row))
+
+
+def phase_of(row: LeaseRow) -> str:
+    """Where a lease stands, as its holder sees it."""
+    if row.is_over:
+        return OVER
+    if not row.is_held:
+        return WAITING
+    if row.stop_reason:
+        return ENDING
+    return EXPIRING if row.is_warned else HELD
+
+
+def view_of(context: Context, row: LeaseRow, *, is_holder: bool = False) -> LeaseView:
+    """A lease as the wire shows it."""
+    amounts, holder = row.shape.amounts, row.spec.holder
+    phase, now_ms = phase_of(row), context.loop.clock.now_ms()
+    return LeaseView(
+        id=str(row.number),
+        number=row.number,
+        phase=phase,
+        state=row.state,
+        name=row.name,
+        user=row.user,
+        project=row.project,
+        purpose=" ".join(row.spec.argv)[:200],
+        why=_why(row),
+        fence=row.fence if row.granted_ms else 0,
+        node=row.place.name,
+        devices=list(row.devices),
+        pretend=row.pretend,
+        cpu_milli=amounts.cpu_milli,
+        memory_bytes=amounts.memory_bytes,
+        storage_bytes=amounts.storage_bytes,
+        gpu_milli=row.shape.gpu_milli,
+        gpu_memory_bytes=row.launch.gpu_memory_bytes,
+        priority=row.priority,
+        pid=holder.pid if holder is not None else 0,
+        asked_ms=row.asked_ms,
+        granted_ms=row.granted_ms,
+        expires_ms=row.expires_ms,
+        left_ms=0 if row.is_over else max(0, row.expires_ms - now_ms),
+        ended_ms=row.ended_ms,
+        grace_ms=row.grace_ms,
+        expected_ms=row.expected_ms,
+        has_price=row.place.upkeep.has_price,
+        price_micro=row.price_micro,
+        cost_micro=row.cost_micro(now_ms),
+        env=_environment(context, row) if is_holder and row.is_held else {},
+    )
+
+
+def _environment(context: Context, row: LeaseRow) -> dict[str, str]:
+    own = {"TENURE_LEASE": str(row.number), "TENURE_LEASE_FENCE": str(row.fence)}
+    return {**context.environment_of(row.launch), **own}
+
+
+def _why(row: LeaseRow) -> str:
+    """Why it ends or is over."""
+    if row.is_over:
+        return row.why or row.stop_why
+    if row.stop_reason:
+        return row.stop_why
+    return "its time to live is nearly over; renew it" if row.is_warned else ""
+
+
+async def _applied(context: Context, command: Command) -> Applied:
+    """Have it applied. Raises ApiError when it is refused."""
+    given = (await context.apply([command]))[0]
+    if isinstance(given, Refused):
+        raise refused(given)
+    return given
+
+
+async def _until(context: Context, number: int, holds: Callable[[LeaseRow], bool], poll_ms: int) -> LeaseRow:
+    """The lease once this holds, or as it is when the time is over. Raises ApiError when there is none."""
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + max(0, poll_ms) / 1000
+    with context.bus.follow(number) as told:
+        while True:
+            row = context.queries.lease(number)
+            if row is None:
+                raise refused(Refused("not_found", f"there is no lease {number}; see tenure lease list"))
+            left_s = deadline - clock.time()
+            if holds(row) or left_s <= 0:
+                return row
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                    await told.wait()
+            told.clear()
+
+
+def _not_granted(row: LeaseRow) -> ApiError:
+    """The error for a lease that ended before it was held."""
+    reply = ErrorReply(code="not_granted", message=f"lease {row.number} was not granted: {row.why or row.state}")
+    if row.why.startswith(TIMED_OUT):
+        reply = ErrorReply(
+            code="timed_out_waiting", message=f"lease {row.number} {row.why}", remedy="ask for less, or wait longer with --wait"
+        )
+        return ApiError(408, reply)
+    return ApiError(409, reply)
+
+
+def _over(row: LeaseRow) -> ApiError:
+    return refused(Refused("lease_over", f"lease {row.number} is over: {_why(row) or row.state}"))
+
+
+@contextlib.contextmanager
+def _admitted() -> Iterator[None]:
+    try:
+        yield
+    except Inadmissible as error:
+        raise refused(error.reply) from None

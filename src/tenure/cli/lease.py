@@ -1,0 +1,254 @@
+"""``lease``: hold amounts for a short time, for a command or for whoever has the token."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tenure.cli import console, options
+from tenure.cli.table import Column, render
+from tenure.cli.text import memory, moment, rough
+from tenure.client.errors import usage
+from tenure.model.amounts import format_bytes, format_milli
+
+if TYPE_CHECKING:
+    from tenure.client.session import Client
+    from tenure.wire.leases import LeaseRequest, LeaseView
+
+_ACTIONS = ("acquire", "renew", "release", "list")
+_ASK, _HOW = "What it holds", "For how long and for whom"
+_ID, _TOKEN = "TENURE_LEASE", "TENURE_LEASE_TOKEN"
+_COLUMNS = (
+    Column("LEASE"),
+    Column("PHASE"),
+    Column("USER"),
+    Column("NODE"),
+    Column("CPUS", right=True),
+    Column("MEMORY", right=True),
+    Column("GPUS", right=True),
+    Column("LEFT", right=True),
+    Column("PID", right=True, drop=2),
+    Column("COST", right=True, drop=1),
+    Column("FOR", cut=True),
+)
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[acquire|renew|release|list] [LEASE] [-- COMMAND]", show_default=False)]
+
+
+def lease(
+    context: typer.Context,
+    words: Words = None,
+    cpus: Annotated[str, typer.Option("--cpus", "-c", metavar="N", rich_help_panel=_ASK, help="Cpus: 4, 0.5, or a range: 2..8.")] = "0",
+    memory: Annotated[
+        str, typer.Option("--memory", "--mem", metavar="SIZE", rich_help_panel=_ASK, help="Memory: 8G, or 4G..16G.")
+    ] = "0",
+    gpus: Annotated[
+        str, typer.Option("--gpus", "-G", metavar="N", rich_help_panel=_ASK, help="GPUs: 1, a100:2, 0.5, or a range: 0.25..1.")
+    ] = "0",
+    gpu_memory: Annotated[
+        str, typer.Option("--gpu-memory", "--vram", metavar="SIZE", rich_help_panel=_ASK, help="Memory of each GPU: 8G, or 8G..40G.")
+    ] = "0",
+    storage: Annotated[str, typer.Option("--storage", metavar="SIZE", rich_help_panel=_ASK, help="Scratch space: 100G.")] = "0",
+    constraint: Annotated[
+        str, typer.Option("--constraint", "-C", metavar="LABEL", rich_help_panel=_ASK, help="Only nodes with this label; several by &.")
+    ] = "",
+    ttl: Annotated[
+        str, typer.Option("--ttl", metavar="SPAN", rich_help_panel=_HOW, help="It ends that long after its last renewal.")
+    ] = "5m",
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="SPAN", rich_help_panel=_HOW, help="Give up when it was not granted within 30s, 10m, ...")
+    ] = "5m",
+    expected: Annotated[
+        str, typer.Option("--expected", metavar="SPAN", rich_help_panel=_HOW, help="For how long it will be held, probably.")
+    ] = "60s",
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="SPAN", rich_help_panel=_HOW, help="Warning before it is taken back.")
+    ] = "10s",
+    priority: Annotated[
+        str, typer.Option("--priority", metavar="P", rich_help_panel=_HOW, help="1 to 10, or low, normal, high, critical.")
+    ] = "1",
+    project: Annotated[
+        str, typer.Option("--project", "-A", metavar="PROJECT", rich_help_panel=_HOW, help="The project it is counted for.")
+    ] = "default",
+    queue: Annotated[str, typer.Option("--queue", "-p", metavar="QUEUE", rich_help_panel=_HOW, help="The queue.")] = "default",
+    name: Annotated[
+        str, typer.Option("--name", "-J", metavar="NAME", rich_help_panel=_HOW, help="A name; default: the command's.")
+    ] = "",
+    token: Annotated[str, typer.Option("--token", metavar="TOKEN", help=f"The token of renew and release; default: ${_TOKEN}.")] = "",
+    export: Annotated[bool, typer.Option("--export", help="Print the environment for eval, in place of the token.")] = False,
+    parsable: Annotated[bool, typer.Option("--parsable", help="Print the id and the token and nothing else.")] = False,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Hold amounts for a short time. With a command: wait for them, run it here, give them back; its exit code is the command's.
+
+    While the command runs the lease is renewed by itself. It ends with the command, with this process, or when it is taken back: then
+    the command is asked to end (TERM) and, after the grace, ended with everything it started. CUDA_VISIBLE_DEVICES names its GPUs.
+
+    Examples:
+
+        tenure lease --gpus 0.5 --vram 8G -- python infer.py
+        tenure lease --gpus 0.25..1 --wait 30s -- python tool.py         the most that is free, at least a quarter
+
+    Without a command it is for whoever has the token, and ends at its time to live unless it is renewed:
+
+        eval "$(tenure lease acquire --gpus 1 --ttl 10m --export)"
+        python step.py
+        tenure lease renew --ttl 10m
+        tenure lease release
+        tenure lease list
+
+    Exit codes: the command's own, 4 it could never be granted here, 5 it was not granted in time, 1 the lease is over.
+    """
+    before, command = _split(list(words or ()), context)
+    action = before[0] if before else "acquire"
+    if action not in _ACTIONS:
+        raise usage(f"{action!r} is nothing to do with leases", f"choose {', '.join(_ACTIONS)}; a command comes after --")
+    form_is_json = options.is_json(output, as_json)
+    if action == "list":
+        _list(form_is_json)
+    elif action in ("renew", "release"):
+        _change(action, before[1:], token, ttl, form_is_json)
+    else:
+        request = _request(
+            command,
+            cpus=cpus,
+            memory=memory,
+            gpus=gpus,
+            gpu_memory=gpu_memory,
+            storage=storage,
+            labels=[label.strip() for label in constraint.split("&") if label.strip()],
+            ttl=ttl,
+            wait=wait,
+            expected=expected,
+            grace=grace,
+            priority=priority,
+            project=project,
+            queue=queue,
+            name=name,
+        )
+        if command:
+            from tenure.cli.leased import run
+
+            raise typer.Exit(run(request, command))
+        _acquire(request, export=export, parsable=parsable, as_json=form_is_json)
+
+
+def _split(words: list[str], context: typer.Context) -> tuple[list[str], list[str]]:
+    """What stands before -- and what after it."""
+    command: list[str] = context.meta.get("tenure.command", [])
+    return words[: len(words) - len(command)], command
+
+
+def _request(command: Sequence[str], **given: Any) -> LeaseRequest:
+    from tenure.client.lease_words import lease_request
+    from tenure.client.requests import default_name
+
+    if command and not given["name"]:
+        given["name"] = default_name(command)
+    return lease_request(purpose=list(command) or ["tenure", "lease", "acquire"], bound=bool(command), **given)
+
+
+def wait_for(client: Client, request: LeaseRequest) -> LeaseView:
+    """The lease once it is held; says why nothing happens when it does not come soon."""
+    from tenure.wire.leases import WAITING
+
+    longest_ms, request.poll_ms = request.poll_ms, 1000
+    try:
+        view = client.leases.ask(request)
+        if view.phase == WAITING:
+            console.note(f"tenure: waiting for lease {view.id} (tenure why {view.id}); Ctrl-C withdraws it")
+            request.poll_ms = longest_ms
+            view = client.leases.acquire(request)
+    except KeyboardInterrupt:
+        client.leases.withdraw(request)
+        raise
+    return view
+
+
+def _acquire(request: LeaseRequest, *, export: bool, parsable: bool, as_json: bool) -> None:
+    with options.client() as client:
+        view = wait_for(client, request)
+    if as_json:
+        console.out_json({**console.plain(view), "token": request.token})
+    elif export:
+        env = {**view.env, _TOKEN: request.token}
+        console.out("\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(env.items())))
+    elif parsable:
+        console.out(f"{view.id} {request.token}")
+    else:
+        console.out(f"Lease {view.id}: {holds(view)} on {view.node}, for {rough(view.left_ms + 999)}; token {request.token}")
+        console.hint(f"next: tenure lease renew {view.id} --token … · tenure lease release {view.id} --token …")
+
+
+def _change(action: str, words: Sequence[str], token: str, ttl: str, as_json: bool) -> None:
+    from tenure.client.words import span_of
+
+    number, secret = words[0] if words else os.environ.get(_ID, ""), token or os.environ.get(_TOKEN, "")
+    if not number.isdigit() or len(words) > 1:
+        raise usage(f"name the lease to {action}", f"tenure lease {action} ID --token TOKEN; or set {_ID} and {_TOKEN}")
+    if not secret:
+        raise usage(
+            f"to {action} a lease needs its token", f"give --token, or set {_TOKEN}; its owner may also: tenure cancel {number}"
+        )
+    with options.client() as client:
+        if action == "renew":
+            view = client.leases.renew(int(number), secret, span_of(ttl))
+        else:
+            view = client.leases.release(int(number), secret)
+    if as_json:
+        console.out_json(view)
+    elif action == "renew":
+        console.out(f"Lease {view.id} is yours for {rough(view.left_ms + 999)}")
+    else:
+        console.out(f"Lease {view.id} is over: {view.why}")
+
+
+def _list(as_json: bool) -> None:
+    with options.client() as client:
+        views = client.leases.open()
+    if as_json:
+        console.out_json({"leases": [console.plain(view) for view in views]})
+    else:
+        console.out(leases_table(views, int(time.time() * 1000), colour=console.has_colour()))
+
+
+def holds(view: LeaseView) -> str:
+    """What it holds, in words."""
+    parts = []
+    if view.gpu_milli:
+        size = f" with {format_bytes(view.gpu_memory_bytes)}" if view.gpu_memory_bytes else ""
+        parts.append(f"{format_milli(view.gpu_milli)} GPU{size}")
+    if view.cpu_milli:
+        parts.append(f"{format_milli(view.cpu_milli)} cpu")
+    if view.memory_bytes:
+        parts.append(f"{format_bytes(view.memory_bytes)} of memory")
+    if view.storage_bytes:
+        parts.append(f"{format_bytes(view.storage_bytes)} of storage")
+    return ", ".join(parts)
+
+
+def leases_table(views: Sequence[LeaseView], now_ms: int, *, colour: bool = False) -> str:
+    """The table of ``lease list``."""
+    rows = [
+        (
+            view.id,
+            view.phase,
+            console.clean(view.user),
+            console.clean(view.node) or "-",
+            format_milli(view.cpu_milli),
+            memory(view.memory_bytes),
+            format_milli(view.gpu_milli),
+            rough(max(0, view.expires_ms - now_ms)) if view.granted_ms else moment(view.expires_ms, now_ms),
+            str(view.pid or "-"),
+            f"{view.cost_micro / 1e6:.4f}" if view.has_price else "-",
+            console.clean(view.purpose),
+        )
+        for view in views
+    ]
+    return render(_COLUMNS, rows, colour=colour)

@@ -1,0 +1,41 @@
+"""When somebody must look at leases: waits that are over, ends that are near.
+
+What must be done is read from rows each time; only the moment is kept here, so a daemon that starts anew looks at once. Invariant:
+`next_ms` is never later than the first moment at which the store has something to do about leases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tenure.model.commands import AcquireLease, CancelJob, Command, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.outcomes import JobChange
+from tenure.ports import Store
+
+_CONCERNED = (RenewLease, ReleaseLease, CancelJob, UpdateJob)
+
+
+@dataclass(slots=True)
+class LeaseWatch:
+    """The moment of the next look; 0 means now."""
+
+    next_ms: int = 0
+
+    def note(self, commands: Sequence[Command], now_ms: int) -> list[JobChange]:
+        """Take these into account, and name the jobs of which a holder may want to know something."""
+        for command in commands:
+            if isinstance(command, AcquireLease):
+                request = command.request
+                soonest_ms = min(command.wait_ms, request.limit_ms - request.grace_ms)
+                self.next_ms = min(self.next_ms, now_ms + max(0, soonest_ms))
+            elif isinstance(command, RenewLease | UpdateJob):
+                self.next_ms = 0
+        return [JobChange(command.job_id, "") for command in commands if isinstance(command, _CONCERNED)]
+
+    def look(self, store: Store, now_ms: int) -> Sequence[JobChange]:
+        """Do what is due; which leases changed."""
+        if now_ms < self.next_ms:
+            return ()
+        self.next_ms, changes = store.expire_leases(now_ms)
+        return changes

@@ -10,9 +10,9 @@ import pytest
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_acts_suite import StoreActsSuite
 from tenure.testing.store_guard_suite import StoreGuardSuite
+from tenure.testing.store_leases_suite import StoreLeasesSuite
 from tenure.testing.store_reservations_suite import StoreReservationsSuite
 from tenure.testing.store_rig import CAPPED
-from tenure.testing.store_leases_suite import StoreLeasesSuite
 from tenure.testing.store_rooms_suite import StoreRoomsSuite
 from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
 from tenure.testing.store_turns_suite import StoreTurnsSuite

@@ -10,8 +10,8 @@ from tenure.model.commands import Answer, Applied, Refused, UpdateJob
 from tenure.model.job import limit_until
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store import arrays
-from tenure.store.nodes import read_capacities
 from tenure.store.leases import LEASE, SET_EXPIRY
+from tenure.store.nodes import read_capacities
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import job
 from tenure.store.snapshot import read_holders

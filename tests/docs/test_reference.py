@@ -72,13 +72,15 @@ def test_every_end_reason_is_explained() -> None:
         ("`[plan]`", config.PlanSection),
         ("`[retention]`", config.RetentionSettings),
         ("`[monitor]`", config.MonitorSettings),
+        ("`[leases]`", config.LeaseSettings),
         ("`[[pretend_nodes]]`", config.PretendNodeSettings),
     ],
 )
 def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
     part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
     listed = {word for row in rows(part) for word in words(row[0])}
-    nested = {"node", "pretend_nodes", "queues", "projects", "plan", "retention", "monitor"} if section is config.Settings else set()
+    sections = {"node", "pretend_nodes", "queues", "projects", "plan", "retention", "monitor", "leases"}
+    nested = sections if section is config.Settings else set()
     assert listed == set(section.__struct_fields__) - nested
 
 
@@ -110,7 +112,7 @@ def test_every_variable_of_a_job_is_listed() -> None:
 def test_every_error_code_is_listed() -> None:
     folders = [ROOT / "src/tenure" / folder for folder in ("api", "control", "store")]
     source = "".join(path.read_text() for folder in folders for path in sorted(folder.rglob("*.py")))
-    raised = set(re.findall(r'(?:Refused\(|_refusal\(|StoreUnavailable\(|ErrorReply\(\s*code=)\s*"([a-z_]+)"', source))
+    raised = set(re.findall(r'(?:Refused\(|refusal\(|StoreUnavailable\(|ErrorReply\(\s*code=)\s*"([a-z_]+)"', source))
     listed = {word for row in rows(page("protocol")) for word in words(row[0])}
     assert raised
     assert not raised - listed

@@ -13,11 +13,10 @@ import msgspec
 
 from tenure.control.admission import Admission, Inadmissible, refusal
 from tenure.model.amounts import format_duration_ms
-from tenure.model.commands import AcquireLease, Caller, Holder
+from tenure.model.commands import LEASE, AcquireLease, Caller, Holder
 from tenure.wire.dto import SubmitRequest
 from tenure.wire.leases import LeaseRequest
 
-LEASE = "lease"
 MIN_TTL_MS = 1_000
 MAX_WAIT_MS = 86_400_000
 TOKEN_LENGTHS = (32, 200)

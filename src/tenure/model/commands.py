@@ -9,6 +9,10 @@ from tenure.model.job import NO_CAP
 from tenure.model.shape import Shape
 
 
+LEASE = "lease"
+"""The kind of a job whose process is the caller."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: the uid that the transport vouches for, and its name."""

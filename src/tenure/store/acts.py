@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tenure.model.commands import (
+    LEASE,
     Answer,
     Applied,
     CancelJob,
@@ -98,7 +99,7 @@ def _refusal(command: JobCommand, row: JobRow | None) -> Refused | None:
         return Refused("not_found", f"there is no job {command.job_id}; see tenure ps --all")
     if command.caller.uid != row.uid and command.caller.uid not in TRUSTED:
         return Refused("not_yours", f"job {row.id} belongs to another user; ask them, or an administrator")
-    if row.kind == "lease" and isinstance(command, SuspendJob | RequeueJob):
+    if row.kind == LEASE and isinstance(command, SuspendJob | RequeueJob):
         return Refused("is_a_lease", f"{row.id} is a lease: its holder has it or not; tenure cancel takes it back")
     if command.position >= 0 and not row.is_array:
         return Refused("not_an_array", f"job {row.id} is not an array; name it without an element")

@@ -12,7 +12,7 @@ import hmac
 from sqlalchemy import select
 
 from tenure.model.amounts import format_duration_ms
-from tenure.model.commands import AcquireLease, Answer, Applied, Refused, ReleaseLease, RenewLease
+from tenure.model.commands import LEASE, AcquireLease, Answer, Applied, Refused, ReleaseLease, RenewLease
 from tenure.model.lifecycle import JobState
 from tenure.model.outcomes import JobChange
 from tenure.store.ending import Endings
@@ -24,7 +24,6 @@ from tenure.store.submit import Submissions, submit
 from tenure.store.tx import Transaction, to_json
 from tenure.store.wishes import ASK_LIMIT, ASK_STOP
 
-LEASE = "lease"
 NEVER_MS = 2**62
 SET_TERMS = Statement(
     job.update()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tenure.model.commands import LEASE
 from tenure.model.lifecycle import JobState
 from tenure.model.observations import RETURNED, EndReason
 from tenure.store.rows import JobRow
@@ -146,7 +147,7 @@ def _ended(task: TaskRow) -> Result:
 
 def _stopped(job: JobRow, attempt: AttemptRow, task: TaskRow) -> Result:
     asked = attempt.stop_reason or task.why
-    if asked == "preempted" and job.kind == "lease":  # whoever held it was told; nobody waits for another run
+    if asked == "preempted" and job.kind == LEASE:  # whoever held it was told; nobody waits for another run
         return Result(JobState.CANCELLED, "preempted", "stopped", attempt.stop_why)
     if asked == "preempted":
         return _again(task, "preempted", attempt.stop_why, job.eligible_ms, job.retried, 0)

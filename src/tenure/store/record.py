@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tenure.model.commands import LEASE
 from tenure.model.lifecycle import AllocationState
 from tenure.model.observations import (
     RETURNED,
@@ -26,7 +27,7 @@ from tenure.model.outcomes import JobChange
 from tenure.store import resting, rooms, wishes
 from tenure.store.attempts import WRITE_ATTEMPT, WRITE_TASK, read_attempts
 from tenure.store.ending import Endings
-from tenure.store.leases import LEASE, SET_EXPIRY
+from tenure.store.leases import SET_EXPIRY
 from tenure.store.outcome import GANG, JOB_FAULT, NODE_FAULT, AttemptRow, TaskRow, judge
 from tenure.store.release import give_back
 from tenure.store.rows import JobRow, read_jobs

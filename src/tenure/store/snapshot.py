@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from tenure.model.allocation import Allocation, Claim, DeviceShare, Eviction, Placement
 from tenure.model.amounts import Amounts
+from tenure.model.commands import LEASE
 from tenure.model.job import NO_CAP, NO_TURNS, RESTS, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.settings import PlanSettings
@@ -61,6 +62,7 @@ _HELD_COLUMNS = (
     attempt.c.rest,
     attempt.c.slice_ms,
     attempt.c.stood_ms,
+    job.c.kind,
 )
 
 
@@ -221,9 +223,9 @@ def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:
 def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> RunningJob:
     attempt_id, started, committed, limit, stop, ended = row[0], *row[10:15]
     start = committed if started is None else started
-    number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms, state, room, rest, slice_ms, stood_ms = row[15:]
+    number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms, state, room, rest, slice_ms, stood_ms, kind = row[15:]
     start += stood_ms  # as if it had begun later by as long as it has rested
-    takes_turns = state in ("starting", "running") and room is None
+    takes_turns = state in ("starting", "running") and room is None and kind != LEASE  # nobody can let its holder rest
     return RunningJob(
         number,
         attempt_id,

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from tenure.core.set_aside import reaching
-from tenure.model.commands import Answer, Applied, Refused, UpdateJob
+from tenure.model.commands import LEASE, Answer, Applied, Refused, UpdateJob
 from tenure.model.job import limit_until
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store import arrays
-from tenure.store.leases import LEASE, SET_EXPIRY
+from tenure.store.leases import SET_EXPIRY
 from tenure.store.nodes import read_capacities
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import job

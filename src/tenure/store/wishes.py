@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from tenure.model.commands import LEASE
 from tenure.model.observations import Signal, SignalAction, SignalDone
 from tenure.store.outcome import GANG, RELEASED
 from tenure.store.rows import read_jobs
@@ -105,7 +106,7 @@ def due(tx: Transaction) -> tuple[Signal, ...]:
             continue
         if limit_due:
             last, job = 0 if action else number, jobs[job_id]
-            left_ms = max(1, job.started_ms + limit_ms - tx.now_ms) if job.kind == "lease" else 0
+            left_ms = max(1, job.started_ms + limit_ms - tx.now_ms) if job.kind == LEASE else 0
             limit = Signal(attempt_id, task, tx.leader_epoch, SignalAction.LIMIT, number=last, limit_ms=limit_ms, left_ms=left_ms)
             found.append(limit)
         if action:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tenure.client.errors import ProtocolMismatch as ProtocolMismatch
     from tenure.client.errors import TenureError as TenureError
     from tenure.client.errors import TimedOut as TimedOut
-    from tenure.client.reporting import report as report
     from tenure.client.holding import Lease as Lease
     from tenure.client.holding import lease as lease
+    from tenure.client.reporting import report as report
     from tenure.client.session import Client as Client
     from tenure.client.start import connect as connect
     from tenure.client.start import submit as submit

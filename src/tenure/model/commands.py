@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from tenure.model.job import NO_CAP
 from tenure.model.shape import Shape
 
-
 LEASE = "lease"
 """The kind of a job whose process is the caller."""
 

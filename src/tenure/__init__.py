@@ -1,6 +1,6 @@
 """Tenure: a resource scheduler for AI work. Importing the package imports nothing else, so that every command starts fast.
 
-``tenure.connect``, ``tenure.submit``, ``tenure.lease``, ``tenure.report``, ``tenure.Client`` and the errors are those of `tenure.client`,
+``tenure.connect``, ``tenure.submit``, ``tenure.lease``, ``tenure.report``, ``tenure.Client`` and errors are of `tenure.client`,
 imported on first use.
 """
 

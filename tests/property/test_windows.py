@@ -23,6 +23,7 @@ from tenure.testing.history import History
 from tenure.testing.locked import locked_rows
 from tenure.testing.outcome import committed
 from tenure.testing.strategies import snapshots
+from tests.property.test_preemption import after_the_end_of, crowded
 from tests.property.test_promises import check_expected_starts
 from tests.property.test_why_is_true import POLICIES
 
@@ -118,6 +119,31 @@ def test_who_reaches_into_a_whole_window_ran_before(moment: tuple[StagedPolicy, 
     before = {job.id for job in snapshot.running}
     for window in whole:
         assert before.issuperset(reaching(window, after.running, capacity, snapshot.now_ms))
+
+
+@pytest.mark.parametrize("name", ["preemptive", "fifo-easy-preemptive"])
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_nobody_is_displaced_for_who_may_come_near_a_window(name: str, data: st.DataObject) -> None:
+    """A claim is kept at once or at its last moment: at neither would the start be refused. What was promised is kept so, too."""
+    policy, snapshot = policy_by_name(name), data.draw(beside_windows(data.draw(crowded(name))))
+    plan = policy.plan(snapshot)
+    for done, decision in enumerate(plan.decisions):
+        so_far, _ = committed(snapshot, replace(plan, decisions=plan.decisions[:done]))
+        assert verify(decision, locked_rows(so_far, decision), snapshot.shapes) is None
+        for claim in decision.claims:
+            job = snapshot.job(claim.job_id)
+            assert job is not None
+            for window in snapshot.reservations:
+                late = window.meets(claim.deadline_ms, job.limit_ms) and window.from_ms > snapshot.now_ms
+                assert window.admits(job.project, job.user) or not (late or window.meets(snapshot.now_ms, job.limit_ms))
+    after, _ = committed(snapshot, plan)
+    gone = [job.id for job in after.running if job.stopping]
+    later = after_the_end_of(after, gone)[0]
+    again = policy.plan(later)
+    for done, decision in enumerate(again.decisions):
+        so_far, _ = committed(later, replace(again, decisions=again.decisions[:done]))
+        assert verify(decision, locked_rows(so_far, decision), later.shapes) is None
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from tenure.model.job import PendingJob
 from tenure.model.reasons import Reserved
 
 if TYPE_CHECKING:
+    from tenure.core.board import Board
     from tenure.core.cycle import Cycle
     from tenure.core.waiting import Group
 
@@ -22,6 +23,12 @@ Kind = tuple[int, int, Who]
 def kind_of(cycle: Cycle, group: Group) -> Kind:
     """The kind of a group's jobs."""
     return (group.shape, group.limit_ms, cycle.who(group))
+
+
+def is_near(board: Board, job: PendingJob, now_ms: int, latest_ms: int = 0) -> bool:
+    """Whether a run that starts from now to ``latest_ms`` could meet a window that is not for the job, on whatever node."""
+    limit_ms = job.limit_ms and job.limit_ms + max(latest_ms - now_ms, 0)
+    return any(window.meets(now_ms, limit_ms) and not window.admits(job.project, job.user) for window in board.windows_at(now_ms))
 
 
 def waits_for_window(cycle: Cycle, reserved: Window) -> bool:

@@ -286,7 +286,7 @@ class Cycle(Places):
         while self.window is None and self._head is not None and (turn is None or self._head < turn):
             shape = self.group(self._head[3]).shape
             self.reserve(self._head)
-            if self.window is not None or self.calendar is None:
+            if self.window is not None or self.displaced is not None or self.calendar is None:
                 return
             # That one waits for a window to pass, which keeps its room by itself: the next one needs the promise.
             self._heads.remove(shape)
@@ -294,7 +294,7 @@ class Cycle(Places):
 
     def reserve(self, turn: Turn) -> None:
         """Let others be displaced for a job, or promise it a start; where the policy promises none, if the guard has put it first."""
-        if self._may_displace and self.calendar is None:
+        if self._may_displace:
             self._may_displace = False
             self.displaced = displace(self, turn)
         promises = self.stages.backfill.reserve > 0 or turn[0] == GUARDED

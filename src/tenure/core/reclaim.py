@@ -3,7 +3,8 @@
 For the first job in the order that has no room, `tenure.core.victims` seeks the cheapest set of running jobs without which it certainly
 starts. One decision stops them and claims their room; a later cycle starts the job there as soon as it is free, or elsewhere if that
 comes first. What others get of the room is what the claim leaves. Jobs behind the first are served only if their priority is above that
-of all that were passed over. Invariant: nobody is displaced but together with a claim for the whole of the job that is to start.
+of all that were passed over, and nobody is displaced for a job that could come near a window (`tenure.model.window`).
+Invariant: nobody is displaced but together with a claim for the whole of the job that is to start.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from tenure.core import claims
 from tenure.core.board import Board
+from tenure.core.closed import is_near
 from tenure.core.feasibility import Ask, NodeRoom, is_allowed, places_left, take
 from tenure.core.ledger import asked_by
 from tenure.core.placement import deal
@@ -46,18 +48,16 @@ def positions(board: Board, job_id: int) -> Iterator[int]:
 def redeem(cycle: Cycle) -> None:
     """Start the jobs whose promised room is free, or that fit elsewhere now; the others keep their promise.
 
-    What a project may not hold now is not started for it either. While there are windows nothing is started so: once the promise has
-    ended, the job takes its turn among the others, which heed them.
+    What a project may not hold now is not started for it either. Who would come near a window is not started so: once the promise has
+    ended, the job takes its turn among the others, which heed it node by node.
     """
     board, quotas = cycle.board, cycle.quotas
-    if board.windows_at(cycle.now_ms):
-        return
     for claim in board.standing:
         job = board.waiting.rows[claim.job_id]
         if not board.waiting.is_free(job) or job.eligible_ms > cycle.now_ms or not cycle.budget.spend(1):
             continue
         ask = board.asks[job.shape]
-        if quotas is not None and quotas.bar_of(job.project, ask) is not None:
+        if is_near(board, job, cycle.now_ms) or (quotas is not None and quotas.bar_of(job.project, ask) is not None):
             continue
         claims.lift(board, claim)
         started = sum(start.job_id == job.id for start in cycle.starts)
@@ -119,7 +119,7 @@ def displace(cycle: Cycle, head: Turn) -> Decision | None:
         job = cycle.board.waiting.rows[turn[2]]
         if job.priority > passed and _may_claim(cycle, job):
             decision = search.decision_for(job)
-            if decision is not None:
+            if decision is not None and not is_near(cycle.board, job, cycle.now_ms, decision.claims[0].deadline_ms):
                 return decision
         passed = max(passed, job.priority)
     cycle.retry_ms = search.retry_ms

@@ -188,10 +188,16 @@ class _Ahead:
         self.changed.setdefault(job.id, job)
         left = job.array_left - 1
         if not job.is_array or left <= 0:
-            self.board.waiting.drop(job.id)
+            self._leave(job.id)
         else:
             rest = replace(job, array_next=position + 1, array_left=left, array_room=job.array_room - 1)
             self.board.waiting.put(rest, self.board.asks)
+
+    def _leave(self, job_id: int) -> None:
+        """The job waits no more, and what it was promised is kept for nobody: of an array another element may have had the claim."""
+        self.board.waiting.drop(job_id)
+        for claim in [claim for claim in self.board.standing if claim.job_id == job_id]:
+            self.board.redeem(claim.id)
 
     def _cancel(self, at_ms: int) -> None:
         """What waits at its deadline, after the plan of that moment, waits no more."""
@@ -199,7 +205,7 @@ class _Ahead:
             job = self.board.waiting.rows.get(heappop(self.deadlines)[1])
             if job is not None:
                 self.changed.setdefault(job.id, job)
-                self.board.waiting.drop(job.id)
+                self._leave(job.id)
                 self.missed.add(job.id)
 
     def _next(self, at_ms: int, planned_ms: int) -> int | None:

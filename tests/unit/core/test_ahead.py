@@ -201,3 +201,16 @@ def test_looking_ahead_under_a_portfolio_chooses_anew_at_each_point_in_time(prof
     assert starts[wanted[0]] == NOW_MS + 50
     assert starts[cluster.jobs[second]] == NOW_MS + 60_050
     assert board.content() == before
+
+
+def test_a_promise_to_a_job_that_is_cancelled_at_its_deadline_is_kept_for_nobody() -> None:
+    cluster = line(1)
+    job = cluster.wait("late", CPU, deadline_ms=NOW_MS + 30)
+    cluster.promise("late", ["a"], 500)
+    board = Board.of(cluster.snapshot())
+    before = board.content()
+    timeline = look_ahead(board, NOW_MS, DEFAULT.stages, [2, job.id])
+    assert timeline.starts == {2: NOW_MS + 50}
+    assert timeline.unknown == {job.id: UnknownStart.DEADLINE}
+    assert board.content() == before
+    assert [one.id for one in board.standing] == [1]

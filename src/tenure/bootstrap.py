@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tenure import config
 from tenure.client import paths
@@ -36,15 +36,12 @@ if TYPE_CHECKING:
     from tenure.control.loop import ControlLoop
     from tenure.control.steps import Ports
     from tenure.executors.local.executor import LocalExecutor
-    from tenure.monitors.watch import Watch
     from tenure.store.files import Sweeping
     from tenure.store.settings import StoreSettings
     from tenure.store.store import SqlStore
     from tenure.wire.dto import CheckView
 
 FIRST_TURN_S = 10.0
-KEEP_S = 10.0
-T = TypeVar("T")
 
 
 class StartupError(Exception):
@@ -116,6 +113,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], None]) -> int:
+    from tenure.api import watching
     from tenure.api.bus import Bus
     from tenure.api.front import Front
     from tenure.control.loop import ControlLoop
@@ -129,13 +127,17 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     runner.start()
     sweeping = _sweeping(parts)
     sweeping.start()
+    scrapes: asyncio.Server | None = None
     try:
         # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
         await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
         ready()
-        context.watch = _watch(parts, context)
+        context.watch = watching.watch(context, parts.settings, parts.store, paths.metrics_dir(parts.home))
+        scrapes = await watching.port(context, parts.settings.monitor)
         await server.serve(sockets=[listening])
     finally:
+        if scrapes is not None:
+            scrapes.close()
         loop.stop()
         await asyncio.to_thread(runner.join)
         await asyncio.to_thread(sweeping.stop)
@@ -157,36 +159,6 @@ def _sweeping(parts: Parts) -> Sweeping:
     home = parts.home
     places = Places(paths.logs_dir(home), paths.snapshots_dir(home), paths.scripts_dir(home), directory_of(home))
     return Sweeping(Files(parts.store.database, places), parts.store.settings.keep_released_ms, log)
-
-
-def _watch(parts: Parts, context: Context) -> Watch | None:
-    """The thread that looks at this machine and its tasks, started; None where the settings want none."""
-    if not parts.settings.monitor.every_s():
-        return None
-    from tenure.executors.local.usage import Usage
-    from tenure.monitors.assembly import watch_of
-    from tenure.monitors.keeping import Keeping
-    from tenure.monitors.reports import Reports, Writer
-    from tenure.monitors.tasks import TaskSampler
-
-    usage, store, queries, now_ms = Usage(parts.home), parts.store, context.queries, parts.clock.now_ms
-    keeping = Keeping(
-        Reports(paths.metrics_dir(parts.home)),
-        lambda points, reported: _on_control(context.loop, lambda: store.keep(points, reported, now_ms())),
-        lambda keys: {key: Writer(*found) for key, found in queries.writers_of(keys).items()},
-        lambda keys: _on_control(context.loop, lambda: store.forget_reports(keys, now_ms())),
-    )
-    node = parts.settings.node.name or socket.gethostname().split(".", 1)[0]
-    tasks = TaskSampler(queries.live_tasks, usage.read, usage.close)
-    watch = watch_of(parts.settings.monitor, node, now_ms, log, tasks, [("series", keeping)])
-    watch.start()
-    return watch
-
-
-def _on_control(loop: ControlLoop, call: Callable[[], T]) -> T:
-    """Have something done on the control thread. Raises TimeoutError when that has no time: it may still be done later."""
-    result: T = loop.call(call).result(KEEP_S)
-    return result
 
 
 def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:

@@ -178,10 +178,21 @@ class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
 
 class MonitorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How often machines, GPUs and containers are looked at (``every``, 0s: never) and where the container engine listens
-    (``containers``: auto, off, or the path of its socket)."""
+    (``containers``: auto, off, or the path of its socket). ``prometheus`` is a loopback address at which figures can be scraped."""
 
     every: str = "5s"
     containers: str = "auto"
+    prometheus: str = ""
+
+    def address(self) -> tuple[str, int] | None:
+        """Where Prometheus may scrape, None for nowhere. Raises ValueError for anything but a loopback address with a port."""
+        if not self.prometheus:
+            return None
+        host, _, port = self.prometheus.rpartition(":")
+        host = host.strip("[]")
+        if host not in ("127.0.0.1", "::1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError(f"{self.prometheus!r} is not a port of this machine alone; write it like 127.0.0.1:9464")
+        return host, int(port)
 
     def every_s(self) -> float:
         """Seconds between two looks. Raises ValueError."""
@@ -273,6 +284,10 @@ def check(settings: Settings) -> None:
         settings.monitor.every_s()
     except ValueError as error:
         raise ValueError(f"monitor.every: {error}") from None
+    try:
+        settings.monitor.address()
+    except ValueError as error:
+        raise ValueError(f"monitor.prometheus: {error}") from None
     if settings.monitor.containers not in ("auto", "off") and not settings.monitor.containers.startswith("/"):
         raise ValueError(f"monitor.containers is auto, off or the path of a socket, not {settings.monitor.containers!r}")
     if node.cgroups not in ("auto", "off"):

@@ -91,3 +91,27 @@ def test_power_and_price_are_labels_of_the_node() -> None:
         check(Settings(node=NodeSettings(price_per_hour="much")))
     with pytest.raises(ValueError, match="is not a power in watts; write it like"):
         check(Settings(pretend_nodes=(PretendNodeSettings("p", power_w=-1),)))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('every = "10ms"', "not monitoring but load"),
+        ('every = "often"', "monitor.every"),
+        ('containers = "docker"', "the path of a socket"),
+        ('prometheus = "0.0.0.0:9464"', "this machine alone"),
+        ('prometheus = "127.0.0.1"', "monitor.prometheus"),
+        ('prometheus = "localhost:99999"', "monitor.prometheus"),
+    ],
+)
+def test_monitoring_is_set_within_reason(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"[monitor]\n{line}\n")
+    with pytest.raises(config.ConfigError, match=said):
+        config.load(path)
+
+
+def test_where_prometheus_may_scrape() -> None:
+    assert config.MonitorSettings().address() is None
+    assert config.MonitorSettings(prometheus="[::1]:9464").address() == ("::1", 9464)
+    assert config.MonitorSettings(every="0s").every_s() == 0

@@ -15,7 +15,7 @@ from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api import cluster, conflicts, jobs, leases, monitoring, policy, reservations, sharing, streams, system, whatif
+from tenure.api import cluster, conflicts, exporter, jobs, leases, monitoring, policy, reservations, sharing, streams, system, whatif
 from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
 from tenure.api.routes import Arguments, Endpoint, Finder, Route
 from tenure.ports import StaleEpoch, StoreUnavailable
@@ -40,6 +40,7 @@ TABLE: tuple[Route, ...] = (
     *system.routes,
     *monitoring.routes,
     *monitoring.documented,
+    *exporter.routes,
 )
 _SPOKEN = frozenset(str(number).encode() for number in PROTOCOLS)
 _OWN = str(PROTOCOL).encode()

@@ -1,0 +1,65 @@
+"""Monitoring put together: the part of the composition root that knows the watch, what it looks at and where its figures go.
+
+Invariant: what the watch writes is written on the control thread, like everything else; a loop without time costs figures only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenure.api.context import Context
+from tenure.config import MonitorSettings, Settings
+from tenure.executors.local.usage import Usage
+from tenure.monitors.keeping import Keeping
+from tenure.monitors.reports import Reports, Writer
+from tenure.monitors.tasks import TaskSampler
+from tenure.monitors.watch import Watch
+from tenure.process import log
+from tenure.store.store import SqlStore
+
+T = TypeVar("T")
+KEEP_S = 10.0
+
+
+def watch(context: Context, settings: Settings, store: SqlStore, metrics_dir: str) -> Watch | None:
+    """The thread that looks at this machine and its tasks, started; None where the settings want none."""
+    if not settings.monitor.every_s():
+        return None
+    from tenure.monitors.assembly import watch_of
+
+    now_ms, queries = context.loop.clock.now_ms, context.queries
+    usage = Usage(str(context.home))
+    keeping = Keeping(
+        Reports(metrics_dir),
+        lambda points, reported: _on_control(context, lambda: store.keep(points, reported, now_ms())),
+        lambda keys: {key: Writer(*found) for key, found in queries.writers_of(keys).items()},
+        lambda keys: _on_control(context, lambda: store.forget_reports(keys, now_ms())),
+    )
+    node = settings.node.name or socket.gethostname().split(".", 1)[0]
+    tasks = TaskSampler(queries.live_tasks, usage.read, usage.close)
+    made = watch_of(settings.monitor, node, now_ms, log, tasks, [("series", keeping)])
+    made.start()
+    return made
+
+
+def _on_control(context: Context, call: Callable[[], T]) -> T:
+    """Have something done on the control thread. Raises TimeoutError when that has no time: it may still be done later."""
+    result: T = context.loop.call(call).result(KEEP_S)
+    return result
+
+
+async def port(context: Context, settings: MonitorSettings) -> asyncio.Server | None:
+    """The port for Prometheus, where the settings want one. One that is taken costs the port and not the daemon."""
+    address = settings.address()
+    if address is None:
+        return None
+    from tenure.api.scrape import open_port
+
+    try:
+        return await open_port(context, *address)
+    except OSError as error:
+        log(f"{settings.prometheus} cannot be used, so nobody can scrape figures: {error}")
+        return None

@@ -54,7 +54,7 @@ def test_planning_at_scale_prints_one_line_per_case() -> None:
     done = bench("scale", "")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [row["kind"] for row in rows] == ["warm", "cold"]
+    assert [row["kind"] for row in rows] == ["cold", "warm"]
     assert all(row["p50_ms"] >= 0 and row["peak_mb"] > 0 for row in rows)
 
 

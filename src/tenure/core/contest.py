@@ -30,8 +30,14 @@ if TYPE_CHECKING:
 
 
 def quotas_on(board: Board) -> Quotas | None:
-    """The bounds of a board's projects and what they hold now; None when no project has any."""
-    return Quotas(board.projects, holdings(board.ledger)) if has_bounds(board.projects) else None
+    """The bounds of a board's projects and what they hold now, with what their jobs are promised; None when no project has any."""
+    if not has_bounds(board.projects):
+        return None
+    quotas = Quotas(board.projects, holdings(board.ledger))
+    for claim in board.standing:
+        job = board.waiting.rows[claim.job_id]
+        quotas.started(job.project, asked_by(board.asks[job.shape]))
+    return quotas
 
 
 class Contest:

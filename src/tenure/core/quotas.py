@@ -55,6 +55,10 @@ class Quotas:
         """The project holds so much more."""
         self._held[project] = self._held.get(project, NOTHING).plus(bundle)
 
+    def ended(self, project: int, bundle: Bundle) -> None:
+        """The project holds so much less."""
+        self._held[project] = self._held.get(project, NOTHING).minus(bundle)
+
     def is_guaranteed(self, project: int, bundle: Bundle) -> bool:
         """Whether the project is within its quota with so much more."""
         found, held = self._projects.get(project), self._held.get(project, NOTHING)
@@ -65,10 +69,10 @@ class Quotas:
                     return False
         return True
 
-    def claims_of(self, needed: Bundle, project: int, held: Bundle) -> tuple[bool, bool]:
+    def claims_of(self, needed: Bundle, project: int, held: Bundle, going: Bundle = NOTHING) -> tuple[bool, bool]:
         """Of what is held for a project, as far as it is governed and needed: whether some is borrowed, and whether some is within the
-        quota. A project borrows what it holds of a resource of which it holds more than its quota."""
-        found, together = self._projects.get(project), self._held.get(project, NOTHING)
+        quota. A project borrows what it holds of a resource of which it holds more than its quota, without what is ``going``."""
+        found, together = self._projects.get(project), self._held.get(project, NOTHING).minus(going)
         quotas = found.quota if found is not None else NO_BOUNDS
         shared = [at for at in range(len(SHARED)) if self._governed[at] and needed[at] and held[at]]
         borrowed = [together[at] > max(quotas[at], 0) for at in shared]

@@ -21,6 +21,7 @@ from tenure.core.closed import is_near
 from tenure.core.feasibility import Ask, NodeRoom, is_allowed, places_left, take
 from tenure.core.ledger import asked_by
 from tenure.core.placement import deal
+from tenure.core.quotas import Quotas
 from tenure.core.turns import Turn, in_order, scores_of
 from tenure.core.victims import Search
 from tenure.model.allocation import Claim, Placement
@@ -57,7 +58,7 @@ def redeem(cycle: Cycle) -> None:
         if not board.waiting.is_free(job) or job.eligible_ms > cycle.now_ms or not cycle.budget.spend(1):
             continue
         ask = board.asks[job.shape]
-        if is_near(board, job, cycle.now_ms) or (quotas is not None and quotas.bar_of(job.project, ask) is not None):
+        if is_near(board, job, cycle.now_ms) or (quotas is not None and not _is_within(quotas, job.project, ask)):
             continue
         claims.lift(board, claim)
         started = sum(start.job_id == job.id for start in cycle.starts)
@@ -67,10 +68,17 @@ def redeem(cycle: Cycle) -> None:
             claims.hold(board, claim)
             continue
         cycle.keep(job.id, job.limit_ms, ask, placements)
-        if quotas is not None:
-            quotas.started(job.project, asked_by(ask))
         cycle.starts.append(Start(job.id, placements, position, claim.id))
     cycle.redeemed = len(cycle.starts)
+
+
+def _is_within(quotas: Quotas, project: int, ask: Ask) -> bool:
+    """Whether a project may hold what counts as held already, because it is promised."""
+    bundle = asked_by(ask)
+    quotas.ended(project, bundle)
+    bar = quotas.bar(project, bundle)
+    quotas.started(project, bundle)
+    return bar is None
 
 
 def _places(cycle: Cycle, job: PendingJob, ask: Ask, claim: Claim) -> tuple[Placement, ...] | None:

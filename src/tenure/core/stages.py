@@ -6,6 +6,7 @@ come first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -111,6 +112,11 @@ class Reclaim(Protocol):
     def outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings) -> bool:
         """Whether the running job may ever be displaced for this one. Must be a strict order of priorities, or jobs displace each
         other in turn."""
+        ...
+
+    def together(self, job: PendingJob, victims: Sequence[RunningJob], settings: PlanSettings) -> list[RunningJob]:
+        """Of those that may each be displaced for this job the ones that may go together, and any part of them; the first have
+        precedence."""
         ...
 
     def cost(self, job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:

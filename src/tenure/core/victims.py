@@ -70,7 +70,7 @@ class Search:
             return None
         self._costs = {v.id: self.part.cost(job, v, self._size(v), self.now_ms, self.settings) for v in found}
         ask = self.board.asks[job.shape]
-        best = self._on_one_node(ask, found) if ask.tasks == 1 else self._on_many(ask, found)
+        best = self._on_one_node(job, ask, found) if ask.tasks == 1 else self._on_many(ask, self._together(job, found))
         return self._decision(job, best) if best is not None else None
 
     def _victims_of(self, job: PendingJob) -> list[RunningJob]:
@@ -143,13 +143,18 @@ class Search:
     def _rank(self, index: int, victims: Sequence[RunningJob]) -> tuple[int, int, int]:
         return self._cost(victims), len(victims), index
 
-    def _on_one_node(self, ask: Ask, victims: Sequence[RunningJob]) -> _Set | None:
+    def _together(self, job: PendingJob, victims: Iterable[RunningJob]) -> list[RunningJob]:
+        """Those that may go together, the cheapest first."""
+        by_cost = sorted(victims, key=lambda victim: (self._costs[victim.id], victim.id))
+        return self.part.together(job, by_cost, self.settings)
+
+    def _on_one_node(self, job: PendingJob, ask: Ask, victims: Sequence[RunningJob]) -> _Set | None:
         """For a job of one task: the cheapest set of all nodes."""
         nodes = self.board.rooms.nodes
         if any(fits(ask, self._room(index)) for index in self._being_left()):
             return None  # it starts as soon as they are gone
         found: list[tuple[tuple[int, int, int], Sequence[RunningJob]]] = []
-        by_node = self._by_node(victims)
+        by_node = {index: self._together(job, here) for index, here in self._by_node(victims).items()}
         for index, here in by_node.items():
             chosen = self._needed(ask, index, here) if is_allowed(ask, nodes[index]) else None
             if chosen is not None:

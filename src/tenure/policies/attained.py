@@ -10,6 +10,7 @@ makes room for one that has not. Invariant: service only grows, so a job never m
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -68,6 +69,10 @@ class LeastAttained:
     def outranks(self, _job: PendingJob, _victim: RunningJob, _settings: PlanSettings) -> bool:
         """Nobody can say without the time."""
         return False
+
+    def together(self, _job: PendingJob, victims: Sequence[RunningJob], _settings: PlanSettings) -> list[RunningJob]:
+        """All of them."""
+        return list(victims)
 
     def cost(self, _job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
         """Work lost and what stopping and starting again takes."""

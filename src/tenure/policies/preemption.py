@@ -10,13 +10,15 @@ priorities, so a displaced job never displaces, by way of whomever, the one it w
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Sequence
 
 from tenure.core.board import Board
-from tenure.core.ledger import asked_by, held_by
+from tenure.core.ledger import NOTHING, asked_by, held_by
 from tenure.core.quotas import Quotas
 from tenure.core.stages import Reclaim
 from tenure.model.amounts import MILLI
 from tenure.model.job import PendingJob, RunningJob
+from tenure.model.project import Bundle
 from tenure.model.settings import PlanSettings
 
 _LEVELS = (4, 7, 8)
@@ -46,6 +48,10 @@ class Preemption:
         gap = max(settings.preempt_gap, 1)
         return bisect(_LEVELS, job.priority) > bisect(_LEVELS, victim.priority) and job.priority - victim.priority >= gap
 
+    def together(self, _job: PendingJob, victims: Sequence[RunningJob], _settings: PlanSettings) -> list[RunningJob]:
+        """All of them."""
+        return list(victims)
+
     def cost(self, job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
         """Work lost and what stopping and starting again takes, and how near its priority is."""
         lost_ms = lost_work_ms(now_ms - victim.started_ms, settings) + settings.preempt_checkpoint_ms + settings.preempt_restart_ms
@@ -60,18 +66,29 @@ class OwnersFirst:
     def __init__(self, among_equals: Preemption, board: Board, quotas: Quotas) -> None:
         self.name = among_equals.name
         self._among_equals, self._board, self._quotas = among_equals, board, quotas
+        self._leaving: dict[int, Bundle] = {}
+        for job in board.running.values():
+            if job.stopping:
+                self._leaving[job.project] = self._leaving.get(job.project, NOTHING).plus(held_by(job))
 
     def on(self, _board: Board, _quotas: Quotas | None) -> Reclaim:
         """It knows already."""
         return self
 
-    def _stands(self, job: PendingJob, victim: RunningJob) -> tuple[bool, bool]:
-        """Whether the victim holds something borrowed, and something within its quota, of what the job asks for."""
-        return self._quotas.claims_of(asked_by(self._board.asks[job.shape]), victim.project, held_by(victim))
+    def _stands(self, job: PendingJob, victim: RunningJob, going: Bundle) -> tuple[bool, bool]:
+        """Whether the victim holds something borrowed, and something within its quota, of what the job asks for; ``going`` is what its
+        project is giving up anyway."""
+        return self._quotas.claims_of(asked_by(self._board.asks[job.shape]), victim.project, held_by(victim), going)
+
+    def _going(self, victim: RunningJob) -> Bundle:
+        return self._leaving.get(victim.project, NOTHING)
 
     def outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings) -> bool:
         """Who is within a quota before who borrows, and never the other way; else, and within one project, by level."""
-        has_borrowed, has_own = self._stands(job, victim)
+        return self._outranks(job, victim, settings, self._going(victim))
+
+    def _outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings, going: Bundle) -> bool:
+        has_borrowed, has_own = self._stands(job, victim, going)
         if job.project != victim.project and (has_borrowed or has_own):
             is_owner = self._quotas.is_guaranteed(job.project, asked_by(self._board.asks[job.shape]))
             if is_owner and has_borrowed:
@@ -80,9 +97,20 @@ class OwnersFirst:
                 return False
         return self._among_equals.outranks(job, victim, settings)
 
+    def together(self, job: PendingJob, victims: Sequence[RunningJob], settings: PlanSettings) -> list[RunningJob]:
+        """As many of each project as may be displaced one after the other: with each that goes, less of what the next one holds is
+        borrowed."""
+        going, found = dict(self._leaving), []
+        for victim in victims:
+            gone = going.get(victim.project, NOTHING)
+            if self._outranks(job, victim, settings, gone):
+                going[victim.project] = gone.plus(held_by(victim))
+                found.append(victim)
+        return found
+
     def cost(self, job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
         """The same cost, but who holds what is within a quota costs more than all that borrow together."""
-        has_borrowed, has_own = self._stands(job, victim)
+        has_borrowed, has_own = self._stands(job, victim, self._going(victim))
         found = self._among_equals.cost(job, victim, size_milli, now_ms, settings)
         return found + WITHIN_QUOTA if has_own and not has_borrowed else found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tenure.model.amounts import GIB, MILLI, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.anomaly import ACTIONS, JOB_KINDS
 from tenure.model.gpu_kind import parse_capability
 from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
 from tenure.model.settings import PlanSettings
@@ -208,6 +209,45 @@ class LeaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_ttl: str = "1h"
 
 
+class RuleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How long a sign must last to be an anomaly, and what is done then: off, warn, requeue or kill."""
+
+    after: str = "5m"
+    action: str = "warn"
+
+    def after_ms(self) -> int:
+        """The window in milliseconds. Raises ValueError."""
+        return parse_duration_ms(self.after)
+
+
+class AnomalySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What is looked for; see `tenure.monitors.signs`."""
+
+    cpu: RuleSettings = RuleSettings()
+    memory: RuleSettings = RuleSettings("1m")
+    thermal: RuleSettings = RuleSettings("1m")
+    device_lost: RuleSettings = RuleSettings("10s")
+    idle_gpu: RuleSettings = RuleSettings("10m")
+    stalled: RuleSettings = RuleSettings()
+    hung: RuleSettings = RuleSettings("10m")
+    loop_stuck: RuleSettings = RuleSettings("0s")
+
+    def rules(self) -> dict[str, RuleSettings]:
+        """Each rule by its kind."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+    def check(self) -> None:
+        """Raise ValueError for a rule that means nothing, naming it."""
+        for kind, rule in self.rules().items():
+            try:
+                rule.after_ms()
+            except ValueError as error:
+                raise ValueError(f"anomalies.{kind}.after: {error}") from None
+            allowed = ACTIONS if kind in JOB_KINDS else ACTIONS[:2]
+            if rule.action not in allowed:
+                raise ValueError(f"anomalies.{kind}.action is one of {', '.join(allowed)}, not {rule.action!r}")
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file. ``default_memory`` is what a job that names no memory is given (empty: it is neither counted nor limited)."""
 
@@ -218,6 +258,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     plan: PlanSection = PlanSection()
     retention: RetentionSettings = RetentionSettings()
     monitor: MonitorSettings = MonitorSettings()
+    anomalies: AnomalySettings = AnomalySettings()
     leases: LeaseSettings = LeaseSettings()
     default_memory: str = ""
     max_pending: int = 1_000_000
@@ -280,6 +321,7 @@ def check(settings: Settings) -> None:
                 read(text)
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from None
+    settings.anomalies.check()
     try:
         settings.monitor.every_s()
     except ValueError as error:

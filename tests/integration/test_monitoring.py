@@ -91,3 +91,17 @@ def test_a_job_is_measured_and_what_it_reports_outlives_the_daemon(watched: Inst
         assert sum(point.count for point in points) == 2
     until(lambda: not list((watched.home / "metrics").iterdir()), "the end of a file that was read to its end")
     assert "loss" in watched.cli("show", job, "--metrics").stdout
+
+
+def test_a_job_that_stalls_is_told_and_ended_as_the_settings_want() -> None:
+    rules = '[monitor]\nevery = "1s"\n[anomalies]\nstalled = { after = "1s", action = "kill" }\ncpu = { action = "off" }\n'
+    with installation(rules) as living:
+        job = living.submit("--", "sh", "-c", 'echo "{\\"throughput\\": 0}" >> "$TENURE_METRICS_FILE"; sleep 600')
+        until(lambda: living.state(job) == "cancelled", "the end of the job")
+        why = living.cli("why", job).stdout
+        assert "stalled: it reports a throughput of 0 a second" in why
+        until(lambda: not get(living, "/v1/anomalies").get("anomalies"), "the anomaly to be over")
+        (past,) = get(living, "/v1/anomalies?limit=5")["anomalies"]
+        assert (past["job"], past["kind"], past["action"], past["evidence"]["throughput"]) == (job, "stalled", "kill", 0.0)
+        kinds = [json.loads(line)["kind"] for line in living.cli("events", job, "--json").stdout.splitlines()]
+        assert [kind for kind in kinds if kind.startswith("anomaly")] == ["anomaly.opened", "anomaly.closed"]

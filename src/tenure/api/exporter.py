@@ -16,6 +16,7 @@ from tenure.api.context import Context, context_of
 from tenure.api.exposition import CONTENT_TYPE, Family, exposition
 from tenure.api.monitoring import Seen, merged, seen_by
 from tenure.api.routes import Routes
+from tenure.model.anomaly import KINDS
 from tenure.model.lifecycle import JobState
 from tenure.wire.dto import NodesReply, QueuesReply
 from tenure.wire.monitoring import GpuSample
@@ -35,8 +36,10 @@ async def scraped(context: Context) -> bytes:
     nodes = await asyncio.to_thread(context.queries.nodes)
     queues = await asyncio.to_thread(context.queries.queues)
     counts = await asyncio.to_thread(context.queries.counts)
+    troubles = await asyncio.to_thread(context.queries.anomalies)
     families = [*_of_daemon(context), *_of_jobs(counts, queues), *_of_nodes(nodes)]
     if context.watch is not None:
+        families.append(_of_troubles([one.kind for one in troubles]))
         seen = seen_by(context)
         families += [*_of_hosts(seen), *_of_gpus(merged(nodes.devices, seen.gpus)), *_of_monitoring(seen)]
     return exposition(families)
@@ -63,6 +66,11 @@ def _of_jobs(counts: dict[str, int], queues: QueuesReply) -> list[Family]:
         Family("tenure_queue_pending", "gauge", "Jobs that wait in a queue.", waiting),
         Family("tenure_queue_running", "gauge", "Jobs of a queue that run.", running),
     ]
+
+
+def _of_troubles(kinds: Sequence[str]) -> Family:
+    samples = [({"kind": kind}, kinds.count(kind)) for kind in KINDS]
+    return Family("tenure_anomalies_open", "gauge", "What has gone on for too long.", samples)
 
 
 def _of_nodes(reply: NodesReply) -> list[Family]:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.explaining import explanation_view
+from tenure.api.particulars import with_troubles
 from tenure.api.routes import Routes
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
@@ -147,7 +148,9 @@ async def why(request: Request, ref: str) -> Response:
     context = context_of(request)
     detail = await _detail(context, ref, caller_from(request))
     snapshot = await context.on_control(lambda: _present(context))
-    return answer(await asyncio.to_thread(explanation_view, context, snapshot, detail))
+    view = await asyncio.to_thread(explanation_view, context, snapshot, detail)
+    troubles = await asyncio.to_thread(lambda: context.queries.anomalies(job_id=detail.job.number))
+    return answer(with_troubles(view, troubles))
 
 
 def _present(context: Context) -> Snapshot:

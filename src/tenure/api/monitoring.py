@@ -15,10 +15,13 @@ from starlette.responses import Response
 from tenure.api.context import ApiError, Context, answer, caller_from, context_of
 from tenure.api.jobs import one_job
 from tenure.api.routes import Routes
+from tenure.model.anomaly import Anomaly
 from tenure.model.measures import STEPS_MS, Series
 from tenure.monitors.containers import ContainersSeen
 from tenure.wire.dto import DeviceView, ErrorReply, NodesReply
 from tenure.wire.monitoring import (
+    AnomaliesReply,
+    AnomalyView,
     BucketView,
     ContainersReply,
     CpuReply,
@@ -131,6 +134,30 @@ async def metrics(request: Request, ref: str, since_ms: int = 0, step_ms: int = 
     job_id = 0 if row.position >= 0 else row.job_id  # an element that is no job yet has no figures
     found = await asyncio.to_thread(context.queries.series, job_id, since_ms, step_ms)
     return answer(MetricsReply(id=row.id, series=[_series(one) for one in found if name in ("", one.name)]))
+
+
+@routes.get("/anomalies", AnomaliesReply)
+async def anomalies(request: Request, limit: int = 0) -> Response:
+    """What has gone on for too long: the open ones, or with ``limit`` so many of all that are kept."""
+    queries = context_of(request).queries
+    found = await asyncio.to_thread(lambda: queries.anomalies(limit=max(0, min(limit, 1000))))
+    ids = await asyncio.to_thread(queries.ids_of, [one.job_id for one in found if one.job_id])
+    return answer(AnomaliesReply(anomalies=[_anomaly(one, ids.get(one.job_id, "")) for one in found]))
+
+
+def _anomaly(one: Anomaly, job: str) -> AnomalyView:
+    return AnomalyView(
+        key=one.key,
+        kind=one.kind,
+        text=one.text,
+        remedy=one.remedy,
+        opened_ms=one.opened_ms,
+        closed_ms=one.closed_ms,
+        job=job,
+        subject=one.subject,
+        action=one.action,
+        evidence=dict(one.evidence),
+    )
 
 
 def _series(one: Series) -> SeriesView:

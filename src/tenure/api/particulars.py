@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from tenure.model.amounts import format_bytes
+from tenure.model.anomaly import Anomaly
 from tenure.wire.dto import ExplanationView, JobDetail, JobView
 from tenure.wire.text import Awaited, dependency_text
 
@@ -28,6 +31,13 @@ def with_particulars(view: ExplanationView, detail: JobDetail) -> ExplanationVie
         is_array=detail.job.array is not None,
         evidence=[*view.evidence, *notes],
     )
+
+
+def with_troubles(view: ExplanationView, troubles: Sequence[Anomaly]) -> ExplanationView:
+    """The explanation with the anomalies of the job: those that go on decide what to do next."""
+    lines = [f"{'' if one.closed_ms else 'still '}{one.kind.replace('_', ' ')}: {one.text}" for one in reversed(troubles)]
+    going_on = [one.remedy for one in troubles if not one.closed_ms]
+    return replace(view, evidence=[*view.evidence, *lines], next_step=going_on[0] if going_on else view.next_step)
 
 
 def memory_note(job: JobView) -> str:

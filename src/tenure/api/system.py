@@ -42,8 +42,9 @@ async def status(request: Request) -> Response:
     pid, version, limits = await asyncio.to_thread(context.supervisor)
     try:
         counts = await asyncio.to_thread(context.queries.counts)
+        troubles = await asyncio.to_thread(context.queries.anomalies)
     except Exception as error:
-        counts = {}
+        counts, troubles = {}, []
         problems.append(f"the store cannot be read: {error}")
     view = StatusView(
         version=context.version,
@@ -55,6 +56,7 @@ async def status(request: Request) -> Response:
         started_ms=context.started_ms,
         healthy=not problems,
         problems=problems + ([f"the last error of the loop: {health.last_error}"] if health.last_error else []),
+        anomalies=[f"job {one.job_id}: {one.text}" if one.job_id else one.text for one in troubles],
         loop_age_ms=int(health.stuck_for_s() * 1000),
         cycles=health.cycles,
         revision=context.loop.planner.revision,

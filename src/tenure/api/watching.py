@@ -12,11 +12,17 @@ from typing import TypeVar
 
 from tenure.api.context import Context
 from tenure.config import MonitorSettings, Settings
+from tenure.control.loop import STUCK_AFTER_S
+from tenure.control.steps import SCHEDULER
 from tenure.executors.local.usage import Usage
+from tenure.model.anomaly import Anomaly
+from tenure.model.commands import CancelJob, RequeueJob
+from tenure.monitors.anomalies import Anomalies
 from tenure.monitors.keeping import Keeping
 from tenure.monitors.reports import Reports, Writer
+from tenure.monitors.signs import signs
 from tenure.monitors.tasks import TaskSampler
-from tenure.monitors.watch import Watch
+from tenure.monitors.watch import Round, Sink, Watch
 from tenure.process import log
 from tenure.store.store import SqlStore
 
@@ -38,11 +44,36 @@ def watch(context: Context, settings: Settings, store: SqlStore, metrics_dir: st
         lambda keys: {key: Writer(*found) for key, found in queries.writers_of(keys).items()},
         lambda keys: _on_control(context, lambda: store.forget_reports(keys, now_ms())),
     )
+    troubles = Anomalies(
+        settings.anomalies,
+        lambda changed: _on_control(context, lambda: store.note_anomalies(changed, now_ms())),
+        lambda trouble: _act(context, trouble),
+        queries.anomalies(),
+    )
     node = settings.node.name or socket.gethostname().split(".", 1)[0]
     tasks = TaskSampler(queries.live_tasks, usage.read, usage.close)
-    made = watch_of(settings.monitor, node, now_ms, log, tasks, [("series", keeping)])
+    sinks: list[tuple[str, Sink]] = [
+        ("series", keeping),
+        ("anomalies", lambda seen: _look_for_trouble(context, seen, keeping, troubles)),
+    ]
+    made = watch_of(settings.monitor, node, now_ms, log, tasks, sinks)
     made.start()
     return made
+
+
+def _look_for_trouble(context: Context, seen: Round, keeping: Keeping, troubles: Anomalies) -> None:
+    found = signs(seen, keeping.reports.latest, context.loop.health.stuck_for_s(), STUCK_AFTER_S)
+    troubles.round(found, seen.at_ms)
+
+
+def _act(context: Context, trouble: Anomaly) -> None:
+    """End or repeat a job, as the settings want; the answer is not waited for."""
+    log(f"job {trouble.job_id}: {trouble.text}; action: {trouble.action}")
+    key = f"anomaly:{trouble.key}:{trouble.opened_ms}"
+    if trouble.action == "kill":
+        context.loop.submit([CancelJob(key, SCHEDULER, trouble.job_id, why=f"{trouble.kind.replace('_', ' ')}: {trouble.text}")])
+    else:
+        context.loop.submit([RequeueJob(key, SCHEDULER, trouble.job_id)])
 
 
 def _on_control(context: Context, call: Callable[[], T]) -> T:

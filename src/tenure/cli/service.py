@@ -65,6 +65,7 @@ def status_text(view: StatusView, now_ms: int) -> str:
     since = rough(max(0, now_ms - view.started_ms))
     lines = [f"The daemon (pid {view.pid}, version {view.version}, up {since}) {well}."]
     lines += [f"  {problem}" for problem in view.problems]
+    lines += [f"  anomaly: {console.clean(text)}" for text in view.anomalies]
     return "\n".join(lines + [f"  {name:<11}{value}" for name, value in facts if value])
 
 

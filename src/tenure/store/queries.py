@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, select
 
+from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.measures import LiveTask, Series
@@ -188,6 +189,15 @@ class Queries:
         """The job of each of these tasks, and whether its processes may still be there."""
         with self._reader.read() as link:
             return writers_of(link, tasks)
+
+    def anomalies(self, *, job_id: int = 0, limit: int = 0) -> list[Anomaly]:
+        """Those that are open, the oldest first; with a limit so many of all, or the last of one job, the newest first."""
+        from tenure.store import anomalies as rows
+
+        with self._reader.read() as link:
+            if job_id:
+                return rows.read(link, rows.OF_JOB, job_id)
+            return rows.read(link, rows.PAST, limit) if limit else rows.read(link, rows.OPEN)
 
     def series(self, job_id: int, since_ms: int = 0, step_ms: int = 0, limit: int = MAX_BUCKETS) -> list[Series]:
         """A job's figures over time."""

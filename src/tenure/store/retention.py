@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
+from tenure.store.anomalies import DROP as DROP_ANOMALIES
 from tenure.store.plan_schema import claim, conflict, policy_choice, reservation, reservation_part
 from tenure.store.schema import allocation, allocation_device, attempt, event, idempotency, meta, usage_sample
 from tenure.store.series import drop_old
@@ -86,7 +87,15 @@ DROP_CLAIMS = Statement(
 
 def retain(tx: Transaction) -> int:
     """Remove one batch of each kind; how many rows went."""
-    return drop_old(tx) + _drop_attempts(tx) + _drop_events(tx) + _drop_keys(tx) + _drop_samples(tx) + _drop_reservations(tx)
+    return (
+        drop_old(tx)
+        + max(0, tx.link.write(DROP_ANOMALIES, tx.now_ms - tx.settings.keep_events_ms))
+        + _drop_attempts(tx)
+        + _drop_events(tx)
+        + _drop_keys(tx)
+        + _drop_samples(tx)
+        + _drop_reservations(tx)
+    )
 
 
 def _drop_attempts(tx: Transaction) -> int:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Answer, Command
 from tenure.model.measures import Point, Reported
 from tenure.model.observations import NodeFound, Observation
@@ -267,6 +268,13 @@ class SqlStore:
         """Keep figures of tasks; of each file in which a task reports, up to where it has been taken in."""
         with self._write(now_ms) as tx:
             return self._series.keep(tx, points, reported)
+
+    def note_anomalies(self, changed: Sequence[Anomaly], now_ms: int) -> None:
+        """Keep and tell what opened and what closed."""
+        from tenure.store.anomalies import note
+
+        with self._write(now_ms) as tx:
+            note(tx, changed)
 
     def forget_reports(self, tasks: Sequence[tuple[int, int]], now_ms: int) -> None:
         """The files in which these tasks reported are gone."""

@@ -83,6 +83,7 @@ class StatusView(Reply):
     started_ms: int
     healthy: bool
     problems: list[str] = msgspec.field(default_factory=list)
+    anomalies: list[str] = msgspec.field(default_factory=list)
     loop_age_ms: int = 0
     cycles: int = 0
     revision: int = 0

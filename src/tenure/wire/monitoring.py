@@ -128,6 +128,27 @@ class MetricsReply(Reply):
     series: list[SeriesView]
 
 
+class AnomalyView(Reply):
+    """Something that has gone on for too long. ``job`` is empty where it is of none; ``closed_ms`` 0: it goes on."""
+
+    key: str
+    kind: str
+    text: str
+    remedy: str
+    opened_ms: int
+    closed_ms: int = 0
+    job: str = ""
+    subject: str = ""
+    action: str = "warn"
+    evidence: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+class AnomaliesReply(Reply):
+    """The open anomalies, the oldest first, or those that are kept, the newest first."""
+
+    anomalies: list[AnomalyView]
+
+
 class SamplerView(Reply):
     """How looking goes: ``pause_s`` is longer than usual while it fails."""
 

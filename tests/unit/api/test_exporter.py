@@ -18,6 +18,7 @@ from tenure.api.exporter import scraped
 from tenure.api.exposition import Family, exposition
 from tenure.api.front import Front
 from tenure.control.loop import LoopHealth
+from tenure.model.anomaly import Anomaly
 from tenure.monitors.watch import Watch
 from tenure.wire.dto import NodesReply, NodeView, QueuesReply, QueueView
 from tests.unit.api.test_front import context_with
@@ -40,6 +41,9 @@ class Store:
 
     def queues(self) -> QueuesReply:
         return QueuesReply(queues=[QueueView(name="default", pending=2, running=1)])
+
+    def anomalies(self) -> list[Anomaly]:
+        return [Anomaly("hung:7:0:1", "hung", "it hangs", "", 7)]
 
     def counts(self) -> dict[str, int]:
         return {"pending": 2, "running": 1}
@@ -75,6 +79,7 @@ def test_a_strict_reader_understands_all_of_it() -> None:
     assert sample(found["tenure_gpu_state"], state="in_use") == 1
     assert sample(found["tenure_host_cpu_utilisation_ratio"], node="box") == 0.9
     assert sample(found["tenure_loop_turns"]) == 5
+    assert sample(found["tenure_anomalies_open"], kind="hung") == 1
     assert sample(found["tenure_monitor_looks"], sampler="host") == 1
     assert "7" not in {value for family in found.values() for one in family.samples for value in one.labels.values()}
 

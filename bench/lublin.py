@@ -34,6 +34,7 @@ from tenure.policies.f1 import F1
 from tenure.policies.fifo import Fifo
 from tenure.policies.shortest import Shortest
 from tenure.sim.formats.swf import read_swf
+from tenure.sim.machines import parse_nodes
 from tenure.sim.metrics import Figures, figures_of
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.runtimes import Exact
@@ -108,7 +109,7 @@ def sequence(log: Workload, first: int) -> Workload:
 
 def measure(only: str, *, quick: bool) -> Iterator[dict[str, object]]:
     """One row per order, with and without backfilling."""
-    log = read_swf(trace("swf/lublin-1.swf.gz"), PROCESSORS)
+    log = read_swf(trace("swf/lublin-1.swf.gz"), parse_nodes(f"1x{PROCESSORS}c"))
     sequences = [sequence(log, first) for first in STARTS]
     if quick:
         sequences = [jobs.limited(QUICK) for jobs in sequences[:1]]

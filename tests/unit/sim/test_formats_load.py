@@ -39,7 +39,7 @@ def test_a_log_is_known_by_its_first_line(log: Path, name: str, text: str) -> No
 def test_a_log_without_comments_is_known_by_its_18_fields(log: Path) -> None:
     log.write_text(SWF.splitlines()[2] + "\n")
     assert detect(str(log)) == "swf"
-    assert load(str(log), processors=4).nodes[0].capacity.cpu_milli == 4000
+    assert len(load(str(log), nodes=NODES).jobs) == 1
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,8 @@ def test_options_that_would_be_ignored_are_refused(log: Path) -> None:
     log.write_text(PHILLY)
     with pytest.raises(BadWorkload, match="share of arrivals is for openb"):
         load(str(log), arrival=1.3)
-    with pytest.raises(BadWorkload, match="number of processors is for SWF"):
-        load(str(log), processors=3)
     with pytest.raises(BadWorkload, match="'csv' is no format of a log"):
         load(str(log), "csv")
-    log.write_text(SWF)
-    with pytest.raises(BadWorkload, match="number of processors is for SWF"):
-        load(str(log), processors=3, nodes=NODES)
 
 
 def test_a_share_of_arrivals_makes_openb_a_placement_study(log: Path) -> None:

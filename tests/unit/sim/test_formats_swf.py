@@ -45,14 +45,14 @@ def test_the_pool_is_one_node_of_the_headers_processors(log: Path) -> None:
     log.write_text(HEADER + line())
     (node,) = read_swf(str(log)).nodes
     assert (node.capacity.cpu_milli, node.devices) == (16_000, ())
-    assert read_swf(str(log), processors=5).nodes[0].capacity.cpu_milli == 5_000
+    assert read_swf(str(log), parse_nodes("1x5c")).nodes[0].capacity.cpu_milli == 5_000
 
 
 def test_nodes_stand_in_where_the_header_has_no_processors(log: Path) -> None:
     log.write_text("; MaxNodes: 256\n" + line())
     assert read_swf(str(log)).nodes[0].capacity.cpu_milli == 256_000
     log.write_text("; MaxProcs: unknown\n" + line())
-    with pytest.raises(BadWorkload, match="say how many processors"):
+    with pytest.raises(BadWorkload, match="give the machine as nodes, such as 1x128c"):
         read_swf(str(log))
 
 

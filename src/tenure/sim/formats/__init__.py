@@ -20,17 +20,14 @@ FORMATS = ("swf", "openb", "philly", "chronus", "dlrm")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a log may be read with. ``processors`` is for SWF, ``arrival`` and ``seed`` are for openb's placement study."""
+    """What a log may be read with. ``arrival`` and ``seed`` are for openb's placement study."""
 
     nodes: tuple[Node, ...] = ()
-    processors: int = 0
     arrival: float = 0.0
     seed: int = 0
 
 
-def load(
-    path: str, log_format: str = "", *, nodes: tuple[Node, ...] = (), processors: int = 0, arrival: float = 0.0, seed: int = 0
-) -> Workload:
+def load(path: str, log_format: str = "", *, nodes: tuple[Node, ...] = (), arrival: float = 0.0, seed: int = 0) -> Workload:
     """The workload of a log, on the given nodes or on those of the log. Without a format it is recognised by its first line.
 
     Raises BadWorkload, in one sentence with the way out, for anything that cannot be used.
@@ -38,11 +35,9 @@ def load(
     name = log_format or detect(path)
     if name not in _READERS:
         raise BadWorkload(f"{name!r} is no format of a log; choose {', '.join(FORMATS)}")
-    if processors and (name != "swf" or nodes):
-        raise BadWorkload("a number of processors is for SWF logs on one pool; describe other machines as nodes")
     if arrival and name != "openb":
         raise BadWorkload(f"a share of arrivals is for openb's placement study; {path} is in the format {name}")
-    return _READERS[name](path, Options(nodes, processors, arrival, seed))
+    return _READERS[name](path, Options(nodes, arrival, seed))
 
 
 def detect(path: str) -> str:
@@ -60,7 +55,7 @@ def detect(path: str) -> str:
 
 
 def _swf(path: str, options: Options) -> Workload:
-    return swf.read_swf(path, options.processors, options.nodes)
+    return swf.read_swf(path, options.nodes)
 
 
 def _openb(path: str, options: Options) -> Workload:

@@ -39,8 +39,8 @@ class _Record(NamedTuple):
     queue: str
 
 
-def read_swf(path: str, processors: int = 0, nodes: tuple[Node, ...] = ()) -> Workload:
-    """The jobs of a log on its own pool, on one of ``processors`` or on the given nodes (a wide job is then a gang).
+def read_swf(path: str, nodes: tuple[Node, ...] = ()) -> Workload:
+    """The jobs of a log on its own pool or on the given nodes (a wide job is then a gang).
 
     The pool is what the header calls MaxProcs, else MaxNodes. A job's size is what it requested, else what it was allocated. Records
     without a submission, a run time or processors are skipped, and those that ask for more than the machine. Times are relative to
@@ -54,7 +54,7 @@ def read_swf(path: str, processors: int = 0, nodes: tuple[Node, ...] = ()) -> Wo
             skipped[record] = skipped.get(record, 0) + 1
         else:
             records.append(record)
-    machine = nodes or _pool(path, processors or header.get("MaxProcs") or header.get("MaxNodes") or 0)
+    machine = nodes or _pool(path, header.get("MaxProcs") or header.get("MaxNodes") or 0)
     return _workload(path, records, machine, skipped)
 
 
@@ -78,7 +78,7 @@ def _note(line: str, header: dict[str, int]) -> None:
 
 def _pool(path: str, processors: int) -> tuple[Node, ...]:
     if not 0 < processors <= MAX_PROCESSORS:
-        raise BadWorkload(f"{path}: the header names neither MaxProcs nor MaxNodes; say how many processors the machine has")
+        raise BadWorkload(f"{path}: the header names neither MaxProcs nor MaxNodes; give the machine as nodes, such as 1x128c")
     return nodes_of([Machine("pool", Amounts(cpu_milli=processors * MILLI))])
 
 

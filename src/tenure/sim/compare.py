@@ -10,18 +10,20 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenure.core.stages import Stages
 from tenure.optimize.words import read_policy
 from tenure.sim.decisions import write_decisions
-from tenure.sim.full import Full
 from tenure.sim.metrics import Figures, figures_of
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.report import write_report
 from tenure.sim.results import Replayed
 from tenure.sim.runtimes import BY_NAME
 from tenure.sim.workload import Workload
+
+if TYPE_CHECKING:
+    from tenure.sim.full import Full
 
 SCHEMA = 1
 _DIGITS = 6
@@ -40,10 +42,17 @@ def compare(workload: Workload, words: Sequence[str], runtimes: str, rules: Rule
     found = []
     for policy, settings in chosen:
         drawing = policy.altered(policy.name, lambda stages: drawn(stages, rules))
-        way = Full if rules.full else Replay
-        replay = way(workload, drawing, beliefs(), replace(rules, settings=settings))
+        replay = _way(rules)(workload, drawing, beliefs(), replace(rules, settings=settings))
         found.append(replay.run(_teller(policy.name, told)))
     return found
+
+
+def _way(rules: Rules) -> type[Replay | Full]:
+    if not rules.full:
+        return Replay
+    from tenure.sim.full import Full  # with it comes the whole store
+
+    return Full
 
 
 def drawn(stages: Stages, rules: Rules) -> Stages:

@@ -23,6 +23,7 @@ from tests.require import require
         ("idle", "", {"cpu_percent", "pss_mb"}),
         ("cli", "tenure ps, ", {"p50_ms", "p99_ms"}),
         ("joining", "", {"p50_ms", "p99_ms"}),
+        ("leases", "", {"p50_ms", "p99_ms"}),
         ("what_if", "what-if", {"p50_ms", "p99_ms"}),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -296,6 +297,73 @@ def test_a_renewal_that_comes_too_late_says_so(living: Installation) -> None:
         until(lambda: client.leases.show(number).phase == OVER, "its end")
         with pytest.raises(LeaseLost, match="is over"):
             client.leases.renew(number, request.token, 1000)
+    sound(living)
+
+
+def test_of_a_range_the_most_is_given_that_is_to_be_had_at_once(living: Installation) -> None:
+    with tenure.lease(gpus=(0.25, 1)) as first, tenure.lease(gpus="0.25..1", gpu_memory="8G..80G") as second:
+        assert (first.gpus, second.gpus) == (1, 1)
+        with pytest.raises(TimedOut, match=r"it lacks 0\.25"):
+            tenure.lease(gpus=(0.25, 2), wait=0).acquire()
+        first.release()
+        with tenure.lease(gpus=0.5), tenure.lease(gpus=(0.1, 1), cpus=(0.5, 64)) as third:
+            assert 0.1 <= third.gpus <= 0.5
+            assert 0.5 <= third.cpus <= 1
+            assert third.env["TENURE_GPUS"] == f"{third.gpus:g}"
+    sound(living)
+
+
+def test_it_decorates_functions_and_coroutines(living: Installation) -> None:
+    @tenure.lease(cpus=1, ttl="30s")
+    def plain(number: int) -> int:
+        with living.client() as client:
+            return number * len(client.leases.open())
+
+    @tenure.lease(cpus=1, ttl="30s")
+    async def coroutine(number: int) -> int:
+        return await asyncio.to_thread(plain, number)
+
+    assert plain(21) == 21
+    assert asyncio.run(coroutine(21)) == 42, "each call holds a lease of its own"
+    sound(living)
+
+
+def test_a_coroutine_that_is_cancelled_while_it_waits_leaves_nothing(living: Installation) -> None:
+    async def impatient() -> None:
+        async with tenure.lease(gpus=1):
+            raise AssertionError("both are held by somebody else")
+
+    async def main() -> None:
+        waiting = asyncio.ensure_future(impatient())
+        with living.client() as client:
+            while len(await asyncio.to_thread(client.leases.open)) < 2:
+                await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    with both():
+        asyncio.run(main())
+    with living.client() as client:
+        until(lambda: not client.leases.open(), "the end of what nobody waits for")
+    sound(living)
+
+
+def test_renewals_and_the_end_race_and_somebody_wins(living: Installation) -> None:
+    """Whatever a renewal answers is true: a lease that it kept is alive at the end that it named, one that it lost is over."""
+    with living.client() as client:
+        for lead_ms in (60, 20, 5, 0):
+            request = lease_request(cpus=1, bound=False, ttl=1)
+            view = client.leases.ask(request)
+            until(lambda: client.leases.show(view.number).left_ms <= lead_ms, "the moment")  # noqa: B023 - used at once
+            try:
+                kept = client.leases.renew(view.number, request.token, 60_000)
+            except LeaseLost:
+                until(lambda: client.leases.show(view.number).phase == OVER, "its end")  # noqa: B023 - used at once
+            else:
+                assert kept.left_ms > 50_000
+                assert client.leases.show(view.number).phase == HELD
+                client.leases.release(view.number, request.token)
     sound(living)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +20,8 @@ from tenure.api.peer import PEER_PID
 from tenure.api.routes import Routes
 from tenure.control.admission import Inadmissible
 from tenure.control.granting import check_ttl, digest_of, lease_command
-from tenure.model.commands import Applied, Command, Holder, Refused, ReleaseLease, RenewLease
+from tenure.model.commands import Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.shape import Shape
 from tenure.store.leased import LeaseRow
 from tenure.wire.dto import ErrorReply
 from tenure.wire.leases import ENDING, EXPIRING, HELD, OVER, WAITING, LeaseRequest, LeasesReply, LeaseView, ReleaseRequest, RenewRequest
@@ -42,8 +43,9 @@ async def acquire(request: Request) -> Response:
         raise ApiError(409, ErrorReply(code="no_leases", message=why, remedy="tenure down && tenure up, once nothing runs"))
     holder = context.holder_of(request.scope.get(PEER_PID, 0)) if wish.bound else Holder()
     with _admitted():
-        command = lease_command(context.admission(caller), wish, caller, holder, context.max_ttl_ms)
+        command, smaller = lease_command(context.admission(caller), wish, caller, holder, context.max_ttl_ms)
     given = await _applied(context, command)
+    await _go_down(context, given, smaller[-1:] if given.replayed else smaller, caller)
     row = await _until(context, given.job_id, lambda row: row.is_held or row.is_over, min(wish.poll_ms, MAX_POLL_MS))
     if row.is_over and not row.granted_ms:
         raise _not_granted(row)
@@ -160,6 +162,20 @@ async def _applied(context: Context, command: Command) -> Applied:
     if isinstance(given, Refused):
         raise refused(given)
     return given
+
+
+async def _go_down(context: Context, given: Applied, shapes: Sequence[Shape], caller: Caller) -> None:
+    """While the lease does not start, ask for less: each shape has a plan of its own, whatever the policy. The last waits."""
+    for shape in shapes:
+        await context.on_control(_nothing)  # the turn that took in the shape before has planned
+        row = context.queries.lease(given.job_id)
+        if row is None or row.state not in ("held", "pending") or row.shape == shape:
+            return
+        await context.apply([UpdateJob("", caller, given.job_id, shape=shape)])
+
+
+def _nothing() -> None:
+    """To be called between two turns."""
 
 
 async def _until(context: Context, number: int, holds: Callable[[LeaseRow], bool], poll_ms: int) -> LeaseRow:

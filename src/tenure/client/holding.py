@@ -185,17 +185,23 @@ class Leasing:
     def acquire(self) -> Lease:
         """Wait for the lease and keep it alive; the caller releases it. Raises `TimedOut` with the reason when the wait is over,
         `NeverFits` for what could never be granted."""
-        return self._acquire(lease_request(**self._options))
+        return self._acquire(lease_request(**self._options), threading.Event())
 
-    def _acquire(self, request: LeaseRequest) -> Lease:
+    def _acquire(self, request: LeaseRequest, given_up: threading.Event) -> Lease:
+        """The lease; nothing is left of it when nobody wants it any more."""
         client = client_of(self._home)
         asked_s = time.monotonic()
         try:
             while (view := client.leases.ask(request)).phase == WAITING or time.monotonic() - asked_s > _LATE_S:
+                if given_up.is_set():
+                    break
                 asked_s = time.monotonic()
         except KeyboardInterrupt:
             client.leases.withdraw(request)
             raise
+        if given_up.is_set():
+            client.leases.withdraw(request)
+            raise LeaseLost("lease_over", f"nobody waits for lease {view.id} any more")
         held = Lease(view, request, asked_s, self._home)
         held.keep(self._on_warning)
         return held
@@ -213,10 +219,12 @@ class Leasing:
     async def __aenter__(self) -> Lease:
         request = lease_request(**self._options)
         request.poll_ms = _ASYNC_POLL_MS
-        waiting = asyncio.ensure_future(asyncio.to_thread(self._acquire, request))
+        given_up = threading.Event()
+        waiting = asyncio.ensure_future(asyncio.to_thread(self._acquire, request, given_up))
         try:
             held = await asyncio.shield(waiting)
         except asyncio.CancelledError:
+            given_up.set()
             waiting.add_done_callback(_give_back)
             raise
         self._entered.append((held, _pinned(held.env) if self._pin else {}))
@@ -249,13 +257,24 @@ class Leasing:
         return Leasing(self._options, self._home, self._on_warning, self._pin)
 
 
+class _Connections:
+    """The connections of one thread, which are closed with it."""
+
+    def __init__(self) -> None:
+        self.clients: dict[tuple[str, int], Client] = {}
+
+    def __del__(self) -> None:
+        for client in self.clients.values():
+            client.close()
+
+
 def client_of(home: str | None) -> Client:
     """This thread's connection to the daemon of a home, made when it is first needed, and anew in a process that was forked."""
     key = (home or paths.home(), os.getpid())
-    known: dict[tuple[str, int], Client] = _own.__dict__.setdefault("clients", {})
-    if key not in known:
-        known[key] = connect(home)
-    return known[key]
+    mine: _Connections = _own.__dict__.setdefault("connections", _Connections())
+    if key not in mine.clients:
+        mine.clients[key] = connect(home)
+    return mine.clients[key]
 
 
 def _socket_of(home: str | None) -> str:

@@ -7,31 +7,84 @@ wait that ends, and a secret that nobody guesses; of the secret it carries a dig
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b, sha256
 
 import msgspec
 
 from tenure.control.admission import Admission, Inadmissible, refusal
-from tenure.model.amounts import format_duration_ms
+from tenure.model.amounts import MIB, MILLI, format_duration_ms
 from tenure.model.commands import LEASE, AcquireLease, Caller, Holder
+from tenure.model.shape import Shape
 from tenure.wire.dto import SubmitRequest
 from tenure.wire.leases import LeaseRequest
 
 MIN_TTL_MS = 1_000
 MAX_WAIT_MS = 86_400_000
 TOKEN_LENGTHS = (32, 200)
+RANGE_WAIT_MS = 2_000
+"""So long at least a range is waited for: going down it takes a plan for each step."""
+STEPS = 8
+"""In so many steps a range is gone down."""
+_UNITS = {"cpu_milli": 10, "memory_bytes": MIB, "gpu_milli": 10, "gpu_memory_bytes": MIB}
 MOST_GRACE = 3
 """The grace is at most this part of the time to live: a holder who renews in time is never warned."""
 
 
-def lease_command(admission: Admission, wish: LeaseRequest, caller: Caller, holder: Holder, max_ttl_ms: int) -> AcquireLease:
-    """The command for the store. Raises Inadmissible."""
+def lease_command(
+    admission: Admission, wish: LeaseRequest, caller: Caller, holder: Holder, max_ttl_ms: int
+) -> tuple[AcquireLease, tuple[Shape, ...]]:
+    """The command for the store, which asks for the most that the nodes could hold, and the smaller shapes that would do as well, the
+    least last. Raises Inadmissible."""
     check_ttl(wish.ttl_ms, max_ttl_ms)
     _check(wish)
-    command = admission.command(_as_job(wish), caller)
-    request = replace(command.request, kind=LEASE)
-    spec = replace(command.spec, holder=holder)
-    return AcquireLease(wish.key, caller, request, spec, digest_of(wish.token), wish.wait_ms, wish.expected_ms, _asked(wish))
+    least = admission.command(_as_job(wish), caller)
+    shapes = [shape for shape in map(partial(_shape_of, admission), alternatives(wish)[:-1]) if shape is not None]
+    shapes = list(dict.fromkeys([*shapes, least.request.shape]))
+    request = replace(least.request, kind=LEASE, shape=shapes[0])
+    spec = replace(least.spec, holder=holder)
+    wait_ms = max(wish.wait_ms, RANGE_WAIT_MS) if shapes[1:] else wish.wait_ms
+    command = AcquireLease(wish.key, caller, request, spec, digest_of(wish.token), wait_ms, wish.expected_ms, _asked(wish))
+    return command, tuple(shapes[1:])
+
+
+def alternatives(wish: LeaseRequest) -> list[LeaseRequest]:
+    """What would do: from the most to the least in `STEPS` equal steps, all amounts together. GPUs are whole ones from one on, and a
+    step that gives no other request than the one before is left out. Raises Inadmissible for a range that ends below its beginning."""
+    most = wish.most
+    if most is None:
+        return [wish]
+    ends = {name: max(getattr(wish, name), getattr(most, name)) for name in most.__struct_fields__}
+    if any(0 < getattr(most, name) < getattr(wish, name) for name in ends):
+        raise refusal("bad_request", "a range ends below where it begins", "write the least first, as in 0.25..1")
+    if ends["gpu_milli"] > MILLI and ends["gpu_milli"] % MILLI:
+        raise refusal("bad_request", "more than one GPU is a whole number of them", "end the range with one, such as 0.25..2")
+    found: list[LeaseRequest] = []
+    for step in range(STEPS, -1, -1):
+        amounts = {name: _between(name, getattr(wish, name), end, step) for name, end in ends.items()}
+        one = msgspec.structs.replace(wish, most=None, **amounts)
+        if not found or found[-1] != one:
+            found.append(one)
+    return found
+
+
+def _between(name: str, least: int, most: int, step: int) -> int:
+    """An amount so many steps above the least, rounded down to what people would write."""
+    if step in (0, STEPS):
+        return least if step == 0 else most
+    exact = least + (most - least) * step // STEPS
+    unit = MILLI if name == "gpu_milli" and exact >= MILLI else _UNITS[name]
+    return max(least, exact // unit * unit)
+
+
+def _shape_of(admission: Admission, wish: LeaseRequest) -> Shape | None:
+    """The shape, None for one that no node could ever hold."""
+    try:
+        return admission.shape(_as_job(wish))
+    except Inadmissible as error:
+        if error.reply.code == "never_fits":
+            return None
+        raise
 
 
 def check_ttl(ttl_ms: int, max_ttl_ms: int) -> None:
@@ -89,4 +142,4 @@ def _asked(wish: LeaseRequest) -> str:
     return blake2b(msgspec.json.encode(msgspec.structs.replace(wish, poll_ms=0)), digest_size=16).hexdigest()
 
 
-__all__ = ["Inadmissible", "check_ttl", "digest_of", "lease_command"]
+__all__ = ["Inadmissible", "alternatives", "check_ttl", "digest_of", "lease_command"]

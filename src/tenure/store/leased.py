@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ import msgspec
 from sqlalchemy import case, func, select
 
 from tenure.model.amounts import MILLI, Amounts
-from tenure.model.commands import JobSpec
+from tenure.model.commands import LEASE, JobSpec
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.observations import Launch
+from tenure.model.outcomes import Violation
 from tenure.model.shape import Shape
 from tenure.model.upkeep import Upkeep, upkeep_of
 from tenure.store.intern import Names
@@ -62,6 +63,23 @@ SHARES = InList(
         .where(allocation_device.c.attempt_id.in_(keys))
         .order_by(allocation_device.c.attempt_id, device.c.device_index, device.c.uuid)
     )
+)
+TERMS = Statement(
+    select(
+        job.c.id,
+        job.c.kind,
+        job.c.state,
+        job.c.lease_expires_at_ms,
+        job.c.lease_token,
+        job.c.array_size,
+        job.c.ended_ms,
+        job.c.started_ms,
+        attempt.c.started_ms,
+        attempt.c.limit_ms,
+    )
+    .select_from(job.outerjoin(attempt, attempt.c.id == job.c.attempt_id))
+    .where((job.c.kind == const(LEASE)) | (job.c.lease_token != const("")) | job.c.lease_expires_at_ms.is_not(None))
+    .order_by(job.c.id)
 )
 _amount = node_capacity.c.capacity
 NODES = InList(
@@ -176,6 +194,19 @@ class LeaseRow:
             grace_ms=self.grace_ms,
             peers=(self.place.name,),
         )
+
+
+def check_leases(link: Link) -> Iterator[Violation]:
+    """What must hold of every lease and of no other job."""
+    for number, kind, state, expires, token, array_size, ended, started, attempt_started, limit_ms in link.rows(TERMS):
+        subject = f"lease {number}"
+        has_terms = expires is not None and bool(token)
+        if has_terms != (kind == LEASE):
+            yield Violation("a_lease_has_an_end_and_a_token", subject, f"kind {kind}, ends at {expires}, token: {bool(token)}")
+        if kind == LEASE and (array_size or state == "suspended"):
+            yield Violation("a_lease_is_held_or_not", subject, f"state {state}, {array_size} elements")
+        if kind == LEASE and state == "running" and ended is None and attempt_started is not None and expires != started + limit_ms:
+            yield Violation("a_lease_ends_at_its_limit", subject, f"said to end at {expires}, its limit ends at {started + limit_ms}")
 
 
 def open_leases(link: Link) -> list[int]:

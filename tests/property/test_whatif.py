@@ -15,9 +15,9 @@ from tenure.core.whatif import (
     Effect,
     JobAdded,
     JobCancelled,
-    NodeDrained,
     NodeRemoved,
     NodesAdded,
+    NodeTurned,
     PriorityChanged,
     altered,
     in_line,
@@ -25,6 +25,7 @@ from tenure.core.whatif import (
 )
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.job import PendingJob
+from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
@@ -52,7 +53,7 @@ def alterations(draw: st.DrawFn, snapshot: Snapshot) -> list[Alteration]:
     kinds: list[st.SearchStrategy[Alteration]] = [
         nodes_added(),
         st.builds(NodeRemoved, st.sampled_from(node_ids)),
-        st.builds(NodeDrained, st.sampled_from(node_ids)),
+        st.builds(NodeTurned, st.sampled_from(node_ids), st.sampled_from([NodeStatus.DRAINING, NodeStatus.UP])),
         st.builds(JobAdded, st.just(new), shapes()),
         st.builds(PriorityChanged, st.sampled_from(ids), st.integers(1, 10)),
         st.builds(JobCancelled, st.sampled_from(ids), st.sampled_from([-1, -1, 0, 1, 2])),

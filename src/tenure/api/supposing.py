@@ -16,10 +16,9 @@ from tenure.core.whatif import (
     Alteration,
     JobAdded,
     JobCancelled,
-    NodeDrained,
     NodeRemoved,
-    NodeResumed,
     NodesAdded,
+    NodeTurned,
     PriorityChanged,
     SettingsChanged,
 )
@@ -155,7 +154,7 @@ class _Reading:
 
     def drain(self, name: str) -> None:
         """A node that takes nothing new."""
-        self._suppose(NodeDrained(self._node(name).id), f"node {name} takes nothing new")
+        self._suppose(NodeTurned(self._node(name).id, NodeStatus.DRAINING), f"node {name} takes nothing new")
 
     def resume(self, name: str) -> None:
         """A node that takes work again."""
@@ -164,7 +163,7 @@ class _Reading:
             self._note(f"node {name} takes work already: to resume it changes nothing")
         elif node.status is NodeStatus.DOWN:
             self._note(f"node {name} is down: it is supposed to be back as it was")
-        self._suppose(NodeResumed(node.id), f"node {name} takes work again")
+        self._suppose(NodeTurned(node.id, NodeStatus.UP), f"node {name} takes work again")
 
     def remove(self, name: str) -> None:
         """A node that is gone, and what ran there."""

@@ -51,26 +51,15 @@ class NodesAdded:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeDrained:
-    """A node takes nothing new; what runs there goes on."""
+class NodeTurned:
+    """A node has another status: draining, it takes nothing new and what runs there goes on; up, it takes work again."""
 
     node_id: int
+    status: NodeStatus
 
     def on(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with the node draining."""
-        nodes = (replace(node, status=NodeStatus.DRAINING) if node.id == self.node_id else node for node in snapshot.nodes)
-        return replace(snapshot, nodes=tuple(nodes))
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResumed:
-    """A node that takes nothing new, or cannot be reached, takes work again."""
-
-    node_id: int
-
-    def on(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with the node up."""
-        nodes = (replace(node, status=NodeStatus.UP) if node.id == self.node_id else node for node in snapshot.nodes)
+        """The snapshot with the node of that status."""
+        nodes = (replace(node, status=self.status) if node.id == self.node_id else node for node in snapshot.nodes)
         return replace(snapshot, nodes=tuple(nodes))
 
 

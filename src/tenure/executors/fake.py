@@ -84,10 +84,6 @@ class FakeExecutor:
         """The nodes it was given."""
         return list(self._nodes)
 
-    def set_nodes(self, nodes: Sequence[NodeFound]) -> None:
-        """Other hardware from now on."""
-        self._nodes = list(nodes)
-
     def launch(self, batch: Sequence[Launch]) -> None:
         """Start tasks as the script says; a known one is only reported again, a stale fence is rejected."""
         if self._severed:

@@ -17,25 +17,15 @@ from tenure.core.possible import nearest, obstacle
 from tenure.core.rooms import FOREVER
 from tenure.core.stages import Stages
 from tenure.core.wishes import wished
-from tenure.model.allocation import DeviceShare, Placement
+from tenure.model.allocation import Placement
 from tenure.model.job import PendingJob
 from tenure.model.plan import Decision, Hold, Plan, Reservation, Start
 from tenure.model.reasons import BetterPlace, Capacity, MaximumReached, QuotaReached, Reason, WouldDelay
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.testing.naive_orders import score_of
+from tenure.testing.naive_parts import Use, is_guarded, is_ready, may_start, uses_of
 from tenure.testing.naive_shares import Tally
-
-
-@dataclass(slots=True)
-class _Use:
-    """Something held on a node until some time."""
-
-    node_id: int
-    ends_ms: int
-    need: tuple[int, int, int, int]
-    devices: tuple[DeviceShare, ...]
-    app: str = ""
 
 
 @dataclass(slots=True)
@@ -58,7 +48,7 @@ def naive_plan(snapshot: Snapshot, stages: Stages) -> Plan:
 class _Naive:
     snapshot: Snapshot
     stages: Stages
-    uses: list[_Use] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     reserved: _Reserved | None = None
     waiting: list[PendingJob] = field(default_factory=list)
@@ -66,8 +56,8 @@ class _Naive:
     wishing: dict[int, int] = field(default_factory=dict)
 
     def run(self) -> Plan:
-        self.uses = list(self._uses())
-        queue = list(filter(self._is_ready, self.snapshot.pending.jobs()))
+        self.uses = list(uses_of(self.snapshot))
+        queue = [job for job in self.snapshot.pending.jobs() if is_ready(self.snapshot, job)]
         self.tally = Tally(self.snapshot, self.stages.order.name)
         while queue:
             queue.sort(key=self._turn)
@@ -77,7 +67,9 @@ class _Naive:
             if self.reserved is not None and self.stages.backfill.candidates is not None:
                 queue.sort(key=self._turn_behind)
             self._consider(queue)
-        later = [job.eligible_ms for job in self.snapshot.pending.jobs() if self._may_start(job) and job.eligible_ms > self.now_ms]
+        later = [
+            job.eligible_ms for job in self.snapshot.pending.jobs() if may_start(self.snapshot, job) and job.eligible_ms > self.now_ms
+        ]
         return Plan(
             base_revision=self.snapshot.revision,
             decisions=tuple(Decision(starts=(start,)) for start in self.starts),
@@ -90,25 +82,8 @@ class _Naive:
     def now_ms(self) -> int:
         return self.snapshot.now_ms
 
-    def _uses(self) -> Iterator[_Use]:
-        for job in self.snapshot.running:
-            ends_ms = job.started_ms if job.stopping else job.ends_by_ms or FOREVER
-            for held in job.allocations:
-                yield _Use(held.node_id, ends_ms, held.amounts.as_tuple(), held.devices, self.snapshot.shapes[job.shape].app)
-
-    def _may_start(self, job: PendingJob) -> bool:
-        paused = any(queue.paused for queue in self.snapshot.queues if queue.id == job.queue)
-        return not job.held and not job.blocked and not paused and job.array_left > 0 and job.array_room > 0
-
-    def _is_ready(self, job: PendingJob) -> bool:
-        return self._may_start(job) and job.eligible_ms <= self.now_ms
-
-    def _is_guarded(self, job: PendingJob) -> bool:
-        """Whether it has waited so long that it goes before all others."""
-        return 0 < self.snapshot.settings.guard_ms < self.now_ms - job.submitted_ms
-
     def _turn(self, job: PendingJob) -> tuple[float, ...]:
-        if self._is_guarded(job):
+        if is_guarded(self.snapshot, job):
             return (0, job.submitted_ms, job.id)
         score = score_of(self.stages.order.name, job, self.snapshot)
         return (1, self.tally.is_borrower(job), *self.tally.standing(job), -score, job.submitted_ms, job.id)
@@ -116,7 +91,7 @@ class _Naive:
     def _turn_behind(self, job: PendingJob) -> tuple[float, ...]:
         behind = self.stages.backfill.candidates
         assert behind is not None
-        if self._is_guarded(job):
+        if is_guarded(self.snapshot, job):
             return (0, job.submitted_ms, job.id)
         return (1, self.tally.is_borrower(job), -score_of(behind.name, job, self.snapshot), job.submitted_ms, job.id)
 
@@ -124,7 +99,7 @@ class _Naive:
         """Every node as it is at that time: what ends by then is gone."""
         rooms = {node.id: node_room(node) for node in self.snapshot.nodes}
         for use in self.uses:
-            if use.node_id in rooms and (use.ends_ms > at_ms or at_ms <= self.now_ms):
+            if use.node_id in rooms and (use.end_ms > at_ms or at_ms <= self.now_ms):
                 take(rooms[use.node_id], use.need, use.devices, use.app)
         return rooms
 
@@ -158,9 +133,9 @@ class _Naive:
 
     def _keep_bound(self, job: PendingJob) -> None:
         """A job above its project's bound that has waited long: what the project may hold is kept for it as it comes free."""
-        is_old = self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms or self._is_guarded(job)
+        is_old = self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms or is_guarded(self.snapshot, job)
         is_possible = obstacle(ask_of(self.snapshot.shapes[job.shape]), self.snapshot.nodes) is None
-        if is_old and is_possible and (self.stages.backfill.reserve or self._is_guarded(job)):
+        if is_old and is_possible and (self.stages.backfill.reserve or is_guarded(self.snapshot, job)):
             self.tally.keep(job)
 
     def _held_back(self, job: PendingJob) -> WouldDelay | None:
@@ -235,17 +210,17 @@ class _Naive:
     def _take(self, job: PendingJob, ask: Ask, layout: Layout, *, careful: bool) -> tuple[Placement, ...]:
         placements = deal(ask, layout, self._usable(careful=careful))
         ends_ms = self.now_ms + job.limit_ms if job.limit_ms else FOREVER
-        self.uses += [_Use(place.node_id, ends_ms, ask.need, place.devices, ask.app) for place in placements]
+        self.uses += [Use(place.node_id, ends_ms, ask.need, place.devices, ask.app) for place in placements]
         return placements
 
     def _reserve(self, job: PendingJob) -> None:
         """Reserve for the first job that does not fit now and could with all others gone: at the first end after which it fits."""
         ask = ask_of(self.snapshot.shapes[job.shape])
         impossible = obstacle(ask, self.snapshot.nodes) is not None
-        reserves = self.stages.backfill.reserve or self._is_guarded(job)
+        reserves = self.stages.backfill.reserve or is_guarded(self.snapshot, job)
         if self.reserved is not None or not reserves or impossible or self.tally.bar(job):
             return
-        times = sorted({max(use.ends_ms, self.now_ms + 1) for use in self.uses})
+        times = sorted({max(use.end_ms, self.now_ms + 1) for use in self.uses})
         for at_ms in times:
             rooms = self._rooms(at_ms)
             options = [
@@ -269,7 +244,7 @@ class _Naive:
         extra = {node_id: rooms[node_id] for node_id, _ in layout}
         placements = deal(ask, layout, extra)
         known = at_ms < FOREVER
-        firm = known or self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms or self._is_guarded(job)
+        firm = known or self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms or is_guarded(self.snapshot, job)
         self.reserved = _Reserved(Reservation(job.id, at_ms if known else 0, placements), at_ms, extra, before, firm)
 
     def _holds(self) -> Iterator[Hold]:

@@ -15,95 +15,27 @@ from tenure.core.placement import Layout, Option, arrange, deal
 from tenure.core.possible import obstacle
 from tenure.core.rooms import FOREVER
 from tenure.core.stages import Stages
-from tenure.model.allocation import DeviceShare, Placement
+from tenure.model.allocation import Placement
 from tenure.model.job import PendingJob
 from tenure.model.plan import Decision, Plan, Reservation, Start
 from tenure.model.snapshot import Snapshot
 from tenure.testing.naive_orders import score_of
-
-
-@dataclass(slots=True)
-class _Queue:
-    """Who waits, in which order, and who holds what."""
-
-    snapshot: Snapshot
-    stages: Stages
-
-    def ready(self) -> list[PendingJob]:
-        """Who may start, in order."""
-        return sorted(filter(self.is_ready, self.snapshot.pending.jobs()), key=self.turn)
-
-    def held(self) -> Iterator[tuple[int, int, tuple[int, int, int, int], tuple[DeviceShare, ...], str]]:
-        """(node, end, amounts, devices, app) of all that is held."""
-        for job in self.snapshot.running:
-            ends_ms = job.started_ms if job.stopping else job.ends_by_ms or FOREVER
-            for held in job.allocations:
-                yield held.node_id, ends_ms, held.amounts.as_tuple(), held.devices, self.snapshot.shapes[job.shape].app
-        for claim in self.snapshot.claims:
-            for place in claim.placements:
-                yield place.node_id, claim.deadline_ms, claim.amounts.as_tuple(), place.devices, ""
-
-    def may_start(self, job: PendingJob) -> bool:
-        """Whether nothing but time and room keeps it."""
-        paused = any(queue.paused for queue in self.snapshot.queues if queue.id == job.queue)
-        return not job.held and not job.blocked and not paused and job.array_left > 0 and job.array_room > 0
-
-    def is_ready(self, job: PendingJob) -> bool:
-        """Whether nothing but room keeps it."""
-        return self.may_start(job) and job.eligible_ms <= self.snapshot.now_ms
-
-    def is_guarded(self, job: PendingJob) -> bool:
-        """Whether it has waited so long that it goes before all others."""
-        return 0 < self.snapshot.settings.guard_ms < self.snapshot.now_ms - job.submitted_ms
-
-    def turn(self, job: PendingJob) -> tuple[float, int, int]:
-        """Its place in the order: smaller goes first."""
-        score = inf if self.is_guarded(job) else score_of(self.stages.order.name, job, self.snapshot)
-        return (-score, job.submitted_ms, job.id)
-
-    def positions(self, job: PendingJob) -> Iterator[int]:
-        """The elements of an array that may start; -1 for a plain job."""
-        if not job.is_array:
-            yield -1
-            return
-        position = job.array_next
-        for _ in range(min(job.array_left, job.array_room)):
-            while position in self.snapshot.touched.get(job.id, ()):
-                position += 1
-            yield position
-            position += 1
-
-
-@dataclass(slots=True)
-class _Use:
-    """Something held on a node from some time to another."""
-
-    node_id: int
-    end_ms: int
-    need: tuple[int, int, int, int]
-    devices: tuple[DeviceShare, ...]
-    app: str
-    start_ms: int = 0
+from tenure.testing.naive_parts import Use, is_guarded, is_ready, positions, uses_of
 
 
 @dataclass(slots=True)
 class _Naive:
     snapshot: Snapshot
     stages: Stages
-    queue: _Queue = field(init=False)
-    uses: list[_Use] = field(default_factory=list)
-    promised: dict[tuple[int, int], tuple[int, Reservation, list[_Use]]] = field(default_factory=dict)
+    uses: list[Use] = field(default_factory=list)
+    promised: dict[tuple[int, int], tuple[int, Reservation, list[Use]]] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)
     head: tuple[int, int] | None = None
 
-    def __post_init__(self) -> None:
-        self.queue = _Queue(self.snapshot, self.stages)
-
     def run(self) -> Plan:
-        queue = self.queue
-        self.uses = [_Use(*held) for held in queue.held()]
-        ready = queue.ready()
-        elements = {job.id: list(queue.positions(job)) for job in ready}
+        self.uses = list(uses_of(self.snapshot))
+        ready = sorted((job for job in self.snapshot.pending.jobs() if is_ready(self.snapshot, job)), key=self._turn)
+        elements = {job.id: list(positions(self.snapshot, job)) for job in ready}
         for old in sorted(self.snapshot.promises, key=lambda item: (item.start_ms or FOREVER, item.job_id, item.position)):
             job = next((job for job in ready if job.id == old.job_id), None)
             if job is not None and old.position in elements[job.id]:
@@ -118,6 +50,11 @@ class _Naive:
             reservation=next((item for item in promised if (item.job_id, item.position) == self.head), None),
             promises=tuple(promised),
         )
+
+    def _turn(self, job: PendingJob) -> tuple[float, int, int]:
+        """Its place in the order: smaller goes first."""
+        score = inf if is_guarded(self.snapshot, job) else score_of(self.stages.order.name, job, self.snapshot)
+        return (-score, job.submitted_ms, job.id)
 
     def _ask(self, job: PendingJob) -> Ask:
         return ask_of(self.snapshot.shapes[job.shape])
@@ -176,7 +113,7 @@ class _Naive:
             if layout is None:
                 continue
             waited = self.snapshot.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms
-            if at_ms < FOREVER or waited or self.queue.is_guarded(job):
+            if at_ms < FOREVER or waited or is_guarded(self.snapshot, job):
                 self._promise(job, at_ms, deal(ask, layout, rooms), position)
             return
 
@@ -196,10 +133,10 @@ class _Naive:
         said_ms = start_ms if start_ms < FOREVER else 0
         self.promised[job.id, position] = (start_ms, Reservation(job.id, said_ms, placements, position), uses)
 
-    def _uses_of(self, job: PendingJob, start_ms: int, placements: tuple[Placement, ...]) -> list[_Use]:
+    def _uses_of(self, job: PendingJob, start_ms: int, placements: tuple[Placement, ...]) -> list[Use]:
         end_ms = start_ms + job.limit_ms if job.limit_ms and start_ms < FOREVER else FOREVER
         ask = self._ask(job)
-        return [_Use(place.node_id, end_ms, ask.need, place.devices, ask.app, start_ms) for place in placements]
+        return [Use(place.node_id, end_ms, ask.need, place.devices, ask.app, start_ms) for place in placements]
 
     def _moments(self, limit_ms: int) -> Iterator[int]:
         """Every start at which the room may be another than a millisecond earlier."""

@@ -14,7 +14,7 @@ from tenure.api.context import ApiError, Context
 from tenure.api.supposing import Supposed, supposed
 from tenure.api.whatif import compared, planned
 from tenure.control.admission import Admission
-from tenure.core.whatif import JobAdded, JobCancelled, NodeDrained, NodeRemoved, NodesAdded, PriorityChanged, altered
+from tenure.core.whatif import JobAdded, JobCancelled, NodeRemoved, NodesAdded, NodeTurned, PriorityChanged, altered
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import NodeStatus
@@ -103,7 +103,7 @@ def test_nodes_get_new_ids_and_are_said() -> None:
         (4, "new-2", [3, 4]),
         (5, "new-3", []),
     ]
-    assert others == [NodeDrained(1), NodeRemoved(2)]
+    assert others == [NodeTurned(1, NodeStatus.DRAINING), NodeRemoved(2)]
     assert found.sentences == [
         "2 more nodes, each with 2 GPUs (A100, 80G), 8 cpus, 64G of memory and labels ssd",
         "one more node, with 1 cpu",

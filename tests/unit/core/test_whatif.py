@@ -11,10 +11,9 @@ from tenure.core.whatif import (
     Effect,
     JobAdded,
     JobCancelled,
-    NodeDrained,
     NodeRemoved,
-    NodeResumed,
     NodesAdded,
+    NodeTurned,
     Outlook,
     PriorityChanged,
     SettingsChanged,
@@ -27,6 +26,7 @@ from tenure.core.whatif import (
 from tenure.model.amounts import Amounts
 from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob
+from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Device, Node
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -154,18 +154,18 @@ def test_a_gang_is_sent_back_whole() -> None:
 
 def test_a_drained_node_keeps_what_it_runs_and_takes_nothing() -> None:
     cluster = line(100)
-    found = asked(cluster.snapshot(), NodeDrained(1))
+    found = asked(cluster.snapshot(), NodeTurned(1, NodeStatus.DRAINING))
     assert found.shifts == (Shift(2, Outlook(NOW_MS + 50), Outlook(unknown=UnknownStart.UNAVAILABLE), Effect.IMPOSSIBLE),)
     assert found.shifts[0].change_ms is None
-    back = asked(altered(cluster.snapshot(), [NodeDrained(1)]), more(1))
+    back = asked(altered(cluster.snapshot(), [NodeTurned(1, NodeStatus.DRAINING)]), more(1))
     assert effects(back) == {2: Effect.POSSIBLE}
 
 
 def test_a_drained_node_that_works_again() -> None:
     cluster = line(100)
-    drained = altered(cluster.snapshot(), [NodeDrained(1)])
-    assert altered(drained, [NodeResumed(1)]) == cluster.snapshot()
-    assert effects(asked(drained, NodeResumed(1))) == {2: Effect.POSSIBLE}
+    drained = altered(cluster.snapshot(), [NodeTurned(1, NodeStatus.DRAINING)])
+    assert altered(drained, [NodeTurned(1, NodeStatus.UP)]) == cluster.snapshot()
+    assert effects(asked(drained, NodeTurned(1, NodeStatus.UP))) == {2: Effect.POSSIBLE}
 
 
 def test_other_numbers_make_another_order() -> None:
@@ -214,7 +214,7 @@ def test_what_depends_on_a_job_without_a_limit_is_unknown_and_the_job_is_named()
 def test_who_waits_for_a_person_is_neither_sooner_nor_later() -> None:
     cluster = line(100)
     cluster.wait("held", CPU, held=1)
-    found = asked(cluster.snapshot(), NodeDrained(1))
+    found = asked(cluster.snapshot(), NodeTurned(1, NodeStatus.DRAINING))
     assert found.shifts[1] == Shift(3, *(Outlook(unknown=UnknownStart.NOT_READY),) * 2, Effect.SAME)
 
 

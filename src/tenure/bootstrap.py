@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tenure.control.loop import ControlLoop
     from tenure.control.steps import Ports
     from tenure.executors.local.executor import LocalExecutor
+    from tenure.monitors.notify import Notifier
     from tenure.store.files import Sweeping
     from tenure.store.settings import StoreSettings
     from tenure.store.store import SqlStore
@@ -128,12 +129,14 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     sweeping = _sweeping(parts)
     sweeping.start()
     scrapes: asyncio.Server | None = None
+    notifiers: list[Notifier] = []
     try:
         # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
         await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
         ready()
         context.watch = watching.watch(context, parts.settings, parts.store, paths.metrics_dir(parts.home))
         scrapes = await watching.port(context, parts.settings.monitor)
+        notifiers += watching.notifiers(context, parts.settings, parts.home)
         await server.serve(sockets=[listening])
     finally:
         if scrapes is not None:
@@ -141,6 +144,8 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
         loop.stop()
         await asyncio.to_thread(runner.join)
         await asyncio.to_thread(sweeping.stop)
+        for notifier in notifiers:
+            await asyncio.to_thread(notifier.stop)
         if context.watch is not None:
             await asyncio.to_thread(context.watch.stop)
         # Nothing is left running for nobody: a supervisor without tasks goes too, and an upgrade brings a new one.

@@ -209,6 +209,20 @@ class LeaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     max_ttl: str = "1h"
 
 
+class NotifySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A webhook that is told of events whose kind matches a pattern; signed where there is a ``secret``."""
+
+    url: str
+    secret: str = ""
+    events: tuple[str, ...] = ("job.ended", "anomaly.*", "node.changed")
+
+    def check(self) -> None:
+        """Raise ValueError for an address that cannot be told."""
+        scheme, _, rest = self.url.partition("://")
+        if scheme not in ("http", "https") or not rest.partition("/")[0]:
+            raise ValueError(f"notify.url begins with http:// or https:// and names a host, unlike {self.url!r}")
+
+
 class RuleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How long a sign must last to be an anomaly, and what is done then: off, warn, requeue or kill."""
 
@@ -259,6 +273,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     retention: RetentionSettings = RetentionSettings()
     monitor: MonitorSettings = MonitorSettings()
     anomalies: AnomalySettings = AnomalySettings()
+    notify: tuple[NotifySettings, ...] = ()
     leases: LeaseSettings = LeaseSettings()
     default_memory: str = ""
     max_pending: int = 1_000_000
@@ -321,7 +336,20 @@ def check(settings: Settings) -> None:
                 read(text)
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from None
+    _check_monitoring(settings)
+    if node.cgroups not in ("auto", "off"):
+        raise ValueError(f"node.cgroups is auto or off, not {node.cgroups!r}")
+    names = [pretend.name for pretend in settings.pretend_nodes]
+    if len(set(names)) != len(names):
+        raise ValueError("two pretend nodes have the same name")
+
+
+def _check_monitoring(settings: Settings) -> None:
     settings.anomalies.check()
+    for receiver in settings.notify:
+        receiver.check()
+    if len({receiver.url for receiver in settings.notify}) != len(settings.notify):
+        raise ValueError("two webhooks have the same notify.url")
     try:
         settings.monitor.every_s()
     except ValueError as error:
@@ -332,11 +360,6 @@ def check(settings: Settings) -> None:
         raise ValueError(f"monitor.prometheus: {error}") from None
     if settings.monitor.containers not in ("auto", "off") and not settings.monitor.containers.startswith("/"):
         raise ValueError(f"monitor.containers is auto, off or the path of a socket, not {settings.monitor.containers!r}")
-    if node.cgroups not in ("auto", "off"):
-        raise ValueError(f"node.cgroups is auto or off, not {node.cgroups!r}")
-    names = [pretend.name for pretend in settings.pretend_nodes]
-    if len(set(names)) != len(names):
-        raise ValueError("two pretend nodes have the same name")
 
 
 def _gpu_group(part: str) -> GpuSettings:

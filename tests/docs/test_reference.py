@@ -74,13 +74,14 @@ def test_every_end_reason_is_explained() -> None:
         ("`[monitor]`", config.MonitorSettings),
         ("`[leases]`", config.LeaseSettings),
         ("`[anomalies]`", config.AnomalySettings),
+        ("`[[notify]]`", config.NotifySettings),
         ("`[[pretend_nodes]]`", config.PretendNodeSettings),
     ],
 )
 def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
     part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
     listed = {word for row in rows(part) for word in words(row[0])}
-    sections = {"node", "pretend_nodes", "queues", "projects", "plan", "retention", "monitor", "anomalies", "leases"}
+    sections = {"node", "pretend_nodes", "queues", "projects", "plan", "retention", "monitor", "notify", "anomalies", "leases"}
     nested = sections if section is config.Settings else set()
     assert listed == set(section.__struct_fields__) - nested
 

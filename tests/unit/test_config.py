@@ -115,3 +115,9 @@ def test_where_prometheus_may_scrape() -> None:
     assert config.MonitorSettings().address() is None
     assert config.MonitorSettings(prometheus="[::1]:9464").address() == ("::1", 9464)
     assert config.MonitorSettings(every="0s").every_s() == 0
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "https://", "example.org/hook"])
+def test_a_webhook_has_an_address(tmp_path: Path, url: str) -> None:
+    with pytest.raises(config.ConfigError, match=r"notify\.url"):
+        config.load(write(tmp_path, f'[[notify]]\nurl = "{url}"\n'))

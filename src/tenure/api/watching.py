@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from tenure.api.context import Context
 from tenure.config import MonitorSettings, Settings
@@ -25,6 +27,9 @@ from tenure.monitors.tasks import TaskSampler
 from tenure.monitors.watch import Round, Sink, Watch
 from tenure.process import log
 from tenure.store.store import SqlStore
+
+if TYPE_CHECKING:
+    from tenure.monitors.notify import Notifier
 
 T = TypeVar("T")
 KEEP_S = 10.0
@@ -80,6 +85,22 @@ def _on_control(context: Context, call: Callable[[], T]) -> T:
     """Have something done on the control thread. Raises TimeoutError when that has no time: it may still be done later."""
     result: T = context.loop.call(call).result(KEEP_S)
     return result
+
+
+def notifiers(context: Context, settings: Settings, folder: str) -> list[Notifier]:
+    """Those that tell webhooks what happens, started; how far each has come is kept in ``folder``."""
+    if not settings.notify:
+        return []
+    from tenure.monitors.notify import Notifier, Told, cursor_name
+
+    def read(after: int, limit: int) -> list[Told]:
+        found, _ = context.queries.events(after, limit)
+        return [Told(event.cursor, event.kind, msgspec.json.encode(event)) for event in found]
+
+    made = [Notifier(one, f"{folder}/{cursor_name(one.url)}", read, context.queries.last_cursor, log) for one in settings.notify]
+    for notifier in made:
+        notifier.start()
+    return made
 
 
 async def port(context: Context, settings: MonitorSettings) -> asyncio.Server | None:

@@ -5,7 +5,7 @@ off, so that what keeps jobs from displacing each other in turn is who may displ
 
 - Each eviction is for a job within its project's quota, or of a higher level; what is taken by quota leaves nobody's project with less
   than its quota but for the last job taken: one after the other, the last one the largest, each was of a project above it.
-- No job is displaced twice for the same one, and after some rounds no plan changes anything.
+- No job is displaced twice for the same one unless that one was displaced in between, and after some rounds no plan changes anything.
 - Every claim ends with the start of the job it is for.
 - With bounds in time no job goes before its minimum run, or again within its cool-down.
 """
@@ -162,6 +162,8 @@ def check_rest(policy: StagedPolicy, seed: int) -> None:
             check_quotas(so_far, decision)
             for evict in decision.evicts:
                 assert evict.beneficiary not in displaced_for.get(evict.job_id, ())
+                for beneficiaries in displaced_for.values():
+                    beneficiaries.discard(evict.job_id)
                 displaced_for.setdefault(evict.job_id, set()).add(evict.beneficiary)
         snapshot, _ = committed(snapshot, plan)
         assert violations(snapshot) == ()

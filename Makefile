@@ -41,7 +41,7 @@ chaos: $(READY)  ## The violent tests at full length: a thousand kills (CI runs 
 
 bench: $(READY)  ## Every benchmark beside its peers; figures go to bench/README.md by hand
 	$(BIN)/pip install --quiet -e '.[bench]'
-	for name in throughput latency idle monitor cli plan; do $(BIN)/python -m bench.$$name --json || exit 1; done
+	for name in throughput latency idle monitor push cli plan; do $(BIN)/python -m bench.$$name --json || exit 1; done
 
 docs: $(READY)  ## The documentation as a web site in site/
 	$(BIN)/pip install --quiet 'mkdocs<2' 'mkdocs-material<10'

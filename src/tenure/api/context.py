@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from tenure import __version__
 from tenure.api.bus import Bus
+from tenure.api.feed import Feed
 from tenure.api.peer import caller_of
 from tenure.control.admission import Admission
 from tenure.control.loop import ControlLoop
@@ -64,8 +65,12 @@ class Context:
     watch: Watch | None = None
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
+    feed: Feed = field(init=False)
     _judged_nodes: Sequence[Node] = ()
     _possible: set[Shape] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.feed = Feed(self.bus, self.queries)
 
     async def apply(self, commands: Sequence[Command]) -> list[Answer]:
         """Have commands applied durably."""

@@ -15,7 +15,21 @@ from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api import cluster, conflicts, exporter, jobs, leases, monitoring, policy, reservations, sharing, streams, system, whatif
+from tenure.api import (
+    cluster,
+    conflicts,
+    exporter,
+    jobs,
+    leases,
+    monitoring,
+    policy,
+    push,
+    reservations,
+    sharing,
+    streams,
+    system,
+    whatif,
+)
 from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
 from tenure.api.routes import Arguments, Endpoint, Finder, Route
 from tenure.ports import StaleEpoch, StoreUnavailable
@@ -37,6 +51,8 @@ TABLE: tuple[Route, ...] = (
     *conflicts.routes,
     *reservations.routes,
     *streams.routes,
+    *push.routes,
+    *push.documented,
     *system.routes,
     *monitoring.routes,
     *monitoring.documented,

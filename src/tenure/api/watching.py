@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from tenure.api.context import Context
+from tenure.api.push import samples_to
 from tenure.config import MonitorSettings, Settings
 from tenure.control.loop import STUCK_AFTER_S
 from tenure.control.steps import SCHEDULER
@@ -60,6 +61,7 @@ def watch(context: Context, settings: Settings, store: SqlStore, metrics_dir: st
     sinks: list[tuple[str, Sink]] = [
         ("series", keeping),
         ("anomalies", lambda seen: _look_for_trouble(context, seen, keeping, troubles)),
+        ("push", samples_to(context, settings.monitor.every_s())),
     ]
     made = watch_of(settings.monitor, node, now_ms, log, tasks, sinks)
     made.start()

@@ -1,0 +1,158 @@
+"""The one reader of the event stream: gapless for everybody, whether kept here or read from the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tenure.api import feed as feeding
+from tenure.api.bus import Bus
+from tenure.api.feed import Feed
+from tenure.wire.dto import EventView
+
+
+class Stored:
+    """Events as a store keeps them: the first ``gone`` are retained no longer."""
+
+    def __init__(self, count: int, gone: int = 0) -> None:
+        self.count = count
+        self.gone = gone
+        self.reads = 0
+        self.asked: list[int] = []
+
+    def events(self, after: int, limit: int) -> tuple[list[EventView], bool]:
+        self.reads += 1
+        self.asked.append(after)
+        first = max(after, self.gone) + 1
+        found = [EventView(cursor=at, kind="job.ended", at_ms=at) for at in range(first, min(self.count, first + limit - 1) + 1)]
+        return found, after < self.gone
+
+    def last_cursor(self) -> int:
+        return self.count
+
+
+def in_loop(body: Callable[[Bus], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(20):
+            await body(Bus(asyncio.get_running_loop()))
+
+    asyncio.run(run())
+
+
+async def take(feed: Feed, cursor: int, until: int) -> list[int]:
+    """The cursors from one on up to another, as a follower takes them."""
+    found: list[int] = []
+    while cursor < until:
+        run = await feed.after(cursor)
+        if run.items:
+            found += [item.cursor for item in run.items]
+            cursor = found[-1]
+        else:
+            await feed.news(cursor, 10**9, 5.0)
+    return found
+
+
+def test_a_follower_gets_every_event_once_wherever_it_begins() -> None:
+    async def body(bus: Bus) -> None:
+        stored = Stored(1200)
+        feed = Feed(bus, stored)
+        async with feed.followed() as newest:
+            assert newest == 1200
+            old, fresh = asyncio.create_task(take(feed, 0, 1500)), asyncio.create_task(take(feed, 1200, 1500))
+            for count in range(1210, 1501, 10):
+                stored.count = count
+                bus.publish(count, ())
+                await asyncio.sleep(0)
+            assert await old == list(range(1, 1501))
+            assert await fresh == list(range(1201, 1501))
+
+    in_loop(body)
+
+
+def test_many_followers_cost_one_reader() -> None:
+    async def body(bus: Bus) -> None:
+        stored = Stored(10)
+        feed = Feed(bus, stored)
+        async with feed.followed():
+            followers = [asyncio.create_task(take(feed, 10, 400)) for _ in range(100)]
+            await asyncio.sleep(0.05)
+            before = stored.reads
+            stored.count = 400
+            bus.publish(400, ())
+            for follower in followers:
+                assert await follower == list(range(11, 401))
+            assert stored.reads - before <= 3
+
+    in_loop(body)
+
+
+def test_only_the_last_are_kept_and_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "KEPT", 20)
+
+    async def body(bus: Bus) -> None:
+        stored = Stored(0)
+        feed = Feed(bus, stored)
+        async with feed.followed():
+            for count in range(10, 301, 10):
+                stored.count = count
+                bus.publish(count, ())
+                assert await take(feed, count - 10, count) == list(range(count - 9, count + 1))
+            stored.asked.clear()
+            assert await take(feed, 285, 300) == list(range(286, 301))
+            assert 285 not in stored.asked
+            assert await take(feed, 0, 300) == list(range(1, 301))
+            assert 0 in stored.asked
+
+    in_loop(body)
+
+
+def test_who_comes_from_before_retention_is_told() -> None:
+    async def body(bus: Bus) -> None:
+        feed = Feed(bus, Stored(100, gone=90))
+        async with feed.followed():
+            run = await feed.after(5)
+            assert run.reset
+            assert [item.cursor for item in run.items] == list(range(91, 101))
+            assert not (await feed.after(95)).reset
+
+    in_loop(body)
+
+
+def test_without_followers_nobody_reads() -> None:
+    async def body(bus: Bus) -> None:
+        stored = Stored(10)
+        feed = Feed(bus, stored)
+        async with feed.followed():
+            await take(feed, 0, 10)
+        while bus._listeners:
+            await asyncio.sleep(0)
+        stored.count = 20
+        bus.publish(20, ())
+        assert not bus._ringing
+        async with feed.followed() as newest:
+            assert newest == 20
+
+    in_loop(body)
+
+
+def test_a_store_that_fails_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "AGAIN_S", 0.01)
+
+    class Failing(Stored):
+        def events(self, after: int, limit: int) -> tuple[list[EventView], bool]:
+            if self.reads < 3:
+                self.reads += 1
+                raise OSError("the disk is gone")
+            return super().events(after, limit)
+
+    async def body(bus: Bus) -> None:
+        stored = Failing(0)
+        feed = Feed(bus, stored)
+        async with feed.followed():
+            stored.count = 5
+            bus.publish(5, ())
+            assert await feed.news(0, 10**9, 10.0)
+
+    in_loop(body)

@@ -275,6 +275,23 @@ def test_a_lease_that_is_taken_back_warns_its_holder(living: Installation) -> No
     sound(living)
 
 
+def test_a_lease_makes_room_for_what_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    with installation('[node]\ncpus = "2"\n[plan]\npolicy = "preemptive"\npreempt_min_run = "0s"\n') as living:
+        monkeypatch.setenv("TENURE_HOME", str(living.home))
+        living.up()
+        with tenure.lease(cpus=2, ttl="5m", grace="30s") as lease:
+            urgent = living.submit("--cpus", "2", "--priority", "critical", "--", "true")
+            assert lease.wait_for_warning(25)
+            until(lambda: lease.why, "the reason")
+            assert f"it makes room for job {urgent}" in lease.why
+            assert not lease.lost, "it is the holder's until the grace is over, or he gives it back"
+            with pytest.raises(TenureError, match="is being taken back"):
+                lease.renew()
+        until(lambda: living.state(urgent) == "succeeded", "the end of what counts more")
+        assert lease.view.state == "succeeded"
+        sound(living)
+
+
 def test_the_command_of_a_lease_that_is_taken_back_is_ended(living: Installation) -> None:
     script = "trap 'echo told > told' TERM; echo $$ > pid; while :; do sleep 0.05; done"
     command = [sys.executable, "-m", "tenure.cli", "lease", "--gpus", "2", "--grace", "1s", "--", "sh", "-c", script]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tenure.executors.local import launching, session
 from tenure.executors.local.connection import SupervisorError
 from tenure.executors.local.executor import LocalExecutor
 from tenure.model.amounts import Amounts
-from tenure.model.commands import JobSpec
+from tenure.model.commands import Holder, JobSpec
 from tenure.model.observations import EndReason, Launch, Signal, SignalAction, TaskStarted
 from tenure.testing.executor_rig import Watcher
 from tests.support.local_executor import LocalRig, local_rig
@@ -211,3 +212,20 @@ def test_an_earlier_supervisor_is_never_asked_for_another_limit(rig: LocalRig, w
     assert not rig.executor.capabilities().limit
     rig.executor.signal([Signal(1, 0, 1, SignalAction.LIMIT, limit_ms=1, number=1), stop(1)])
     assert watch.ended(1).reason is EndReason.STOPPED, "what it knows is done, and what it does not know never reaches it"
+
+
+def test_an_earlier_supervisor_is_given_no_lease_and_its_tasks_go_on(rig: LocalRig, watch: Watcher) -> None:
+    rig.executor.launch([launch(1)])
+    watch.started(1)
+    link = rig.executor._session.link
+    assert link is not None
+    link.hello["protocol"] = 3
+    capabilities = rig.executor.capabilities()
+    assert (capabilities.leases, capabilities.rooms, capabilities.limit) == (False, True, True)
+    rig.executor.launch([replace(launch(2), spec=replace(launch(2).spec, holder=Holder()))])
+    rejected = watch.rejected(2)
+    assert (rejected.code, rejected.job_fault) == ("no_leases", False)
+    assert [task.attempt_id for task in rig.executor.discover()] == [1]
+    rig.reconnect()
+    again = Watcher(rig)
+    assert again.started(1).pid == watch.started(1).pid, "the next daemon finds it"

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from tenure.api.bus import BURST, RATE, Bus
+from tenure.model.outcomes import JobChange
 
 
 class HandLoop:
@@ -24,9 +25,9 @@ class HandLoop:
     def is_closed(self) -> bool:
         return False
 
-    def call_soon_threadsafe(self, call: Callable[[], None]) -> None:
+    def call_soon_threadsafe(self, call: Callable[..., None], *arguments: Any) -> None:
         self.woken += 1
-        call()
+        call(*arguments)
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> None:
         self.later.append((self.now + seconds, call))
@@ -77,3 +78,18 @@ def test_a_busy_loop_rings_at_the_rate_and_once_more_after_its_last_turn(loop: H
     assert loop.woken <= rings + 1
     loop.run_to(seconds + 1 / RATE)
     assert listener.is_set()
+
+
+def test_who_follows_a_job_is_told_of_it_at_once_and_of_nothing_else(bus: Bus, loop: HandLoop) -> None:
+    with bus.follow(3) as told, bus.follow(3) as too, bus.follow(4) as other:
+        for revision in range(BURST * 3):
+            bus.publish(revision, [JobChange(3, "running"), JobChange(9, "running")])
+            assert told.is_set()
+            assert too.is_set()
+            told.clear()
+            too.clear()
+        assert not other.is_set()
+        assert loop.later == [], "nobody listens to the bell"
+    before = loop.woken
+    bus.publish(99, [JobChange(3, "succeeded")])
+    assert loop.woken == before, "nobody follows any more"

@@ -141,3 +141,26 @@ def test_command_line() -> None:
     ):
         with pytest.raises(SystemExit, match=message):
             options(wrong)
+
+
+def test_a_lease_needs_no_command_but_a_holder() -> None:
+    plain = Template({"time_limit_ms": 5})
+    launch = Launch({"attempt": 1, "holder": [7, 8], "devices": ["d"]}, plain)
+    task = Task.of(launch, 2)
+    assert (task.lease, task.adopted, task.pid, task.start_ticks, task.devices) == (True, True, 7, 8, ("d",))
+    assert (task.time_limit_ms, task.limit_grace_ms, task.memory_bytes, task.log_files) == (5, 0, 0, ())
+    task.started_boot_ms = 11
+    assert json.loads(records.intent(1, task, 3))["lease"] is True
+    assert json.loads(records.started(1, task))["boot_ms"] == 11
+    for holder in (7, [7], [7, -1], ["7", 8], [7, 8, 9], {}):
+        with pytest.raises(Refused, match="must be"):
+            Launch({"attempt": 1, "holder": holder}, plain)
+    assert "lease" not in json.loads(records.started(1, Task(1, 0, 1)))
+
+
+def test_a_limit_is_counted_from_the_start_or_from_now() -> None:
+    left = protocol.Signal({"attempt": 1, "action": "limit", "left_ms": 5})
+    assert (left.left_ms, left.limit_ms) == (5, 0)
+    assert protocol.Signal({"attempt": 1, "action": "limit", "limit_ms": 6}).limit_ms == 6
+    with pytest.raises(Refused, match="limit_ms"):
+        protocol.Signal({"attempt": 1, "action": "limit"})

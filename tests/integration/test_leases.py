@@ -203,13 +203,11 @@ def test_a_daemon_that_is_killed_loses_no_lease(living: Installation) -> None:
     process = Holder(living)
     number = process.number()
     with tenure.lease(cpus=1, ttl="30s") as lease:
-        before = lease.left_s
         kill(living.daemon_pid())
         assert not lease.lost
         living.up()
         lease.renew()
         assert lease.left_s > 0
-        assert before <= 30
     assert phase(living, number) == HELD
     kill(living.daemon_pid())
     process.kill()

@@ -186,6 +186,7 @@ def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket
         socket=Path(listening.getsockname()),
         default_memory_bytes=parse_bytes(parts.settings.default_memory) if parts.settings.default_memory else 0,
         own_plan=parts.settings.plan.settings(),
+        pools=config.pools_of(parts.settings),
         started_ms=parts.clock.now_ms(),
         diagnose=lambda _deep: diagnose(parts),
         supervisor=parts.executor.supervisor,

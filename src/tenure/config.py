@@ -7,6 +7,7 @@ that is silently ignored is worse than none.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import msgspec
 from tenure.model.amounts import GIB, MILLI, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.anomaly import ACTIONS, JOB_KINDS
 from tenure.model.gpu_kind import parse_capability
+from tenure.model.pool import Pool
 from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
 from tenure.model.settings import PlanSettings
 from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, label_of
@@ -164,6 +166,20 @@ class ProjectSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return Project(0, name, weight_milli, quota, most, self.borrow)
 
 
+class PoolSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename={"classes": "for"}):
+    """One pool of nodes, by their names, labels and the model of their GPUs, ``for`` some classes of work; ``borrow``: and others."""
+
+    nodes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    gpu: str = ""
+    classes: tuple[str, ...] = ()
+    borrow: bool = False
+
+    def pool(self, name: str) -> Pool:
+        """As nodes and jobs are told of it. Raises ValueError."""
+        return Pool(name, self.nodes, self.labels, self.gpu, self.classes, self.borrow)
+
+
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How long the past is kept: details of ended runs with their logs, as well as the snapshots and scripts that no job needs any more
     (``runs``); events; utilisation samples; figures of tasks in steps of five seconds (``fine``), one minute (``minutes``) and ten
@@ -269,6 +285,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     pretend_nodes: tuple[PretendNodeSettings, ...] = ()
     queues: dict[str, QueueSettings] = msgspec.field(default_factory=dict)
     projects: dict[str, ProjectSettings] = msgspec.field(default_factory=dict)
+    pools: dict[str, PoolSettings] = msgspec.field(default_factory=dict)
     plan: PlanSection = PlanSection()
     retention: RetentionSettings = RetentionSettings()
     monitor: MonitorSettings = MonitorSettings()
@@ -283,6 +300,11 @@ def labels_of(node: NodeSettings | PretendNodeSettings) -> tuple[str, ...]:
     """The labels of a node, those that declare its power and its price among them. Raises ValueError for one that means nothing."""
     declared = [(name, getattr(node, name)) for name in (POWER_IDLE, POWER_FULL, POWER_SLEEP, PRICE)]
     return (*node.labels, *(label_of(name, str(value)) for name, value in declared if value not in (None, "")))
+
+
+def pools_of(settings: Settings) -> tuple[Pool, ...]:
+    """The pools by name."""
+    return tuple(settings.pools[name].pool(name) for name in sorted(settings.pools))
 
 
 def load(path: Path) -> Settings:
@@ -325,11 +347,15 @@ def check(settings: Settings) -> None:
         pretend.gpu_groups()
         labels_of(pretend)
     labels_of(node)
-    for name, project in settings.projects.items():
+    made: list[tuple[str, str, Callable[[str], object]]] = [
+        (f"projects.{name}", name, project.project) for name, project in settings.projects.items()
+    ]
+    made += [(f"pools.{name}", name, pool.pool) for name, pool in settings.pools.items()]
+    for setting, name, make in made:
         try:
-            project.project(name)
+            make(name)
         except ValueError as error:
-            raise ValueError(f"projects.{name}: {error}") from None
+            raise ValueError(f"{setting}: {error}") from None
     for setting, text, read in readings:
         try:
             if text:

@@ -23,6 +23,7 @@ from tenure.control.loop import ControlLoop
 from tenure.model.commands import Answer, Caller, Command, Holder
 from tenure.model.node import Node
 from tenure.model.observations import Launch
+from tenure.model.pool import Pool
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.monitors.watch import Watch
@@ -54,6 +55,7 @@ class Context:
     socket: Path
     default_memory_bytes: int = 0
     own_plan: PlanSettings = PlanSettings()
+    pools: tuple[Pool, ...] = ()
     started_ms: int = 0
     diagnose: Callable[[bool], Sequence[CheckView]] = lambda _check_store: ()
     supervisor: Callable[[], tuple[int, str, dict[str, str]]] = lambda: (0, "", {})
@@ -95,7 +97,7 @@ class Context:
         nodes = self.loop.planner.nodes
         if nodes is not self._judged_nodes:
             self._judged_nodes, self._possible = nodes, set()
-        return Admission(nodes, lambda word: self._number(word, caller), self.default_memory_bytes, self._possible)
+        return Admission(nodes, lambda word: self._number(word, caller), self.default_memory_bytes, self._possible, self.pools)
 
     def _number(self, word: str, caller: Caller) -> int:
         from tenure.wire.dto import Selection

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tenure.api.context import Context
 from tenure.api.particulars import with_particulars
+from tenure.api.pools import pools_text
 from tenure.api.postmortem import account
 from tenure.api.sharing import standing_text
 from tenure.api.suggesting import suggestion_view
@@ -58,6 +59,8 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail) ->
     policy, pending = context.loop.ports.policy, snapshot.job(job.number)
     view = with_particulars(explained(context, snapshot, policy.explain(snapshot, job.number), job.id, job.state), detail)
     shares = "project" in policy.distinguishes or has_bounds({project.id: project for project in snapshot.projects})
+    if pending is not None:
+        view.evidence += pools_text(context.pools, snapshot.shapes[pending.shape].labels)
     if shares and pending is not None:
         view.evidence.append(standing_text(snapshot, pending, job.project, job.user))
     return view

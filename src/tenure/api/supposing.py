@@ -203,7 +203,7 @@ class _Reading:
         """Jobs that are submitted now, judged by the nodes that would be there."""
         if len(requests) > MAX_JOBS:
             raise _mistake(f"at most {MAX_JOBS} jobs can be supposed", "an array (--array 0-999) is one job")
-        admission = Admission(self.after.nodes, self._number, self.context.default_memory_bytes)
+        admission = Admission(self.after.nodes, self._number, self.context.default_memory_bytes, pools=self.context.pools)
         first = next_job(self.before)
         for number, request in enumerate(requests, 1):
             try:

@@ -45,6 +45,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("conflicts", "conflicts", "List what waiting jobs cannot all have; resolve it."),
             Entry("reservations", "reserve", "List what is set aside, for whom and when."),
             Entry("nodes", "nodes", "List nodes; drain one, let it work again."),
+            Entry("pools", "pools", "List pools of nodes: what each is for and what is held of it.", ("pool",)),
             Entry("gpus", "nodes", "List GPUs and who holds them."),
             Entry("top", "top", "Watch machines, GPUs and jobs."),
         ),

@@ -18,6 +18,7 @@ from tenure.client.errors import BadRequest, usage
 from tenure.wire.dto import Selection
 
 if TYPE_CHECKING:
+    from tenure.model.pool import Pool
     from tenure.sim.compare import Told
     from tenure.sim.faults import Faults
     from tenure.sim.replay import Rules
@@ -99,6 +100,9 @@ def simulate(
             "--nodes", metavar="SPEC|FILE", rich_help_panel=_LOG, help="100x8xA100:80G,64c,512G or a list; default: the log's machine."
         ),
     ] = "",
+    pools: Annotated[
+        str, typer.Option("--pools", metavar="FILE", rich_help_panel=_LOG, help="Settings whose [pools.NAME] hold for these nodes.")
+    ] = "",
     node_order: Annotated[
         str,
         typer.Option(
@@ -151,7 +155,7 @@ def simulate(
         raise usage("there is nothing to simulate", "name a log, or let one be drawn: --generate lublin")
     if out:
         _make_folder(out)
-    source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit)
+    source = Source(log_format, nodes, node_order, _ratio(arrival), seed, limit, _pools(pools))
     rules = Rules(
         enforce_limits=enforce_limits,
         drop=bool(arrival),
@@ -170,6 +174,21 @@ def simulate(
         console.out(console.to_json(summary))
     else:
         console.out(text_of(results, summary["results"], wide=output == "wide"))
+
+
+def _pools(path: str) -> tuple[Pool, ...]:
+    """The pools of a settings file, none where none is named."""
+    from tenure import config
+
+    if not path:
+        return ()
+    try:
+        found = config.pools_of(config.load(Path(path)))
+    except config.ConfigError as error:
+        raise usage(str(error)) from None
+    if not found:
+        raise usage(f"there are no pools in {path}", "write a [pools.NAME] section, as in the settings")
+    return found
 
 
 def _only_past(traces: list[str]) -> list[str]:

@@ -25,6 +25,7 @@ _AS_THEY_ARE = (
     "cpus",
     "gpus",
     "app",
+    "work_class",
     "prefer_wait",
     "time",
     "grace",

@@ -39,6 +39,7 @@ TABLE: tuple[Opt, ...] = (
     Opt("constraint", ("--constraint", "-C"), "LABEL", ASK, "Only nodes with this label; several joined by &."),
     Opt("prefer", ("--prefer",), "LABEL", ASK, "Nodes with this label if possible; nvlink: GPUs of one group. Several: &."),
     Opt("prefer_wait", ("--prefer-wait",), "SPAN", ASK, "So long a policy that may delay waits for what is preferred. Default 5m."),
+    Opt("work_class", ("--class",), "CLASS", ASK, "The work, where nodes are pooled: inference, training, compute, graphics, general."),
     Opt("max_per_node", ("--max-per-node",), "N", ASK, "At most N tasks of one app (--app) on a node: copies of a service apart."),
     Opt("app", ("--app",), "NAME", ASK, "What counts as the same for --max-per-node. Default: the job's name."),
     Opt("time", ("--time", "-t"), "SPAN", WHEN, "Time limit, enforced: 90s, 2h30m, 1d, 2:00:00; a bare number is minutes."),

@@ -43,6 +43,7 @@ def build_request(
     max_per_node: int = 0,
     prefer: Sequence[str] = (),
     prefer_wait: str | float | None = None,
+    work_class: str = "",
     time: str | float | None = None,
     grace: str | float | None = None,
     priority: str | int = 5,
@@ -67,7 +68,8 @@ def build_request(
 
     A number for ``memory`` is bytes, for ``time`` seconds. ``env`` is added to the present environment (``inherit``), less what
     belongs to the session. ``max_per_node`` counts the tasks of jobs of the same ``app``, the name unless given.
-    ``prefer`` names labels that the nodes should have, and ``nvlink`` for GPUs of one group.
+    ``prefer`` names labels that the nodes should have, and ``nvlink`` for GPUs of one group. ``work_class`` is inference, training,
+    compute, graphics or general where nodes are pooled; empty: as what is asked for looks.
     Raises `BadRequest` with one sentence for what cannot be read.
     """
     if not command or isinstance(command, str):
@@ -83,7 +85,7 @@ def build_request(
     _set_amounts(request, cpus, memory, storage, words.gpus_of(gpus) if gpus else words.Gpus(0), gpu_memory)
     request.gpu_model = gpu_model or request.gpu_model
     request.app, request.max_per_node = app or (request.name if max_per_node else ""), max_per_node
-    request.prefer = list(prefer)
+    request.prefer, request.work_class = list(prefer), work_class
     if prefer or prefer_wait is not None:
         request.prefer_wait_ms = words.span_of(PREFER_WAIT if prefer_wait is None else prefer_wait)
     _set_times(request, time, grace, deadline, begin)

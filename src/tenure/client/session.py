@@ -25,6 +25,7 @@ from tenure.client.policies import Policies
 from tenure.client.reservations import Reservations
 from tenure.client.selecting import Which, selection
 from tenure.wire import dto
+from tenure.wire.pools import PoolsReply
 from tenure.wire.sharing import ProjectsReply
 
 if TYPE_CHECKING:
@@ -211,6 +212,12 @@ class Admin:
     def projects(self) -> ProjectsReply:
         """How projects stand."""
         return self._link.call("GET", "/v1/projects", ProjectsReply)
+
+    def pools(self) -> PoolsReply:
+        """The pools of nodes, and what is held of them."""
+        from tenure.wire.pools import PoolsReply
+
+        return self._link.call("GET", "/v1/pools", PoolsReply)
 
     def queues(self) -> dto.QueuesReply:
         """All queues."""

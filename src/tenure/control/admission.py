@@ -15,6 +15,7 @@ from tenure.model.amounts import MIB, MILLI, MIN_MEMORY_BYTES, Amounts, format_b
 from tenure.model.commands import Caller, DependsOn, JobRequest, JobSpec, SubmitJob
 from tenure.model.job import NO_CAP
 from tenure.model.node import Node
+from tenure.model.pool import CLASSES, MAY, Pool, class_of, of_class
 from tenure.model.shape import ONE_GROUP, Shape
 from tenure.wire.dto import ErrorReply, SubmitRequest
 from tenure.wire.ids import parse_indices
@@ -44,6 +45,7 @@ class Admission:
     resolve: Callable[[str], int]
     default_memory_bytes: int = 0
     possible: set[Shape] = field(default_factory=set)
+    pools: Sequence[Pool] = ()
 
     def command(self, request: SubmitRequest, caller: Caller) -> SubmitJob:
         """The command for the store. Raises Inadmissible."""
@@ -91,8 +93,20 @@ class Admission:
             )
         except ValueError as error:
             raise refusal("bad_request", str(error)) from None
+        shape = self._in_pools(shape, request)
         self.refuse_impossible(shape)
         return shape
+
+    def _in_pools(self, shape: Shape, request: SubmitRequest) -> Shape:
+        """The shape with what its class of work says of where it may run. Raises Inadmissible where that is nowhere."""
+        told = request.work_class and _one_of(request.work_class, CLASSES, "--class")
+        if not self.pools:
+            return shape
+        kind = told or class_of(shape, request.limit_ms, serves=request.kind != "batch")
+        if not any(MAY + kind in node.labels for node in self.nodes):
+            what = f"no pool takes {kind} work, and none lets itself be borrowed"
+            raise refusal("no_pool", what, "tenure pools lists them; say what work it is with --class, or have a pool opened to it")
+        return of_class(shape, kind, self.pools)
 
     def refuse_impossible(self, shape: Shape) -> None:
         """Raise Inadmissible, naming the nearest shape that can run, when no declared node could ever hold this one."""

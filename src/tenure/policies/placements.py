@@ -10,6 +10,7 @@ from tenure.policies.fgd import FragmentationGradient
 from tenure.policies.first_fit import FirstFit
 from tenure.policies.gpu_clustering import GpuClustering
 from tenure.policies.gpu_locality import GpuLocality
+from tenure.policies.gpu_memory import GpuMemory
 from tenure.policies.gpu_packing import GpuPacking
 from tenure.policies.least_loaded import LeastLoaded
 from tenure.policies.potential import Potential
@@ -26,6 +27,7 @@ PLACEMENTS: dict[str, Score] = {
     "frugal": FRUGAL,
     "gpu-clustering": GpuClustering(),
     "gpu-locality": GpuLocality(),
+    "gpu-memory": GpuMemory(),
     "gpu-packing": GpuPacking(),
     "least-loaded": LeastLoaded(),
     "potential": Potential(),

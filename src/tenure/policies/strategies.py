@@ -10,13 +10,13 @@ STRATEGIES: dict[str, str] = {
     "fair_sharing": "fair-easy",
     "load_balancing": "points-easy+least-loaded",
     "priority_based": "points-easy",
+    "resource_pooling": "points-easy+gpu-memory",
     "time_slicing": "points-easy-slicing",
 }
 """The policy that each stands for."""
 
 NOT_YET: dict[str, str] = {
     "hybrid": "it needs pools of nodes",
-    "resource_pooling": "it needs pools of nodes",
 }
 """What each of the others waits for."""
 
@@ -33,7 +33,7 @@ NAMED: dict[str, str] = {
     "load_balancing": "default, but on the node whose scarcest resource is the least used",
     "portfolio": "of the plans of several policies the one that serves five objectives best, by a profile or weights",
     "priority_based": "default, by another name",
-    "resource_pooling": "each kind of work on nodes of its own, and on others where that is allowed",
+    "resource_pooling": "default, but in the pools of nodes on the least GPU memory that will do, then where the load is least",
     "sjf-easy": "the shortest by its limit goes first; others go ahead where they do not delay it",
     "tenure": "the shortest by forecast goes first until somebody's patience is over; for batch queues with many short jobs",
     "time_slicing": "default, and jobs of equal priority take turns on the cpus that all of them want, each for a slice",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tenure.model.node import Node
+from tenure.model.pool import Pool
 from tenure.sim.formats import load
 from tenure.sim.machines import NODE_ORDERS, ordered, parse_nodes
+from tenure.sim.pools import in_pools
 from tenure.sim.workload import BadWorkload, Workload
 
 
@@ -17,7 +19,7 @@ class Source:
     ``log_format`` empty: as the log's first line looks. ``nodes`` is a spec or a file (`tenure.sim.machines.parse_nodes`), empty for
     the machines that the log names or its publication describes. ``node_order`` decides ties (`tenure.sim.machines.ordered`).
     ``arrival`` makes a placement study of openb pods: they come until that share of all GPUs was asked for, 0 for the log's own times.
-    ``seed`` is for both. ``limit`` keeps the first jobs only, 0 all.
+    ``seed`` is for both. ``limit`` keeps the first jobs only, 0 all. ``pools`` are those of the nodes.
     """
 
     log_format: str = ""
@@ -26,6 +28,7 @@ class Source:
     arrival: float = 0.0
     seed: int = 0
     limit: int = 0
+    pools: tuple[Pool, ...] = ()
 
     @property
     def machines(self) -> tuple[Node, ...]:
@@ -36,7 +39,7 @@ class Source:
         """The first jobs only, and the workload's own nodes in order. Raises BadWorkload."""
         if not self.nodes and self.node_order != NODE_ORDERS[0]:
             workload = replace(workload, nodes=ordered(workload.nodes, self.node_order, self.seed))
-        return workload.limited(self.limit) if self.limit else workload
+        return in_pools(workload.limited(self.limit) if self.limit else workload, self.pools)
 
 
 def open_trace(path: str, source: Source) -> Workload:

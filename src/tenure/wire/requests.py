@@ -47,6 +47,7 @@ class SubmitRequest(Request):
     max_per_node: int = 0
     prefer: list[str] = msgspec.field(default_factory=list)
     prefer_wait_ms: int = 0
+    work_class: str = ""
     limit_ms: int = 0
     grace_ms: int = 10_000
     priority: int = 5

@@ -5,11 +5,15 @@ Invariant: a pretend node or device is marked as such wherever it appears, and n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from tenure.executors.local import machine
 from tenure.executors.local.devices import Devices
 from tenure.executors.local.settings import LocalSettings, PretendNode
 from tenure.model.amounts import Amounts
 from tenure.model.observations import DeviceFound, NodeFound
+from tenure.model.pool import Pool, labels_in
 
 PRETEND_PREFIX = "PRETEND"
 
@@ -27,7 +31,7 @@ class Inventory:
         settings = self._settings
         devices = () if settings.gpus.strip() == "none" else tuple(self._devices.probe().values())
         own = NodeFound(self.name, self.capacity(), devices, tuple(sorted(settings.labels)))
-        return [own, *(pretended(node) for node in settings.pretend_nodes)]
+        return [in_pools(settings.pools, node) for node in (own, *(pretended(node) for node in settings.pretend_nodes))]
 
     def capacity(self) -> Amounts:
         """What this machine gives: what it has or what the settings say, less the reserve."""
@@ -38,6 +42,11 @@ class Inventory:
     def pretend_uuids(self) -> frozenset[str]:
         """Devices that nobody needs to lock."""
         return frozenset(device.uuid for node in self._settings.pretend_nodes for device in pretended(node).devices)
+
+
+def in_pools(pools: Sequence[Pool], node: NodeFound) -> NodeFound:
+    """The node with the labels that its pools give it."""
+    return replace(node, labels=labels_in(pools, node.name, node.labels, [device.model for device in node.devices])) if pools else node
 
 
 def pretended(node: PretendNode) -> NodeFound:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tenure import config
 from tenure.model.amounts import MIB, parse_bytes, parse_milli
+from tenure.model.pool import Pool
 
 DEVICE_LOCKS = "/tmp/tenure-devices"
 """Where the lock files of devices are: one flock per device, shared between all users of the machine on purpose."""
@@ -60,6 +61,7 @@ class LocalSettings:
     cgroups: str = "auto"
     log_keep_bytes: int = 256 * MIB
     pretend_nodes: tuple[PretendNode, ...] = ()
+    pools: tuple[Pool, ...] = ()
     foreign_memory_bytes: int = 600 * MIB
     foreign_memory_percent: int = 4
     ignored_processes: tuple[str, ...] = ("nvidia-cuda-mps-server", "nvidia-persistenced")
@@ -92,4 +94,5 @@ def settings_of(home: str, settings: config.Settings) -> LocalSettings:
         cgroups=node.cgroups,
         log_keep_bytes=parse_bytes(node.log_keep),
         pretend_nodes=pretend,
+        pools=config.pools_of(settings),
     )

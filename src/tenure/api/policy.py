@@ -15,7 +15,7 @@ from tenure.api.routes import Routes
 from tenure.control.loop import ControlLoop
 from tenure.core.board import Board
 from tenure.core.objectives import WHOLE, Objectives
-from tenure.core.strategy import Pressure, rule
+from tenure.core.strategy import Pressure, Tide, rule
 from tenure.model.commands import Refused, SetPolicy
 from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Snapshot
@@ -23,7 +23,7 @@ from tenure.optimize.words import read_policy
 from tenure.policies import BACKFILLS, ORDERS, PLACEMENTS, PORTFOLIO
 from tenure.policies.adaptive import MISSING
 from tenure.policies.portfolio import Portfolio
-from tenure.policies.strategies import NAMED, NOT_YET
+from tenure.policies.strategies import NAMED
 from tenure.policies.words import NUMBERS, BadPolicy
 from tenure.wire.dto import ErrorReply
 from tenure.wire.policy import (
@@ -108,7 +108,7 @@ def front_of(portfolio: Portfolio, snapshot: Snapshot) -> FrontReply:
 @routes.get("/policies", PoliciesReply)
 async def policies(_request: Request) -> Response:
     """The policies that have names, and what others are made of."""
-    named = [PolicyName(name=name, summary=summary, missing=NOT_YET.get(name, "")) for name, summary in sorted(NAMED.items())]
+    named = [PolicyName(name=name, summary=summary) for name, summary in sorted(NAMED.items())]
     return answer(PoliciesReply(policies=named, grammar=GRAMMAR, orders=[*ORDERS], ways=[*BACKFILLS], placements=[*PLACEMENTS]))
 
 
@@ -156,6 +156,8 @@ def _planned(loop: ControlLoop) -> tuple[PlanSettings, _Strategy | None]:
     if chooser is None:
         return board.settings, None
     pressure = Pressure.of(board)
+    if isinstance(chooser, Tide):
+        return board.settings, _Strategy(chooser.choose(board)[0], pressure, "")
     wanted = rule(pressure)
     missing = "" if chooser.pinned else MISSING.get(wanted, "")
     note = f"the rule calls for {wanted}, which is not available yet: {missing}" if missing else ""

@@ -104,10 +104,7 @@ def _setting(key: str, value: int) -> str:
 def policies_text(reply: PoliciesReply) -> str:
     """All names with what they do, and the grammar of the others."""
     width = max(len(item.name) for item in reply.policies)
-    lines = [
-        f"{item.name:<{width}}  {item.summary}" + (f" (not available yet: {item.missing})" if item.missing else "")
-        for item in reply.policies
-    ]
+    lines = [f"{item.name:<{width}}  {item.summary}" for item in reply.policies]
     return "\n".join(
         [
             *lines,

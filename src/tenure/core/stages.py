@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from tenure.core.columns import Floats, Ints
 from tenure.core.feasibility import Ask, NodeRoom
-from tenure.core.strategy import Chooser
+from tenure.core.strategy import Chooser, Tide
 from tenure.core.tables import Judged
 from tenure.core.waiting import Columns
 from tenure.model.job import PendingJob, RunningJob
@@ -159,7 +159,7 @@ class Stages:
     reclaim: Reclaim | None = None
     lots: int = 0
     delays: bool = False
-    chooser: Chooser | None = None
+    chooser: Chooser | Tide | None = None
     slices: bool = False
 
     @property

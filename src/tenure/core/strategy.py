@@ -92,3 +92,30 @@ class Chooser:
         """The strategy for a board, and what it plans with."""
         name = self.pinned or settled(board.strategy, Pressure.of(board), [known for known in NAMES if known not in self.strategies])
         return name, self.strategies[name]
+
+
+SPREAD, PACKED = "spread", "packed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tide:
+    """Two ways to plan, by how full the cluster is: *spread* below ``low_milli`` in use, *packed* from ``high_milli`` on, and between
+    the two as in the plan before (at first spread), so that what starts because of the one does not bring the other."""
+
+    strategies: Mapping[str, Stages]
+    low_milli: int
+    high_milli: int
+    pinned: str = ""
+
+    def choose(self, board: Board) -> tuple[str, Stages]:
+        """The strategy for a board, and what it plans with."""
+        name = self.pinned or self.settled(board.strategy, Pressure.of(board).utilisation_milli)
+        return name, self.strategies[name]
+
+    def settled(self, before: str, utilisation_milli: int) -> str:
+        """The strategy for so much in use, after that of the plan before."""
+        if utilisation_milli < self.low_milli:
+            return SPREAD
+        if utilisation_milli >= self.high_milli:
+            return PACKED
+        return before if before in (SPREAD, PACKED) else SPREAD

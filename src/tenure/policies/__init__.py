@@ -2,10 +2,10 @@
 
 A name is that of an order, alone (nobody goes ahead of the head) or with a way to backfill: ``sjf``, ``sjf-easy``, ``hrrn-easy-sjbf``,
 ``points-greedy``. Then ``-preemptive`` lets jobs of higher levels displace others: ``points-easy-preemptive``, or ``-slicing`` lets
-those of equal priority take turns: ``points-easy-slicing``. Behind it may stand
-where a task goes: ``sjf-easy+fgd``; best fit without it. A few have short names of their own, and the name of a placement alone is the
-default policy with it. What operators call a strategy is a policy by another name (`tenure.policies.strategies`), ``portfolio``
-chooses among several in each cycle, ``adaptive`` among strategies of one, and `tenure.policies.words` reads a name with its settings.
+those of equal priority take turns: ``points-easy-slicing``. Behind it may stand where a task goes: ``sjf-easy+fgd``; best fit without
+it. A few have short names of their own, and the name of a placement alone is the default policy with it. What operators call a strategy
+is a policy by another name (`tenure.policies.strategies`), ``portfolio`` chooses among several in each cycle, ``adaptive`` and ``hybrid``
+among strategies of one, and `tenure.policies.words` reads a name with its settings.
 Invariant: a name always means the same decisions.
 """
 
@@ -24,6 +24,7 @@ from tenure.policies.easy import EASY, GREEDY, SJBF, STRICT
 from tenure.policies.f1 import F1
 from tenure.policies.fair import Fair
 from tenure.policies.fifo import Fifo
+from tenure.policies.hybrid import FAIR_BY_POINTS, Hybrid
 from tenure.policies.patience import Patience
 from tenure.policies.placements import PLACEMENTS, RANDOM
 from tenure.policies.points import Points
@@ -94,6 +95,7 @@ def _displacing(order: Order) -> Reclaim:
 _BUILT_IN = _built_in()
 
 ADAPTIVE = "adaptive"
+HYBRID = "hybrid"
 PORTFOLIO = "portfolio"
 MEMBERS = (
     "default",
@@ -120,6 +122,8 @@ def policy_by_name(name: str) -> StagedPolicy:
     """A built-in policy. Raises KeyError with the known names for another one."""
     if name == ADAPTIVE:
         return Adaptive(name, _BUILT_IN["default"])
+    if strategy_of(name) == HYBRID:
+        return Hybrid(name, replace(_BUILT_IN["fair-easy"], order=FAIR_BY_POINTS))
     if name == PORTFOLIO:
         return Portfolio(name, {member: policy_by_name(member).stages for member in MEMBERS})
     order, plus, placement = STRATEGIES.get(strategy_of(name), name).partition("+")

@@ -1,24 +1,20 @@
-"""The strategies that people name instead of a policy: each is a policy by another name, or says why it is not there yet.
+"""The strategies that people name instead of a policy: each is a policy by another name.
 
 Why: who operates a cluster chooses between "by priority" and "share fairly", not between orders and placements. Invariant: a strategy
-is exactly the policy it stands for; one that has no policy answers with a sentence, never with something like it.
+is exactly the policy it stands for.
 """
 
 from __future__ import annotations
 
 STRATEGIES: dict[str, str] = {
     "fair_sharing": "fair-easy",
+    "hybrid": "hybrid",
     "load_balancing": "points-easy+least-loaded",
     "priority_based": "points-easy",
     "resource_pooling": "points-easy+gpu-memory",
     "time_slicing": "points-easy-slicing",
 }
 """The policy that each stands for."""
-
-NOT_YET: dict[str, str] = {
-    "hybrid": "it needs pools of nodes",
-}
-"""What each of the others waits for."""
 
 NAMED: dict[str, str] = {
     "adaptive": "default, in a strategy by how full and busy the cluster is: it may wait for a better place where one is preferred",
@@ -29,7 +25,7 @@ NAMED: dict[str, str] = {
     "fair_sharing": "who has used least of its share goes first",
     "fifo": "first come, first served, and nobody goes ahead",
     "greedy": "by priority; whatever fits starts, so that large jobs may wait for ever",
-    "hybrid": "priorities, pools of nodes, services spread and training packed",
+    "hybrid": "fair shares between projects, by priority within them; spread while the cluster has room, packed when it is full",
     "load_balancing": "default, but on the node whose scarcest resource is the least used",
     "portfolio": "of the plans of several policies the one that serves five objectives best, by a profile or weights",
     "priority_based": "default, by another name",
@@ -44,4 +40,4 @@ NAMED: dict[str, str] = {
 def strategy_of(name: str) -> str:
     """A strategy's name as it is written here: hyphens are taken for underscores."""
     underscored = name.replace("-", "_")
-    return underscored if underscored in STRATEGIES or underscored in NOT_YET else name
+    return underscored if underscored in STRATEGIES else name

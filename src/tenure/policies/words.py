@@ -18,7 +18,6 @@ from tenure.model.settings import LEAST_SLICE_MS, PlanSettings
 from tenure.policies import PLACEMENTS, POLICY_NAMES, policy_by_name
 from tenure.policies.adaptive import MISSING
 from tenure.policies.staged import StagedPolicy
-from tenure.policies.strategies import NOT_YET, strategy_of
 
 NUMBERS = tuple(field.name for field in fields(PlanSettings) if field.type == "int")
 DURATIONS = {name.removesuffix("_ms"): name for name in NUMBERS if name.endswith("_ms")}
@@ -71,8 +70,6 @@ def policy_of(settings: PlanSettings) -> StagedPolicy:
 
 def _unknown(name: str) -> str:
     """Why a name means nothing, with the nearest one that does."""
-    if strategy_of(name) in NOT_YET:
-        return f"the policy {name} is not available yet: {NOT_YET[strategy_of(name)]}; tenure policy list has those that are"
     if name in NAMES:
         way = (
             f"is not available yet: {MISSING[name]}; name adaptive itself"

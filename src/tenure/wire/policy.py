@@ -36,11 +36,10 @@ class PolicyView(Reply):
 
 
 class PolicyName(Reply):
-    """A policy that has a name of its own. ``missing`` says what it waits for when it cannot be chosen yet."""
+    """A policy that has a name of its own."""
 
     name: str
     summary: str = ""
-    missing: str = ""
 
 
 class PoliciesReply(Reply):

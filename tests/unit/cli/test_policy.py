@@ -58,12 +58,10 @@ def test_the_view_reads(utc: None) -> None:
     ]
 
 
-def test_the_list_says_what_is_missing(shell: Shell, client: FakeClient) -> None:
-    reply = PoliciesReply(
-        [PolicyName("easy", "first come"), PolicyName("turns", "by turns", "a clock")], "ORDER", ["fifo"], ["easy"], ["fgd"]
-    )
+def test_the_list_says_what_each_does(shell: Shell, client: FakeClient) -> None:
+    reply = PoliciesReply([PolicyName("easy", "first come"), PolicyName("turns", "by turns")], "ORDER", ["fifo"], ["easy"], ["fgd"])
     text = policies_text(reply)
-    assert "easy   first come\nturns  by turns (not available yet: a clock)\n" in text
+    assert "easy   first come\nturns  by turns\n" in text
     assert "where a task goes; best-fit without it: fgd" in text
     client.answers["names"] = reply
     assert shell("policy", "list").out == text + "\n"

@@ -69,6 +69,7 @@ def test_every_end_reason_is_explained() -> None:
         ("`[node]`", config.NodeSettings),
         ("`[queues.NAME]`", config.QueueSettings),
         ("`[projects.NAME]`", config.ProjectSettings),
+        ("`[pools.NAME]`", config.PoolSettings),
         ("`[plan]`", config.PlanSection),
         ("`[retention]`", config.RetentionSettings),
         ("`[monitor]`", config.MonitorSettings),
@@ -81,9 +82,9 @@ def test_every_end_reason_is_explained() -> None:
 def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
     part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
     listed = {word for row in rows(part) for word in words(row[0])}
-    sections = {"node", "pretend_nodes", "queues", "projects", "plan", "retention", "monitor", "notify", "anomalies", "leases"}
+    sections = {"node", "pretend_nodes", "queues", "projects", "pools", "plan", "retention", "monitor", "notify", "anomalies", "leases"}
     nested = sections if section is config.Settings else set()
-    assert listed == set(section.__struct_fields__) - nested
+    assert listed == set(section.__struct_encode_fields__) - nested
 
 
 def test_the_example_settings_are_understood(tmp_path: Path) -> None:

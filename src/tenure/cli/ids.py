@@ -12,7 +12,23 @@ PATIENCE_S = 0.5
 LATELY_ENDED = 20
 MOST = 200
 FLAGS = frozenset(
-    ("-f", "--follow", "-y", "--yes", "--json", "--mine", "-q", "--quiet", "--err", "--path", "-w", "--watch", "-a", "--all")
+    (
+        "-f",
+        "--follow",
+        "-y",
+        "--yes",
+        "--json",
+        "--mine",
+        "-q",
+        "--quiet",
+        "--err",
+        "--path",
+        "-w",
+        "--watch",
+        "-a",
+        "--all",
+        "--metrics",
+    )
 )
 """Options after which an id may follow; after any other a value of its own does."""
 

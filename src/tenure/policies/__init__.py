@@ -4,8 +4,8 @@ A name is that of an order, alone (nobody goes ahead of the head) or with a way 
 ``points-greedy``. Then ``-preemptive`` lets jobs of higher levels displace others: ``points-easy-preemptive``, or ``-slicing`` lets
 those of equal priority take turns: ``points-easy-slicing``. Behind it may stand where a task goes: ``sjf-easy+fgd``; best fit without
 it. A few have short names of their own, and the name of a placement alone is the default policy with it. What operators call a strategy
-is a policy by another name (`tenure.policies.strategies`), ``portfolio`` chooses among several in each cycle, ``adaptive`` and ``hybrid``
-among strategies of one, and `tenure.policies.words` reads a name with its settings.
+is a policy by another name (`tenure.policies.strategies`), ``portfolio`` chooses among several in each cycle, ``adaptive`` and
+``hybrid`` among strategies of one, and `tenure.policies.words` reads a name with its settings.
 Invariant: a name always means the same decisions.
 """
 

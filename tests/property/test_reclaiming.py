@@ -139,12 +139,14 @@ def is_in_order(gone: list[Bundle], left: list[int], quota: Bundle, asked: list[
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 @example(109)  # a second job of an owner counted as within the quota that a claim had taken
 @example(732)  # who was leaving still counted, and more of a project went than it had borrowed
 @example(193)  # by level too, until the owner was below its quota, and took it back: for ever
 @example(255)
+@example(1585)  # by level from an owner's last job, by quota back, by level inside the project: for ever
+@example(1562)
 def test_displacing_for_quotas_comes_to_rest(name: str, seed: int) -> None:
     check_rest(policy_by_name(name), seed)
 

@@ -78,6 +78,14 @@ class Quotas:
         borrowed = [together[at] > max(quotas[at], 0) for at in shared]
         return any(borrowed), not all(borrowed)
 
+    def is_owned(self, project: int, held: Bundle, going: Bundle) -> bool:
+        """Whether something of what is held for a project is within its quota, so that without it, and what is ``going``, the project
+        would hold less than that; who holds nothing that is governed is as good as within one."""
+        together = self._held.get(project, NOTHING).minus(going).minus(held)
+        quotas = self._projects[project].quota if project in self._projects else NO_BOUNDS
+        shared = [at for at in range(len(SHARED)) if self._governed[at] and held[at]]
+        return not shared or any(together[at] < quotas[at] for at in shared)
+
     def bar(self, project: int, bundle: Bundle) -> MaximumReached | QuotaReached | None:
         """Why the project may not hold so much more; None when it may."""
         found, held = self._projects.get(project), self._held.get(project, NOTHING)

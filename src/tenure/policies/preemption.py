@@ -88,12 +88,11 @@ class OwnersFirst:
         return self._outranks(job, victim, settings, self._going(victim))
 
     def _outranks(self, job: PendingJob, victim: RunningJob, settings: PlanSettings, going: Bundle) -> bool:
-        has_borrowed, has_own = self._stands(job, victim, going)
-        if job.project != victim.project and (has_borrowed or has_own):
+        if job.project != victim.project:
             is_owner = self._quotas.is_guaranteed(job.project, asked_by(self._board.asks[job.shape]))
-            if is_owner and has_borrowed:
+            if is_owner and self._stands(job, victim, going)[0]:
                 return True
-            if not is_owner and has_own:
+            if not is_owner and self._quotas.is_owned(victim.project, held_by(victim), going):
                 return False
         return self._among_equals.outranks(job, victim, settings)
 

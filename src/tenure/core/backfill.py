@@ -160,6 +160,9 @@ def reserve(
     extra = {index: at_start[index] for index, _ in layout}
     before = {index: rooms.nodes[index].copy() for index, _ in layout}
     placements = deal(ask, layout, extra)
+    if ask.max_per_node:
+        for room in extra.values():
+            room.caps = {ask.app: ask.max_per_node}
     return window_of(board, Reservation(job_id, start_ms if start_ms < FOREVER else 0, placements), now_ms, extra, before)
 
 

@@ -31,6 +31,7 @@ def common_room(first: NodeRoom, second: NodeRoom) -> NodeRoom:
         device.free_milli = min(device.free_milli, other.free_milli)
         device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
     both.apps = {app: max(first.apps.get(app, 0), second.apps.get(app, 0)) for app in {**first.apps, **second.apps}}
+    both.caps = {**first.caps, **second.caps}
     both.recount()
     return both
 

@@ -131,7 +131,8 @@ class NodeRoom:
 
     ``offered`` is false unless the node is up. What others hold on a node or device that is not offered counts all the same.
     ``empty`` (the number of devices a task could take whole) and ``gpu_free`` (thousandths free of offered devices) follow from the
-    devices; `take` and `give` keep them. ``apps`` counts the tasks of each app that hold something here.
+    devices; `take` and `give` keep them. ``apps`` counts the tasks of each app that hold something here. ``caps`` says how many
+    of an app may, where a reservation counts on it; it is replaced, never changed.
     """
 
     id: int
@@ -142,6 +143,7 @@ class NodeRoom:
     free: list[int]
     devices: list[DeviceRoom]
     apps: dict[str, int] = field(default_factory=dict)
+    caps: dict[str, int] = field(default_factory=dict)
     empty: int = field(init=False)
     gpu_free: int = field(init=False)
 
@@ -157,7 +159,7 @@ class NodeRoom:
         """An independent copy. Written out, for each cycle makes some: through the constructor it takes three times as long."""
         other = NodeRoom.__new__(NodeRoom)
         other.id, other.name, other.labels, other.offered, other.capacity = self.id, self.name, self.labels, self.offered, self.capacity
-        other.free, other.apps = self.free.copy(), self.apps.copy()
+        other.free, other.apps, other.caps = self.free.copy(), self.apps.copy(), self.caps
         other.devices = [device.copy() for device in self.devices]
         other.empty, other.gpu_free = self.empty, self.gpu_free
         return other
@@ -192,7 +194,10 @@ def node_room(node: Node) -> NodeRoom:
 
 def places_left(ask: Ask, node: NodeRoom, most: int = UNBOUNDED) -> int:
     """How many more tasks may stand beside those of the same app, at most ``most``."""
-    return min(most, max(ask.max_per_node - node.apps.get(ask.app, 0), 0)) if ask.max_per_node else most
+    cap = node.caps.get(ask.app, 0) if node.caps else 0
+    if ask.max_per_node:
+        cap = min(cap or ask.max_per_node, ask.max_per_node)
+    return min(most, max(cap - node.apps.get(ask.app, 0), 0)) if cap else most
 
 
 def is_allowed(ask: Ask, node: NodeRoom) -> bool:
@@ -259,7 +264,7 @@ def fits(ask: Ask, node: NodeRoom) -> bool:
                 break
         else:
             return False
-    if ask.max_per_node and not places_left(ask, node):
+    if (ask.max_per_node or node.caps) and not places_left(ask, node):
         return False
     return not ask.labels or is_allowed(ask, node)
 

@@ -176,6 +176,7 @@ class _Naive:
                 room = rooms[node_id]
                 room.free = [min(pair) for pair in zip(room.free, extra.free, strict=True)]
                 room.apps = {app: max(room.apps.get(app, 0), extra.apps.get(app, 0)) for app in sorted({*room.apps, *extra.apps})}
+                room.caps = extra.caps
                 for device, other in zip(room.devices, extra.devices, strict=True):
                     device.free_milli = min(device.free_milli, other.free_milli)
                     device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
@@ -243,6 +244,8 @@ class _Naive:
         before = {node_id: now[node_id] for node_id, _ in layout}
         extra = {node_id: rooms[node_id] for node_id, _ in layout}
         placements = deal(ask, layout, extra)
+        for room in extra.values():
+            room.caps = {ask.app: ask.max_per_node} if ask.max_per_node else {}
         known = at_ms < FOREVER
         firm = known or self.now_ms - job.submitted_ms >= self.snapshot.settings.wait_full_ms or is_guarded(self.snapshot, job)
         self.reserved = _Reserved(Reservation(job.id, at_ms if known else 0, placements), at_ms, extra, before, firm)

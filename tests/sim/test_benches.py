@@ -58,6 +58,7 @@ def test_planning_at_scale_prints_one_line_per_case() -> None:
     assert all(row["p50_ms"] >= 0 and row["peak_mb"] > 0 for row in rows)
 
 
+@pytest.mark.timeout(400)
 def test_searches_are_measured_beside_rules_and_the_solver() -> None:
     done = bench("optimisers", "")
     assert done.returncode == 0, done.stderr

@@ -102,6 +102,7 @@ class Feed:
                 self._task.cancel()
                 self._task = None
                 self._kept, self._last = [], -1
+                self._sample = Sample(0, b"")  # nobody is shown the machine as it was when somebody last looked on
 
     async def after(self, cursor: int) -> Run:
         """What comes after a cursor, without waiting for more; the store is asked for what is no longer kept here."""

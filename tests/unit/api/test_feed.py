@@ -156,3 +156,15 @@ def test_a_store_that_fails_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> N
             assert await feed.news(0, 10**9, 10.0)
 
     in_loop(body)
+
+
+def test_who_follows_anew_is_not_shown_what_was_seen_before_the_pause() -> None:
+    async def body(bus: Bus) -> None:
+        feed = Feed(bus, Stored(10))
+        async with feed.followed():
+            feed.show(b"then")
+            assert feed.sample.number == 1
+        async with feed.followed():
+            assert feed.sample.number == 0
+
+    in_loop(body)

@@ -14,7 +14,8 @@ import msgspec
 
 from tenure.api.context import Context
 from tenure.api.push import samples_to
-from tenure.config import MonitorSettings, Settings
+from tenure.config import Settings
+from tenure.config.monitoring import MonitorSettings
 from tenure.control.loop import STUCK_AFTER_S
 from tenure.control.steps import SCHEDULER
 from tenure.executors.local.usage import Usage

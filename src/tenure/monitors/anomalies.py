@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from tenure.config import AnomalySettings
+from tenure.config.monitoring import AnomalySettings
 from tenure.model.anomaly import Anomaly
 
 LEAST_ROUNDS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tenure.config import MonitorSettings
+from tenure.config.monitoring import MonitorSettings
 from tenure.monitors.containers import ContainerSampler
 from tenure.monitors.gpus import GpuSampler
 from tenure.monitors.host import HostSampler

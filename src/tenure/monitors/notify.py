@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tenure.config import NotifySettings
+from tenure.config.monitoring import NotifySettings
 
 BATCH = 100
 LOOK_S = 1.0

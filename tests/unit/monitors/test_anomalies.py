@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tenure.config import AnomalySettings, RuleSettings
+from tenure.config.monitoring import AnomalySettings, RuleSettings
 from tenure.model.anomaly import KINDS, Anomaly
 from tenure.model.measures import LiveTask
 from tenure.monitors.anomalies import Anomalies, counts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tenure.config import NotifySettings
+from tenure.config.monitoring import NotifySettings
 from tenure.monitors import notify as module
 from tenure.monitors.notify import BATCH, LONGEST_PAUSE_S, Notifier, Told, cursor_name, send, signature
 from tests.support.living import until

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tenure.config import MonitorSettings
+from tenure.config.monitoring import MonitorSettings
 from tenure.monitors import watch as module
 from tenure.monitors.assembly import watch_of
 from tenure.monitors.watch import LONGEST_PAUSE_S, Round, Watch

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from tenure.config.monitoring import AnomalySettings, MonitorSettings, NotifySettings, check_monitoring
 from tenure.model.amounts import GIB, MILLI, parse_bytes, parse_duration_ms, parse_milli
-from tenure.model.anomaly import ACTIONS, JOB_KINDS
 from tenure.model.gpu_kind import parse_capability
 from tenure.model.pool import Pool
 from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
@@ -23,8 +23,6 @@ from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, labe
 
 _GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?(?::(\d+\.\d))?", re.IGNORECASE)
 
-
-LEAST_EVERY_MS = 1_000
 _PLAN_FIELDS = {field.name for field in fields(PlanSettings)}
 
 
@@ -193,89 +191,10 @@ class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     coarse: str = "30d"
 
 
-class MonitorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How often machines, GPUs and containers are looked at (``every``, 0s: never) and where the container engine listens
-    (``containers``: auto, off, or the path of its socket). ``prometheus`` is a loopback address at which figures can be scraped."""
-
-    every: str = "5s"
-    containers: str = "auto"
-    prometheus: str = ""
-
-    def address(self) -> tuple[str, int] | None:
-        """Where Prometheus may scrape, None for nowhere. Raises ValueError for anything but a loopback address with a port."""
-        if not self.prometheus:
-            return None
-        host, _, port = self.prometheus.rpartition(":")
-        host = host.strip("[]")
-        if host not in ("127.0.0.1", "::1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError(f"{self.prometheus!r} is not a port of this machine alone; write it like 127.0.0.1:9464")
-        return host, int(port)
-
-    def every_s(self) -> float:
-        """Seconds between two looks. Raises ValueError."""
-        every_ms = parse_duration_ms(self.every)
-        if 0 < every_ms < LEAST_EVERY_MS:
-            raise ValueError(f"looking more often than once a second is not monitoring but load: {self.every!r}")
-        return every_ms / 1000
-
-
 class LeaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Leases. ``max_ttl`` is the longest time to live that one may be given at once; it may be renewed again and again."""
 
     max_ttl: str = "1h"
-
-
-class NotifySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A webhook that is told of events whose kind matches a pattern; signed where there is a ``secret``."""
-
-    url: str
-    secret: str = ""
-    events: tuple[str, ...] = ("job.ended", "anomaly.*", "node.changed")
-
-    def check(self) -> None:
-        """Raise ValueError for an address that cannot be told."""
-        scheme, _, rest = self.url.partition("://")
-        if scheme not in ("http", "https") or not rest.partition("/")[0]:
-            raise ValueError(f"notify.url begins with http:// or https:// and names a host, unlike {self.url!r}")
-
-
-class RuleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How long a sign must last to be an anomaly, and what is done then: off, warn, requeue or kill."""
-
-    after: str = "5m"
-    action: str = "warn"
-
-    def after_ms(self) -> int:
-        """The window in milliseconds. Raises ValueError."""
-        return parse_duration_ms(self.after)
-
-
-class AnomalySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What is looked for; see `tenure.monitors.signs`."""
-
-    cpu: RuleSettings = RuleSettings()
-    memory: RuleSettings = RuleSettings("1m")
-    thermal: RuleSettings = RuleSettings("1m")
-    device_lost: RuleSettings = RuleSettings("10s")
-    idle_gpu: RuleSettings = RuleSettings("10m")
-    stalled: RuleSettings = RuleSettings()
-    hung: RuleSettings = RuleSettings("10m")
-    loop_stuck: RuleSettings = RuleSettings("0s")
-
-    def rules(self) -> dict[str, RuleSettings]:
-        """Each rule by its kind."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
-
-    def check(self) -> None:
-        """Raise ValueError for a rule that means nothing, naming it."""
-        for kind, rule in self.rules().items():
-            try:
-                rule.after_ms()
-            except ValueError as error:
-                raise ValueError(f"anomalies.{kind}.after: {error}") from None
-            allowed = ACTIONS if kind in JOB_KINDS else ACTIONS[:2]
-            if rule.action not in allowed:
-                raise ValueError(f"anomalies.{kind}.action is one of {', '.join(allowed)}, not {rule.action!r}")
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -362,30 +281,12 @@ def check(settings: Settings) -> None:
                 read(text)
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from None
-    _check_monitoring(settings)
+    check_monitoring(settings.monitor, settings.anomalies, settings.notify)
     if node.cgroups not in ("auto", "off"):
         raise ValueError(f"node.cgroups is auto or off, not {node.cgroups!r}")
     names = [pretend.name for pretend in settings.pretend_nodes]
     if len(set(names)) != len(names):
         raise ValueError("two pretend nodes have the same name")
-
-
-def _check_monitoring(settings: Settings) -> None:
-    settings.anomalies.check()
-    for receiver in settings.notify:
-        receiver.check()
-    if len({receiver.url for receiver in settings.notify}) != len(settings.notify):
-        raise ValueError("two webhooks have the same notify.url")
-    try:
-        settings.monitor.every_s()
-    except ValueError as error:
-        raise ValueError(f"monitor.every: {error}") from None
-    try:
-        settings.monitor.address()
-    except ValueError as error:
-        raise ValueError(f"monitor.prometheus: {error}") from None
-    if settings.monitor.containers not in ("auto", "off") and not settings.monitor.containers.startswith("/"):
-        raise ValueError(f"monitor.containers is auto, off or the path of a socket, not {settings.monitor.containers!r}")
 
 
 def _gpu_group(part: str) -> GpuSettings:

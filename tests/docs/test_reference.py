@@ -13,6 +13,7 @@ import pytest
 
 from tenure import config
 from tenure.api.front import TABLE
+from tenure.config import monitoring
 from tenure.executors.local.launching import OWN_NAMES
 from tenure.model.lifecycle import ENDED_STATES, JOB_TRANSITIONS, JobState
 from tenure.model.observations import EndReason
@@ -73,10 +74,10 @@ def test_every_end_reason_is_explained() -> None:
         ("`[pools.NAME]`", config.PoolSettings),
         ("`[plan]`", config.PlanSection),
         ("`[retention]`", config.RetentionSettings),
-        ("`[monitor]`", config.MonitorSettings),
+        ("`[monitor]`", monitoring.MonitorSettings),
         ("`[leases]`", config.LeaseSettings),
-        ("`[anomalies]`", config.AnomalySettings),
-        ("`[[notify]]`", config.NotifySettings),
+        ("`[anomalies]`", monitoring.AnomalySettings),
+        ("`[[notify]]`", monitoring.NotifySettings),
         ("`[[pretend_nodes]]`", config.PretendNodeSettings),
     ],
 )

@@ -205,6 +205,9 @@ def _server(app: object) -> uvicorn.Server:
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=PeerProtocol,
+        ws="none",  # PeerProtocol knows what goes on as a WebSocket
+        ws_max_size=64 * 1024,
+        ws_per_message_deflate=False,
         log_config=None,
         proxy_headers=False,
         access_log=False,

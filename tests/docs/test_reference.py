@@ -104,7 +104,12 @@ def test_every_table_is_described() -> None:
 
 def test_every_route_is_listed() -> None:
     routes = {f"{route.method} {route.path}" for route in TABLE if not route.path.startswith("/api/resource-scheduler/")}
-    listed = {word for row in rows(page("protocol")) for word in words(row[0]) if word.startswith(("GET", "POST", "PUT", "DELETE"))}
+    listed = {
+        word
+        for row in rows(page("protocol"))
+        for word in words(row[0])
+        if word.startswith(("GET", "POST", "PUT", "DELETE", "WEBSOCKET"))
+    }
     assert listed == routes
 
 

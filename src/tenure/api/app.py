@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from tenure.api.context import ApiError, Context, answer
 from tenure.api.front import TABLE, bug_response, error_response
+from tenure.api.routes import WEBSOCKET
 from tenure.api.schema import add_components, documents
 from tenure.ports import StaleEpoch, StoreUnavailable
 from tenure.wire.dto import ErrorReply
@@ -21,7 +22,7 @@ def create_app(context: Context) -> FastAPI:
     """The application for one daemon."""
     app = FastAPI(title="Tenure", version=context.version, docs_url=None, redoc_url=None)
     app.state.context = context
-    for route in TABLE:
+    for route in (route for route in TABLE if route.method != WEBSOCKET):
         app.add_api_route(route.path, route.endpoint, methods=[route.method], openapi_extra=documents(route))
     for known in (ApiError, StoreUnavailable, StaleEpoch):
         app.add_exception_handler(known, _known)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from tenure import __version__
@@ -126,7 +126,7 @@ def _release(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def caller_from(request: Request) -> Caller:
+def caller_from(request: HTTPConnection) -> Caller:
     """The caller that the transport vouches for."""
     return caller_from_scope(request.scope)
 
@@ -172,7 +172,7 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(_encoder.encode(value), status, media_type="application/json")
 
 
-def context_of(request: Request) -> Context:
+def context_of(request: HTTPConnection) -> Context:
     """The daemon that serves this request."""
     context: Context = request.app.state.context
     return context

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import State
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from tenure.api import (
@@ -29,10 +29,11 @@ from tenure.api import (
     sharing,
     streams,
     system,
+    websocket,
     whatif,
 )
 from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
-from tenure.api.routes import Arguments, Endpoint, Finder, Route
+from tenure.api.routes import WEBSOCKET, Arguments, Endpoint, Finder, Route
 from tenure.ports import StaleEpoch, StoreUnavailable
 from tenure.wire import PROTOCOL, PROTOCOLS
 from tenure.wire.dto import ErrorReply, SubmitRequest
@@ -55,6 +56,8 @@ TABLE: tuple[Route, ...] = (
     *streams.routes,
     *push.routes,
     *push.documented,
+    *websocket.routes,
+    *websocket.documented,
     *system.routes,
     *monitoring.routes,
     *monitoring.documented,
@@ -76,25 +79,29 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._pass_on(scope, receive, send)
             return
+        method = scope["method"] if scope["type"] == "http" else WEBSOCKET
         headers = dict(scope["headers"])
         spoken = headers.get(b"tenure-protocol", _OWN)
         if spoken not in _SPOKEN:
             await mismatch(spoken)(scope, receive, send)
-        elif scope["path"] == "/v1/jobs" and scope["method"] == "POST":
+        elif scope["path"] == "/v1/jobs" and method == "POST":
             response = await self._submit(scope, headers, receive)
             await response(scope, receive, send)
-        elif found := self._finder.find(scope["method"], scope["path"], scope["query_string"]):
+        elif found := self._finder.find(method, scope["path"], scope["query_string"]):
             await self._serve(*found, scope, receive, send)
+        elif method == WEBSOCKET:
+            await no_socket(scope["path"])(scope, receive, send)
         else:
             await self._pass_on(scope, receive, send)
 
     async def _serve(self, endpoint: Endpoint, arguments: Arguments, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
         try:
-            response = await endpoint(Request(scope, receive), **arguments)
+            asked = Request(scope, receive) if scope["type"] == "http" else HTTPConnection(scope)
+            response = await endpoint(asked, **arguments)
         except (ApiError, StoreUnavailable, StaleEpoch) as error:
             response = error_response(error)
         except Exception as error:
@@ -147,6 +154,12 @@ def bug_response(error: Exception) -> Response:
     """An error that nobody foresaw, as an answer."""
     message = f"the daemon could not answer ({type(error).__name__}: {error})"
     return answer(ErrorReply(code="internal", message=message, remedy="nothing was changed by this call; see the daemon's log"), 500)
+
+
+def no_socket(path: str) -> Response:
+    """The answer to who opens a WebSocket where there is none."""
+    text = f"there is no WebSocket at {path[:200]}, or not with these parameters"
+    return answer(ErrorReply(code="not_found", message=text, remedy="open /api/v1/events/ws"), 404)
 
 
 def mismatch(spoken: bytes) -> Response:

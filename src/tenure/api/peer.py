@@ -18,6 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tenure.model.commands import Caller
 
+ABORT = "tenure.abort"
+"""Where a request's scope has what cuts its connection, whatever still waits to be sent on it."""
 _UCRED = struct.Struct("3i")
 PEER_PID = "tenure.peer_pid"
 """Where a request's scope has the pid."""
@@ -29,6 +31,7 @@ class PeerProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the peer's credentials from the kernel; refuse strangers."""
         super().connection_made(transport)
+        self.ws_protocol_class = cast("Any", self._upgraded)
         self.pid, uid = peer_of(transport.get_extra_info("socket"))
         if uid != os.getuid():
             transport.abort()
@@ -36,9 +39,15 @@ class PeerProtocol(HttpToolsProtocol):
         self.client = ("uid", uid)
 
     def on_message_begin(self) -> None:
-        """Tell every request which process asks."""
+        """Tell every request which process asks, and how its connection is cut."""
         super().on_message_begin()
-        cast("dict[str, Any]", self.scope)[PEER_PID] = self.pid
+        cast("dict[str, Any]", self.scope).update({PEER_PID: self.pid, ABORT: self.transport.abort})
+
+    def _upgraded(self, **given: Any) -> asyncio.Protocol:
+        """What goes on with this connection as a WebSocket, of the same peer."""
+        from tenure.api.upgraded import PeerSocket
+
+        return PeerSocket({"client": self.client, PEER_PID: self.pid}, **given)
 
 
 def peer_of(sock: Any) -> tuple[int, int]:

@@ -20,12 +20,14 @@ Endpoint = Callable[..., Awaitable[Response]]
 E = TypeVar("E", bound=Endpoint)
 Arguments = dict[str, str | int]
 
+WEBSOCKET = "WEBSOCKET"
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``path`` has its parameters in braces; ``takes`` and ``gives`` are the structs of body and answer, None where there is none."""
+    """``path`` has its parameters in braces; ``takes`` and ``gives`` are the structs of body and answer, None where there is none.
+    ``method`` is that of HTTP, or `WEBSOCKET`."""
 
     method: str
     path: str
@@ -51,6 +53,11 @@ class Routes:
     def post(self, path: str, takes: type[Any] | None = None, gives: type[Any] | None = None) -> Callable[[E], E]:
         """The function below answers POST."""
         return self._add("POST", path, takes, gives)
+
+    def websocket(self, path: str) -> Callable[[E], E]:
+        """The function below answers who opens a WebSocket: with the response that accepts it and speaks, or with an error as any
+        call's. It takes no request but the connection."""
+        return self._add(WEBSOCKET, path, None, None)
 
     def _add(self, method: str, path: str, takes: type[Any] | None, gives: type[Any] | None) -> Callable[[E], E]:
         def remember(endpoint: E) -> E:

@@ -1,0 +1,156 @@
+"""One client that follows what happens: what it asked for, how far it is, and its next messages.
+
+Server-sent events and WebSockets are two spellings of the same messages, so what comes next is decided here, once. Messages are asked
+for when the connection has taken those before, so nothing waits in memory for a slow one. Invariant: a follower's messages with a
+cursor are all events that it asked for, each once and in order, or a ``reset`` says that some are missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.types import Message, Scope, Send
+
+from tenure.api.context import ApiError
+from tenure.api.feed import PAGE, Feed, Item
+from tenure.api.peer import ABORT
+from tenure.wire.dto import ErrorReply
+
+TOPICS = ("job", "node", "conflict", "anomaly", "hint", "scheduling_update", "resource_status")
+MAX_FOLLOWERS = 2_000
+MAX_BEHIND = 20_000
+"""Who is this many events behind on a living connection is let go, and catches up by connecting again."""
+STALL_S = 60.0
+"""A connection that takes nothing for so long is cut."""
+MIN_HEARTBEAT_S, MAX_HEARTBEAT_S = 1, 300
+HEARTBEAT, DROPPED = "heartbeat", "dropped"
+_TOPIC_OF = {"job": "job", "lease": "job", "node": "node", "conflict": "conflict", "anomaly": "anomaly", "hint": "hint"}
+_encoder = msgspec.json.Encoder()
+
+
+def topic_of(kind: str) -> str:
+    """The topic of an event's kind; whatever is about none of these subjects changes how is scheduled."""
+    return _TOPIC_OF.get(kind.partition(".")[0], "scheduling_update")
+
+
+class Told(NamedTuple):
+    """A message: its topic or what it says of the stream itself, its data as JSON, and the cursor to resume after."""
+
+    kind: str
+    data: bytes
+    cursor: int | None = None
+
+
+class Wish(NamedTuple):
+    """What a follower wants to hear of; a project's followers hear of what belongs to no project too."""
+
+    topics: frozenset[str]
+    project: str = ""
+
+    def takes(self, item: Item) -> bool:
+        """Whether an event is among it."""
+        return topic_of(item.kind) in self.topics and (not self.project or item.project in ("", self.project))
+
+
+def chosen(topics: Collection[str]) -> frozenset[str]:
+    """The topics asked for, all if none are. Raises ApiError for one that there is not."""
+    for name in topics:
+        if name not in TOPICS:
+            raise bad(f"there is no topic {name[:40]!r}; there are {', '.join(TOPICS)}")
+    return frozenset(topics or TOPICS)
+
+
+def heartbeat_of(seconds: int) -> int:
+    """How often a quiet stream says that it lives. Raises ApiError out of bounds."""
+    if not MIN_HEARTBEAT_S <= seconds <= MAX_HEARTBEAT_S:
+        raise bad(f"heartbeat_s is {MIN_HEARTBEAT_S} to {MAX_HEARTBEAT_S}, not {seconds}")
+    return seconds
+
+
+def admit(feed: Feed) -> None:
+    """Raise ApiError where as many follow already as may, over all the ways there are."""
+    if feed.followers >= MAX_FOLLOWERS:
+        text = f"{MAX_FOLLOWERS} clients follow the events already"
+        raise ApiError(503, ErrorReply(code="too_many_followers", message=text, remedy="close one of them, or try again later"))
+
+
+def bad(message: str) -> ApiError:
+    """The error for what is not understood."""
+    return ApiError(400, ErrorReply(code="bad_request", message=message))
+
+
+class Follower:
+    """One client. ``wish`` may be changed at any time, for what comes after."""
+
+    def __init__(self, feed: Feed, wish: Wish) -> None:
+        self._feed = feed
+        self.wish = wish
+        self._cursor = -1
+        self._sample = 0
+        self._is_abreast = False
+
+    async def messages(self, start: int, heartbeat_s: int) -> AsyncIterator[Sequence[Told]]:
+        """What happens after the cursor ``start`` (-1: from now on), some messages at a time. Ends only with `DROPPED`."""
+        async with self._feed.followed() as newest:
+            yield list(self._opening(start, newest))
+            while not self._is_too_slow():
+                run = await self._feed.after(self._cursor)
+                if run.reset or run.items:
+                    if told := self._events(run.items, newest, is_broken=run.reset):
+                        yield told
+                elif told := self._look():
+                    yield told
+                elif not await self._feed.news(self._cursor, self._sample, heartbeat_s):
+                    yield [_told(HEARTBEAT, {"cursor": self._cursor})]
+            yield [_told(DROPPED, {"why": "too slow", "remedy": f"connect again and resume after {self._cursor}"}, self._cursor)]
+
+    def _opening(self, start: int, newest: int) -> Iterator[Told]:
+        """Where it begins, so that even who heard nothing yet knows where to resume."""
+        self._cursor = start if 0 <= start <= newest else newest
+        self._sample = max(0, self._feed.sample.number - 1)
+        if start > newest:
+            yield _told("reset", {"why": f"there is no event {start} in this store"})
+        yield _told("hello", {"cursor": self._cursor, "topics": sorted(self.wish.topics), "project": self.wish.project}, self._cursor)
+
+    def _events(self, items: Sequence[Item], newest: int, *, is_broken: bool) -> list[Told]:
+        """The next events of those that were asked for."""
+        gone = [_told("reset", {"why": f"not all events after {self._cursor} are kept"})] if is_broken else []
+        self._cursor = items[-1].cursor if items else newest
+        self._is_abreast = self._is_abreast or len(items) < PAGE
+        takes = self.wish.takes
+        return gone + [Told(topic_of(item.kind), item.data, item.cursor) for item in items if takes(item)]
+
+    def _look(self) -> list[Told]:
+        """The sample that it has not had, if it wants samples."""
+        sample = self._feed.sample
+        is_fresh = sample.number > self._sample
+        self._sample = sample.number
+        return [Told("resource_status", sample.data)] if is_fresh and "resource_status" in self.wish.topics else []
+
+    def _is_too_slow(self) -> bool:
+        """Whether it was abreast of the events and has fallen far behind: its connection takes less than happens."""
+        return self._is_abreast and self._feed.newest - self._cursor > MAX_BEHIND
+
+
+def _told(kind: str, data: dict[str, Any], cursor: int | None = None) -> Told:
+    """A message of the stream itself."""
+    return Told(kind, _encoder.encode(data), cursor)
+
+
+def patient(send: Send, scope: Scope) -> Send:
+    """``send`` that cuts a connection which takes nothing for `STALL_S`, and then raises TimeoutError.
+
+    Closing would not do: what waits to be sent would be kept, with the connection, for as long as the client likes."""
+
+    async def sent(message: Message) -> None:
+        try:
+            async with asyncio.timeout(STALL_S):
+                await send(message)
+        except TimeoutError:
+            scope[ABORT]()
+            raise
+
+    return sent

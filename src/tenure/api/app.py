@@ -6,14 +6,18 @@ OpenAPI document, or a call that is somehow wrong.
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request, Response
+from collections.abc import Awaitable, Callable
+
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from tenure.api.context import ApiError, Context, answer
 from tenure.api.front import TABLE, bug_response, error_response
+from tenure.api.identity import let_in
 from tenure.api.routes import WEBSOCKET
 from tenure.api.schema import add_components, documents
+from tenure.model.access import Permission
 from tenure.ports import StaleEpoch, StoreUnavailable
 from tenure.wire.dto import ErrorReply
 
@@ -23,7 +27,8 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(title="Tenure", version=context.version, docs_url=None, redoc_url=None)
     app.state.context = context
     for route in (route for route in TABLE if route.method != WEBSOCKET):
-        app.add_api_route(route.path, route.endpoint, methods=[route.method], openapi_extra=documents(route))
+        guard = [Depends(_let_in(context, route.needs))]
+        app.add_api_route(route.path, route.endpoint, methods=[route.method], openapi_extra=documents(route), dependencies=guard)
     for known in (ApiError, StoreUnavailable, StaleEpoch):
         app.add_exception_handler(known, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -32,6 +37,15 @@ def create_app(context: Context) -> FastAPI:
     made = app.openapi
     app.openapi = lambda: add_components(made(), TABLE)  # type: ignore[method-assign]
     return app
+
+
+def _let_in(context: Context, needs: Permission) -> Callable[[Request], Awaitable[None]]:
+    """What runs before the endpoint, whatever else is wrong with the call."""
+
+    async def guard(request: Request) -> None:
+        let_in(context.identity, request.scope, dict(request.scope["headers"]), needs)
+
+    return guard
 
 
 async def _known(_request: Request, error: Exception) -> Response:

@@ -11,13 +11,14 @@ from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import not_found, refused
 from tenure.api.monitoring import with_readings
 from tenure.api.routes import Routes
+from tenure.model.access import Permission
 from tenure.model.commands import Command, Refused, SetNode, SetQueue
 from tenure.wire.dto import NodeRequest, NodesReply, NodeView, QueueRequest, QueuesReply, QueueView
 
 routes = Routes("/v1")
 
 
-@routes.get("/nodes", NodesReply)
+@routes.get("/nodes", NodesReply, needs=Permission.CLUSTER_READ)
 async def nodes(request: Request) -> Response:
     """All nodes and devices with what is held of them."""
     context = context_of(request)
@@ -25,7 +26,7 @@ async def nodes(request: Request) -> Response:
     return answer(reply if context.watch is None else with_readings(reply, context.watch.seen.looks.get("gpus", ())))
 
 
-@routes.post("/nodes", NodeRequest, NodeView)
+@routes.post("/nodes", NodeRequest, NodeView, needs=Permission.CLUSTER_WRITE)
 async def set_node(request: Request) -> Response:
     """Drain or resume a node."""
     context, caller = context_of(request), caller_from(request)
@@ -38,14 +39,14 @@ async def set_node(request: Request) -> Response:
     raise not_found(wish.name)
 
 
-@routes.get("/queues", QueuesReply)
+@routes.get("/queues", QueuesReply, needs=Permission.CLUSTER_READ)
 async def queues(request: Request) -> Response:
     """All queues and what waits in them."""
     context = context_of(request)
     return answer(await asyncio.to_thread(context.queries.queues))
 
 
-@routes.post("/queues", QueueRequest, QueueView)
+@routes.post("/queues", QueueRequest, QueueView, needs=Permission.CLUSTER_WRITE)
 async def set_queue(request: Request) -> Response:
     """Make or change a queue."""
     context, caller = context_of(request), caller_from(request)

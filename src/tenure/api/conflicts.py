@@ -11,6 +11,7 @@ from starlette.responses import Response
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, refused
 from tenure.api.routes import Routes
+from tenure.model.access import Permission
 from tenure.model.commands import Refused, ResolveConflict
 from tenure.model.conflict import ConflictKind, Resolution
 from tenure.store.conflicts import ConflictRow
@@ -21,7 +22,7 @@ PAST = 200
 """So many conflicts of the past are told."""
 
 
-@routes.get("/conflicts", ConflictsReply)
+@routes.get("/conflicts", ConflictsReply, needs=Permission.JOBS_READ)
 async def conflicts(request: Request, by: str = "age", history: int = 0) -> Response:
     """The open conflicts: the oldest first, or the most severe (``by=severity``); with ``history=1`` all, the newest first."""
     if by not in ("age", "severity"):
@@ -34,7 +35,7 @@ async def conflicts(request: Request, by: str = "age", history: int = 0) -> Resp
     return answer(ConflictsReply(conflicts=[view(row, names) for row in rows]))
 
 
-@routes.post("/conflicts/resolve", ResolveRequest, ResolveReply)
+@routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, needs=Permission.JOBS_WRITE)
 async def resolve(request: Request) -> Response:
     """Resolve an open conflict in the chosen way."""
     context, caller = context_of(request), caller_from(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,10 @@ from starlette.responses import Response
 
 from tenure import __version__
 from tenure.api.bus import Bus
+from tenure.api.errors import ApiError as ApiError  # noqa: PLC0414 (what every endpoint takes from here)
 from tenure.api.feed import Feed
-from tenure.api.peer import caller_of
+from tenure.api.identity import Identity
+from tenure.api.identity import caller_from as caller_from  # noqa: PLC0414
 from tenure.control.admission import Admission
 from tenure.control.loop import ControlLoop
 from tenure.model.commands import Answer, Caller, Command, Holder
@@ -33,15 +35,6 @@ from tenure.wire.dto import CheckView, ErrorReply, JobView
 T = TypeVar("T")
 MAX_EXPECTED = 200
 MAX_BODY_BYTES = 64 * 1024 * 1024
-
-
-class ApiError(Exception):
-    """An answer that is an error: the reply and its HTTP status."""
-
-    def __init__(self, status: int, reply: ErrorReply) -> None:
-        super().__init__(reply.message)
-        self.status = status
-        self.reply = reply
 
 
 @dataclass(slots=True)
@@ -67,11 +60,13 @@ class Context:
     watch: Watch | None = None
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
+    identity: Identity = field(init=False)
     feed: Feed = field(init=False)
     _judged_nodes: Sequence[Node] = ()
     _possible: set[Shape] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.identity = Identity()
         self.feed = Feed(self.bus, self.queries)
 
     async def apply(self, commands: Sequence[Command]) -> list[Answer]:
@@ -124,19 +119,6 @@ async def settled(future: Future[T]) -> T:
 def _release(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def caller_from(request: HTTPConnection) -> Caller:
-    """The caller that the transport vouches for."""
-    return caller_from_scope(request.scope)
-
-
-def caller_from_scope(scope: Mapping[str, Any]) -> Caller:
-    """The same, from an ASGI scope."""
-    client = scope.get("client")
-    if not client or client[0] != "uid":
-        raise ApiError(403, ErrorReply(code="unidentified", message="the connection does not say whose it is"))
-    return caller_of(client[1])
 
 
 async def body_of(request: Request, kind: type[T]) -> T:

@@ -16,6 +16,7 @@ from tenure.api.context import Context, context_of
 from tenure.api.exposition import CONTENT_TYPE, Family, exposition
 from tenure.api.monitoring import Seen, merged, seen_by
 from tenure.api.routes import Routes
+from tenure.model.access import Permission
 from tenure.model.anomaly import KINDS
 from tenure.model.lifecycle import JobState
 from tenure.wire.dto import NodesReply, QueuesReply
@@ -25,7 +26,7 @@ routes = Routes("")
 _STATES = ("available", "in_use", "error")
 
 
-@routes.get("/metrics")
+@routes.get("/metrics", needs=Permission.CLUSTER_READ)
 async def metrics(request: Request) -> Response:
     """Everything as OpenMetrics."""
     return Response(await scraped(context_of(request)), media_type=CONTENT_TYPE)

@@ -32,8 +32,10 @@ from tenure.api import (
     websocket,
     whatif,
 )
-from tenure.api.context import ApiError, Context, answer, caller_from_scope, decoded, too_large
+from tenure.api.context import ApiError, Context, answer, decoded, too_large
+from tenure.api.identity import caller_from_scope, let_in
 from tenure.api.routes import WEBSOCKET, Arguments, Endpoint, Finder, Route
+from tenure.model.access import Permission
 from tenure.ports import StaleEpoch, StoreUnavailable
 from tenure.wire import PROTOCOL, PROTOCOLS
 from tenure.wire.dto import ErrorReply, SubmitRequest
@@ -78,7 +80,7 @@ class Front:
         self._loading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
+        """Let in or turn away; then answer, or pass on."""
         if scope["type"] not in ("http", "websocket"):
             await self._pass_on(scope, receive, send)
             return
@@ -87,11 +89,19 @@ class Front:
         spoken = headers.get(b"tenure-protocol", _OWN)
         if spoken not in _SPOKEN:
             await mismatch(spoken)(scope, receive, send)
-        elif scope["path"] == "/v1/jobs" and method == "POST":
-            response = await self._submit(scope, headers, receive)
-            await response(scope, receive, send)
-        elif found := self._finder.find(method, scope["path"], scope["query_string"]):
-            await self._serve(*found, scope, receive, send)
+            return
+        is_submission = scope["path"] == "/v1/jobs" and method == "POST"
+        found = None if is_submission else self._finder.find(method, scope["path"], scope["query_string"])
+        needs = Permission.JOBS_WRITE if is_submission else found[1] if found else Permission.SELF_READ
+        try:
+            let_in(self._context.identity, scope, headers, needs)
+        except ApiError as error:
+            await turned_away(error)(scope, receive, send)
+            return
+        if is_submission:
+            await (await self._submit(scope, headers, receive))(scope, receive, send)
+        elif found:
+            await self._serve(found[0], found[2], scope, receive, send)
         elif method == WEBSOCKET:
             await no_socket(scope["path"])(scope, receive, send)
         else:
@@ -148,6 +158,14 @@ def error_response(error: Exception) -> Response:
     if isinstance(error, StoreUnavailable):
         return answer(ErrorReply(code=error.code, message=error.why), 507 if error.code == "disk_full" else 503)
     return answer(ErrorReply(code="not_leader", message="another daemon has taken over this store", remedy="repeat the command"), 503)
+
+
+def turned_away(error: ApiError) -> Response:
+    """The answer to a call that is not let in."""
+    response = error_response(error)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def bug_response(error: Exception) -> Response:

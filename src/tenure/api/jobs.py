@@ -15,6 +15,7 @@ from tenure.api.particulars import with_troubles
 from tenure.api.routes import Routes
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
+from tenure.model.access import Permission
 from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
 from tenure.model.lifecycle import LIVE_STATES
 from tenure.model.snapshot import Snapshot
@@ -86,7 +87,7 @@ def submit_reply(command: SubmitJob, given: Answer) -> SubmitReply | ErrorReply:
     )
 
 
-@routes.post("/jobs", SubmitRequest, SubmitReply)
+@routes.post("/jobs", SubmitRequest, SubmitReply, needs=Permission.JOBS_WRITE)
 async def submit(request: Request) -> Response:
     """Queue one job or array; durable when answered."""
     return await submit_one(context_of(request), await body_of(request, SubmitRequest), caller_from(request))
@@ -102,7 +103,7 @@ async def submit_one(context: Context, request: SubmitRequest, caller: Caller) -
     return answer(reply, 201)
 
 
-@routes.post("/jobs/batch", SubmitManyRequest, SubmitManyReply)
+@routes.post("/jobs/batch", SubmitManyRequest, SubmitManyReply, needs=Permission.JOBS_WRITE)
 async def submit_many(request: Request) -> Response:
     """Queue many jobs in one durable write; each is accepted or refused alone."""
     context, caller = context_of(request), caller_from(request)
@@ -123,7 +124,7 @@ async def submit_many(request: Request) -> Response:
     return answer(SubmitManyReply(results=full))
 
 
-@routes.post("/jobs/query", Selection, JobsReply)
+@routes.post("/jobs/query", Selection, JobsReply, needs=Permission.JOBS_READ)
 async def query(request: Request) -> Response:
     """List jobs."""
     context, caller = context_of(request), caller_from(request)
@@ -133,7 +134,7 @@ async def query(request: Request) -> Response:
     return answer(reply)
 
 
-@routes.get("/jobs/{ref}", JobDetail)
+@routes.get("/jobs/{ref}", JobDetail, needs=Permission.JOBS_READ)
 async def show(request: Request, ref: str) -> Response:
     """Everything about one job."""
     context = context_of(request)
@@ -142,7 +143,7 @@ async def show(request: Request, ref: str) -> Response:
     return answer(detail)
 
 
-@routes.get("/jobs/{ref}/why", ExplanationView)
+@routes.get("/jobs/{ref}/why", ExplanationView, needs=Permission.JOBS_READ)
 async def why(request: Request, ref: str) -> Response:
     """Why a job is where it is."""
     context = context_of(request)
@@ -160,7 +161,7 @@ def _present(context: Context) -> Snapshot:
     return replace(loop.ports.store.snapshot(loop.clock.now_ms()), promises=board.promises if board is not None else ())
 
 
-@routes.post("/jobs/act", ActRequest, ActReply)
+@routes.post("/jobs/act", ActRequest, ActReply, needs=Permission.JOBS_WRITE)
 async def act(request: Request) -> Response:
     """Cancel, hold, release, requeue, suspend or resume the selected jobs."""
     context, caller = context_of(request), caller_from(request)
@@ -173,7 +174,7 @@ async def act(request: Request) -> Response:
     return answer(_act_reply(rows, await context.apply(commands)))
 
 
-@routes.post("/jobs/update", UpdateRequest, ActReply)
+@routes.post("/jobs/update", UpdateRequest, ActReply, needs=Permission.JOBS_WRITE)
 async def update(request: Request) -> Response:
     """Change the selected jobs."""
     context, caller = context_of(request), caller_from(request)

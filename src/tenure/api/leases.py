@@ -20,6 +20,7 @@ from tenure.api.peer import PEER_PID
 from tenure.api.routes import Routes
 from tenure.control.admission import Inadmissible
 from tenure.control.granting import check_ttl, digest_of, lease_command
+from tenure.model.access import Permission
 from tenure.model.commands import Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
 from tenure.model.shape import Shape
 from tenure.store.leased import LeaseRow
@@ -33,7 +34,7 @@ LOOK_AGAIN_S = 5.0
 TIMED_OUT = "timed out waiting"
 
 
-@routes.post("/leases", LeaseRequest, LeaseView)
+@routes.post("/leases", LeaseRequest, LeaseView, needs=Permission.JOBS_WRITE)
 async def acquire(request: Request) -> Response:
     """Ask for a lease, and wait for it for a while; a repetition waits on."""
     context, caller = context_of(request), caller_from(request)
@@ -52,7 +53,7 @@ async def acquire(request: Request) -> Response:
     return answer(view_of(context, row, is_holder=True), 201 if row.is_held else 202)
 
 
-@routes.post("/leases/{number}/renew", RenewRequest, LeaseView)
+@routes.post("/leases/{number}/renew", RenewRequest, LeaseView, needs=Permission.JOBS_WRITE)
 async def renew(request: Request, number: int) -> Response:
     """Let a lease end later than it would; answered once its executor keeps the new end."""
     context = context_of(request)
@@ -66,7 +67,7 @@ async def renew(request: Request, number: int) -> Response:
     return answer(view_of(context, row, is_holder=True))
 
 
-@routes.post("/leases/{number}/release", ReleaseRequest, LeaseView)
+@routes.post("/leases/{number}/release", ReleaseRequest, LeaseView, needs=Permission.JOBS_WRITE)
 async def release(request: Request, number: int) -> Response:
     """Give a lease back, or withdraw one that waits; answered once others can have what it held."""
     context = context_of(request)
@@ -76,7 +77,7 @@ async def release(request: Request, number: int) -> Response:
     return answer(view_of(context, row))
 
 
-@routes.get("/leases", LeasesReply)
+@routes.get("/leases", LeasesReply, needs=Permission.JOBS_READ)
 async def listing(request: Request) -> Response:
     """The leases that are held or waited for."""
     context = context_of(request)
@@ -84,7 +85,7 @@ async def listing(request: Request) -> Response:
     return answer(LeasesReply(leases=[view_of(context, row) for row in rows]))
 
 
-@routes.get("/leases/{number}", LeaseView)
+@routes.get("/leases/{number}", LeaseView, needs=Permission.JOBS_READ)
 async def show(request: Request, number: int, seen: str = "", wait_ms: int = 0) -> Response:
     """One lease, at once or when its phase is another one than ``seen``."""
     context = context_of(request)

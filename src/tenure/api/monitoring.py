@@ -15,6 +15,7 @@ from starlette.responses import Response
 from tenure.api.context import ApiError, Context, answer, caller_from, context_of
 from tenure.api.jobs import one_job
 from tenure.api.routes import Routes
+from tenure.model.access import Permission
 from tenure.model.anomaly import Anomaly
 from tenure.model.measures import STEPS_MS, Series
 from tenure.monitors.containers import ContainersSeen
@@ -71,8 +72,8 @@ def seen_by(context: Context) -> Seen:
     )
 
 
-@routes.get("/status/cpu", CpuReply)
-@documented.get("/status/cpu", CpuReply)
+@routes.get("/status/cpu", CpuReply, needs=Permission.CLUSTER_READ)
+@documented.get("/status/cpu", CpuReply, needs=Permission.CLUSTER_READ)
 async def cpu(request: Request) -> Response:
     """The processors of this machine: utilisation, cores, frequency, and whether that is healthy."""
     seen = seen_by(context_of(request))
@@ -84,8 +85,8 @@ async def cpu(request: Request) -> Response:
     return answer(CpuReply(**{name: getattr(host, name) for name in CpuReply.__struct_fields__}))
 
 
-@routes.get("/status/gpu", GpusReply)
-@documented.get("/status/gpu", GpusReply)
+@routes.get("/status/gpu", GpusReply, needs=Permission.CLUSTER_READ)
+@documented.get("/status/gpu", GpusReply, needs=Permission.CLUSTER_READ)
 async def gpu(request: Request) -> Response:
     """The GPUs: memory, utilisation, temperature, power, and whether each is available, in use or in error."""
     context = context_of(request)
@@ -94,8 +95,8 @@ async def gpu(request: Request) -> Response:
     return answer(GpusReply(at_ms=seen.at_ms, gpus=merged(nodes.devices, seen.gpus), problem=seen.problem_of("gpus")))
 
 
-@routes.get("/status/containers", ContainersReply)
-@documented.get("/status/containers", ContainersReply)
+@routes.get("/status/containers", ContainersReply, needs=Permission.MACHINE_READ)
+@documented.get("/status/containers", ContainersReply, needs=Permission.MACHINE_READ)
 async def containers(request: Request) -> Response:
     """The containers of this machine: state, cpu, memory, network."""
     seen = seen_by(context_of(request))
@@ -104,7 +105,7 @@ async def containers(request: Request) -> Response:
     return answer(ContainersReply(at_ms=seen.at_ms, engine=found.engine, containers=list(found.containers), problem=problem))
 
 
-@routes.get("/resources", ResourcesReply)
+@routes.get("/resources", ResourcesReply, needs=Permission.CLUSTER_READ)
 async def resources(request: Request) -> Response:
     """Everything that was last seen, and how the looking goes."""
     context = context_of(request)
@@ -122,7 +123,7 @@ async def resources(request: Request) -> Response:
     )
 
 
-@routes.get("/jobs/{ref}/metrics", MetricsReply)
+@routes.get("/jobs/{ref}/metrics", MetricsReply, needs=Permission.JOBS_READ)
 async def metrics(request: Request, ref: str, since_ms: int = 0, step_ms: int = 0, name: str = "") -> Response:
     """A job's figures over time: what it used and what it reported, one of them with ``name``. ``step_ms`` 0 is the finest that reaches
     back to ``since_ms``."""
@@ -136,7 +137,7 @@ async def metrics(request: Request, ref: str, since_ms: int = 0, step_ms: int = 
     return answer(MetricsReply(id=row.id, series=[_series(one) for one in found if name in ("", one.name)]))
 
 
-@routes.get("/anomalies", AnomaliesReply)
+@routes.get("/anomalies", AnomaliesReply, needs=Permission.JOBS_READ)
 async def anomalies(request: Request, limit: int = 0) -> Response:
     """What has gone on for too long: the open ones, or with ``limit`` so many of all that are kept."""
     queries = context_of(request).queries

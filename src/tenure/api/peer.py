@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tenure.model.commands import Caller
+from tenure.model.access import Caller, Role
 
 ABORT = "tenure.abort"
 """Where a request's scope has what cuts its connection, whatever still waits to be sent on it."""
@@ -58,9 +58,9 @@ def peer_of(sock: Any) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def caller_of(uid: int) -> Caller:
-    """A uid with its name; a uid without one is shown as a number."""
+def caller_of(uid: int, role: Role) -> Caller:
+    """A uid with its name and a role; a uid without a name is shown as a number."""
     try:
-        return Caller(uid, pwd.getpwuid(uid).pw_name)
+        return Caller(uid, pwd.getpwuid(uid).pw_name, role)
     except KeyError:
-        return Caller(uid, str(uid))
+        return Caller(uid, str(uid), role)

@@ -16,6 +16,7 @@ from tenure.control.loop import ControlLoop
 from tenure.core.board import Board
 from tenure.core.objectives import WHOLE, Objectives
 from tenure.core.strategy import Pressure, Tide, rule
+from tenure.model.access import Permission
 from tenure.model.commands import Refused, SetPolicy
 from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Snapshot
@@ -43,13 +44,13 @@ GRAMMAR = "ORDER[-WAY][+PLACEMENT][:KEY=VALUE,...]"
 """How a policy is put together that has no name of its own."""
 
 
-@routes.get("/policy", PolicyView)
+@routes.get("/policy", PolicyView, needs=Permission.CLUSTER_READ)
 async def policy(request: Request) -> Response:
     """The policy that plans."""
     return answer(await _view(context_of(request)))
 
 
-@routes.post("/policy", PolicyRequest, PolicyView)
+@routes.post("/policy", PolicyRequest, PolicyView, needs=Permission.POLICY_WRITE)
 async def set_policy(request: Request) -> Response:
     """Let another policy plan from now on; nothing that runs is concerned."""
     context, caller = context_of(request), caller_from(request)
@@ -65,7 +66,7 @@ async def set_policy(request: Request) -> Response:
     return answer(await _view(context))
 
 
-@routes.post("/policy/front", FrontRequest, FrontReply)
+@routes.post("/policy/front", FrontRequest, FrontReply, needs=Permission.CLUSTER_READ)
 async def front(request: Request) -> Response:
     """The plans that a portfolio has to choose among now, by five objectives; nothing is started."""
     context = context_of(request)
@@ -105,14 +106,14 @@ def front_of(portfolio: Portfolio, snapshot: Snapshot) -> FrontReply:
     )
 
 
-@routes.get("/policies", PoliciesReply)
+@routes.get("/policies", PoliciesReply, needs=Permission.CLUSTER_READ)
 async def policies(_request: Request) -> Response:
     """The policies that have names, and what others are made of."""
     named = [PolicyName(name=name, summary=summary) for name, summary in sorted(NAMED.items())]
     return answer(PoliciesReply(policies=named, grammar=GRAMMAR, orders=[*ORDERS], ways=[*BACKFILLS], placements=[*PLACEMENTS]))
 
 
-@routes.get("/policy/performance", PolicyUsesReply)
+@routes.get("/policy/performance", PolicyUsesReply, needs=Permission.CLUSTER_READ)
 async def performance(request: Request) -> Response:
     """What each policy has done."""
     context = context_of(request)

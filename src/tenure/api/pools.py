@@ -11,13 +11,14 @@ from tenure.api.context import answer, context_of
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
+from tenure.model.access import Permission
 from tenure.model.pool import MAY, POOL, Pool, told_class
 from tenure.wire.pools import PoolsReply, PoolView
 
 routes = Routes("/v1")
 
 
-@routes.get("/pools", PoolsReply)
+@routes.get("/pools", PoolsReply, needs=Permission.CLUSTER_READ)
 async def pools(request: Request) -> Response:
     """All pools: their nodes and GPUs, and what is held of them."""
     context = context_of(request)

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from tenure.api.context import Context, caller_from, context_of
 from tenure.api.following import HEARTBEAT, Follower, Told, Wish, admit, bad, chosen, heartbeat_of, patient
 from tenure.api.routes import Routes
+from tenure.model.access import Permission
 from tenure.monitors.watch import Round
 from tenure.wire.monitoring import ResourcesReply
 
@@ -29,8 +30,8 @@ RETRY_MS = 2_000
 _encoder = msgspec.json.Encoder()
 
 
-@routes.get("/events")
-@documented.get("/push/sse")
+@routes.get("/events", needs=Permission.JOBS_READ)
+@documented.get("/push/sse", needs=Permission.JOBS_READ)
 async def events(request: Request, topics: str = "", project: str = "", after: int = -1, heartbeat_s: int = 15) -> Response:
     """Follow what happens, from now on, from ``after``, or from where ``Last-Event-ID`` says. ``topics`` are names between commas (all
     of them if empty); with ``project`` only events of that project's jobs come, and those that belong to no project."""

@@ -19,6 +19,7 @@ from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
 from tenure.core.set_aside import reaching
+from tenure.model.access import Permission
 from tenure.model.commands import Answer, Caller, Command, MakeReservation, Refused, RemoveReservation
 from tenure.model.node import Device, Node
 from tenure.model.window import WindowPart
@@ -46,7 +47,7 @@ class _Names:
         return {node.id: node for node in self.picture.nodes}
 
 
-@routes.get("/reservations", ReservationsReply)
+@routes.get("/reservations", ReservationsReply, needs=Permission.CLUSTER_READ)
 async def reservations(request: Request, history: int = 0) -> Response:
     """The reservations that are not over, the first to begin first; with ``history=1`` all that are kept, the newest first."""
     context = context_of(request)
@@ -55,7 +56,7 @@ async def reservations(request: Request, history: int = 0) -> Response:
     return answer(ReservationsReply(reservations=await _views(context, ordered)))
 
 
-@routes.post("/reservations", ReservationRequest, ReservationView)
+@routes.post("/reservations", ReservationRequest, ReservationView, needs=Permission.CLUSTER_WRITE)
 async def reserve(request: Request) -> Response:
     """Set nodes, or parts of them, aside for a time. What runs goes on; the answer names who would reach into it."""
     context, caller = context_of(request), caller_from(request)
@@ -82,7 +83,7 @@ async def reserve(request: Request) -> Response:
     return answer(view, 201)
 
 
-@routes.post("/reservations/remove", RemovalRequest, ReservationView)
+@routes.post("/reservations/remove", RemovalRequest, ReservationView, needs=Permission.CLUSTER_WRITE)
 async def unreserve(request: Request) -> Response:
     """Take a reservation back; what waited for its end may start at once."""
     context, caller = context_of(request), caller_from(request)

@@ -17,6 +17,7 @@ from tenure.core.board import Board
 from tenure.core.ledger import Account
 from tenure.core.picture import Picture
 from tenure.core.shares import WHOLE, Part, capacity_of, dominant, parts_of
+from tenure.model.access import Permission
 from tenure.model.amounts import MILLI, format_bytes, format_milli
 from tenure.model.job import PendingJob
 from tenure.model.project import Bundle, Project
@@ -28,7 +29,7 @@ routes = Routes("/v1")
 MILLION = 1_000_000
 
 
-@routes.get("/projects", ProjectsReply)
+@routes.get("/projects", ProjectsReply, needs=Permission.CLUSTER_READ)
 async def projects(request: Request) -> Response:
     """All projects: weight, quota, maximum, what they hold and held, and what share that is."""
     context = context_of(request)

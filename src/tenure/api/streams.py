@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, selected
 from tenure.api.routes import Routes
+from tenure.model.access import Permission
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store.queries import LogFile
 from tenure.wire.dto import ErrorReply, EventView, Selection, WaitReply, WaitRequest
@@ -30,7 +31,7 @@ MTIME_LAGS_MS = 1_000
 _encoder = msgspec.json.Encoder()
 
 
-@routes.post("/jobs/wait", WaitRequest, WaitReply)
+@routes.post("/jobs/wait", WaitRequest, WaitReply, needs=Permission.JOBS_READ)
 async def wait(request: Request) -> Response:
     """Answer when all selected jobs have ended, or when the time is over."""
     context, caller = context_of(request), caller_from(request)
@@ -61,7 +62,7 @@ async def _next_change(listener: asyncio.Event, left_s: float) -> None:
     listener.clear()
 
 
-@routes.get("/events")
+@routes.get("/events", needs=Permission.JOBS_READ)
 async def events(request: Request, after: int = -1, limit: int = PAGE, job: str = "", follow: int = 0) -> Response:
     """Events after a cursor as lines of JSON; ``after`` -1 begins with the present. With ``follow`` the stream goes on."""
     context = context_of(request)
@@ -95,7 +96,7 @@ def _line(event: EventView) -> bytes:
     return _encoder.encode(event) + b"\n"
 
 
-@routes.get("/jobs/{ref}/log")
+@routes.get("/jobs/{ref}/log", needs=Permission.JOBS_READ)
 async def log(
     request: Request,
     ref: str,

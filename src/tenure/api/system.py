@@ -12,6 +12,7 @@ from starlette.responses import Response
 from tenure.api.context import ApiError, Context, answer, body_of, context_of
 from tenure.api.routes import Routes
 from tenure.control.loop import STUCK_AFTER_S
+from tenure.model.access import Permission
 from tenure.wire import PROTOCOL
 from tenure.wire.dto import BackupReply, BackupRequest, CheckView, DoctorReply, ErrorReply, StatusView
 
@@ -33,7 +34,7 @@ def problems_of(context: Context) -> list[str]:
     return found
 
 
-@routes.get("/status", StatusView)
+@routes.get("/status", StatusView, needs=Permission.CLUSTER_READ)
 async def status(request: Request) -> Response:
     """The daemon about itself."""
     context = context_of(request)
@@ -68,7 +69,7 @@ async def status(request: Request) -> Response:
     return answer(view)
 
 
-@routes.get("/doctor", DoctorReply)
+@routes.get("/doctor", DoctorReply, needs=Permission.MACHINE_READ)
 async def doctor(request: Request, check_store: int = 0) -> Response:
     """What is enforced, what is advisory, what is wrong, and what to do about it."""
     context = context_of(request)
@@ -82,7 +83,7 @@ async def doctor(request: Request, check_store: int = 0) -> Response:
     return answer(DoctorReply(checks=sorted(checks, key=lambda check: _LEVELS.index(check.level))))
 
 
-@routes.post("/backup", BackupRequest, BackupReply)
+@routes.post("/backup", BackupRequest, BackupReply, needs=Permission.DAEMON_WRITE)
 async def backup(request: Request) -> Response:
     """Write a consistent copy of the store."""
     context = context_of(request)
@@ -97,7 +98,7 @@ async def backup(request: Request) -> Response:
     return answer(BackupReply(path=str(target), bytes=os.path.getsize(target), jobs=jobs))
 
 
-@routes.post("/down")
+@routes.post("/down", needs=Permission.DAEMON_WRITE)
 async def down(request: Request) -> Response:
     """Stop the daemon after this answer; jobs go on."""
     context = context_of(request)

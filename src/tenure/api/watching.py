@@ -17,8 +17,8 @@ from tenure.api.push import samples_to
 from tenure.config import Settings
 from tenure.config.monitoring import MonitorSettings
 from tenure.control.loop import STUCK_AFTER_S
-from tenure.control.steps import SCHEDULER
 from tenure.executors.local.usage import Usage
+from tenure.model.access import SCHEDULER
 from tenure.model.anomaly import Anomaly
 from tenure.model.commands import CancelJob, RequeueJob
 from tenure.monitors.anomalies import Anomalies

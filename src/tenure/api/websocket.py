@@ -22,6 +22,7 @@ from tenure.api.context import ApiError, caller_from, context_of
 from tenure.api.feed import Feed
 from tenure.api.following import DROPPED, Follower, Told, Wish, admit, bad, chosen, heartbeat_of, patient
 from tenure.api.routes import Routes
+from tenure.model.access import Permission
 from tenure.wire.dto import ErrorReply
 
 routes = Routes("/api/v1")
@@ -54,8 +55,8 @@ class Ping(msgspec.Struct, tag_field="type", tag="ping", forbid_unknown_fields=T
 _decoder = msgspec.json.Decoder(Subscribe | Unsubscribe | Ping)
 
 
-@routes.websocket("/events/ws")
-@documented.websocket("/push/ws")
+@routes.websocket("/events/ws", needs=Permission.JOBS_READ)
+@documented.websocket("/push/ws", needs=Permission.JOBS_READ)
 async def follow(
     connection: HTTPConnection[Any], topics: str = "", project: str = "", after: int = -1, heartbeat_s: int = 15
 ) -> Response:

@@ -21,6 +21,7 @@ from tenure.api.sharing import picture_of
 from tenure.api.supposing import job_added, next_job, supposed
 from tenure.control.admission import Inadmissible
 from tenure.core.whatif import Effect, Shift, WhatIf, what_if
+from tenure.model.access import SCHEDULER, Permission
 from tenure.model.commands import Caller, SubmitJob
 from tenure.model.snapshot import Snapshot
 from tenure.wire.dto import Selection, SubmitRequest
@@ -39,7 +40,7 @@ several times."""
 _WORSE = (Effect.LATER, Effect.IMPOSSIBLE, Effect.UNFORESEEN)
 
 
-@routes.post("/plan", SubmitRequest, PlanReply)
+@routes.post("/plan", SubmitRequest, PlanReply, needs=Permission.JOBS_READ)
 async def plan(request: Request) -> Response:
     """What would become of a submission and whom it would delay, without submitting it."""
     context, caller = context_of(request), caller_from(request)
@@ -52,7 +53,7 @@ async def plan(request: Request) -> Response:
     return answer(await _aside(request, lambda: planned(context, picture.snapshot(), command)))
 
 
-@routes.post("/what-if", WhatIfRequest, WhatIfReply)
+@routes.post("/what-if", WhatIfRequest, WhatIfReply, needs=Permission.JOBS_READ)
 async def suppose(request: Request) -> Response:
     """What would start when if something were different, and who would be delayed by how much."""
     context, caller = context_of(request), caller_from(request)
@@ -149,7 +150,7 @@ def _views(context: Context, shifts: Sequence[Shift], added: Mapping[int, tuple[
     """Jobs as the wire shows them, with what people call them."""
     known = [shift.job_id for shift in shifts if shift.job_id not in added]
     selection = Selection(ids=[str(job_id) for job_id in known], states=["all"], limit=max(1, len(known)))
-    found = context.queries.jobs(selection, Caller(0, "")).jobs if known else []
+    found = context.queries.jobs(selection, SCHEDULER).jobs if known else []
     shown = {job.number: (job.id, job.name) for job in found} | dict(added)
     return [_view(shift, *shown.get(shift.job_id, (str(shift.job_id), ""))) for shift in shifts]
 

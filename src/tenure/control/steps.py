@@ -12,7 +12,8 @@ from heapq import heappop, heappush
 
 from tenure.core.board import Board
 from tenure.core.conflicts import conflicts_of
-from tenure.model.commands import Answer, Caller, CancelJob, Command, SetPolicy
+from tenure.model.access import SCHEDULER
+from tenure.model.commands import Answer, CancelJob, Command, SetPolicy
 from tenure.model.job import PendingJob
 from tenure.model.node import Node
 from tenure.model.observations import Observations, Signal, SignalAction
@@ -24,7 +25,6 @@ from tenure.optimize.words import policy_of
 from tenure.policies.staged import StagedPolicy
 from tenure.ports import Executor, Store
 
-SCHEDULER = Caller(-1, "tenure")
 """Who acts when nobody asked: the scheduler itself."""
 
 REPLANS = 3

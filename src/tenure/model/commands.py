@@ -5,19 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tenure.model.access import Caller as Caller  # noqa: PLC0414 (a part of every command)
 from tenure.model.job import NO_CAP
 from tenure.model.shape import Shape
 
 LEASE = "lease"
 """The kind of a job whose process is the caller."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the uid that the transport vouches for, and its name."""
-
-    uid: int
-    user: str
 
 
 @dataclass(frozen=True, slots=True)

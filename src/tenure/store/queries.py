@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, select
 
+from tenure.model.access import SCHEDULER
 from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
@@ -173,7 +174,7 @@ class Queries:
     def counts(self) -> dict[str, int]:
         """How many jobs are in which state; an array counts once."""
         with self._reader.read() as link:
-            return counts_by_state(link, filter_of(link, Selection(), Caller(0, "")))
+            return counts_by_state(link, filter_of(link, Selection(), SCHEDULER))
 
     def usage(self, since_ms: int, limit: int = MAX_LISTED) -> list[UsageSample]:
         """What was held of the nodes, from a moment on, by time and node."""

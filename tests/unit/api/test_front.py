@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -58,6 +59,9 @@ class LoopDouble:
         return future
 
 
+OWNER = ("uid", os.getuid())
+
+
 def context_with(given: Any) -> Context:
     return Context(LoopDouble(given), QueriesDouble(), None, Path("/srv/tenure"), Path("/srv/tenure/s"))  # type: ignore[arg-type]
 
@@ -97,7 +101,11 @@ async def call(
 
 
 def both(
-    given: Any, body: Any, headers: dict[str, str] | None = None, client: Any = ("uid", 0), called: tuple[str, str, str] = SUBMIT
+    given: Any,
+    body: Any,
+    headers: dict[str, str] | None = None,
+    client: Any = OWNER,
+    called: tuple[str, str, str] = SUBMIT,
 ) -> tuple[int, Any]:
     """The answer, which must be the same by both ways."""
     context = context_with(given)
@@ -164,12 +172,12 @@ def test_a_body_that_is_announced_too_large_is_refused_unread() -> None:
 
 def test_a_connection_without_an_owner_is_refused() -> None:
     status, reply = both(Applied(1), JOB, client=None)
-    assert (status, reply["code"]) == (403, "unidentified")
+    assert (status, reply["code"]) == (401, "unidentified")
 
 
 def test_another_protocol_is_refused_before_anything_is_decoded() -> None:
     context = context_with(Applied(1))
-    status, reply = asyncio.run(call(Front(context), b"nothing", {"tenure-protocol": "99"}, ("uid", 0)))
+    status, reply = asyncio.run(call(Front(context), b"nothing", {"tenure-protocol": "99"}, ("uid", os.getuid())))
     assert status == 426
     assert reply["code"] == "protocol_mismatch"
     assert "tenure up" in reply["remedy"]

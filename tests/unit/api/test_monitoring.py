@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def asked(path: str, looks: dict[str, Any] | None = None, *, off: bool = False) 
     if not off:
         context.watch = Watch([Looks(*pair) for pair in (looks or LOOKS).items()], 5.0, now_ms=lambda: 42)
         context.watch.look()
-    return asyncio.run(call(Front(context), b"", {}, ("uid", 0), "GET", path))
+    return asyncio.run(call(Front(context), b"", {}, ("uid", os.getuid()), "GET", path))
 
 
 @pytest.mark.parametrize("base", ["/v1", "/api/resource-scheduler"])

@@ -13,33 +13,34 @@ from starlette.responses import Response
 
 from tenure.api.front import TABLE
 from tenure.api.routes import Finder, Routes
+from tenure.model.access import Permission
 
 seen: list[dict[str, Any]] = []
 routes = Routes("/v1")
 
 
-@routes.get("/jobs/{ref}")
+@routes.get("/jobs/{ref}", needs=Permission.JOBS_READ)
 async def show(request: Request, ref: str) -> Response:
     """A path with a parameter."""
     seen.append({"route": "show", "ref": ref})
     return Response()
 
 
-@routes.get("/jobs/{ref}/log")
+@routes.get("/jobs/{ref}/log", needs=Permission.JOBS_READ)
 async def log(request: Request, ref: str, task: int = 0, stream: str = "out", *, offset: int = -1) -> Response:
     """A path with a parameter and a query."""
     seen.append({"route": "log", "ref": ref, "task": task, "stream": stream, "offset": offset})
     return Response()
 
 
-@routes.get("/jobs")
+@routes.get("/jobs", needs=Permission.JOBS_READ)
 async def jobs(request: Request, after: int) -> Response:
     """A query that must be there."""
     seen.append({"route": "jobs", "after": after})
     return Response()
 
 
-@routes.post("/jobs/act")
+@routes.post("/jobs/act", needs=Permission.JOBS_WRITE)
 async def act(request: Request) -> Response:
     """No parameter at all."""
     seen.append({"route": "act"})
@@ -69,7 +70,7 @@ def by_table(method: str, path: str, query: bytes) -> dict[str, Any] | None:
     found = Finder(routes).find(method, path, query)
     if found is None:
         return None
-    endpoint, arguments = found
+    endpoint, _needs, arguments = found
     seen.clear()
     asyncio.run(endpoint(Request({"type": "http"}), **arguments))  # type: ignore[arg-type]
     return seen.pop()

@@ -20,6 +20,7 @@ from tenure.api import following
 from tenure.api.bus import Bus
 from tenure.api.feed import Feed
 from tenure.api.front import Front
+from tenure.api.identity import Identity
 from tenure.bootstrap import _server
 from tenure.process import listen
 from tenure.wire.dto import EventView
@@ -50,7 +51,7 @@ class Service:
         self.stored = Stored()
         self.bus = Bus(asyncio.get_running_loop())
         self.feed = Feed(self.bus, self.stored)
-        self.server = _server(Front(cast("Any", SimpleNamespace(feed=self.feed))))
+        self.server = _server(Front(cast("Any", SimpleNamespace(identity=Identity(), feed=self.feed))))
 
     def happen(self, count: int) -> None:
         """So many events more."""

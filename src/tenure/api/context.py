@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from starlette.requests import HTTPConnection, Request
@@ -64,10 +64,18 @@ class Context:
     feed: Feed = field(init=False)
     _judged_nodes: Sequence[Node] = ()
     _possible: set[Shape] = field(default_factory=set)
+    _kept: dict[type[Any], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.identity = Identity()
         self.feed = Feed(self.bus, self.queries)
+
+    def kept(self, kind: type[T]) -> T:
+        """What some routes keep between two calls: the one object of that type, made of this context when it is first asked for."""
+        found = self._kept.get(kind)
+        if found is None:
+            found = self._kept[kind] = kind(self)  # type: ignore[call-arg]
+        return cast("T", found)
 
     async def apply(self, commands: Sequence[Command]) -> list[Answer]:
         """Have commands applied durably."""

@@ -29,6 +29,7 @@ from tenure.api import (
     sharing,
     streams,
     system,
+    thinking,
     websocket,
     whatif,
 )
@@ -53,6 +54,7 @@ TABLE: tuple[Route, ...] = (
     *sharing.routes,
     *pools.routes,
     *policy.routes,
+    *thinking.routes,
     *conflicts.routes,
     *reservations.routes,
     *streams.routes,

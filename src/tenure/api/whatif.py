@@ -50,7 +50,7 @@ async def plan(request: Request) -> Response:
     except Inadmissible as error:
         return answer(PlanReply(verdict="never", note=f"{error.reply.message}; {error.reply.remedy}"))
     picture = await context.on_control(lambda: picture_of(context))
-    return answer(await _aside(request, lambda: planned(context, picture.snapshot(), command)))
+    return answer(await aside(context, lambda: planned(context, picture.snapshot(), command)))
 
 
 @routes.post("/what-if", WhatIfRequest, WhatIfReply, needs=Permission.JOBS_READ)
@@ -59,16 +59,20 @@ async def suppose(request: Request) -> Response:
     context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, WhatIfRequest)
     picture = await context.on_control(lambda: picture_of(context))
-    return answer(await _aside(request, lambda: compared(context, picture.snapshot(), wish, caller)))
+    return answer(await aside(context, lambda: compared(context, picture.snapshot(), wish, caller)))
 
 
-async def _aside(request: Request, work: Callable[[], T]) -> T:
+async def aside(context: Context, work: Callable[[], T]) -> T:
     """Work in another thread, one piece at a time: several at once would take the interpreter from the control thread."""
-    state = request.app.state
-    if not hasattr(state, "aside"):
-        state.aside = asyncio.Lock()
-    async with state.aside:
+    async with context.kept(_Aside).lock:
         return await asyncio.to_thread(_politely, work)
+
+
+class _Aside:
+    """Whose turn it is."""
+
+    def __init__(self, _context: Context) -> None:
+        self.lock = asyncio.Lock()
 
 
 def _politely(work: Callable[[], T]) -> T:

@@ -71,6 +71,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Study",
         (
             Entry("policy", "policy", "Say which policy decides; set another, list them, compare what each has done."),
+            Entry("report", "report", "Say how things stand and what would help."),
             Entry("simulate", "simulate", "Replay a log under one policy or several, compare what comes of it."),
         ),
     ),

@@ -24,6 +24,7 @@ from tenure.client.monitor import Monitor
 from tenure.client.policies import Policies
 from tenure.client.reservations import Reservations
 from tenure.client.selecting import Which, selection
+from tenure.client.thinking import Thinking
 from tenure.wire import dto
 from tenure.wire.pools import PoolsReply
 from tenure.wire.sharing import ProjectsReply
@@ -51,7 +52,8 @@ class Client:
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
     ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and
-    jobs do, ``reservations`` what is set aside, ``leases`` what is lent for a short time.
+    jobs do, ``reservations`` what is set aside, ``leases`` what is lent for a short time, ``thinking``
+    how things stand and what would help.
     """
 
     def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
@@ -62,6 +64,7 @@ class Client:
         self.monitor = Monitor(self._link)
         self.reservations = Reservations(self._link)
         self.leases = Leases(self._link)
+        self.thinking = Thinking(self._link)
 
     def __enter__(self) -> Client:
         return self

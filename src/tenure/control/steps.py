@@ -46,7 +46,7 @@ class Planner:
     """The planner's own view: a board that follows the store's revisions. It may be dropped at any time; the store rebuilds it.
 
     ``unplanned`` says that the board holds changes that no plan has seen yet, whoever made it follow; ``next_ms`` is when a job comes
-    of age (0: never). ``held`` says that reasons for waiting may be stored.
+    of age (0: never). ``held`` says that reasons for waiting may be stored. ``last`` is the last plan, for whoever reports on it.
     """
 
     board: Board | None = None
@@ -55,6 +55,7 @@ class Planner:
     unplanned: bool = True
     next_ms: int = 0
     held: bool = True
+    last: Plan | None = None
     deadlines: list[tuple[int, int]] = field(default_factory=list)
 
     def follow(self, ports: Ports, now_ms: int) -> Board:
@@ -146,6 +147,7 @@ def plan_step(ports: Ports, planner: Planner, now_ms: int) -> Plan | None:
         plan = ports.policy.with_successors(plan, board, now_ms)
     planner.unplanned = plan.truncated_at is not None
     planner.next_ms = plan.next_ms
+    planner.last = plan
     return replace(plan, conflicts=conflicts_of(board, plan)) if plan.holds else plan
 
 

@@ -20,6 +20,7 @@ from tenure.model.explanation import UnknownStart
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Node
+from tenure.model.project import Project
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
@@ -118,6 +119,48 @@ class PriorityChanged:
         if job is None:
             return snapshot
         return replace(snapshot, pending=snapshot.pending.changed({job.id: replace(job, priority=self.priority)}, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """A waiting job asks for something else, or has another time limit."""
+
+    job_id: int
+    shape: Shape
+    limit_ms: int
+
+    def on(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the job changed."""
+        job = snapshot.job(self.job_id)
+        return snapshot if job is None else JobAdded(replace(job, limit_ms=self.limit_ms), self.shape).on(snapshot)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequeued:
+    """A running job, which is no element of an array, waits again from its beginning, as old as it is."""
+
+    job_id: int
+    submitted_ms: int
+
+    def on(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the job in the line."""
+        job = next((job for job in snapshot.running if job.id == self.job_id and not job.stopping), None)
+        if job is None:
+            return snapshot
+        again = replace(_from_the_beginning(job), submitted_ms=self.submitted_ms)
+        running = tuple(other for other in snapshot.running if other.id != job.id)
+        return replace(snapshot, running=running, pending=snapshot.pending.changed({job.id: again}, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectChanged:
+    """Something else was decided about a project."""
+
+    project: Project
+
+    def on(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the project as it would be."""
+        return replace(snapshot, projects=tuple(self.project if known.id == self.project.id else known for known in snapshot.projects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +294,7 @@ def what_if(
     """
     now_ms, after = snapshot.now_ms, altered(snapshot, alterations)
     board, other = Board.of(snapshot, stages.distinguishes), Board.of(after, (instead or stages).distinguishes)
-    named = {item.job_id for item in alterations if isinstance(item, PriorityChanged | JobCancelled)}
+    named = {item.job_id for item in alterations if isinstance(item, PriorityChanged | JobCancelled | JobChanged)}
     line = in_line(board, now_ms, stages, count)
     line += sorted((named & board.waiting.rows.keys()).difference(line))
     fresh = sorted(other.waiting.rows.keys() - board.waiting.rows.keys())

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Select, select
@@ -40,6 +40,9 @@ from tenure.store.views import job_views
 from tenure.store.windows import ReservationRow, past, standing
 from tenure.wire.dto import EventView, JobDetail, JobsReply, JobView, NodesReply, QueuesReply, Selection
 from tenure.wire.policy import PolicyUse
+
+if TYPE_CHECKING:
+    from tenure.core.advice import Habit
 
 __all__ = ["JobRow", "LogFile", "Queries"]
 MAX_LISTED = 10_000
@@ -199,6 +202,20 @@ class Queries:
             if job_id:
                 return rows.read(link, rows.OF_JOB, job_id)
             return rows.read(link, rows.PAST, limit) if limit else rows.read(link, rows.OPEN)
+
+    def habits(self, job_ids: Sequence[int]) -> dict[int, Habit]:
+        """What earlier runs of the same kind have used, by job, where there were any."""
+        from tenure.store.habits import habits
+
+        with self._reader.read() as link:
+            return habits(link, job_ids)
+
+    def movable(self) -> dict[int, int]:
+        """The running jobs that can be sent back into the line by themselves, and when each was submitted."""
+        from tenure.store.habits import movable
+
+        with self._reader.read() as link:
+            return movable(link)
 
     def series(self, job_id: int, since_ms: int = 0, step_ms: int = 0, limit: int = MAX_BUCKETS) -> list[Series]:
         """A job's figures over time."""

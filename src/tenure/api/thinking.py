@@ -1,0 +1,159 @@
+"""What those are told who think ahead: a report of how things stand, and recommendations that were tried out.
+
+A report is made from a picture of the planner's board in a thread of its own, at most once a second however often it is asked for, so
+it costs the cycle a few references per job. Recommendations take longer: they are worked out
+for who asks, and kept for `ADVICE_EVERY_S`. Invariant: nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenure.api.advising import Speaker
+from tenure.api.context import Context, answer, context_of
+from tenure.api.routes import Routes
+from tenure.api.sharing import picture_of
+from tenure.api.whatif import aside
+from tenure.core.advice import LOOKED_AT, Known, advise
+from tenure.core.board import Board
+from tenure.core.picture import Picture
+from tenure.core.standing import standing_of
+from tenure.core.whatif import in_line
+from tenure.model.access import Permission
+from tenure.model.amounts import MILLI
+from tenure.model.plan import Plan
+from tenure.monitors.tasks import CPU, GPU, MEMORY, TaskLook
+from tenure.wire.thinking import (
+    BottleneckView,
+    RecommendationsReply,
+    StatusReport,
+    StockView,
+)
+
+routes = Routes("/v1")
+REPORT_EVERY_S, ADVICE_EVERY_S = 1.0, 2.0
+_USED = {"cpu": (CPU, 10.0), "memory": (MEMORY, 1.0), "gpu": (GPU, 10.0)}
+"""By kind, the figure of a task and what turns it into the kind's unit: a per cent of one cpu is ten thousandths of it."""
+
+
+class Thinker:
+    """The last report and the last advice of one daemon. Used in the event loop alone."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._report: StatusReport | None = None
+        self._advice = RecommendationsReply(recommendations=[])
+        self._reported_s = self._advised_s = -math.inf
+        self._reporting, self._advising = asyncio.Lock(), asyncio.Lock()
+
+    async def report(self) -> StatusReport:
+        """How things stand: the last report where it is younger than a second."""
+        async with self._reporting:
+            if self._report is None or time.monotonic() - self._reported_s >= REPORT_EVERY_S:
+                picture, plan = await self._context.on_control(lambda: _seen(self._context))
+                self._report = await asyncio.to_thread(report_of, self._context, picture, plan)
+                self._reported_s = time.monotonic()
+            self._report.recommendations, self._report.recommended_ms = self._advice.recommendations, self._advice.at_ms
+            return self._report
+
+    async def advice(self) -> RecommendationsReply:
+        """What one could change: worked out anew where the last advice is not quite fresh."""
+        async with self._advising:
+            if time.monotonic() - self._advised_s >= ADVICE_EVERY_S:
+                picture, _ = await self._context.on_control(lambda: _seen(self._context))
+                self._advice = await aside(self._context, lambda: recommended(self._context, picture))
+                self._advised_s = time.monotonic()
+            return self._advice
+
+
+def _seen(context: Context) -> tuple[Picture, Plan | None]:
+    """What the planner sees and what it made of it last. On the control thread."""
+    return picture_of(context), context.loop.planner.last
+
+
+@routes.get("/report/status", StatusReport, needs=Permission.CLUSTER_READ)
+async def status(request: Request, advise: int = 1) -> Response:
+    """How things stand: use, what is available of each kind, what those wait for who wait, and what would help. ``advise`` 0 leaves
+    the recommendations as they were worked out last."""
+    thinker = context_of(request).kept(Thinker)
+    if advise:
+        await thinker.advice()
+    return answer(await thinker.report())
+
+
+@routes.get("/recommendations", RecommendationsReply, needs=Permission.JOBS_READ)
+async def recommendations(request: Request) -> Response:
+    """Changes that would let somebody start sooner, each tried out on the queue as it is, with the command that makes it."""
+    return answer(await context_of(request).kept(Thinker).advice())
+
+
+def report_of(context: Context, picture: Picture, plan: Plan | None) -> StatusReport:
+    """The report of one moment."""
+    found = standing_of(picture, plan)
+    used, efficiency = _measured(context, picture)
+    names = context.queries.ids_of([one.first for one in found.bottlenecks])
+    return StatusReport(
+        timestamp_ms=found.now_ms,
+        revision=found.revision,
+        policy=context.loop.ports.policy.name,
+        strategy=picture.strategy,
+        utilisation=found.utilisation_milli / MILLI,
+        available=[
+            StockView(kind=one.kind, offered=one.offered, allocated=one.held, available=one.free, used=used.get(one.kind))
+            for one in found.stocks
+            if one.offered
+        ],
+        pending=found.pending,
+        critical=found.critical,
+        running=found.running,
+        efficiency=efficiency,
+        bottlenecks=[
+            BottleneckView(resource=one.resource, jobs=one.jobs, job=names.get(one.first, str(one.first)), until_ms=one.until_ms)
+            for one in found.bottlenecks
+        ],
+    )
+
+
+def _measured(context: Context, picture: Picture) -> tuple[dict[str, int], dict[str, float]]:
+    """By kind, what tasks were last seen to use, and what part that is of what the same tasks hold."""
+    looks: Sequence[TaskLook] = context.watch.seen.looks.get("tasks", ()) if context.watch is not None else ()
+    held = {(part.attempt_id, part.task): part for job in picture.running for part in job.allocations}
+    used: dict[str, float] = {}
+    allocated: dict[str, int] = {}
+    for look in looks:
+        part = held.get((look.task.attempt_id, look.task.task))
+        if part is None:
+            continue
+        gpu_milli = sum(share.milli for share in part.devices)
+        amounts = {"cpu": part.amounts.cpu_milli, "memory": part.amounts.memory_bytes, "gpu": gpu_milli}
+        for kind, (figure, scale) in _USED.items():
+            if figure in look.figures and amounts[kind]:
+                # A task's GPU figure is the mean over its devices; what it holds of a shared one is what it can have used at most.
+                use = look.figures[figure] * scale * (gpu_milli / MILLI if kind == "gpu" else 1)
+                used[kind] = used.get(kind, 0) + use
+                allocated[kind] = allocated.get(kind, 0) + amounts[kind]
+    return {kind: round(value) for kind, value in used.items()}, {
+        kind: round(min(1.0, used[kind] / allocated[kind]), 4) for kind in used
+    }
+
+
+def recommended(context: Context, picture: Picture) -> RecommendationsReply:
+    """The advice for one moment."""
+    snapshot, policy, queries = picture.snapshot(), context.loop.ports.policy, context.queries
+    if not policy.foreseeable or not len(snapshot.pending):
+        return RecommendationsReply(recommendations=[], at_ms=snapshot.now_ms, revision=snapshot.revision)
+    board = Board.of(snapshot, policy.stages.distinguishes)
+    first = in_line(board, snapshot.now_ms, policy.stages, LOOKED_AT)
+    idle = {one.job_id: one.text for one in queries.anomalies() if one.kind == "idle_gpu" and one.job_id}
+    known = Known(queries.habits(first), tuple(sorted(idle)), queries.movable())
+    found = advise(snapshot, policy.stages, known, policy.planning)
+    named = {job_id for one in found for job_id in (one.change.job_id, one.change.beneficiary, *one.now, *one.later)}
+    named |= {shift.job_id for one in found for shift in one.sooner}
+    speaker = Speaker(snapshot, queries.ids_of(sorted(named - {0})), idle)
+    return RecommendationsReply(recommendations=[speaker.say(one) for one in found], at_ms=snapshot.now_ms, revision=snapshot.revision)

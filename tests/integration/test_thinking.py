@@ -1,0 +1,93 @@
+"""The status report and recommendations on a real daemon: what is measured, what is waited for, and commands that do what was said."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.living import Installation, installation, until
+
+CONFIG = """
+[node]
+cpus = "2"
+memory = "8G"
+[monitor]
+every = "1s"
+[[pretend_nodes]]
+name = "far"
+cpus = "4"
+memory = "16G"
+gpus = "2xA100:80G"
+"""
+
+
+@pytest.fixture
+def living() -> Iterator[Installation]:
+    with installation(CONFIG) as home:
+        yield home
+
+
+def advice(living: Installation) -> dict[str, Any]:
+    """The recommendations by kind, once there are any."""
+
+    def look() -> dict[str, Any]:
+        return {one["kind"]: one for one in living.json("report", "advice")["recommendations"]}
+
+    return until(look, "a recommendation")
+
+
+def test_what_runs_have_used_lets_the_next_one_start(living: Installation) -> None:
+    """Five measured runs, then one that asks for more memory than is left; typed as it stands, the command starts it."""
+    with living.client() as client:
+        small = [client.submit(["sleep", "0.3"], name="probe", memory="100M", cpus="0.2").id for _ in range(5)]
+        assert client.wait(small, 60).done
+        big = client.submit(["sleep", "600"], name="filler", memory="6G", cpus="1", time="1h").id
+        client.submit(["sleep", "600"], name="far", memory="14G", cpus="4", time="1h")
+        next_one = client.submit(["sleep", "1"], name="probe", memory="7G", cpus="0.2", time="1h").id
+    until(lambda: living.state(big) == "running", "the filler to run")
+    found = advice(living)["less_memory"]
+    assert (found["job"], found["runs"], found["starts_now"]) == (next_one, 5, [next_one])
+    assert found["evidence"]["runs"] == 5
+    assert found["evidence"]["asked_bytes"] == 7 * 2**30
+    assert living.state(next_one) == "pending"
+    text = living.cli("report").stdout
+    assert found["command"] in text
+    assert "memory: by 1 job" in text
+    living.cli(*shlex.split(found["command"])[1:])
+    until(lambda: living.state(next_one) in ("running", "succeeded"), "the job to start as was said")
+
+
+def test_a_drained_node_is_named_with_the_command_that_brings_it_back(living: Installation) -> None:
+    living.cli("nodes", "drain", "far", "--reason", "a new fan")
+    waits = living.submit("--gpus", "2", "--time", "1h", "--", "sleep", "600")
+    report = living.json("report")
+    assert [(one["resource"], one["job"]) for one in report["bottlenecks"]] == [("node", waits)]
+    found = advice(living)["resume_node"]
+    assert found["node"] == "far"
+    assert "a new fan" in found["text"]
+    assert found["starts_now"] == [waits]
+    living.cli(*shlex.split(found["command"])[1:])
+    until(lambda: living.state(waits) == "running", "the job to start on the node")
+
+
+def test_the_report_adds_up_and_shows_what_is_used(living: Installation) -> None:
+    job = living.submit("--cpus", "1", "--memory", "1G", "--", "sh", "-c", "while :; do :; done")
+    until(lambda: living.state(job) == "running", "the job to run")
+    report = until(
+        lambda: r if "cpu" in (r := living.json("report"))["efficiency"] and r["efficiency"]["cpu"] > 0 else None, "a measured use"
+    )
+    assert report["running"] == 1
+    assert report["pending"] == 0
+    kinds = {stock["kind"]: stock for stock in report["available"]}
+    for stock in kinds.values():
+        assert stock["allocated"] + stock["available"] == stock["offered"]
+    assert kinds["cpu"]["allocated"] == 1000
+    assert kinds["memory"]["allocated"] == 2**30
+    assert kinds["gpu"]["available"] == 2000
+    assert 0 < kinds["memory"]["used"] < 2**30
+    assert 0 < report["efficiency"]["cpu"] <= 1
+    with living.client() as client:
+        assert client.thinking.status(advise=False).policy == report["policy"]

@@ -2,7 +2,8 @@
 
 A report is made from a picture of the planner's board in a thread of its own, at most once a second however often it is asked for, so
 it costs the cycle a few references per job. Recommendations take longer: they are worked out
-for who asks, and kept for `ADVICE_EVERY_S`. Invariant: nothing is written.
+for who asks, and kept for `ADVICE_EVERY_S`. Invariant: nothing is written, and nobody
+is told of a job that he may not see.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.advising import Speaker
 from tenure.api.context import Context, answer, context_of
+from tenure.api.identity import caller_from
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.api.whatif import aside
-from tenure.core.advice import LOOKED_AT, Known, advise
+from tenure.core.advice import LOOKED_AT, Advice, Known, advise
 from tenure.core.board import Board
 from tenure.core.picture import Picture
-from tenure.core.standing import standing_of
+from tenure.core.standing import Bottleneck, standing_of
 from tenure.core.whatif import in_line
-from tenure.model.access import Permission
+from tenure.model.access import Caller, Permission
 from tenure.model.amounts import MILLI
 from tenure.model.plan import Plan
 from tenure.monitors.tasks import CPU, GPU, MEMORY, TaskLook
@@ -42,34 +47,54 @@ _USED = {"cpu": (CPU, 10.0), "memory": (MEMORY, 1.0), "gpu": (GPU, 10.0)}
 """By kind, the figure of a task and what turns it into the kind's unit: a per cent of one cpu is ten thousandths of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Entries of an answer with the jobs that each names, and whose these are, so that nobody is told of jobs that he may not see."""
+
+    entries: tuple[tuple[Any, frozenset[int]], ...] = ()
+    owners: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+
+    def to(self, caller: Caller) -> list[Any]:
+        """The entries that name only jobs which the caller may see."""
+        return [entry for entry, jobs in self.entries if caller.sees_all or all(self._shows(caller, number) for number in jobs)]
+
+    def _shows(self, caller: Caller, number: int) -> bool:
+        return number in self.owners and caller.sees(*self.owners[number])
+
+
 class Thinker:
     """The last report and the last advice of one daemon. Used in the event loop alone."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._report: StatusReport | None = None
-        self._advice = RecommendationsReply(recommendations=[])
+        self._report = StatusReport(timestamp_ms=0, revision=0)
+        self._bottlenecks, self._advice = _Told(), _Told()
+        self._advised = RecommendationsReply(recommendations=[])
         self._reported_s = self._advised_s = -math.inf
         self._reporting, self._advising = asyncio.Lock(), asyncio.Lock()
 
-    async def report(self) -> StatusReport:
+    async def report(self, caller: Caller) -> StatusReport:
         """How things stand: the last report where it is younger than a second."""
         async with self._reporting:
-            if self._report is None or time.monotonic() - self._reported_s >= REPORT_EVERY_S:
+            if time.monotonic() - self._reported_s >= REPORT_EVERY_S:
                 picture, plan = await self._context.on_control(lambda: _seen(self._context))
-                self._report = await asyncio.to_thread(report_of, self._context, picture, plan)
+                self._report, self._bottlenecks = await asyncio.to_thread(report_of, self._context, picture, plan)
                 self._reported_s = time.monotonic()
-            self._report.recommendations, self._report.recommended_ms = self._advice.recommendations, self._advice.at_ms
-            return self._report
+        return replace(
+            self._report,
+            bottlenecks=self._bottlenecks.to(caller),
+            recommendations=self._advice.to(caller),
+            recommended_ms=self._advised.at_ms,
+        )
 
-    async def advice(self) -> RecommendationsReply:
+    async def advice(self, caller: Caller) -> RecommendationsReply:
         """What one could change: worked out anew where the last advice is not quite fresh."""
         async with self._advising:
             if time.monotonic() - self._advised_s >= ADVICE_EVERY_S:
                 picture, _ = await self._context.on_control(lambda: _seen(self._context))
-                self._advice = await aside(self._context, lambda: recommended(self._context, picture))
+                self._advised, self._advice = await aside(self._context, lambda: recommended(self._context, picture))
                 self._advised_s = time.monotonic()
-            return self._advice
+        return replace(self._advised, recommendations=self._advice.to(caller))
 
 
 def _seen(context: Context) -> tuple[Picture, Plan | None]:
@@ -81,24 +106,26 @@ def _seen(context: Context) -> tuple[Picture, Plan | None]:
 async def status(request: Request, advise: int = 1) -> Response:
     """How things stand: use, what is available of each kind, what those wait for who wait, and what would help. ``advise`` 0 leaves
     the recommendations as they were worked out last."""
-    thinker = context_of(request).kept(Thinker)
+    thinker, caller = context_of(request).kept(Thinker), caller_from(request)
     if advise:
-        await thinker.advice()
-    return answer(await thinker.report())
+        await thinker.advice(caller)
+    return answer(await thinker.report(caller))
 
 
 @routes.get("/recommendations", RecommendationsReply, needs=Permission.JOBS_READ)
 async def recommendations(request: Request) -> Response:
     """Changes that would let somebody start sooner, each tried out on the queue as it is, with the command that makes it."""
-    return answer(await context_of(request).kept(Thinker).advice())
+    return answer(await context_of(request).kept(Thinker).advice(caller_from(request)))
 
 
-def report_of(context: Context, picture: Picture, plan: Plan | None) -> StatusReport:
-    """The report of one moment."""
+def report_of(context: Context, picture: Picture, plan: Plan | None) -> tuple[StatusReport, _Told]:
+    """The report of one moment, and its bottlenecks."""
     found = standing_of(picture, plan)
     used, efficiency = _measured(context, picture)
-    names = context.queries.ids_of([one.first for one in found.bottlenecks])
-    return StatusReport(
+    firsts = sorted({one.first for one in found.bottlenecks})
+    names = context.queries.ids_of(firsts)
+    bottlenecks = tuple((_bottleneck(one, names), frozenset({one.first})) for one in found.bottlenecks)
+    report = StatusReport(
         timestamp_ms=found.now_ms,
         revision=found.revision,
         policy=context.loop.ports.policy.name,
@@ -113,11 +140,12 @@ def report_of(context: Context, picture: Picture, plan: Plan | None) -> StatusRe
         critical=found.critical,
         running=found.running,
         efficiency=efficiency,
-        bottlenecks=[
-            BottleneckView(resource=one.resource, jobs=one.jobs, job=names.get(one.first, str(one.first)), until_ms=one.until_ms)
-            for one in found.bottlenecks
-        ],
     )
+    return report, _Told(bottlenecks, context.queries.owners(firsts))
+
+
+def _bottleneck(one: Bottleneck, names: Mapping[int, str]) -> BottleneckView:
+    return BottleneckView(resource=one.resource, jobs=one.jobs, job=names.get(one.first, str(one.first)), until_ms=one.until_ms)
 
 
 def _measured(context: Context, picture: Picture) -> tuple[dict[str, int], dict[str, float]]:
@@ -143,17 +171,24 @@ def _measured(context: Context, picture: Picture) -> tuple[dict[str, int], dict[
     }
 
 
-def recommended(context: Context, picture: Picture) -> RecommendationsReply:
-    """The advice for one moment."""
+def recommended(context: Context, picture: Picture) -> tuple[RecommendationsReply, _Told]:
+    """The advice for one moment: when it is of, and its entries."""
     snapshot, policy, queries = picture.snapshot(), context.loop.ports.policy, context.queries
+    reply = RecommendationsReply(recommendations=[], at_ms=snapshot.now_ms, revision=snapshot.revision)
     if not policy.foreseeable or not len(snapshot.pending):
-        return RecommendationsReply(recommendations=[], at_ms=snapshot.now_ms, revision=snapshot.revision)
+        return reply, _Told()
     board = Board.of(snapshot, policy.stages.distinguishes)
     first = in_line(board, snapshot.now_ms, policy.stages, LOOKED_AT)
     idle = {one.job_id: one.text for one in queries.anomalies() if one.kind == "idle_gpu" and one.job_id}
     known = Known(queries.habits(first), tuple(sorted(idle)), queries.movable())
     found = advise(snapshot, policy.stages, known, policy.planning)
-    named = {job_id for one in found for job_id in (one.change.job_id, one.change.beneficiary, *one.now, *one.later)}
-    named |= {shift.job_id for one in found for shift in one.sooner}
-    speaker = Speaker(snapshot, queries.ids_of(sorted(named - {0})), idle)
-    return RecommendationsReply(recommendations=[speaker.say(one) for one in found], at_ms=snapshot.now_ms, revision=snapshot.revision)
+    named = [_named(one) for one in found]
+    concerned = sorted(frozenset[int]().union(*named))
+    speaker = Speaker(snapshot, queries.ids_of(concerned), idle)
+    return reply, _Told(tuple((speaker.say(one), jobs) for one, jobs in zip(found, named, strict=True)), queries.owners(concerned))
+
+
+def _named(advice: Advice) -> frozenset[int]:
+    """The jobs that a piece of advice speaks of."""
+    change = advice.change
+    return frozenset({change.job_id, change.beneficiary, *advice.now, *advice.later, *(shift.job_id for shift in advice.sooner)} - {0})

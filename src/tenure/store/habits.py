@@ -14,7 +14,7 @@ from sqlalchemy import and_, case, func, select
 from tenure.core.advice import Habit
 from tenure.model.measures import STEPS_MS
 from tenure.store.measured import sample, series
-from tenure.store.schema import allocation, job
+from tenure.store.schema import allocation, job, project
 from tenure.store.sql import InList, Link, Statement, const, param
 
 LOOKED_AT = 20_000
@@ -71,6 +71,15 @@ MOVABLE = Statement(
     )
     .distinct()
 )
+
+OWNERS = InList(
+    lambda keys: select(job.c.id, job.c.uid, project.c.name).join(project, project.c.id == job.c.project_id).where(job.c.id.in_(keys))
+)
+
+
+def owners(link: Link, job_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """The uid and the project of each of these jobs."""
+    return {row[0]: (row[1], row[2]) for row in link.rows_in(OWNERS, sorted(job_ids))}
 
 
 def habits(link: Link, job_ids: Sequence[int]) -> dict[int, Habit]:

@@ -210,6 +210,13 @@ class Queries:
         with self._reader.read() as link:
             return habits(link, job_ids)
 
+    def owners(self, job_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+        """The uid and the project of each of these jobs."""
+        from tenure.store.habits import owners
+
+        with self._reader.read() as link:
+            return owners(link, job_ids)
+
     def movable(self) -> dict[int, int]:
         """The running jobs that can be sent back into the line by themselves, and when each was submitted."""
         from tenure.store.habits import movable

@@ -176,6 +176,7 @@ def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:
 
 def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket) -> Context:
     from tenure.api.context import Context
+    from tenure.control.hinting import Hints
     from tenure.executors.local.tasks import holder_of
 
     return Context(
@@ -192,6 +193,7 @@ def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket
         supervisor=parts.executor.supervisor,
         log_length_at=parts.executor.log_length_at,
         environment_of=parts.executor.environment,
+        hints=Hints(loop.call, lambda given, withdrawn: parts.store.tell_hints(given, withdrawn, parts.clock.now_ms())),
         holder_of=holder_of,
         max_ttl_ms=parse_duration_ms(parts.settings.leases.max_ttl),
     )

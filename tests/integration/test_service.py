@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import unix_connect
 
 from tenure.client import connect, http, paths
 from tenure.wire.dto import Selection
@@ -141,6 +142,8 @@ from tenure.control import loop
 loop.STUCK_AFTER_S = 0.0
 import tenure.api.system as system
 system.STUCK_AFTER_S = 0.2
+from tenure.api import context, feed
+context.STUCK_AFTER_S, feed.GUARD_S = 0.2, 0.1
 def alter(parts):
     real, state = parts.store.apply, {}
     def apply(commands, now_ms):
@@ -153,13 +156,14 @@ sys.exit(daemon(sys.argv[1], detach=False, alter=alter))
 """
 
 
-def test_a_stuck_loop_turns_the_status_red_while_it_still_answers(living: Installation) -> None:
+def test_a_stuck_loop_turns_the_status_red_and_is_told_while_it_still_answers(living: Installation) -> None:
     """The watchdog needs nothing of the loop that it watches."""
     process = subprocess.Popen([sys.executable, "-c", STUCK, str(living.home)], env=living.env, start_new_session=True)
     try:
         until(lambda: living.cli("status", ok=None).returncode == 0, "a healthy daemon")
         job = living.submit("--", "true")
         assert job == "1"
+        follower = unix_connect(paths.daemon_socket(str(living.home)), "ws://tenure/api/v1/events/ws?topics=anomaly")
         cancel = subprocess.Popen(
             [sys.executable, "-m", "tenure.cli", "cancel", "1"], env=living.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -167,6 +171,11 @@ def test_a_stuck_loop_turns_the_status_red_while_it_still_answers(living: Instal
             red = until(lambda: (s := living.cli("status", "-o", "json", ok=None)).returncode and s, "a red status")
             assert json.loads(red.stdout)["healthy"] is False
             assert "control loop" in json.loads(red.stdout)["problems"][0]
+            with follower:
+                while (alarm := json.loads(follower.recv(30)))["type"] != "anomaly":
+                    assert alarm["type"] in ("hello", "heartbeat")
+            assert "id" not in alarm
+            assert alarm["data"]["data"]["key"] == "loop_stuck"
         finally:
             kill(cancel.pid)
             cancel.wait()

@@ -21,7 +21,9 @@ from tenure.api.feed import Feed
 from tenure.api.identity import Identity
 from tenure.api.identity import caller_from as caller_from  # noqa: PLC0414
 from tenure.control.admission import Admission
-from tenure.control.loop import ControlLoop
+from tenure.control.hinting import Hints
+from tenure.control.loop import STUCK_AFTER_S, ControlLoop
+from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Answer, Caller, Command, Holder
 from tenure.model.node import Node
 from tenure.model.observations import Launch
@@ -57,6 +59,7 @@ class Context:
     max_ttl_ms: int = 3_600_000
     log_length_at: Callable[[int, int, int, int], int] = lambda _attempt, _task, _stream, _moment_ms: 0
     shut_down: Callable[[], None] = lambda: None
+    hints: Hints = field(default_factory=lambda: Hints(lambda _call: None, lambda _given, _withdrawn: None))
     watch: Watch | None = None
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
@@ -68,7 +71,16 @@ class Context:
 
     def __post_init__(self) -> None:
         self.identity = Identity()
-        self.feed = Feed(self.bus, self.queries)
+        self.feed = Feed(self.bus, self.queries, self.alarm)
+
+    def alarm(self) -> Anomaly | None:
+        """Whether the control loop does not turn; asks nothing of it."""
+        stuck_s = self.loop.health.stuck_for_s()
+        if stuck_s <= STUCK_AFTER_S:
+            return None
+        from tenure.monitors.signs import loop_stuck
+
+        return loop_stuck(stuck_s, self.loop.clock.now_ms())
 
     def kept(self, kind: type[T]) -> T:
         """What some routes keep between two calls: the one object of that type, made of this context when it is first asked for."""

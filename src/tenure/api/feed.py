@@ -4,6 +4,9 @@ Why: a reader each would ask the store as often as there are followers. Here one
 once, and keeps the last `KEPT` of them; a follower takes from there what it has not had, and reads the store itself only while it is
 further behind. Nobody is sent anything: a follower asks for what comes after its own cursor when its connection has room, so a slow
 one costs no memory and loses nothing. Cursors are dense, which makes the place of one in the kept list a subtraction.
+
+Asides are sent beside the events and are kept nowhere: the last look at the machine, and the alarm that the control loop does not turn,
+which could not be stored because that loop is the one that writes.
 Invariant: what `after` gives for a cursor is a gapless run of events that begins right after it, or is said to be broken (``reset``).
 """
 
@@ -11,14 +14,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from tenure.api.bus import Bus
+from tenure.model.anomaly import Anomaly
 from tenure.wire.dto import EventView
 
+GUARD_S = 5.0
 KEPT = 4096
 PAGE = 500
 AGAIN_S = 1.0
@@ -34,11 +39,13 @@ class Item(NamedTuple):
     data: bytes
 
 
-class Sample(NamedTuple):
-    """A look at the machine, which is sent beside the events and kept nowhere; ``number`` grows with each."""
+class Aside(NamedTuple):
+    """A message beside the events; ``number`` grows with each. Who comes later is shown it while it ``stands``."""
 
     number: int
+    topic: str
     data: bytes
+    stands: bool
 
 
 class Run(NamedTuple):
@@ -63,14 +70,17 @@ class Events(Protocol):
 class Feed:
     """Everything is called in the event loop."""
 
-    def __init__(self, bus: Bus, store: Events) -> None:
+    def __init__(self, bus: Bus, store: Events, alarm: Callable[[], Anomaly | None] = lambda: None) -> None:
+        """``alarm`` is asked every `GUARD_S` while anybody follows: whether the control loop does not turn."""
         self._bus = bus
         self._store = store
+        self._alarm = alarm
         self._kept: list[Item] = []
         self._last = -1
         self._arrived = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._sample = Sample(0, b"")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._asides: dict[str, Aside] = {}
+        self.newest_aside = 0
         self.followers = 0
 
     @property
@@ -78,31 +88,32 @@ class Feed:
         """The cursor of the newest event that was read; -1 while nobody has followed for long enough to know."""
         return self._last
 
-    @property
-    def sample(self) -> Sample:
-        """The last look at the machine; number 0 before the first."""
-        return self._sample
-
-    def show(self, data: bytes) -> None:
-        """Another look at the machine, for whoever follows."""
-        self._sample = Sample(self._sample.number + 1, data)
+    def show(self, topic: str, data: bytes, *, stands: bool = True) -> None:
+        """Send a message beside the events, in the place of the last of its topic."""
+        self.newest_aside += 1
+        self._asides[topic] = Aside(self.newest_aside, topic, data, stands)
         self._tell()
+
+    def asides(self, after: int) -> list[Aside]:
+        """Those with a greater number, in order; of each topic the last alone."""
+        return sorted(aside for aside in self._asides.values() if aside.number > after)
 
     @contextlib.asynccontextmanager
     async def followed(self) -> AsyncIterator[int]:
         """Follow for a time; gives the cursor of the newest event. The reader runs while anybody follows."""
         self.followers += 1
         try:
-            if self._task is None:
-                self._task = asyncio.create_task(self._follow_store())
+            if not self._tasks:
+                self._tasks = [asyncio.create_task(self._follow_store()), asyncio.create_task(self._guard())]
             yield await asyncio.to_thread(self._store.last_cursor)
         finally:
             self.followers -= 1
-            if not self.followers and self._task is not None:
-                self._task.cancel()
-                self._task = None
+            if not self.followers:
+                for task in self._tasks:
+                    task.cancel()
+                self._tasks = []
                 self._kept, self._last = [], -1
-                self._sample = Sample(0, b"")  # nobody is shown the machine as it was when somebody last looked on
+                self._asides = {}  # nobody is shown the machine as it was when somebody last looked on
 
     async def after(self, cursor: int) -> Run:
         """What comes after a cursor, without waiting for more; the store is asked for what is no longer kept here."""
@@ -113,13 +124,23 @@ class Feed:
         page, reset = await asyncio.to_thread(self._store.events, cursor, PAGE)
         return Run([_item(event) for event in page], reset)
 
-    async def news(self, cursor: int, sample: int, timeout_s: float) -> bool:
-        """Wait until there is an event after ``cursor`` or a sample after ``sample``; whether there is."""
+    async def news(self, cursor: int, aside: int, timeout_s: float) -> bool:
+        """Wait until there is an event after ``cursor`` or an aside after ``aside``; whether there is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self._last <= cursor and self._sample.number <= sample:
+                while self._last <= cursor and self.newest_aside <= aside:
                     await self._arrived.wait()
-        return self._last > cursor or self._sample.number > sample
+        return self._last > cursor or self.newest_aside > aside
+
+    async def _guard(self) -> None:
+        """Say that the control loop does not turn when that begins, and when it is over."""
+        known: Anomaly | None = None
+        while True:
+            found = self._alarm()
+            if (found is None) != (known is None):
+                self.show("anomaly", _encoder.encode(_alarmed(found, known)), stands=found is not None)
+            known = found
+            await asyncio.sleep(GUARD_S)
 
     async def _follow_store(self) -> None:
         """Read what each ring of the bus announces. An error of the store is waited out: followers hear of nothing meanwhile."""
@@ -162,3 +183,11 @@ class Feed:
 
 def _item(event: EventView) -> Item:
     return Item(event.cursor, event.kind, event.project, _encoder.encode(event))
+
+
+def _alarmed(found: Anomaly | None, known: Anomaly | None) -> EventView:
+    """An alarm, or its end, in the words of the event that could not be stored."""
+    about = found or known
+    assert about is not None
+    told = {"key": about.key, "kind": about.kind, "text": about.text, "remedy": about.remedy, "evidence": dict(about.evidence)}
+    return EventView(cursor=0, kind="anomaly.opened" if found else "anomaly.closed", at_ms=about.opened_ms, data=told)

@@ -89,7 +89,7 @@ class Follower:
         self._feed = feed
         self.wish = wish
         self._cursor = -1
-        self._sample = 0
+        self._aside = 0
         self._is_abreast = False
 
     async def messages(self, start: int, heartbeat_s: int) -> AsyncIterator[Sequence[Told]]:
@@ -101,19 +101,19 @@ class Follower:
                 if run.reset or run.items:
                     if told := self._events(run.items, newest, is_broken=run.reset):
                         yield told
-                elif told := self._look():
+                elif told := self._asides():
                     yield told
-                elif not await self._feed.news(self._cursor, self._sample, heartbeat_s):
+                elif not await self._feed.news(self._cursor, self._aside, heartbeat_s):
                     yield [_told(HEARTBEAT, {"cursor": self._cursor})]
             yield [_told(DROPPED, {"why": "too slow", "remedy": f"connect again and resume after {self._cursor}"}, self._cursor)]
 
     def _opening(self, start: int, newest: int) -> Iterator[Told]:
         """Where it begins, so that even who heard nothing yet knows where to resume."""
         self._cursor = start if 0 <= start <= newest else newest
-        self._sample = max(0, self._feed.sample.number - 1)
         if start > newest:
             yield _told("reset", {"why": f"there is no event {start} in this store"})
         yield _told("hello", {"cursor": self._cursor, "topics": sorted(self.wish.topics), "project": self.wish.project}, self._cursor)
+        yield from self._asides(standing=True)
 
     def _events(self, items: Sequence[Item], newest: int, *, is_broken: bool) -> list[Told]:
         """The next events of those that were asked for."""
@@ -123,12 +123,11 @@ class Follower:
         takes = self.wish.takes
         return gone + [Told(topic_of(item.kind), item.data, item.cursor) for item in items if takes(item)]
 
-    def _look(self) -> list[Told]:
-        """The sample that it has not had, if it wants samples."""
-        sample = self._feed.sample
-        is_fresh = sample.number > self._sample
-        self._sample = sample.number
-        return [Told("resource_status", sample.data)] if is_fresh and "resource_status" in self.wish.topics else []
+    def _asides(self, *, standing: bool = False) -> list[Told]:
+        """What came beside the events since the last time, of what was asked for; at the beginning only what holds."""
+        found = self._feed.asides(self._aside)
+        self._aside = self._feed.newest_aside
+        return [Told(one.topic, one.data) for one in found if one.topic in self.wish.topics and (one.stands or not standing)]
 
     def _is_too_slow(self) -> bool:
         """Whether it was abreast of the events and has fallen far behind: its connection takes less than happens."""

@@ -93,6 +93,6 @@ def samples_to(context: Context, every_s: float) -> Callable[[Round], None]:
                 containers=list(found.containers) if found is not None else [],
                 samplers=[],
             )
-            context.bus.loop.call_soon_threadsafe(context.feed.show, _encoder.encode(sample))
+            context.bus.loop.call_soon_threadsafe(context.feed.show, "resource_status", _encoder.encode(sample))
 
     return show

@@ -21,6 +21,7 @@ from tenure.executors.local.usage import Usage
 from tenure.model.access import SCHEDULER
 from tenure.model.anomaly import Anomaly
 from tenure.model.commands import CancelJob, RequeueJob
+from tenure.monitors.advice import Advice
 from tenure.monitors.anomalies import Anomalies
 from tenure.monitors.keeping import Keeping
 from tenure.monitors.reports import Reports, Writer
@@ -57,11 +58,13 @@ def watch(context: Context, settings: Settings, store: SqlStore, metrics_dir: st
         lambda trouble: _act(context, trouble),
         queries.anomalies(),
     )
+    advice = Advice(context.hints.publish, lambda: context.diagnose(False))
     node = settings.node.name or socket.gethostname().split(".", 1)[0]
     tasks = TaskSampler(queries.live_tasks, usage.read, usage.close)
     sinks: list[tuple[str, Sink]] = [
         ("series", keeping),
         ("anomalies", lambda seen: _look_for_trouble(context, seen, keeping, troubles)),
+        ("hints", lambda _seen: advice.round(troubles.open)),
         ("push", samples_to(context, settings.monitor.every_s())),
     ]
     made = watch_of(settings.monitor, node, now_ms, log, tasks, sinks)

@@ -44,7 +44,8 @@ BACKOFF_S = 5.0
 RETAIN_EVERY_S = 60.0
 RETAIN_MORE_S = 1.0
 RETAIN_FULL = 1000
-STUCK_AFTER_S = 30.0
+STUCK_AFTER_S = 20.0
+"""Whoever watches looks every few seconds; half a minute after a turn began, everybody is to know."""
 INTAKE_BATCH = 512
 BUSY_S = 0.003
 """A loop that slept for less is busy: it may gather reports for a moment. One that was idle answers the first at once."""

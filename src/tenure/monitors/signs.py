@@ -39,9 +39,14 @@ def signs(seen: Round, latest: Latest, stuck_s: float, stuck_after_s: float) -> 
         key = (look.task.attempt_id, look.task.task)
         yield from _of_task(with_gpus(look, by_uuid), latest.get(key, {}), by_uuid)
     if stuck_s > stuck_after_s:
-        text = f"the control loop has been in one turn for {stuck_s:.0f} s; nothing is started"
-        remedy = "see the daemon's log, then tenure down && tenure up; running jobs go on"
-        yield Anomaly("loop_stuck", "loop_stuck", text, remedy, evidence={"turn_s": round(stuck_s, 1)})
+        yield loop_stuck(stuck_s)
+
+
+def loop_stuck(stuck_s: float, at_ms: int = 0) -> Anomaly:
+    """The control loop that has been in one turn for too long."""
+    text = f"the control loop has been in one turn for {stuck_s:.0f} s; nothing is started"
+    remedy = "see the daemon's log, then tenure down && tenure up; running jobs go on"
+    return Anomaly("loop_stuck", "loop_stuck", text, remedy, evidence={"turn_s": round(stuck_s, 1)}, opened_ms=at_ms)
 
 
 def _of_host(host: HostSample) -> Iterator[Anomaly]:

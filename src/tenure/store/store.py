@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Answer, Command
+from tenure.model.hint import Hint
 from tenure.model.measures import Point, Reported
 from tenure.model.observations import NodeFound, Observation
 from tenure.model.outcomes import Commands, Committed, Event, JobChange, Recorded, Violation
@@ -275,6 +276,13 @@ class SqlStore:
 
         with self._write(now_ms) as tx:
             note(tx, changed)
+
+    def tell_hints(self, given: Sequence[Hint], withdrawn: Sequence[Hint], now_ms: int) -> None:
+        """Tell what is advised from now on, and what no longer."""
+        from tenure.store.hints import tell
+
+        with self._write(now_ms) as tx:
+            tell(tx, given, withdrawn)
 
     def forget_reports(self, tasks: Sequence[tuple[int, int]], now_ms: int) -> None:
         """The files in which these tasks reported are gone."""

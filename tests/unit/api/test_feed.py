@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from tenure.api import feed as feeding
 from tenure.api.bus import Bus
+from tenure.api.context import Context
 from tenure.api.feed import Feed
+from tenure.control.health import LoopHealth
+from tenure.control.loop import STUCK_AFTER_S
 from tenure.wire.dto import EventView
 
 
@@ -162,9 +167,49 @@ def test_who_follows_anew_is_not_shown_what_was_seen_before_the_pause() -> None:
     async def body(bus: Bus) -> None:
         feed = Feed(bus, Stored(10))
         async with feed.followed():
-            feed.show(b"then")
-            assert feed.sample.number == 1
+            feed.show("resource_status", b"then")
+            assert [aside.data for aside in feed.asides(0)] == [b"then"]
         async with feed.followed():
-            assert feed.sample.number == 0
+            assert feed.asides(0) == []
+
+    in_loop(body)
+
+
+def test_only_the_last_aside_of_a_topic_is_sent_and_in_the_order_of_their_coming() -> None:
+    async def body(bus: Bus) -> None:
+        feed = Feed(bus, Stored(10))
+        async with feed.followed():
+            for topic, data in (("resource_status", b"1"), ("anomaly", b"2"), ("resource_status", b"3")):
+                feed.show(topic, data)
+            assert [aside.data for aside in feed.asides(0)] == [b"2", b"3"]
+            assert feed.asides(feed.newest_aside) == []
+
+    in_loop(body)
+
+
+def test_a_loop_that_does_not_turn_is_told_within_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock of the loop's health: what is allowed to pass before anybody looks, and between two looks."""
+    assert STUCK_AFTER_S + feeding.GUARD_S < 30
+    monkeypatch.setattr(feeding, "GUARD_S", 0.001)
+    health, now_s = LoopHealth(), [100.0]
+    monkeypatch.setattr("tenure.control.health.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
+    async def body(bus: Bus) -> None:
+        context = Context(SimpleNamespace(health=health, clock=SimpleNamespace(now_ms=lambda: 7)), Stored(10), bus, None, None)  # type: ignore[arg-type]
+        feed = context.feed
+        async with feed.followed():
+            health.busy_since = now_s[0]
+            now_s[0] += STUCK_AFTER_S
+            await asyncio.sleep(0.01)
+            assert feed.asides(0) == []
+            now_s[0] += 0.1
+            assert await feed.news(10, 0, 10.0)
+            [opened] = feed.asides(0)
+            told = msgspec.json.decode(opened.data)
+            assert (opened.topic, told["kind"], told["data"]["key"], opened.stands) == ("anomaly", "anomaly.opened", "loop_stuck", True)
+            health.busy_since = 0.0
+            assert await feed.news(10, opened.number, 10.0)
+            [closed] = feed.asides(0)
+            assert (msgspec.json.decode(closed.data)["kind"], closed.stands) == ("anomaly.closed", False)
 
     in_loop(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tenure.model.anomaly import Anomaly
+from tenure.model.hint import Hint
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.store.settings import DAY_MS
 
@@ -43,3 +45,15 @@ def test_what_closed_long_ago_goes(store: SqlStore) -> None:
     store.note_anomalies([replace(SLOW, closed_ms=200)], 200)
     store.retain(200 + 8 * DAY_MS)
     assert [one.key for one in store.queries().anomalies(limit=10)] == ["other"]
+
+
+def test_hints_are_events_of_their_job(store: SqlStore) -> None:
+    less = Hint("less:3", "memory", "it asks for 64 GB and used 3", "tenure update 3 --memory 8G", 3, figures={"used": 3.0})
+    store.tell_hints([less], [], 100)
+    store.tell_hints([], [less], 200)
+    [given, withdrawn] = store.events(0, 10)[0]
+    assert [(event.kind, event.job_id, event.at_ms) for event in (given, withdrawn)] == [
+        ("hint.given", 3, 100),
+        ("hint.withdrawn", 3, 200),
+    ]
+    assert json.loads(given.data)["remedy"] == "tenure update 3 --memory 8G"

@@ -44,8 +44,10 @@ def part_of(draw: st.DrawFn, node: Node, taken: set[int]) -> WindowPart:
 
 @st.composite
 def beside_windows(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
-    """The same moment with jobs of two projects and up to three windows, as a person could have made them."""
-    snapshot = replace(snapshot, pending=JobTable.of(replace(job, project=1 + job.id % 2) for job in snapshot.pending.jobs()))
+    """The same moment with the jobs of two projects and up to three windows, as a person could have made them."""
+    waiting = JobTable.of(replace(job, project=1 + job.id % 2) for job in snapshot.pending.jobs())
+    running = tuple(replace(job, project=1 + (job.array_id or job.id) % 2) for job in snapshot.running)
+    snapshot = replace(snapshot, pending=waiting, running=running)
     made: list[TimeWindow] = []
     taken: set[int] = set()
     for number in range(1, 1 + draw(st.integers(1, 3))):

@@ -92,7 +92,8 @@ def _first_step(index: int, ask: Ask, free: Sequence[int], holdings: Iterable[Ho
 
 
 def earliest(ask: Ask, profile: Sequence[Step]) -> tuple[int, dict[int, int]] | None:
-    """When all tasks fit together for the first time, and how many fit where by then; None for never."""
+    """When all tasks fit together for the first time, and how many fit where just then; None for never. Room that comes before
+    a window may be gone again."""
     counts: dict[int, int] = {}
     ordered = sorted(profile)
     for position, (at_ms, index, count) in enumerate(ordered):
@@ -100,7 +101,7 @@ def earliest(ask: Ask, profile: Sequence[Step]) -> tuple[int, dict[int, int]] | 
         if position + 1 < len(ordered) and ordered[position + 1][0] == at_ms:
             continue
         if is_enough(ask, list(counts.values())):
-            return at_ms, counts
+            return at_ms, {index: count for index, count in counts.items() if count}
     return None
 
 

@@ -12,11 +12,10 @@ from typing import Any
 
 from tenure.core import claims
 from tenure.core.census import Census
-from tenure.core.days import NOBODY, Who
 from tenure.core.feasibility import Ask, NodeRoom
 from tenure.core.ledger import Account, Ledger
 from tenure.core.quotas import has_bounds
-from tenure.core.rooms import FOREVER, RUNNING, Holding, Key, Rooms
+from tenure.core.rooms import FOREVER, NOBODY, RUNNING, Holding, Key, Rooms, Who
 from tenure.core.shares import capacity_of
 from tenure.core.waiting import GroupKey, Waiting
 from tenure.core.wishes import know
@@ -282,12 +281,12 @@ class Board:
         self.running[job.id] = job
         if job.rest:
             self.resting[job.id] = job
-        ends_ms, app = end_of(job), self.shapes[job.shape].app
+        ends_ms, app, who = end_of(job), self.shapes[job.shape].app, Who(job.project, job.user)
         rooms = self.rooms
         for allocation in job.allocations:
             index = rooms.index.get(allocation.node_id)
             if index is not None:
-                holding = Holding(job.id, ends_ms, allocation.amounts.as_tuple(), allocation.devices, app)
+                holding = Holding(job.id, ends_ms, allocation.amounts.as_tuple(), allocation.devices, app, who)
                 rooms.hold(index, (RUNNING, job.id, allocation.task), holding)
 
     def _end(self, job_id: int) -> None:

@@ -8,14 +8,14 @@ One calendar serves one cycle. Invariant: `book` and `unbook` are exact inverses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from tenure.core.columns import Ints
-from tenure.core.days import Booking, Days, Who
+from tenure.core.days import Booking, Days
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, is_allowed
-from tenure.core.rooms import FOREVER, Rooms
+from tenure.core.rooms import FOREVER, Rooms, Who
 from tenure.model.allocation import DeviceShare
 from tenure.model.window import TimeWindow, WindowPart
 
@@ -86,14 +86,13 @@ class Layered(Mapping[int, NodeRoom]):
 class Calendar:
     """The nodes on which something is booked or set aside, by index; of others `Rooms` tells everything.
 
-    ``owner`` says whose a job is. ``rooms`` must not change on such a node but through `start`. ``freed`` counts what was unbooked: as
+    ``rooms`` must not change on such a node but through `start`. ``freed`` counts what was unbooked: as
     long as it stays the same, room only shrinks.
     """
 
-    def __init__(self, rooms: Rooms, now_ms: int, windows: Sequence[TimeWindow], owner: Callable[[int], Who]) -> None:
+    def __init__(self, rooms: Rooms, now_ms: int, windows: Sequence[TimeWindow]) -> None:
         self.rooms = rooms
         self.now_ms = now_ms
-        self.owner = owner
         self.freed = 0
         self.days: dict[int, Days] = {}
         self._closed: dict[int, list[tuple[TimeWindow, WindowPart]]] = {}
@@ -183,11 +182,7 @@ class Calendar:
 
     def _open(self, index: int) -> Days:
         """A node on which nothing is booked yet."""
-        held = [
-            (holding.ends_ms, holding.need, holding.devices, holding.app, self.owner(holding.job_id))
-            for holding in self.rooms.holdings[index].values()
-        ]
-        return Days(self.rooms.nodes[index], self.now_ms, held, self._closed.get(index, ()))
+        return Days(self.rooms.nodes[index], self.now_ms, self.rooms.holdings[index].values(), self._closed.get(index, ()))
 
     def in_the_way(self, index: int, limit_ms: int, who: Who) -> list[TimeWindow]:
         """The windows on a node that keep such a job from starting now, the first in front."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tenure.core.rooms import CLAIMED, FOREVER, RUNNING, Holding
+from tenure.core.rooms import CLAIMED, FOREVER, NOBODY, RUNNING, Holding, Who
 from tenure.model.allocation import Allocation, Claim, DeviceShare
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ def hold(board: Board, claim: Claim) -> None:
     row = board.waiting.rows.get(claim.job_id)
     ends_ms = claim.deadline_ms + row.limit_ms if row is not None and row.limit_ms else FOREVER
     need, rooms = claim.amounts.as_tuple(), board.rooms
-    app = board.shapes[row.shape].app if row is not None else ""
+    app, who = (board.shapes[row.shape].app, Who(row.project, row.user)) if row is not None else ("", NOBODY)
     for placement in claim.placements:
         index = rooms.index.get(placement.node_id)
         if index is not None:
-            rooms.hold(index, (CLAIMED, claim.id, placement.task), Holding(claim.job_id, ends_ms, need, placement.devices, app))
+            holding = Holding(claim.job_id, ends_ms, need, placement.devices, app, who)
+            rooms.hold(index, (CLAIMED, claim.id, placement.task), holding)
     cover(board, claim)
 
 
@@ -55,7 +56,7 @@ def _cover(board: Board, index: int) -> None:
     for key in leaving:
         job, old = board.running[key[1]], holdings[key]
         held = next(held for held in job.allocations if held.task == key[2])
-        new = Holding(job.id, old.ends_ms, *claimed.rest_of(held.amounts.as_tuple(), held.devices), old.app)
+        new = Holding(job.id, old.ends_ms, *claimed.rest_of(held.amounts.as_tuple(), held.devices), old.app, old.who)
         if new != old:
             board.rooms.release(index, key)
             board.rooms.hold(index, key, new)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenure.core.backfill import Window
-from tenure.core.days import Who, who_of
+from tenure.core.days import who_of
 from tenure.core.placement import Layout
+from tenure.core.rooms import Who
 from tenure.model.job import PendingJob
 from tenure.model.reasons import Reserved
 

@@ -142,7 +142,7 @@ class Cycle(Places):
         redeem(self)
         windows = self.board.windows_at(self.now_ms)
         if windows or self.stages.backfill.reserve > 1:
-            self.calendar = Calendar(self.board.rooms, self.now_ms, windows, self.board.owner)
+            self.calendar = Calendar(self.board.rooms, self.now_ms, windows)
         if self.rotation is not None:
             self.rotation.run()
         if self.calendar is not None and self.stages.backfill.reserve > 1:

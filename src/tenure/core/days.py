@@ -7,15 +7,14 @@ set aside, what its own people hold there counts first: others are left what the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from tenure.core.columns import Bools, Ints
 from tenure.core.feasibility import Ask, NodeRoom
-from tenure.core.rooms import FOREVER
+from tenure.core.rooms import FOREVER, NOBODY, Holding, Who
 from tenure.model.allocation import DeviceShare
 from tenure.model.amounts import MILLI, RESOURCES
 from tenure.model.job import PendingJob
@@ -25,16 +24,6 @@ AMOUNTS = len(RESOURCES)
 
 ALWAYS = 2**63 - 1
 """Later than every start, `FOREVER` included."""
-
-
-class Who(NamedTuple):
-    """Whose job it is: numbers of project and user."""
-
-    project: int = 0
-    user: int = 0
-
-
-NOBODY = Who()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +53,15 @@ def who_of(job: PendingJob) -> Who:
     return Who(job.project, job.user)
 
 
-Held = tuple[int, Sequence[int], tuple[DeviceShare, ...], str, Who]
-"""(end, amounts, devices, app, whose) of what is held now."""
-
-
 class Days:
     """One node over time: stretch i lasts from ``starts[i]`` to the next start; row i of ``free`` has what is free during it: the
     amounts, then of each device the thousandths and then the bytes, then of each window minus what its people hold, then of each app
     minus its tasks. ``endless`` counts the bookings that start at `FOREVER`: nobody may outlast what they are promised, so every job
-    runs through the last stretch as well. ``held``: (end, amounts, devices, app, whose) of all that is held now."""
+    runs through the last stretch as well. ``held``: all that is held now."""
 
-    def __init__(self, room: NodeRoom, now_ms: int, held: Sequence[Held], closed: Sequence[tuple[TimeWindow, WindowPart]] = ()) -> None:
+    def __init__(
+        self, room: NodeRoom, now_ms: int, held: Iterable[Holding], closed: Sequence[tuple[TimeWindow, WindowPart]] = ()
+    ) -> None:
         self.node = room
         self.place = {device.id: AMOUNTS + position for position, device in enumerate(room.devices)}
         self.fixed = AMOUNTS + 2 * len(room.devices)
@@ -84,7 +71,7 @@ class Days:
         self.bookings: list[Booking] = []
         self.endless = 0
         self._views: dict[tuple[bool, ...], Ints] = {}
-        self._fill(now_ms, [(end_ms, self.row_of(need, devices, app, who)) for end_ms, need, devices, app, who in held])
+        self._fill(now_ms, [(one.ends_ms, self.row_of(one.need, one.devices, one.app, one.who)) for one in held])
         for one in self.closed:
             self._cut(max(one.window.from_ms, now_ms))
             self._cut(max(one.window.until_ms, now_ms))

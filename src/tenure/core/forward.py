@@ -18,6 +18,7 @@ import numpy as np
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.cycle import plan_on_board
+from tenure.core.days import who_of
 from tenure.core.ledger import NOTHING, Account, asked_by, held_by
 from tenure.core.possible import Possible
 from tenure.core.quotas import Quotas
@@ -174,7 +175,7 @@ class _Ahead:
         places: list[tuple[int, Key]] = []
         for placement in start.placements:
             index, key = board.rooms.index[placement.node_id], (FORESEEN, self.serial, placement.task)
-            board.rooms.hold(index, key, Holding(job.id, ends_ms, ask.need, placement.devices, ask.app))
+            board.rooms.hold(index, key, Holding(job.id, ends_ms, ask.need, placement.devices, ask.app, who_of(job)))
             places.append((index, key))
         account, bundle = (job.project, job.user), asked_by(board.asks[job.shape])
         board.ledger.settle(account, at_ms)

@@ -15,11 +15,11 @@ from tenure.core.backfill import Window
 from tenure.core.board import Board
 from tenure.core.calendar import Calendar, Layered, Narrowed, common_room
 from tenure.core.candidates import Candidates, Scores
-from tenure.core.days import NOBODY, Who, who_of
+from tenure.core.days import who_of
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, pick_devices, take
 from tenure.core.placement import Layout, arrange, deal
 from tenure.core.promises import Promises
-from tenure.core.rooms import FOREVER, PLANNED, Holding
+from tenure.core.rooms import FOREVER, NOBODY, PLANNED, Holding, Who
 from tenure.core.sought import Sought
 from tenure.core.stages import Stages
 from tenure.core.tables import NOWHERE
@@ -152,12 +152,12 @@ class Places:
 
     def keep(self, job_id: int, limit_ms: int, ask: Ask, placements: tuple[Placement, ...]) -> None:
         """Let the job that starts next hold these places for the rest of the cycle."""
-        rooms, ends_ms = self.board.rooms, self.now_ms + limit_ms if limit_ms else FOREVER
+        rooms, ends_ms, who = self.board.rooms, self.now_ms + limit_ms if limit_ms else FOREVER, self.board.owner(job_id)
         for placement in placements:
             index, key = rooms.index[placement.node_id], (PLANNED, len(self.starts), placement.task)
-            rooms.hold(index, key, Holding(job_id, ends_ms, ask.need, placement.devices, ask.app))
+            rooms.hold(index, key, Holding(job_id, ends_ms, ask.need, placement.devices, ask.app, who))
             if self.calendar is not None:
-                self.calendar.start(index, ends_ms, ask, placement.devices, self.board.owner(job_id))
+                self.calendar.start(index, ends_ms, ask, placement.devices, who)
 
     def _deal(self, ask: Ask, layout: Layout, spare: Mapping[int, NodeRoom]) -> tuple[Placement, ...]:
         """The placements of a layout; devices are chosen among those that may be taken."""

@@ -22,10 +22,10 @@ from tenure.core.backfill import Window, reserve, window_of
 from tenure.core.calendar import Calendar, Narrowed
 from tenure.core.closed import closed_for
 from tenure.core.columns import Ints
-from tenure.core.days import Booking, Who, who_of
+from tenure.core.days import Booking, who_of
 from tenure.core.feasibility import Ask, NodeRoom, is_allowed
 from tenure.core.placement import is_dealt_evenly
-from tenure.core.rooms import FOREVER
+from tenure.core.rooms import FOREVER, Who
 from tenure.core.turns import Turn, in_order, scores_of
 from tenure.model.allocation import Placement
 from tenure.model.job import PendingJob

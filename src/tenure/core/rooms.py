@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tenure.core.columns import RoomColumns
 from tenure.core.feasibility import NodeRoom, give, node_room, take
@@ -28,15 +29,29 @@ FORESEEN = 3
 KEPT = 4
 
 
+class Who(NamedTuple):
+    """Whose job it is: numbers of project and user."""
+
+    project: int = 0
+    user: int = 0
+
+
+NOBODY = Who()
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Amounts and device shares held on one node until ``ends_ms`` (`FOREVER`: unknown) by a task of a job, which may be of an app."""
+    """Amounts and device shares held on one node until ``ends_ms`` (`FOREVER`: unknown) by a task of a job, which may be of an app.
+
+    ``who`` says whose the job is, of which nothing else may be known here: it is foreseen to have started, and waits no more.
+    """
 
     job_id: int
     ends_ms: int
     need: Sequence[int]
     devices: tuple[DeviceShare, ...]
     app: str = ""
+    who: Who = NOBODY
 
 
 class Rooms:

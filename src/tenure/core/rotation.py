@@ -11,7 +11,7 @@ starts. Invariant: whoever starts or goes on runs for a whole slice before it re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -221,17 +221,17 @@ class Rotation:
             if index is not None:
                 old = rooms.holdings[index][RUNNING, job.id, held.task]
                 rooms.release(index, (RUNNING, job.id, held.task))
-                rooms.hold(index, (RUNNING, job.id, held.task), Holding(job.id, old.ends_ms, amounts, held.devices, old.app))
+                rooms.hold(index, (RUNNING, job.id, held.task), replace(old, need=amounts))
         self.decisions.append(Decision(resumes=(Resume(job.id, job.attempt_id),)))
 
     def _keep(self, job_id: int, chance: Chance | None, need: Mapping[int, int]) -> None:
         """Keep what is free of the cpus that somebody will take, so that nobody comes in between."""
-        rooms = self.board.rooms
+        rooms, who = self.board.rooms, self.board.owner(job_id)
         until_ms = max(chance.at_ms if chance is not None else 0, self.now_ms + 1)
         for index, cpus in need.items():
             kept = min(rooms.nodes[index].free[0], cpus)
             if kept > 0:
-                rooms.hold(index, (KEPT, job_id, 0), Holding(job_id, until_ms, (kept, 0, 0, 0), ()))
+                rooms.hold(index, (KEPT, job_id, 0), Holding(job_id, until_ms, (kept, 0, 0, 0), (), who=who))
 
 
 def _one_fits(ask: Ask, index: int) -> Enough:

@@ -56,6 +56,18 @@ def test_a_look_ahead_that_runs_out_of_budget_says_so(units: int) -> None:
         look_ahead(board, NOW_MS, DEFAULT.stages, [99])
 
 
+def test_who_is_foreseen_in_its_window_fills_it_in_the_sight_of_those_beside_it() -> None:
+    cluster = Cluster()
+    cluster.node("a", Amounts(4000))
+    cluster.window("kept", ["a"], 0, 1000, project="vision", amounts=Amounts(2000))
+    pair = Shape(Amounts(2000))
+    cluster.run("r", pair, ["a"], ends_ms=50)
+    cluster.wait("inside", pair, limit_ms=500, project=cluster.project("vision").id)
+    cluster.wait("outside", pair, limit_ms=10)
+    timeline = DEFAULT.expected_starts(Board.of(cluster.snapshot()), NOW_MS, 2)
+    assert timeline.starts == {2: NOW_MS, 3: NOW_MS + 50}
+
+
 def test_an_array_gets_places_back_as_its_elements_end() -> None:
     cluster = Cluster()
     cluster.node("a", Amounts(4000))
@@ -166,6 +178,7 @@ def test_no_time_suffices_for_what_never_fits_together() -> None:
     ask = ask_of(Shape(Amounts(1), tasks=5))
     assert earliest(ask, [(1, 0, 2), (4, 0, 3), (4, 1, 1)]) is None
     assert earliest(ask, [(1, 0, 2), (4, 0, 3), (4, 1, 2)]) == (4, {0: 3, 1: 2})
+    assert earliest(ask, [(1, 0, 2), (3, 0, 0), (4, 1, 5)]) == (4, {1: 5})
 
 
 def test_a_look_ahead_ends_after_so_many_points_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from tenure.config.listen import ListenSettings, SharedSettings
 from tenure.config.monitoring import AnomalySettings, MonitorSettings, NotifySettings, check_monitoring
 from tenure.model.amounts import GIB, MILLI, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.gpu_kind import parse_capability
@@ -211,6 +212,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     anomalies: AnomalySettings = AnomalySettings()
     notify: tuple[NotifySettings, ...] = ()
     leases: LeaseSettings = LeaseSettings()
+    listen: ListenSettings = ListenSettings()
+    shared: SharedSettings = SharedSettings()
     default_memory: str = ""
     max_pending: int = 1_000_000
 
@@ -282,6 +285,7 @@ def check(settings: Settings) -> None:
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from None
     check_monitoring(settings.monitor, settings.anomalies, settings.notify)
+    settings.listen.check()
     if node.cgroups not in ("auto", "off"):
         raise ValueError(f"node.cgroups is auto or off, not {node.cgroups!r}")
     names = [pretend.name for pretend in settings.pretend_nodes]

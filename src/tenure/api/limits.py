@@ -1,0 +1,82 @@
+"""How often one caller may ask: buckets of tokens that fill up again, one for each caller and kind of call.
+
+A bucket is a moment: that at which it will be full again (the generic cell rate algorithm, ITU-T I.371), so that one number is kept
+and nothing has to be refilled. Invariant: whoever is refused is told after how long he would not be.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from enum import StrEnum
+
+from tenure.config.listen import ListenSettings, Rate, rate_of
+
+KEPT = 8192
+
+
+class Kind(StrEnum):
+    """What is counted apart."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    SIMULATE = "simulate"
+
+
+_DEAR = ("/what-if", "/plan", "/simulations", "/simulate")
+
+
+def kind_of(method: str, path: str) -> Kind:
+    """What a call counts as: a question that takes a search to answer, a change, or a look."""
+    if path.endswith(_DEAR) or "/simulations/" in path:
+        return Kind.SIMULATE
+    return Kind.READ if method in ("GET", "HEAD", "OPTIONS") or path.endswith(("/query", "/wait")) else Kind.SUBMIT
+
+
+class Buckets:
+    """One rate for many callers; those who have not asked for longest are forgotten first, and nobody who owes is worth much."""
+
+    def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
+        self._each_s = rate.period_ms / 1000 / rate.count
+        self._burst_s = rate.period_ms / 1000
+        self._clock = clock
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+
+    def take(self, who: Hashable) -> float:
+        """Take one token: 0 when there was one, else the seconds until there is."""
+        now = self._clock()
+        full_at = max(now, self._full_at.get(who, now)) + self._each_s
+        if full_at - now > self._burst_s + 1e-9:
+            return full_at - now - self._burst_s
+        self._full_at[who] = full_at
+        self._full_at.move_to_end(who)
+        if len(self._full_at) > KEPT:
+            self._full_at.popitem(last=False)
+        return 0.0
+
+    def left_s(self, who: Hashable) -> float:
+        """The seconds until there is a token, without taking one."""
+        now = self._clock()
+        return max(0.0, self._full_at.get(who, now) + self._each_s - now - self._burst_s)
+
+
+class Limits:
+    """The rates of all callers of one daemon."""
+
+    def __init__(self, settings: ListenSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._buckets: Mapping[Kind, Buckets] = {
+            Kind.READ: Buckets(rate_of(settings.reads), clock),
+            Kind.SUBMIT: Buckets(rate_of(settings.submissions), clock),
+            Kind.SIMULATE: Buckets(rate_of(settings.simulations), clock),
+        }
+        self.refused = 0
+
+    def wait_s(self, who: Hashable, kind: Kind) -> int:
+        """0 when the caller may go on, else the whole seconds after which he should come again."""
+        wait_s = self._buckets[kind].take(who)
+        if not wait_s:
+            return 0
+        self.refused += 1
+        return math.ceil(wait_s)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import sys
@@ -23,16 +24,16 @@ from typing import TYPE_CHECKING
 from tenure import config
 from tenure.client import paths
 from tenure.client.start import ALREADY_RUNS
+from tenure.config.flags import NO_FLAGS, Flags, add_options, parsed
 from tenure.model.amounts import parse_bytes, parse_duration_ms
 from tenure.ports import StoreUnavailable
 from tenure.process import become_frugal, listen, log, only_one
 from tenure.process import detach as leave_terminal
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from tenure.api.bus import Bus
     from tenure.api.context import Context
+    from tenure.api.listener import Listener
     from tenure.control.loop import ControlLoop
     from tenure.control.steps import Ports
     from tenure.executors.local.executor import LocalExecutor
@@ -46,7 +47,12 @@ FIRST_TURN_S = 10.0
 
 
 class StartupError(Exception):
-    """The daemon cannot start; the message is one sentence with the way out."""
+    """The daemon cannot start; the message is one sentence with the way out. ``code`` is stable."""
+
+    def __init__(self, message: str, code: str = "not_started", remedy: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.remedy = remedy
 
 
 class SystemClock:
@@ -67,6 +73,7 @@ class Parts:
     executor: LocalExecutor
     ports: Ports
     clock: SystemClock
+    listener: Listener | None = None
 
 
 def build(home: str, settings: config.Settings) -> Parts:
@@ -81,6 +88,11 @@ def build(home: str, settings: config.Settings) -> Parts:
     clock = SystemClock()
     os.makedirs(paths.metrics_dir(home), mode=0o700, exist_ok=True)
     store = open_sqlite(paths.database(home), store_settings(home, settings))
+    try:
+        listener = listener_of(settings)
+    except StartupError:
+        store.close()
+        raise
     try:
         executor = LocalExecutor(settings_of(home, settings), watched=True)
     except (SupervisorError, OSError) as error:
@@ -98,7 +110,19 @@ def build(home: str, settings: config.Settings) -> Parts:
     except BadPolicy as error:
         raise StartupError(f"[plan] in {paths.config_file(home)} cannot be used: {error}") from None
     ports = Ports(store, executor, policy, epoch)
-    return Parts(home, settings, store, executor, ports, clock)
+    return Parts(home, settings, store, executor, ports, clock, listener)
+
+
+def listener_of(settings: config.Settings) -> Listener | None:
+    """The TCP listener of the settings, bound; None where they want none. Raises StartupError when it must not be."""
+    if not settings.listen.address:
+        return None
+    from tenure.api.listener import Refusal, opened
+
+    try:
+        return opened(settings.listen, has_users=False)
+    except Refusal as refusal:
+        raise StartupError(refusal.message, refusal.code, refusal.remedy) from None
 
 
 def serve(parts: Parts, listening: socket.socket, ready: Callable[[], None] = lambda: None) -> int:
@@ -114,7 +138,8 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], None]) -> int:
-    from tenure.api import watching
+    from tenure.api import serving, watching
+    from tenure.api.access_log import AccessLog
     from tenure.api.bus import Bus
     from tenure.api.front import Front
     from tenure.control.loop import ControlLoop
@@ -122,7 +147,8 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     bus = Bus(asyncio.get_running_loop())
     loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=log)
     context = _context(parts, loop, bus, listening)
-    server = _server(Front(context))
+    context.listener = parts.listener
+    server = serving.server(Front(context), parts.listener, AccessLog(paths.access_log(parts.home)))
     context.shut_down = lambda: setattr(server, "should_exit", True)
     runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
     runner.start()
@@ -137,6 +163,8 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
         context.watch = watching.watch(context, parts.settings, parts.store, paths.metrics_dir(parts.home))
         scrapes = await watching.port(context, parts.settings.monitor)
         notifiers += watching.notifiers(context, parts.settings, parts.home)
+        for warning in parts.listener.warnings() if parts.listener is not None else ():
+            log(f"WARNING: {warning}")
         await server.serve(sockets=[listening])
     finally:
         if scrapes is not None:
@@ -197,29 +225,6 @@ def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket
         holder_of=holder_of,
         max_ttl_ms=parse_duration_ms(parts.settings.leases.max_ttl),
     )
-
-
-def _server(app: object) -> uvicorn.Server:
-    import uvicorn
-
-    from tenure.api.peer import PeerProtocol
-
-    settings = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=PeerProtocol,
-        ws="none",  # PeerProtocol knows what goes on as a WebSocket
-        ws_max_size=64 * 1024,
-        ws_per_message_deflate=False,
-        log_config=None,
-        proxy_headers=False,
-        access_log=False,
-        lifespan="off",
-        timeout_keep_alive=3600,
-        timeout_graceful_shutdown=2,
-        server_header=False,
-        date_header=False,
-    )
-    return uvicorn.Server(settings)
 
 
 def _probe_every_s(parts: Parts) -> float:
@@ -290,23 +295,25 @@ def restore(home: str, copy: Path) -> int:
 # --- the process
 
 
-def daemon(home: str, *, detach: bool, alter: Callable[[Parts], Parts] = lambda parts: parts) -> int:
-    """Run the daemon of one home. Returns its exit code when stopped, or at once when another one runs. ``alter`` may replace parts."""
+def daemon(home: str, *, detach: bool, flags: Flags = NO_FLAGS, alter: Callable[[Parts], Parts] = lambda parts: parts) -> int:
+    """Run the daemon of one home. Returns its exit code when stopped, or at once when another one runs. ``flags`` stand before the
+    settings; ``alter`` may replace parts."""
     paths.ensure_runtime_dir(home)
     lock = only_one(paths.daemon_lock(home))
     if lock is None:
         print("a daemon already runs for this home; see tenure status", file=sys.stderr)
         return ALREADY_RUNS
     try:
-        settings = config.load(Path(paths.config_file(home)))
-    except config.ConfigError as error:
-        raise StartupError(str(error)) from None
+        settings = flags.over(config.load(Path(paths.config_file(home))))
+    except (config.ConfigError, ValueError) as error:
+        raise StartupError(str(error), "settings") from None
     if detach:
         leave_terminal(paths.daemon_log(home))
     # The pid in the lock file is for people; the lock itself is what counts.
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
     lock.flush()
+    Path(paths.daemon_flags(home)).write_text(json.dumps(flags.words()))
     become_frugal()
     listening = listen(Path(paths.daemon_socket(home)))
     try:
@@ -323,6 +330,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = verbs.add_parser("daemon")
     run.add_argument("--home", required=True)
     run.add_argument("--detach", action="store_true")
+    add_options(run)
     back = verbs.add_parser("restore")
     back.add_argument("--home", required=True)
     back.add_argument("copy", type=Path)
@@ -330,8 +338,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if chosen.verb == "restore":
             return restore(os.path.abspath(chosen.home), chosen.copy)
-        return daemon(os.path.abspath(chosen.home), detach=chosen.detach)
-    except (StartupError, StoreUnavailable, paths.UnsafeDirectory) as error:
+        return daemon(os.path.abspath(chosen.home), detach=chosen.detach, flags=parsed(chosen))
+    except StartupError as error:
+        log(f"tenure: [{error.code}] {error}" + (f"; {error.remedy}" if error.remedy else ""))
+        return 1
+    except (StoreUnavailable, paths.UnsafeDirectory) as error:
         log(f"tenure: {error}")
         return 1
 

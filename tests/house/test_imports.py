@@ -28,6 +28,7 @@ ONLY_IN = {
     "pynvml": ("monitors", "executors"),
     "psutil": ("monitors", "executors", "control", "bootstrap", "testing"),
     "numpy": ("core", "policies", "optimize", "sim", "testing"),
+    "cryptography": ("client",),
     "pymoo": ("optimize",),
     "ortools": ("optimize",),
     "hypothesis": ("testing",),

@@ -14,9 +14,11 @@ import ssl
 from asyncio.events import TimerHandle
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tenure.api.peer import ABORT
 
 MOST_HEAD_BYTES = 32 * 1024
 MOST_HEADERS = 100
@@ -40,6 +42,7 @@ class TcpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to count the time."""
         super().connection_made(transport)
+        self.ws_protocol_class = cast("Any", self._upgraded)
         self._head_timer = self.loop.call_later(self._head_within_s, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,6 +60,7 @@ class TcpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Another request begins."""
         super().on_message_begin()
+        cast("dict[str, Any]", self.scope)[ABORT] = self.transport.abort
         self._is_in_head, self._head_bytes = True, 0
 
     def on_url(self, url: bytes) -> None:
@@ -81,6 +85,12 @@ class TcpProtocol(HttpToolsProtocol):
         """Wait for the next head, which gets its time from its first byte on: even if that is none of a request."""
         self._is_in_head = self._is_in_head or not self.pipeline
         super().on_response_complete()
+
+    def _upgraded(self, **given: Any) -> asyncio.Protocol:
+        """What goes on with this connection as a WebSocket."""
+        from tenure.api.upgraded import PeerSocket
+
+        return PeerSocket({"client": self.client}, self._gone, **given)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

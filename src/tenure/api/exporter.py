@@ -48,10 +48,12 @@ async def scraped(context: Context) -> bytes:
 
 def _of_daemon(context: Context) -> list[Family]:
     health = context.loop.health
+    is_exposed = context.listener is not None and context.listener.is_exposed
     present = "How long the present turn has taken; 0 while it sleeps."
     return [
         Family("tenure_build_info", "gauge", "The version that runs.", [({"version": context.version}, 1)]),
         Family("tenure_start_time_seconds", "gauge", "When the daemon started.", [({}, context.started_ms / 1000)]),
+        Family("tenure_insecure_listener", "gauge", "Whether it listens beyond this machine without TLS.", [({}, is_exposed)]),
         Family("tenure_loop_turns", "counter", "Turns of the control loop.", [({}, health.cycles)]),
         Family("tenure_loop_errors", "counter", "Turns of the control loop that failed.", [({}, health.errors)]),
         Family("tenure_loop_turn_seconds", "gauge", present, [({}, health.stuck_for_s())]),

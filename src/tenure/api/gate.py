@@ -12,24 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from starlette.responses import Response
 
 from tenure.api.access_log import AccessLog
-from tenure.api.context import MAX_BODY_BYTES, answer
+from tenure.api.context import MAX_BODY_BYTES, ApiError
+from tenure.api.front import App, Receive, Scope, Send, error_response
 from tenure.api.limits import Buckets
 from tenure.api.listener import Listener
 from tenure.config.listen import Rate
 from tenure.model.amounts import parse_duration_ms
 from tenure.wire.dto import ErrorReply
 
-Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = dict[bytes, bytes]
 
 FAILURES = Rate(20, 60_000)
@@ -49,18 +46,16 @@ UNLESS_SET = (
 )
 
 
-class Refused(Exception):
+class Refused(ApiError):
     """The call ends here, with this answer."""
 
     def __init__(self, status: int, code: str, message: str, remedy: str = "", wait_s: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reply = ErrorReply(code=code, message=message, remedy=remedy)
+        super().__init__(status, ErrorReply(code=code, message=message, remedy=remedy))
         self.wait_s = wait_s
 
     def response(self) -> Response:
         """The answer."""
-        made = answer(self.reply, self.status)
+        made = error_response(self)
         if self.wait_s:
             made.headers["Retry-After"] = str(self.wait_s)
         return made

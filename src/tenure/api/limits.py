@@ -39,7 +39,7 @@ class Buckets:
     """One rate for many callers; those who have not asked for longest are forgotten first, and nobody who owes is worth much."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
-        self._each_s = rate.period_ms / 1000 / rate.count
+        self._each_s = rate.period_ms / 1000 / rate.times
         self._burst_s = rate.period_ms / 1000
         self._clock = clock
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, context_of
+from tenure.api.listener import Listener
 from tenure.api.routes import Routes
 from tenure.control.loop import STUCK_AFTER_S
 from tenure.model.access import Permission
@@ -65,6 +66,8 @@ async def status(request: Request) -> Response:
         supervisor_version=version,
         limits=limits,
         counts=counts,
+        url=context.listener.url if context.listener is not None else "",
+        warnings=context.listener.warnings() if context.listener is not None else [],
     )
     return answer(view)
 
@@ -75,12 +78,24 @@ async def doctor(request: Request, check_store: int = 0) -> Response:
     context = context_of(request)
     checks = [CheckView(name="loop", level="problem", text=text) for text in problems_of(context)]
     checks += await asyncio.to_thread(context.diagnose, False)
+    checks += _listening(context.listener)
     if check_store:
         violations = await context.on_control(context.loop.ports.store.check)
         checks += [CheckView(name=f"store: {v.invariant}", level="problem", text=f"{v.subject}: {v.detail}") for v in violations]
         if not violations:
             checks.append(CheckView(name="store", level="ok", text="every invariant holds"))
     return answer(DoctorReply(checks=sorted(checks, key=lambda check: _LEVELS.index(check.level))))
+
+
+def _listening(listener: Listener | None) -> list[CheckView]:
+    """How it is reached over TCP."""
+    if listener is None:
+        return [CheckView(name="listener", level="ok", text="the unix socket alone: no port is open")]
+    level = "problem" if listener.is_exposed else "warning"
+    remedy = "give it a certificate: tenure cert create, then tenure up --tls-cert FILE --tls-key FILE"
+    found = [CheckView(name="listener", level=level, text=text, remedy=remedy) for text in listener.warnings()]
+    how = "TLS" if listener.tls is not None else "no TLS"
+    return found or [CheckView(name="listener", level="ok", text=f"listens on {listener.address} ({how}); a token is always asked for")]
 
 
 @routes.post("/backup", BackupRequest, BackupReply, needs=Permission.DAEMON_WRITE)

@@ -1,7 +1,7 @@
 """The certificate of the listener: read, tried out, and refused in one sentence when nobody could rely on it.
 
-A pair is tried by shaking hands with ourselves in memory: the client's end trusts this certificate alone, so an expired one, one that is
-not for a server, or a key that is another's fails there as it would at a client, and what a client is shown of it is what is read.
+A pair is tried by shaking hands with ourselves in memory: the client's end trusts this certificate alone, so one that has expired or
+is not for a server fails there as it would at a client, and what a client is shown of it is what is read.
 Invariant: a context is returned only for a pair with which somebody can connect now, and whose key nobody else can read.
 """
 

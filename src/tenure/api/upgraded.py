@@ -7,6 +7,7 @@ changes it. What an application has finished with is cut in the end, read or not
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -17,11 +18,17 @@ CUT_S = 10.0
 
 
 class PeerSocket(WebSocketsSansIOProtocol):
-    """A WebSocket whose ASGI scope has ``known``, what is known of the peer, and the way to cut it."""
+    """A WebSocket whose ASGI scope has ``known``, what is known of the peer, and the way to cut it. ``gone`` is called at its end."""
 
-    def __init__(self, known: dict[str, Any], **given: Any) -> None:
+    def __init__(self, known: dict[str, Any], gone: Callable[[], None] = lambda: None, **given: Any) -> None:
         super().__init__(**given)
         self._known = known
+        self._gone = gone
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say so to whoever counts."""
+        self._gone()
+        super().connection_lost(exc)
 
     def handle_connect(self, event: Any) -> None:
         """Tell the application whose connection it is; it has not run yet."""

@@ -12,12 +12,13 @@ from tenure.cli import console, options
 from tenure.cli.explain import present_ms
 from tenure.cli.text import rough
 from tenure.client import paths
-from tenure.client.errors import EXIT_ERROR, DaemonUnreachable
+from tenure.client.errors import EXIT_ERROR, DaemonUnreachable, TenureError
 from tenure.wire.dto import DoctorReply, StatusView
 
 if TYPE_CHECKING:
     from tenure.client.session import Client
 
+_REACH = "How others reach it"
 _MARKS = {"ok": "ok", "note": "note", "warning": "WARNING", "problem": "PROBLEM"}
 
 
@@ -58,6 +59,7 @@ def status_text(view: StatusView, now_ms: int) -> str:
         ("home", view.home),
         ("store", view.store),
         ("socket", view.socket),
+        ("listens on", view.url),
         ("supervisor", f"pid {view.supervisor_pid}, version {view.supervisor_version}" if view.supervisor_pid else "not running"),
         ("limits", "; ".join(f"{name}: {how}" for name, how in view.limits.items())),
     ]
@@ -65,6 +67,7 @@ def status_text(view: StatusView, now_ms: int) -> str:
     since = rough(max(0, now_ms - view.started_ms))
     lines = [f"The daemon (pid {view.pid}, version {view.version}, up {since}) {well}."]
     lines += [f"  {problem}" for problem in view.problems]
+    lines += [f"  WARNING: {warning}" for warning in view.warnings]
     lines += [f"  anomaly: {console.clean(text)}" for text in view.anomalies]
     return "\n".join(lines + [f"  {name:<11}{value}" for name, value in facts if value])
 
@@ -106,6 +109,20 @@ def doctor_text(reply: DoctorReply) -> str:
 
 def up(
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay in this terminal and log here.")] = False,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen", metavar="HOST:PORT", rich_help_panel=_REACH, help="Listen on TCP as well; a token is always asked for."
+        ),
+    ] = "",
+    tls_cert: Annotated[str, typer.Option("--tls-cert", metavar="FILE", rich_help_panel=_REACH, help="The certificate, in PEM.")] = "",
+    tls_key: Annotated[str, typer.Option("--tls-key", metavar="FILE", rich_help_panel=_REACH, help="Its key, closed to others.")] = "",
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-i-know", rich_help_panel=_REACH, help="Listen beyond this machine without TLS: everybody on the way can read."
+        ),
+    ] = False,
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -115,18 +132,49 @@ def up(
 
         tenure up
         tenure up --foreground          for a service manager, or to watch it
+        tenure up --listen 127.0.0.1:8080
+        tenure up --listen 0.0.0.0:8080 --tls-cert server.crt --tls-key server.key
+
+    What is given here holds until the daemon is stopped; section [listen] of the settings holds always.
     """
     home = paths.home()
+    flags = _flags({"--listen": listen, "--tls-cert": _full(tls_cert), "--tls-key": _full(tls_key), "--insecure-i-know": insecure})
     if foreground:
         paths.ensure_runtime_dir(home)
-        os.execv(sys.executable, [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home])
+        os.execv(sys.executable, [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home, *flags])
     was_running = options.is_running(home)
+    if flags:
+        _start_with(home, flags, was_running)
     with options.client() as client:
         view = client.admin.status()
     if options.is_json(output, as_json):
         console.out_json(view)
     else:
         console.out(f"The daemon {'was already running' if was_running else 'is up'} (pid {view.pid}, home {view.home})")
+        if view.url:
+            console.out(f"It listens on {view.url}")
+        for warning in view.warnings:
+            console.note(f"WARNING: {warning}")
+
+
+def _full(path: str) -> str:
+    return os.path.abspath(path) if path else ""
+
+
+def _flags(given: dict[str, str | bool]) -> list[str]:
+    """What was given, as the daemon takes it."""
+    return [word for option, value in given.items() if value for word in ([option] if value is True else [option, str(value)])]
+
+
+def _start_with(home: str, flags: list[str], was_running: bool) -> None:
+    """Start the daemon with options. One that runs already is not changed by them."""
+    from tenure.client.start import ensure_daemon
+
+    if was_running:
+        raise TenureError(
+            "already_up", "a daemon runs already, and options change only one that starts", "run: tenure down, then this again"
+        )
+    ensure_daemon(home, flags)
 
 
 def down(output: options.Form = "table", as_json: options.Json = False) -> None:

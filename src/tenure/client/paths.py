@@ -89,6 +89,16 @@ def daemon_log(home: str) -> str:
     return os.path.join(home, "log", "daemon.log")
 
 
+def access_log(home: str) -> str:
+    """Who called what over TCP."""
+    return os.path.join(home, "log", "access.log")
+
+
+def daemon_flags(home: str) -> str:
+    """With which options the daemon was started: its successor after an upgrade gets the same."""
+    return os.path.join(runtime_dir(home), "daemon.flags")
+
+
 def database(home: str) -> str:
     """The store of an installation on one machine."""
     return os.path.join(home, "tenure.db")

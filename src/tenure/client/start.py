@@ -17,7 +17,7 @@ from typing import Any
 
 from tenure import __version__
 from tenure.client import http, paths
-from tenure.client.errors import DaemonUnreachable, ProtocolMismatch
+from tenure.client.errors import DaemonUnreachable, ProtocolMismatch, TenureError
 from tenure.client.session import Client
 from tenure.wire import PROTOCOL, PROTOCOLS, dto
 
@@ -26,6 +26,8 @@ ALREADY_RUNS = 75
 """Exit code of a daemon that found another one in its place."""
 _LOOK_EVERY_S = 0.01
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ (?:tenure: )?")
+_REFUSED = re.compile(r"\[(?P<code>[a-z_]+)\] (?P<message>.*?)(?:; (?P<remedy>.*))?")
+"""How a daemon that refuses to start says why in its log."""
 _WAY_OUT = "run: tenure down && tenure up (running jobs go on)"
 
 Say = Callable[[str], None]
@@ -71,9 +73,21 @@ def _silent(_text: str) -> None:
 
 
 def restart(client: Client, home: str, pid: int) -> None:
-    """Replace the daemon ``pid`` by one of this version."""
+    """Replace the daemon ``pid`` by one of this version, started with the same options."""
+    flags = _flags_of(home)
     stop(client, home, pid)
-    ensure_daemon(home)
+    ensure_daemon(home, flags)
+
+
+def _flags_of(home: str) -> list[str]:
+    """With which options the daemon that runs was started."""
+    import json
+
+    try:
+        with open(paths.daemon_flags(home), encoding="utf-8") as file:
+            return [str(word) for word in json.load(file)]
+    except (OSError, ValueError):
+        return []  # one that did not know of any
 
 
 def stop(client: Client, home: str, pid: int) -> None:
@@ -91,8 +105,9 @@ def is_listening(home: str) -> bool:
     return True
 
 
-def ensure_daemon(home: str) -> None:
-    """Return when a daemon listens, started by this process or another. Raises `DaemonUnreachable` with the reason from its log."""
+def ensure_daemon(home: str, flags: Sequence[str] = ()) -> None:
+    """Return when a daemon listens, started by this process (with these options) or another. Raises `DaemonUnreachable` with the
+    reason from its log."""
     if is_listening(home):
         return
     try:
@@ -104,14 +119,14 @@ def ensure_daemon(home: str) -> None:
         ) from error
     with _locked(paths.start_lock(home)):
         if not is_listening(home):
-            _start(home)
+            _start(home, flags)
 
 
-def _start(home: str) -> None:
+def _start(home: str, flags: Sequence[str]) -> None:
     import subprocess
 
     os.makedirs(os.path.dirname(paths.daemon_log(home)), mode=0o700, exist_ok=True)
-    command = [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home, "--detach"]
+    command = [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home, "--detach", *flags]
     with open(paths.daemon_log(home), "ab") as log:
         began = log.tell()
 
@@ -157,8 +172,11 @@ def _is_locked(home: str) -> bool:
     return False
 
 
-def _not_started(home: str, began: int, why: str) -> DaemonUnreachable:
-    said = " | ".join(_last_lines(paths.daemon_log(home), began))
+def _not_started(home: str, began: int, why: str) -> TenureError:
+    lines = _last_lines(paths.daemon_log(home), began)
+    if refused := _REFUSED.fullmatch(lines[-1] if lines else ""):
+        return TenureError(refused["code"], refused["message"], refused["remedy"] or f"see {paths.daemon_log(home)}")
+    said = " | ".join(lines)
     return DaemonUnreachable(
         "unreachable", f"the daemon did not start: {said or why}", f"see {paths.daemon_log(home)}, or run: tenure up --foreground"
     )

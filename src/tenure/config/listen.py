@@ -40,9 +40,9 @@ class Address(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """At most ``count`` at once, and so many again in ``period_ms``."""
+    """At most ``times`` at once, and so many again in ``period_ms``."""
 
-    count: int
+    times: int
     period_ms: int
 
 

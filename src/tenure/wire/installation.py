@@ -72,7 +72,8 @@ class QueuesReply(Reply):
 
 
 class StatusView(Reply):
-    """The daemon about itself. ``healthy`` is false when its loop is stuck, ``problems`` says so in sentences."""
+    """The daemon about itself. ``healthy`` is false when its loop is stuck, ``problems`` says so in sentences. ``url`` is where it
+    listens on TCP, if it does; ``warnings`` say what is wrong with that."""
 
     version: str
     protocol: int
@@ -91,6 +92,8 @@ class StatusView(Reply):
     supervisor_version: str = ""
     limits: dict[str, str] = msgspec.field(default_factory=dict)
     counts: dict[str, int] = msgspec.field(default_factory=dict)
+    url: str = ""
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class CheckView(Reply):

@@ -1,0 +1,97 @@
+"""The server: one for the socket and, if there is a listener, for TCP; started and stopped together.
+
+Invariant: the two share nothing but the application behind them. What comes over TCP passes the `Gate`, what comes over the socket has
+the kernel's word for whose it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+from typing import Any
+
+import uvicorn
+
+from tenure.api.access_log import AccessLog
+from tenure.api.door import Door, TcpProtocol
+from tenure.api.front import Front
+from tenure.api.gate import Gate
+from tenure.api.listener import Listener
+from tenure.api.peer import PeerProtocol
+from tenure.model.amounts import parse_duration_ms
+
+SOCKET_IDLE_S = 3600
+
+
+def server(front: Front, listener: Listener | None, log: AccessLog) -> Server:
+    """The server of a daemon, to be given its unix sockets."""
+    return Server(_config(front, http=PeerProtocol, timeout_keep_alive=SOCKET_IDLE_S), listener, front, log)
+
+
+def _config(app: Any, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        ws="none",  # the protocol knows what goes on as a WebSocket
+        ws_max_size=64 * 1024,
+        ws_per_message_deflate=False,
+        proxy_headers=False,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        date_header=False,
+        **more,
+    )
+
+
+class Server(uvicorn.Server):
+    """Serves unix sockets, and the listener where there is one."""
+
+    def __init__(self, config: uvicorn.Config, listener: Listener | None, front: Front, log: AccessLog) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._front = front
+        self._log = log
+        self._accepting: asyncio.Task[None] | None = None
+        self.door: Door | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept."""
+        await super().startup(sockets)
+        if self._listener is None:
+            return
+        settings = self._listener.settings
+        config = _config(
+            Gate(self._front, self._listener, self._log),
+            http=TcpProtocol,
+            timeout_keep_alive=max(1, parse_duration_ms(settings.idle) // 1000),
+        )
+        config.load()
+        made = functools.partial(
+            TcpProtocol,
+            config=config,
+            server_state=self.server_state,
+            app_state={},
+            head_within_s=parse_duration_ms(settings.head_within) / 1000,
+        )
+        self.door = Door(
+            self._listener.socket,
+            self._listener.tls,
+            lambda gone: made(gone=gone),
+            settings.connections,
+            settings.connections_per_address,
+        )
+        self._accepting = asyncio.create_task(self.door.serve())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody any more, and let those who are there have their answers."""
+        if self._accepting is not None and self._listener is not None:
+            self._accepting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._accepting
+            self._listener.socket.close()
+        await super().shutdown(sockets)
+        self._log.close()

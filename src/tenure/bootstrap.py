@@ -139,16 +139,16 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], None]) -> int:
     from tenure.api import serving, watching
-    from tenure.api.access_log import AccessLog
     from tenure.api.bus import Bus
     from tenure.api.front import Front
+    from tenure.api.limits import Limits
     from tenure.control.loop import ControlLoop
 
     bus = Bus(asyncio.get_running_loop())
     loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=log)
     context = _context(parts, loop, bus, listening)
-    context.listener = parts.listener
-    server = serving.server(Front(context), parts.listener, AccessLog(paths.access_log(parts.home)))
+    context.listener, context.limits = parts.listener, Limits(parts.settings.listen)
+    server = serving.server(Front(context), parts.listener, paths.access_log(parts.home))
     context.shut_down = lambda: setattr(server, "should_exit", True)
     runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
     runner.start()

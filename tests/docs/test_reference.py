@@ -14,6 +14,7 @@ import pytest
 from tenure import config
 from tenure.api.front import TABLE
 from tenure.config import monitoring
+from tenure.config.listen import ListenSettings
 from tenure.executors.local.launching import OWN_NAMES
 from tenure.model.lifecycle import ENDED_STATES, JOB_TRANSITIONS, JobState
 from tenure.model.observations import EndReason
@@ -76,6 +77,7 @@ def test_every_end_reason_is_explained() -> None:
         ("`[retention]`", config.RetentionSettings),
         ("`[monitor]`", monitoring.MonitorSettings),
         ("`[leases]`", config.LeaseSettings),
+        ("`[listen]`", ListenSettings),
         ("`[anomalies]`", monitoring.AnomalySettings),
         ("`[[notify]]`", monitoring.NotifySettings),
         ("`[[pretend_nodes]]`", config.PretendNodeSettings),
@@ -84,7 +86,7 @@ def test_every_end_reason_is_explained() -> None:
 def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
     part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
     listed = {word for row in rows(part) for word in words(row[0])}
-    sections = {"node", "pretend_nodes", "queues", "projects", "pools", "plan", "retention", "monitor", "notify", "anomalies", "leases"}
+    sections = {"node", "pretend_nodes", "queues", "projects", "pools", "plan", "retention", "monitor", "notify", "anomalies", "leases", "listen"}
     nested = sections if section is config.Settings else set()
     assert listed == set(section.__struct_encode_fields__) - nested
 

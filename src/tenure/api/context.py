@@ -20,6 +20,7 @@ from tenure.api.errors import ApiError as ApiError  # noqa: PLC0414 (what every 
 from tenure.api.feed import Feed
 from tenure.api.identity import Identity
 from tenure.api.identity import caller_from as caller_from  # noqa: PLC0414
+from tenure.api.limits import Limits
 from tenure.api.listener import Listener
 from tenure.control.admission import Admission
 from tenure.control.hinting import Hints
@@ -63,6 +64,7 @@ class Context:
     hints: Hints = field(default_factory=lambda: Hints(lambda _call: None, lambda _given, _withdrawn: None))
     watch: Watch | None = None
     listener: Listener | None = None
+    limits: Limits = field(default_factory=Limits)
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
     identity: Identity = field(init=False)

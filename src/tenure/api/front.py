@@ -97,6 +97,7 @@ class Front:
         needs = Permission.JOBS_WRITE if is_submission else found[1] if found else Permission.SELF_READ
         try:
             let_in(self._context.identity, scope, headers, needs)
+            self._context.limits.charge(scope, method)
         except ApiError as error:
             await turned_away(error)(scope, receive, send)
             return
@@ -167,6 +168,8 @@ def turned_away(error: ApiError) -> Response:
     response = error_response(error)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.wait_s:
+        response.headers["Retry-After"] = str(error.wait_s)
     return response
 
 

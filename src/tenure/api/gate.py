@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
-from starlette.responses import Response
-
 from tenure.api.access_log import AccessLog
-from tenure.api.context import MAX_BODY_BYTES, ApiError
-from tenure.api.front import App, Receive, Scope, Send, error_response
+from tenure.api.context import MAX_BODY_BYTES
+from tenure.api.errors import ApiError
+from tenure.api.front import App, Receive, Scope, Send, turned_away
+from tenure.api.identity import CALLER
 from tenure.api.limits import Buckets
 from tenure.api.listener import Listener
 from tenure.config.listen import Rate
@@ -46,19 +46,9 @@ UNLESS_SET = (
 )
 
 
-class Refused(ApiError):
-    """The call ends here, with this answer."""
-
-    def __init__(self, status: int, code: str, message: str, remedy: str = "", wait_s: int = 0) -> None:
-        super().__init__(status, ErrorReply(code=code, message=message, remedy=remedy))
-        self.wait_s = wait_s
-
-    def response(self) -> Response:
-        """The answer."""
-        made = error_response(self)
-        if self.wait_s:
-            made.headers["Retry-After"] = str(self.wait_s)
-        return made
+def refusal(status: int, code: str, message: str, remedy: str = "", wait_s: int = 0) -> ApiError:
+    """The error that ends a call here."""
+    return ApiError(status, ErrorReply(code=code, message=message, remedy=remedy), wait_s)
 
 
 def cookie_name(is_tls: bool) -> str:
@@ -87,39 +77,39 @@ class Gate:
         try:
             self._examine(scope, host)
             await self._app(scope, call.receive, call.send)
-        except Refused as refusal:
-            await call.end(refusal)
+        except ApiError as error:
+            await call.end(error)
         finally:
             if call.status == 401:
                 self._failures.take(host)
-            caller = scope.get("tenure.caller")
+            caller = scope.get(CALLER)
             user = caller.user if caller is not None else "-"
             verb = scope.get("method", "WEBSOCKET")
             self._log.note(host, user, verb, scope["path"], call.status, (time.monotonic() - began) * 1000)
 
     def _examine(self, scope: Scope, host: str) -> None:
-        """Raise Refused unless it may go on; turn a cookie that counts into what it stands for."""
+        """Raise ApiError unless it may go on; turn a cookie that counts into what it stands for."""
         wait_s = self._failures.left_s(host)
         if wait_s:
             text = "too many calls from this address had no valid token"
-            raise Refused(429, "too_many_failures", text, "wait, then show a token that is valid", int(wait_s) + 1)
+            raise refusal(429, "too_many_failures", text, "wait, then show a token that is valid", int(wait_s) + 1)
         called = self._called(scope)
         headers: Headers = dict(scope["headers"])
         origin = headers.get(b"origin")
         if origin is not None and not self._is_own(origin, called):
             text = "the call comes from a page of another origin, which may not call this daemon"
-            raise Refused(403, "wrong_origin", text, "programs send no Origin; pages call the origin that they came from")
+            raise refusal(403, "wrong_origin", text, "programs send no Origin; pages call the origin that they came from")
         self._take_cookie(scope, headers, origin is not None)
 
     def _called(self, scope: Scope) -> str:
-        """By which name it was called, with the port. Raises Refused for one that is none of ours."""
+        """By which name it was called, with the port. Raises ApiError for one that is none of ours."""
         given = [value for name, value in scope["headers"] if name == b"host"]
         called = given[0].decode("latin-1").lower() if len(given) == 1 else ""
         name = called.rpartition("]")[0][1:] if called.startswith("[") else called.partition(":")[0]
         server = scope.get("server") or ("", 0)
         if not name or not (name in self._hosts or name == server[0] or _matches(name, self._hosts)):
             text = f"{name[:100]!r} is no name of this daemon"
-            raise Refused(
+            raise refusal(
                 421, "wrong_host", text, "call it by the name in its address, or add this one to listen.hosts in its settings"
             )
         return called
@@ -139,7 +129,7 @@ class Gate:
         is_safe = scope["type"] == "http" and scope["method"] in SAFE
         if not is_safe and not is_same_origin and headers.get(b"sec-fetch-site") != b"same-origin":
             text = "with a session's cookie, whatever changes something must say that it comes from this origin"
-            raise Refused(403, "cross_site", text, "programs show a token: Authorization: Bearer")
+            raise refusal(403, "cross_site", text, "programs show a token: Authorization: Bearer")
         scope["headers"] = [*scope["headers"], (b"authorization", b"Bearer " + secret)]
 
 
@@ -160,7 +150,7 @@ class _Call:
         self.status = 0
 
     async def receive(self) -> Message:
-        """The next part of the body, which must come in time and not be too much. Raises Refused."""
+        """The next part of the body, which must come in time and not be too much. Raises ApiError."""
         if self._is_read:
             return await self._receive()
         clock = asyncio.get_running_loop()
@@ -169,16 +159,16 @@ class _Call:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
-            raise Refused(408, "too_slow", "the body of the request did not come in time", "send it faster, or in parts") from None
+            raise refusal(408, "too_slow", "the body of the request did not come in time", "send it faster, or in parts") from None
         self._taken += len(message.get("body", b""))
         if self._taken > MAX_BODY_BYTES:
-            raise Refused(413, "too_large", "a request has at most 64 MiB")
+            raise refusal(413, "too_large", "a request has at most 64 MiB")
         self._is_read = not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer, the first one with the headers that every answer has."""
-        if message["type"] == "http.response.start":
+        if message["type"].endswith("http.response.start"):
             self.status = message["status"]
             headers = [*message.get("headers", ()), *self._always]
             present = {name.lower() for name, _ in headers}
@@ -192,12 +182,10 @@ class _Call:
             self.status = self.status or 403
         await self._send(message)
 
-    async def end(self, refusal: Refused) -> None:
-        """Answer with a refusal, if nothing was answered yet."""
-        if self._scope["type"] == "websocket":
-            await self.send({"type": "websocket.close", "code": 1008, "reason": refusal.reply.message})
-        elif not self.status:
-            await refusal.response()(self._scope, self._receive, self.send)
+    async def end(self, error: ApiError) -> None:
+        """Answer with an error, if nothing was answered yet."""
+        if not self.status:
+            await turned_away(error)(self._scope, self._receive, self.send)
 
 
 def _cookie(text: bytes, name: bytes) -> bytes:

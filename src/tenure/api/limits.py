@@ -7,14 +7,20 @@ and nothing has to be refilled. Invariant: whoever is refused is told after how 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from enum import StrEnum
+from typing import Any
 
+from tenure.api.errors import ApiError
+from tenure.api.identity import CALLER
 from tenure.config.listen import ListenSettings, Rate, rate_of
+from tenure.wire.dto import ErrorReply
 
 KEPT = 8192
+DEFAULTS = ListenSettings()
 
 
 class Kind(StrEnum):
@@ -63,20 +69,26 @@ class Buckets:
 
 
 class Limits:
-    """The rates of all callers of one daemon."""
+    """The rates of all callers of one daemon. Its own user on its own socket has none."""
 
-    def __init__(self, settings: ListenSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: ListenSettings = DEFAULTS, clock: Callable[[], float] = time.monotonic) -> None:
         self._buckets: Mapping[Kind, Buckets] = {
             Kind.READ: Buckets(rate_of(settings.reads), clock),
             Kind.SUBMIT: Buckets(rate_of(settings.submissions), clock),
             Kind.SIMULATE: Buckets(rate_of(settings.simulations), clock),
         }
+        self._own = ("uid", os.getuid())
         self.refused = 0
 
-    def wait_s(self, who: Hashable, kind: Kind) -> int:
-        """0 when the caller may go on, else the whole seconds after which he should come again."""
-        wait_s = self._buckets[kind].take(who)
-        if not wait_s:
-            return 0
-        self.refused += 1
-        return math.ceil(wait_s)
+    def charge(self, scope: Mapping[str, Any], method: str) -> None:
+        """Count a call. Raises ApiError when its caller has to wait."""
+        if scope.get("client") == self._own:
+            return
+        caller = scope.get(CALLER)
+        kind = kind_of(method, scope["path"])
+        wait_s = self._buckets[kind].take((caller.uid, caller.user) if caller is not None else scope.get("client"))
+        if wait_s:
+            self.refused += 1
+            text = f"there were too many calls of this kind ({kind}) in a short time"
+            remedy = "wait for as long as Retry-After says; many jobs fit into one call"
+            raise ApiError(429, ErrorReply(code="too_many_calls", message=text, remedy=remedy), math.ceil(wait_s))

@@ -25,9 +25,9 @@ from tenure.model.amounts import parse_duration_ms
 SOCKET_IDLE_S = 3600
 
 
-def server(front: Front, listener: Listener | None, log: AccessLog) -> Server:
-    """The server of a daemon, to be given its unix sockets."""
-    return Server(_config(front, http=PeerProtocol, timeout_keep_alive=SOCKET_IDLE_S), listener, front, log)
+def server(front: Front, listener: Listener | None = None, log_path: str = "") -> Server:
+    """The server of a daemon, to be given its unix sockets. Calls over TCP are noted in ``log_path``."""
+    return Server(_config(front, http=PeerProtocol, timeout_keep_alive=SOCKET_IDLE_S), listener, front, AccessLog(log_path))
 
 
 def _config(app: Any, **more: Any) -> uvicorn.Config:

@@ -21,7 +21,8 @@ from tenure.api.bus import Bus
 from tenure.api.feed import Feed
 from tenure.api.front import Front
 from tenure.api.identity import Identity
-from tenure.bootstrap import _server
+from tenure.api.limits import Limits
+from tenure.api.serving import server
 from tenure.process import listen
 from tenure.wire.dto import EventView
 
@@ -51,7 +52,7 @@ class Service:
         self.stored = Stored()
         self.bus = Bus(asyncio.get_running_loop())
         self.feed = Feed(self.bus, self.stored)
-        self.server = _server(Front(cast("Any", SimpleNamespace(identity=Identity(), feed=self.feed))))
+        self.server = server(Front(cast("Any", SimpleNamespace(identity=Identity(), limits=Limits(), feed=self.feed))))
 
     def happen(self, count: int) -> None:
         """So many events more."""

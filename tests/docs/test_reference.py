@@ -86,7 +86,20 @@ def test_every_end_reason_is_explained() -> None:
 def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) -> None:
     part = page("configuration").partition(f"## {heading}")[2].partition("\n## ")[0]
     listed = {word for row in rows(part) for word in words(row[0])}
-    sections = {"node", "pretend_nodes", "queues", "projects", "pools", "plan", "retention", "monitor", "notify", "anomalies", "leases", "listen"}
+    sections = {
+        "node",
+        "pretend_nodes",
+        "queues",
+        "projects",
+        "pools",
+        "plan",
+        "retention",
+        "monitor",
+        "notify",
+        "anomalies",
+        "leases",
+        "listen",
+    }
     nested = sections if section is config.Settings else set()
     assert listed == set(section.__struct_encode_fields__) - nested
 

@@ -17,10 +17,11 @@ from tenure.model.plan import Plan
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
-from tenure.policies import ORDERS, policy_by_name
+from tenure.policies import ORDERS, StagedPolicy, policy_by_name
 from tenure.sim.replay import Replay, Rules
 from tenure.sim.runtimes import Exact, Requested
 from tenure.sim.workload import TraceJob, Workload, workload_of
+from tenure.testing.history import History
 from tenure.testing.naive_promises import naive_promises
 from tenure.testing.outcome import applied, committed
 from tenure.testing.strategies import changes_after, snapshots
@@ -38,8 +39,22 @@ def told(plan: Plan) -> tuple[object, ...]:
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(NAMES), st.data())
 def test_the_planner_agrees_with_the_naive_one_with_and_without_earlier_promises(name: str, data: st.DataObject) -> None:
+    check_against_the_naive_one(policy_by_name(name), data.draw(snapshots(policy_by_name(name), 3, 6)), data)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(NAMES), st.integers(0, 10_000), st.data())
+def test_the_planner_agrees_with_the_naive_one_where_all_are_of_an_app(name: str, seed: int, data: st.DataObject) -> None:
+    """Each bears so many of the app on its node, or any number: those who wait as well as those who run."""
     policy = policy_by_name(name)
-    snapshot = data.draw(snapshots(policy, 3, 6))
+    snapshot = next(History(policy, seed).moments(1))
+    most = st.sampled_from([0, 1, 2, 3])
+    shapes = {number: replace(shape, app="web", max_per_node=data.draw(most)) for number, shape in snapshot.shapes.items()}
+    check_against_the_naive_one(policy, replace(snapshot, shapes=shapes), data)
+
+
+def check_against_the_naive_one(policy: StagedPolicy, snapshot: Snapshot, data: st.DataObject) -> None:
+    """The same promises and starts, now and later."""
     # The naive planner of promises knows neither bounds of projects nor places that a job prefers.
     shapes = {number: replace(shape, prefer=(), prefer_wait_ms=0) for number, shape in snapshot.shapes.items()}
     snapshot = replace(snapshot, settings=replace(snapshot.settings, backfill_depth=10_000), shapes=shapes, projects=(), usage=())
@@ -84,11 +99,21 @@ def first_promises(workload: Workload, name: str, runtimes: Exact | Requested) -
     return replay, promised
 
 
+def apart(workload: Workload) -> Workload:
+    """The same with all jobs of one app, of which some bear only one or two on a node."""
+    most = (0, 1, 0, 2, 3)
+    jobs = [
+        replace(job, shape=replace(job.shape, app="web", max_per_node=most[number % len(most)]))
+        for number, job in enumerate(workload.jobs)
+    ]
+    return replace(workload, jobs=tuple(jobs))
+
+
 @pytest.mark.parametrize("name", ["conservative", "sjf-conservative", "hrrn-conservative"])
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("runtimes", [Exact(), Requested()], ids=["exact", "early ends"])
 def test_nobody_starts_later_than_was_first_promised(name: str, seed: int, runtimes: Exact | Requested) -> None:
-    for workload in (batch(seed, 60), mixed(seed, 40)):
+    for workload in (batch(seed, 60), mixed(seed, 40), apart(batch(seed, 60))):
         replay, promised = first_promises(workload, name, runtimes)
         assert promised, "nobody had to wait"
         for job_id, start_ms in promised.items():

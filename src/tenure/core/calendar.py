@@ -14,7 +14,7 @@ import numpy as np
 
 from tenure.core.columns import Ints
 from tenure.core.days import Booking, Days
-from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, is_allowed
+from tenure.core.feasibility import UNBOUNDED, Ask, NodeRoom, count_tasks, fits, is_allowed
 from tenure.core.rooms import FOREVER, Rooms, Who
 from tenure.model.allocation import DeviceShare
 from tenure.model.window import TimeWindow, WindowPart
@@ -31,9 +31,14 @@ def common_room(first: NodeRoom, second: NodeRoom) -> NodeRoom:
         device.free_milli = min(device.free_milli, other.free_milli)
         device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)
     both.apps = {app: max(first.apps.get(app, 0), second.apps.get(app, 0)) for app in {**first.apps, **second.apps}}
-    both.caps = {**first.caps, **second.caps}
+    both.caps = {app: min(_left(first, app), _left(second, app)) + both.apps.get(app, 0) for app in {**first.caps, **second.caps}}
     both.recount()
     return both
+
+
+def _left(room: NodeRoom, app: str) -> int:
+    """How many more tasks of an app those allow that are promised room beside."""
+    return room.caps[app] - room.apps.get(app, 0) if app in room.caps else UNBOUNDED
 
 
 class Narrowed(Mapping[int, NodeRoom]):
@@ -162,8 +167,10 @@ class Calendar:
         """Whether a row, that of some tasks of the ask, is free of a node without a break from then on."""
         days = self.days_of(index)
         left = days.least(start_ms, limit_ms, who) - need
-        if ask.max_per_node and left[days.apps[ask.app]] < -ask.max_per_node:
-            return False
+        if ask.app:
+            tasks, count = int(need[days.apps[ask.app]]), -int(left[days.apps[ask.app]])
+            if count > (ask.max_per_node or count) or tasks > days.left_over(ask.app, start_ms, limit_ms):
+                return False
         return bool(np.all(left[: days.fixed] >= 0))
 
     def longest_ms(self, index: int, ask: Ask, who: Who) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenure.core.columns import Bools, Ints
-from tenure.core.feasibility import Ask, NodeRoom
+from tenure.core.feasibility import UNBOUNDED, Ask, NodeRoom
 from tenure.core.rooms import FOREVER, NOBODY, Holding, Who
 from tenure.model.allocation import DeviceShare
 from tenure.model.amounts import MILLI, RESOURCES
@@ -37,7 +37,8 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """Room of one node that ``job_id`` is promised from ``start_ms`` to ``end_ms`` (`FOREVER`: nobody knows)."""
+    """Room of one node that ``job_id`` is promised from ``start_ms`` to ``end_ms`` (`FOREVER`: nobody knows), beside at most ``most``
+    tasks of its app in all (0: any number)."""
 
     job_id: int
     start_ms: int
@@ -46,6 +47,7 @@ class Booking:
     devices: tuple[DeviceShare, ...]
     app: str = ""
     who: Who = NOBODY
+    most: int = 0
 
 
 def who_of(job: PendingJob) -> Who:
@@ -71,6 +73,7 @@ class Days:
         self.bookings: list[Booking] = []
         self.endless = 0
         self._views: dict[tuple[bool, ...], Ints] = {}
+        self._left: dict[str, Ints] | None = None
         self._fill(now_ms, [(one.ends_ms, self.row_of(one.need, one.devices, one.app, one.who)) for one in held])
         for one in self.closed:
             self._cut(max(one.window.from_ms, now_ms))
@@ -132,6 +135,7 @@ class Days:
         last = len(self.starts) if start_ms >= FOREVER else self._cut(end_ms)
         self.free[first:last] += row
         self._views.clear()
+        self._left = None
 
     def _cut(self, at_ms: int) -> int:
         """The position of the stretch that begins then; made if there is none."""
@@ -146,6 +150,7 @@ class Days:
         self._starts[position], self._free[position] = at_ms, self._free[position - 1]
         self._count += 1
         self._views.clear()
+        self._left = None
         return position
 
     def at(self, at_ms: int) -> int:
@@ -181,14 +186,38 @@ class Days:
 
     def least(self, from_ms: int, limit_ms: int, who: Who = NOBODY) -> Ints:
         """What is free without a break from then on, for a job of that limit (0: none), as a row."""
-        first, free = self.at(from_ms), self.free_for(who)
+        return self._least(self.free_for(who), from_ms, limit_ms)
+
+    def _least(self, rows: Ints, from_ms: int, limit_ms: int) -> Ints:
+        """The least of what each stretch has that such a job runs through."""
+        first = self.at(from_ms)
         end_ms = from_ms + limit_ms if limit_ms and from_ms < FOREVER else FOREVER
-        found: Ints = free[first : max(int(self.starts.searchsorted(end_ms)), first + 1)].min(axis=0)
-        return np.minimum(found, free[-1]) if self.endless else found
+        found: Ints = rows[first : max(int(self.starts.searchsorted(end_ms)), first + 1)].min(axis=0)
+        return np.minimum(found, rows[-1]) if self.endless else found
+
+    @property
+    def left(self) -> dict[str, Ints]:
+        """How many more tasks of an app those allow during each stretch that are promised room then and bear only so many."""
+        if self._left is None:
+            self._left = {}
+            for one in self.bookings:
+                if one.most:
+                    during = (self.starts >= one.start_ms) & ((self.starts < one.end_ms) | (one.start_ms >= FOREVER))
+                    places = np.where(during, one.most + self.free[:, self.apps[one.app]], UNBOUNDED)
+                    self._left[one.app] = np.minimum(self._left.get(one.app, places), places)
+        return self._left
+
+    def left_over(self, app: str, from_ms: int, limit_ms: int) -> int:
+        """The same without a break from then on, for a job of that limit (0: none)."""
+        rows = self.left.get(app)
+        return UNBOUNDED if rows is None else int(self._least(rows, from_ms, limit_ms))
 
     def over(self, from_ms: int, limit_ms: int, who: Who = NOBODY) -> NodeRoom:
         """The same as a room."""
-        return self._room(self.least(from_ms, limit_ms, who).tolist())
+        room = self._room(self.least(from_ms, limit_ms, who).tolist())
+        if self.left:
+            room.caps = {app: self.left_over(app, from_ms, limit_ms) + room.apps.get(app, 0) for app in self.left}
+        return room
 
     def _room(self, row: list[int]) -> NodeRoom:
         room, count = self.node.copy(), len(self.place)
@@ -216,6 +245,8 @@ class Days:
             found = found & ((usable & np.array(known, dtype=np.bool_)).sum(axis=1) >= max(ask.whole, 1))
         if ask.max_per_node and ask.app in self.apps:
             found = found & (free[:, self.apps[ask.app]] > -ask.max_per_node)
+        if ask.app in self.left:
+            found = found & (self.left[ask.app] > 0)
         return found
 
     def openings(self, ask: Ask, limit_ms: int, who: Who, before_ms: int = ALWAYS) -> Ints:

@@ -225,7 +225,10 @@ class Promises:
         ask, rooms = self.board.asks[job.shape], self.board.rooms
         end_ms = start_ms + job.limit_ms if job.limit_ms and start_ms < FOREVER else FOREVER
         booked = tuple(
-            (rooms.index[placement.node_id], Booking(job.id, start_ms, end_ms, ask.need, placement.devices, ask.app, who_of(job)))
+            (
+                rooms.index[placement.node_id],
+                Booking(job.id, start_ms, end_ms, ask.need, placement.devices, ask.app, who_of(job), ask.max_per_node),
+            )
             for placement in reservation.placements
         )
         for index, booking in booked:

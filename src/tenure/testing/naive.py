@@ -176,7 +176,7 @@ class _Naive:
                 room = rooms[node_id]
                 room.free = [min(pair) for pair in zip(room.free, extra.free, strict=True)]
                 room.apps = {app: max(room.apps.get(app, 0), extra.apps.get(app, 0)) for app in sorted({*room.apps, *extra.apps})}
-                room.caps = extra.caps
+                room.caps = {app: most - extra.apps[app] + room.apps[app] for app, most in extra.caps.items()}
                 for device, other in zip(room.devices, extra.devices, strict=True):
                     device.free_milli = min(device.free_milli, other.free_milli)
                     device.free_memory_bytes = min(device.free_memory_bytes, other.free_memory_bytes)

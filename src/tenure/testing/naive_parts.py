@@ -13,7 +13,7 @@ from tenure.model.snapshot import Snapshot
 
 @dataclass(slots=True)
 class Use:
-    """Something held on a node from some time to another."""
+    """Something held on a node from some time to another; promised beside at most ``most`` tasks of the app in all (0: any number)."""
 
     node_id: int
     end_ms: int
@@ -21,6 +21,7 @@ class Use:
     devices: tuple[DeviceShare, ...]
     app: str = ""
     start_ms: int = 0
+    most: int = 0
 
 
 def uses_of(snapshot: Snapshot) -> Iterator[Use]:

@@ -7,7 +7,7 @@ matter. Obviously right and very slow. Promises, decisions and the head are comp
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from tenure.core.feasibility import Ask, NodeRoom, ask_of, count_tasks, lack, node_room, pick_devices, take
@@ -128,7 +128,7 @@ class _Naive:
         return arrange(ask, options)
 
     def _promise(self, job: PendingJob, start_ms: int, placements: tuple[Placement, ...], position: int) -> None:
-        uses = self._uses_of(job, start_ms, placements)
+        uses = [replace(use, most=self._ask(job).max_per_node) for use in self._uses_of(job, start_ms, placements)]
         self.uses += uses
         said_ms = start_ms if start_ms < FOREVER else 0
         self.promised[job.id, position] = (start_ms, Reservation(job.id, said_ms, placements, position), uses)
@@ -153,7 +153,8 @@ class _Naive:
             moments = {from_ms} | {use.start_ms for use in self.uses if use.node_id == node.id and from_ms < use.start_ms < until_ms}
             if any(use.node_id == node.id and use.start_ms >= FOREVER for use in self.uses):
                 moments.add(FOREVER)
-            room, *rest = [self._at(node.id, at_ms) for at_ms in sorted(moments)]
+            room, *rest = rooms = [self._at(node.id, at_ms) for at_ms in sorted(moments)]
+            left = {app: min(one.caps[app] - one.apps[app] for one in rooms if app in one.caps) for one in rooms for app in one.caps}
             for other in rest:
                 room.free = [min(pair) for pair in zip(room.free, other.free, strict=True)]
                 room.apps = {app: max(room.apps.get(app, 0), other.apps.get(app, 0)) for app in sorted({*room.apps, *other.apps})}
@@ -161,6 +162,7 @@ class _Naive:
                     device.free_milli = min(device.free_milli, same.free_milli)
                     device.free_memory_bytes = min(device.free_memory_bytes, same.free_memory_bytes)
             room.recount()
+            room.caps = {app: places + room.apps[app] for app, places in left.items()}
             found[node.id] = room
         return found
 
@@ -172,6 +174,8 @@ class _Naive:
             is_on = use.start_ms >= FOREVER if at_ms >= FOREVER else use.start_ms <= at_ms < ends_ms
             if use.node_id == node_id and is_on:
                 take(room, use.need, use.devices, use.app)
+                if use.most:
+                    room.caps = {**room.caps, use.app: min(use.most, room.caps.get(use.app, use.most))}
         return room
 
 

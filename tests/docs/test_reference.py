@@ -13,6 +13,7 @@ import pytest
 
 from tenure import config
 from tenure.api.front import TABLE
+from tenure.api.problems import KINDS
 from tenure.config import monitoring
 from tenure.config.listen import ListenSettings
 from tenure.executors.local.launching import OWN_NAMES
@@ -121,9 +122,9 @@ def test_every_route_is_listed() -> None:
     routes = {f"{route.method} {route.path}" for route in TABLE if not route.path.startswith("/api/resource-scheduler/")}
     listed = {
         word
-        for row in rows(page("protocol"))
+        for row in rows(page("rest"))
         for word in words(row[0])
-        if word.startswith(("GET", "POST", "PUT", "DELETE", "WEBSOCKET"))
+        if word.startswith(("GET", "POST", "PUT", "PATCH", "DELETE", "WEBSOCKET"))
     }
     assert listed == routes
 
@@ -133,10 +134,16 @@ def test_every_variable_of_a_job_is_listed() -> None:
     assert not set(OWN_NAMES) - listed
 
 
-def test_every_error_code_is_listed() -> None:
+def test_every_error_code_is_listed_with_its_status() -> None:
+    listed = {words(row[0])[0]: int(row[1]) for row in rows(page("errors"))}
+    assert listed == {code: kind.status for code, kind in KINDS.items()}
+
+
+def test_every_error_that_is_raised_has_its_status() -> None:
     folders = [ROOT / "src/tenure" / folder for folder in ("api", "control", "store")]
     source = "".join(path.read_text() for folder in folders for path in sorted(folder.rglob("*.py")))
-    raised = set(re.findall(r'(?:Refused\(|refusal\(|StoreUnavailable\(|ErrorReply\(\s*code=)\s*"([a-z_]+)"', source))
-    listed = {word for row in rows(page("protocol")) for word in words(row[0])}
+    raised = set(re.findall(r'(?:Refused\(|refusal\(|failure\(|StoreUnavailable\(|ErrorReply\(\s*code=)\s*"([a-z_]+)"', source))
     assert raised
-    assert not raised - listed
+    assert not raised - KINDS.keys()
+    with_status = re.findall(r'ApiError\(\s*(\d+),\s*ErrorReply\(\s*code="([a-z_]+)"', source)
+    assert not [(code, status) for status, code in with_status if KINDS[code].status != int(status)]

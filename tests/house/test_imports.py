@@ -16,7 +16,7 @@ ONLY_IN = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "sqlite3": ("store",),
-    "fastapi": ("api",),
+    "fastapi": (),
     "starlette": ("api",),
     "uvicorn": ("api", "bootstrap"),
     "uvloop": ("api", "bootstrap"),

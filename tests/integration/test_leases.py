@@ -386,11 +386,11 @@ def test_anything_can_speak_the_protocol(living: Installation) -> None:
     socket = json.loads(living.cli("status", "-o", "json").stdout)["socket"]
     link = Link(socket)
     body = {"key": "k", "token": "t" * 32, "cpu_milli": 1000, "bound": False}
-    found = link.call("POST", "/v1/leases", dict[str, object], body)
+    found = link.call("POST", "/api/v1/leases", dict[str, object], body)
     assert found["phase"] == HELD
     number = found["number"]
-    assert link.call("GET", f"/v1/leases/{number}", dict[str, object])["phase"] == HELD
-    assert link.call("POST", f"/v1/leases/{number}/release", dict[str, object], {"token": "t" * 32})["phase"] == OVER
+    assert link.call("GET", f"/api/v1/leases/{number}", dict[str, object])["phase"] == HELD
+    assert link.call("POST", f"/api/v1/leases/{number}/release", dict[str, object], {"token": "t" * 32})["phase"] == OVER
     link.close()
     sound(living)
 

@@ -62,12 +62,12 @@ HOST = "Host: localhost"
 
 
 def test_nobody_gets_in_without_a_token(listening: Installation) -> None:
-    for path in ("/v1/status", "/v1/jobs/1", "/v1/doctor", "/openapi.json", "/api/v1/events", "/no/such"):
+    for path in ("/v1/status", "/api/v1/jobs/1", "/api/v1/doctor", "/api/v1/openapi.json", "/api/v1/events", "/no/such"):
         status, text = asked(listening, f"GET {path} HTTP/1.1\r\n{HOST}")
         assert status == 401, path
         assert "www-authenticate: Bearer" in text
-    assert asked(listening, f"POST /v1/jobs HTTP/1.1\r\n{HOST}", "{}")[0] == 401
-    assert asked(listening, f"GET /v1/status HTTP/1.1\r\n{HOST}\r\nAuthorization: Bearer no-such-token")[0] == 401
+    assert asked(listening, f"POST /api/v1/jobs HTTP/1.1\r\n{HOST}", "{}")[0] == 401
+    assert asked(listening, f"GET /api/v1/status HTTP/1.1\r\n{HOST}\r\nAuthorization: Bearer no-such-token")[0] == 401
     upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
     with connected(listening) as connection:
         connection.sendall(f"GET /api/v1/events/ws HTTP/1.1\r\n{HOST}\r\nConnection: Upgrade\r\n{upgrade}\r\n\r\n".encode())
@@ -75,11 +75,12 @@ def test_nobody_gets_in_without_a_token(listening: Installation) -> None:
 
 
 def test_pages_of_others_get_nowhere(listening: Installation) -> None:
-    assert asked(listening, "GET /v1/status HTTP/1.1\r\nHost: rebound.example")[0] == 421
+    assert asked(listening, "GET /api/v1/status HTTP/1.1\r\nHost: rebound.example")[0] == 421
     assert (
-        asked(listening, f"POST /v1/jobs HTTP/1.1\r\n{HOST}\r\nOrigin: http://evil.example\r\nCookie: tenure-session=x", "{}")[0] == 403
+        asked(listening, f"POST /api/v1/jobs HTTP/1.1\r\n{HOST}\r\nOrigin: http://evil.test\r\nCookie: tenure-session=x", "{}")[0]
+        == 403
     )
-    assert asked(listening, f"POST /v1/down HTTP/1.1\r\n{HOST}\r\nOrigin: null", "{}")[0] == 403
+    assert asked(listening, f"POST /api/v1/down HTTP/1.1\r\n{HOST}\r\nOrigin: null", "{}")[0] == 403
 
 
 def test_whoever_dawdles_is_cut_off(listening: Installation) -> None:
@@ -108,7 +109,7 @@ def test_whoever_sends_too_much_of_a_head_is_refused(listening: Installation) ->
 def test_one_address_has_so_many_connections(listening: Installation) -> None:
     def is_answered(connection: socket.socket) -> bool:
         with contextlib.suppress(ConnectionError):
-            connection.sendall(f"GET /v1/status HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
+            connection.sendall(f"GET /api/v1/status HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
             return connection.recv(65536).startswith(b"HTTP/1.1")
         return False
 
@@ -165,7 +166,7 @@ def test_tls_is_of_today_and_nonsense_does_no_harm(tmp_path: Path) -> None:
             old.wrap_socket(connection, server_hostname="localhost")
         today = ssl.create_default_context(cafile=made.ca)
         with connected(home) as connection, today.wrap_socket(connection, server_hostname="localhost") as wrapped:
-            wrapped.sendall(f"GET /v1/status HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
+            wrapped.sendall(f"GET /api/v1/status HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
             assert wrapped.recv(65536).startswith(b"HTTP/1.1 401")
             assert wrapped.version() in ("TLSv1.2", "TLSv1.3")
         assert "is well" in home.cli("status").stdout

@@ -48,7 +48,7 @@ def watched() -> Iterator[Installation]:
 
 def test_the_machine_is_watched(watched: Installation) -> None:
     watched.up()
-    until(lambda: get(watched, "/v1/status/cpu").get("utilisation_percent") is not None, "the second look")
+    until(lambda: get(watched, "/api/v1/status/cpu").get("utilisation_percent") is not None, "the second look")
     cpu = get(watched, "/api/resource-scheduler/status/cpu")
     assert cpu["state"] in ("healthy", "warning", "critical")
     assert cpu["cores"] >= 1
@@ -66,7 +66,7 @@ def test_the_machine_is_watched(watched: Installation) -> None:
 def test_monitoring_can_be_off() -> None:
     with installation('[monitor]\nevery = "0s"\n') as living:
         living.up()
-        assert get(living, "/v1/status/cpu")["code"] == "not_monitored"
+        assert get(living, "/api/v1/status/cpu")["code"] == "not_monitored"
         assert "[monitor]" in living.cli("top", "--once", ok=False).stderr
 
 
@@ -100,8 +100,8 @@ def test_a_job_that_stalls_is_told_and_ended_as_the_settings_want() -> None:
         until(lambda: living.state(job) == "cancelled", "the end of the job")
         why = living.cli("why", job).stdout
         assert "stalled: it reports a throughput of 0 a second" in why
-        until(lambda: not get(living, "/v1/anomalies").get("anomalies"), "the anomaly to be over")
-        (past,) = get(living, "/v1/anomalies?limit=5")["anomalies"]
+        until(lambda: not get(living, "/api/v1/anomalies").get("anomalies"), "the anomaly to be over")
+        (past,) = get(living, "/api/v1/anomalies?limit=5")["anomalies"]
         assert (past["job"], past["kind"], past["action"], past["evidence"]["throughput"]) == (job, "stalled", "kill", 0.0)
         kinds = [json.loads(line)["kind"] for line in living.cli("events", job, "--json").stdout.splitlines()]
         assert [kind for kind in kinds if kind.startswith("anomaly")] == ["anomaly.opened", "anomaly.closed"]

@@ -133,7 +133,7 @@ def test_the_machine_is_not_sent_to_who_wants_jobs_only(living: Installation) ->
     ("path", "last", "says"),
     [
         ("/api/v1/events?topics=jobs", "", "there is no topic 'jobs'"),
-        ("/api/v1/events?heartbeat_s=0", "", "heartbeat_s is 1 to 300"),
+        ("/api/v1/events?heartbeat_s=0", "", "the parameter heartbeat_s is not as it must be: expected `int` >= 1"),
         ("/api/v1/events", "x1", "Last-Event-ID is the id of an event"),
         ("/api/v1/events", "9" * 30, "Last-Event-ID is the id of an event"),
     ],
@@ -141,7 +141,7 @@ def test_the_machine_is_not_sent_to_who_wants_jobs_only(living: Installation) ->
 def test_what_is_not_understood_is_refused(living: Installation, path: str, last: str, says: str) -> None:
     with asked(living, path, last) as response:
         assert response.status == 400
-        assert says in json.loads(response.read())["message"]
+        assert says in json.loads(response.read())["detail"]
 
 
 def test_an_id_of_another_store_is_told_and_the_present_follows(living: Installation) -> None:

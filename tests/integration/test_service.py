@@ -66,7 +66,7 @@ def test_the_web_framework_is_loaded_by_who_asks_for_the_schema_and_by_no_comman
     with closing(http.Connection(paths.daemon_socket(str(living.home)), 10.0)) as connection:
         head, body = connection.exchange(http.request("GET", "/openapi.json"), 30.0)
     assert head.status == 200
-    assert "/v1/jobs/{ref}" in json.loads(body)["paths"]
+    assert "/api/v1/jobs/{ref}" in json.loads(body)["paths"]
     assert "pydantic_core" in maps.read_text()
 
 

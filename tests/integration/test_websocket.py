@@ -117,7 +117,7 @@ def test_what_is_not_understood_is_said_and_the_conversation_goes_on(living: Ins
     with opened(living, WS + "?topics=none") as socket:
         socket.send(sent)
         error = until(socket, said("error"))[-1]
-        assert error["code"] == "bad_request"
+        assert error["code"] == "malformed"
         assert says in error["message"]
         say(socket, "ping")
         until(socket, said("pong"))
@@ -127,8 +127,8 @@ def test_what_is_not_understood_is_said_and_the_conversation_goes_on(living: Ins
     ("path", "status", "says"),
     [
         (WS + "?topics=jobs", 400, "there is no topic 'jobs'"),
-        (WS + "?heartbeat_s=0", 400, "heartbeat_s is 1 to 300"),
-        (WS + "?after=x", 404, "there is no WebSocket at"),
+        (WS + "?heartbeat_s=0", 400, "heartbeat_s is not as it must be"),
+        (WS + "?after=x", 400, "after is a whole number"),
         ("/api/v1/elsewhere/ws", 404, "there is no WebSocket at"),
     ],
 )
@@ -136,7 +136,7 @@ def test_a_handshake_is_refused_in_words(living: Installation, path: str, status
     with pytest.raises(InvalidStatus) as refused:
         opened(living, path)
     assert refused.value.response.status_code == status
-    assert says in json.loads(refused.value.response.body)["message"]
+    assert says in json.loads(refused.value.response.body)["detail"]
 
 
 def test_a_daemon_that_ends_says_so(living: Installation) -> None:

@@ -13,9 +13,10 @@ from tenure.api.monitoring import with_readings
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.commands import Command, Refused, SetNode, SetQueue
+from tenure.wire import ROOT
 from tenure.wire.dto import NodeRequest, NodesReply, NodeView, QueueRequest, QueuesReply, QueueView
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 
 
 @routes.get("/nodes", NodesReply, needs=Permission.CLUSTER_READ)
@@ -26,7 +27,7 @@ async def nodes(request: Request) -> Response:
     return answer(reply if context.watch is None else with_readings(reply, context.watch.seen.looks.get("gpus", ())))
 
 
-@routes.post("/nodes", NodeRequest, NodeView, needs=Permission.CLUSTER_WRITE)
+@routes.post("/nodes", NodeRequest, NodeView, errors=("not_found",), needs=Permission.CLUSTER_WRITE)
 async def set_node(request: Request) -> Response:
     """Drain or resume a node."""
     context, caller = context_of(request), caller_from(request)
@@ -46,7 +47,7 @@ async def queues(request: Request) -> Response:
     return answer(await asyncio.to_thread(context.queries.queues))
 
 
-@routes.post("/queues", QueueRequest, QueueView, needs=Permission.CLUSTER_WRITE)
+@routes.post("/queues", QueueRequest, QueueView, errors=("not_found",), needs=Permission.CLUSTER_WRITE)
 async def set_queue(request: Request) -> Response:
     """Make or change a queue."""
     context, caller = context_of(request), caller_from(request)

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, refused
+from tenure.api.parameters import Switch
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.commands import Refused, ResolveConflict
 from tenure.model.conflict import ConflictKind, Resolution
 from tenure.store.conflicts import ConflictRow
+from tenure.wire import ROOT
 from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply, ResolveRequest
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 PAST = 200
+By = Literal["age", "severity"]
+_REFUSALS = ("not_found", "ended", "not_available", "not_a_contender", "one_contender")
 """So many conflicts of the past are told."""
 
 
 @routes.get("/conflicts", ConflictsReply, needs=Permission.JOBS_READ)
-async def conflicts(request: Request, by: str = "age", history: int = 0) -> Response:
+async def conflicts(request: Request, by: By = "age", history: Switch = 0) -> Response:
     """The open conflicts: the oldest first, or the most severe (``by=severity``); with ``history=1`` all, the newest first."""
-    if by not in ("age", "severity"):
-        raise refused(Refused("bad_request", f"conflicts are listed by age or by severity, not by {by!r}"))
     context = context_of(request)
     rows = await asyncio.to_thread(context.queries.conflicts, PAST if history else 0)
     if by == "severity":
@@ -35,7 +38,7 @@ async def conflicts(request: Request, by: str = "age", history: int = 0) -> Resp
     return answer(ConflictsReply(conflicts=[view(row, names) for row in rows]))
 
 
-@routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, needs=Permission.JOBS_WRITE)
+@routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, errors=_REFUSALS, needs=Permission.JOBS_WRITE)
 async def resolve(request: Request) -> Response:
     """Resolve an open conflict in the chosen way."""
     context, caller = context_of(request), caller_from(request)

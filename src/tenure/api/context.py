@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from tenure.api.identity import Identity
 from tenure.api.identity import caller_from as caller_from  # noqa: PLC0414
 from tenure.api.limits import Limits
 from tenure.api.listener import Listener
+from tenure.api.problems import failure
 from tenure.control.admission import Admission
 from tenure.control.hinting import Hints
 from tenure.control.loop import STUCK_AFTER_S, ControlLoop
@@ -34,11 +35,13 @@ from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.monitors.watch import Watch
 from tenure.store.queries import Queries
-from tenure.wire.dto import CheckView, ErrorReply, JobView
+from tenure.wire.dto import CheckView, JobView
 
 T = TypeVar("T")
 MAX_EXPECTED = 200
 MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_KEY = 200
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -123,7 +126,7 @@ class Context:
 
         found = self.queries.resolve(Selection(ids=[word]), caller)
         if not found:
-            raise ApiError(404, ErrorReply(code="not_found", message=f"there is no job {word}", remedy="tenure ps -a lists all jobs"))
+            raise failure("not_found", f"there is no job {word}", "tenure ps -a lists all jobs")
         return found[0].job_id
 
 
@@ -145,16 +148,43 @@ def _release(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-async def body_of(request: Request, kind: type[T]) -> T:
-    """Decode the body strictly. A body that is too large, no JSON, or has an unknown or ill-typed field is refused."""
-    too_large(request.headers.get("content-length", "0"))
-    return decoded(await request.body(), kind)
+async def body_of(request: Request, kind: type[T], *, optional: bool = False) -> T:
+    """Decode the body strictly; one that may be left out is then as its defaults say. A body that is too large, no JSON, or has an
+    unknown, ill-typed or unbounded field is refused. An ``Idempotency-Key`` is the key of a body that has none."""
+    headers = dict(request.scope["headers"])
+    body = await read_body(headers, request.receive)
+    return keyed(kind() if optional and not body.strip() else decoded(body, kind), headers)
 
 
-def too_large(content_length: str) -> None:
-    """Refuse a body by its announced length, before it is read."""
-    if not content_length.isdigit() or int(content_length) > MAX_BODY_BYTES:
-        raise ApiError(413, ErrorReply(code="too_large", message="a request has at most 64 MiB"))
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    """The whole body; what a client that hung up has sent so far. Raises ApiError for too much, or for something that is no JSON."""
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        raise failure("too_large", "a request has at most 64 MiB")
+    kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
+        said = kind.decode("latin-1")[:60]
+        raise failure("unsupported_media_type", f"a body is application/json, not {said}", "send Content-Type: application/json")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise failure("too_large", "a request has at most 64 MiB")
+    return body
+
+
+def keyed(wish: T, headers: Mapping[bytes, bytes]) -> T:
+    """The request with the idempotency key of its header. Raises ApiError when it has another one itself."""
+    key = headers.get(b"idempotency-key", b"").decode("latin-1")
+    if key and hasattr(wish, "key"):
+        if wish.key not in ("", key):
+            raise failure("malformed", "the body has another key than Idempotency-Key says", "leave one of them out")
+        if len(key) > MAX_KEY:
+            raise failure("malformed", f"an Idempotency-Key has at most {MAX_KEY} characters")
+        wish.key = key
+    return wish
 
 
 def decoded(body: bytes, kind: type[T]) -> T:
@@ -165,7 +195,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         result: T = decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ApiError(400, ErrorReply(code="bad_request", message=f"the request is not understood: {error}")) from None
+        raise failure("malformed", f"the request is not understood: {error}") from None
     return result
 
 
@@ -173,9 +203,9 @@ _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
 
 
-def answer(value: Any, status: int = 200) -> Response:
+def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A value of the wire as a response."""
-    return Response(_encoder.encode(value), status, media_type="application/json")
+    return Response(_encoder.encode(value), status, headers, media_type="application/json")
 
 
 def context_of(request: HTTPConnection) -> Context:

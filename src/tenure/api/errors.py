@@ -1,16 +1,19 @@
-"""The error that ends a call with an answer which its caller is meant to read."""
+"""The error of a call, apart from everything that may raise it."""
 
 from __future__ import annotations
 
-from tenure.wire.dto import ErrorReply
+from collections.abc import Mapping
+
+from tenure.wire.base import ErrorReply
 
 
 class ApiError(Exception):
-    """An answer that is an error: the reply, its HTTP status, and after how many seconds it is worth asking again (0: that is no matter
-    of time)."""
+    """An answer that is an error: the reply, its HTTP status, after how many seconds it is worth asking again (0: that is no matter
+    of time), and headers that go with it."""
 
-    def __init__(self, status: int, reply: ErrorReply, wait_s: int = 0) -> None:
+    def __init__(self, status: int, reply: ErrorReply, wait_s: int = 0, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(reply.message)
         self.wait_s = wait_s
         self.status = status
         self.reply = reply
+        self.headers = dict(headers or {})

@@ -25,7 +25,6 @@ MAX_BEHIND = 20_000
 """Who is this many events behind on a living connection is let go, and catches up by connecting again."""
 STALL_S = 60.0
 """A connection that takes nothing for so long is cut."""
-MIN_HEARTBEAT_S, MAX_HEARTBEAT_S = 1, 300
 HEARTBEAT, DROPPED = "heartbeat", "dropped"
 _TOPIC_OF = {"job": "job", "lease": "job", "node": "node", "conflict": "conflict", "anomaly": "anomaly", "hint": "hint"}
 _encoder = msgspec.json.Encoder()
@@ -63,13 +62,6 @@ def chosen(topics: Collection[str]) -> frozenset[str]:
     return frozenset(topics or TOPICS)
 
 
-def heartbeat_of(seconds: int) -> int:
-    """How often a quiet stream says that it lives. Raises ApiError out of bounds."""
-    if not MIN_HEARTBEAT_S <= seconds <= MAX_HEARTBEAT_S:
-        raise bad(f"heartbeat_s is {MIN_HEARTBEAT_S} to {MAX_HEARTBEAT_S}, not {seconds}")
-    return seconds
-
-
 def admit(feed: Feed) -> None:
     """Raise ApiError where as many follow already as may, over all the ways there are."""
     if feed.followers >= MAX_FOLLOWERS:
@@ -79,7 +71,7 @@ def admit(feed: Feed) -> None:
 
 def bad(message: str) -> ApiError:
     """The error for what is not understood."""
-    return ApiError(400, ErrorReply(code="bad_request", message=message))
+    return ApiError(400, ErrorReply(code="malformed", message=message))
 
 
 class Follower:

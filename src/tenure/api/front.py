@@ -1,13 +1,12 @@
-"""The way in: the handshake for every call, and answers to all that the table of routes knows, without a web framework.
+"""The way in: the handshake for every call, the table of routes, and every error in one format.
 
-FastAPI's way to the same functions costs several times what they cost, and 15 MB of memory. It is loaded by the first call that is not
-in the table or not well-formed, which it answers, and by a question for the OpenAPI document. A submission, the one call whose cost
-counts, takes a still shorter way. Invariant: a call has the same answer either way (a test sends it both ways).
+There is one way to an endpoint, so whatever must hold for every call is asked here. A submission, the one call whose cost counts, is
+found without the table. Everything is at `ROOT`; `MEETING` is the same as protocol 1 had it, for clients of before the upgrade.
+Invariant: whatever arrives is answered, an error with a code of `tenure.api.problems`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from tenure.api import (
     cluster,
     conflicts,
+    describing,
     exporter,
     jobs,
     leases,
@@ -33,16 +33,15 @@ from tenure.api import (
     websocket,
     whatif,
 )
-from tenure.api.context import ApiError, Context, answer, decoded, too_large
+from tenure.api.context import ApiError, Context, Receive, decoded, keyed, read_body
 from tenure.api.identity import caller_from_scope, let_in
-from tenure.api.routes import WEBSOCKET, Arguments, Endpoint, Finder, Route
+from tenure.api.problems import error_response, is_foreseen, mismatch
+from tenure.api.routes import WEBSOCKET, Finder, Route
 from tenure.model.access import Permission
-from tenure.ports import StaleEpoch, StoreUnavailable
-from tenure.wire import PROTOCOL, PROTOCOLS
-from tenure.wire.dto import ErrorReply, SubmitRequest
+from tenure.wire import MEETING, PROTOCOL, PROTOCOLS, ROOT
+from tenure.wire.dto import SubmitRequest
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -66,9 +65,14 @@ TABLE: tuple[Route, ...] = (
     *monitoring.routes,
     *monitoring.documented,
     *exporter.routes,
+    *describing.routes,
 )
 _SPOKEN = frozenset(str(number).encode() for number in PROTOCOLS)
 _OWN = str(PROTOCOL).encode()
+_OLDER = f"{MEETING}/"
+_SUBMIT = f"{ROOT}/jobs"
+_MOVED = {f"{MEETING}/events": f"{ROOT}/events/lines"}
+"""What is not where it was below `MEETING`."""
 
 
 class Front:
@@ -76,122 +80,47 @@ class Front:
 
     def __init__(self, context: Context) -> None:
         self.state = State({"context": context})
+        self.table = TABLE
         self._context = context
         self._finder = Finder(TABLE)
-        self._framework: App | None = None
-        self._loading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let in or turn away; then answer, or pass on."""
-        if scope["type"] not in ("http", "websocket"):
-            await self._pass_on(scope, receive, send)
-            return
-        method = scope["method"] if scope["type"] == "http" else WEBSOCKET
-        headers = dict(scope["headers"])
-        spoken = headers.get(b"tenure-protocol", _OWN)
-        if spoken not in _SPOKEN:
-            await mismatch(spoken)(scope, receive, send)
-            return
-        is_submission = scope["path"] == "/v1/jobs" and method == "POST"
-        found = None if is_submission else self._finder.find(method, scope["path"], scope["query_string"])
-        needs = Permission.JOBS_WRITE if is_submission else found[1] if found else Permission.SELF_READ
+        """Answer."""
+        spoken, path = PROTOCOL, scope["path"]
+        if path.startswith(_OLDER):
+            spoken = 1
+            path = scope["path"] = _MOVED.get(path) or ROOT + path[len(MEETING) :]
         try:
-            let_in(self._context.identity, scope, headers, needs)
-            self._context.limits.charge(scope, method)
-        except ApiError as error:
-            await turned_away(error)(scope, receive, send)
-            return
-        if is_submission:
-            await (await self._submit(scope, headers, receive))(scope, receive, send)
-        elif found:
-            await self._serve(found[0], found[2], scope, receive, send)
-        elif method == WEBSOCKET:
-            await no_socket(scope["path"])(scope, receive, send)
-        else:
-            await self._pass_on(scope, receive, send)
-
-    async def _serve(self, endpoint: Endpoint, arguments: Arguments, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self
-        try:
-            asked = Request(scope, receive) if scope["type"] == "http" else HTTPConnection(scope)
-            response = await endpoint(asked, **arguments)
-        except (ApiError, StoreUnavailable, StaleEpoch) as error:
-            response = error_response(error)
+            response = await self._respond(scope, path, receive)
         except Exception as error:
-            await bug_response(error)(scope, receive, send)
-            raise  # the server logs it
-        await response(scope, receive, send)
+            await error_response(error, spoken)(scope, receive, send)
+            if not is_foreseen(error):
+                raise  # the server logs it
+        else:
+            await response(scope, receive, send)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Leave a call to the framework, which is loaded for the first one, beside the event loop."""
-        async with self._loading:
-            if self._framework is None:
-                self._framework = await asyncio.to_thread(_framework, self._context)
-        await self._framework(scope, receive, send)
-
-    async def _submit(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Response:
-        try:
-            too_large(headers.get(b"content-length", b"0").decode("latin-1"))
-            request = decoded(await _body(receive), SubmitRequest)
+    async def _respond(self, scope: Scope, path: str, receive: Receive) -> Response:
+        """The answer to a call that is let in. Raises ApiError for any other."""
+        headers = dict(scope["headers"])
+        said = headers.get(b"tenure-protocol", _OWN)
+        if said not in _SPOKEN:
+            raise mismatch(said)
+        method = scope["method"] if scope["type"] == "http" else WEBSOCKET
+        identity = self._context.identity
+        if path == _SUBMIT and method == "POST" and not scope["query_string"]:
+            let_in(identity, scope, headers, Permission.JOBS_WRITE)
+            self._context.limits.charge(scope, method)
+            request = keyed(decoded(await read_body(headers, receive), SubmitRequest), headers)
             return await jobs.submit_one(self._context, request, caller_from_scope(scope))
-        except (ApiError, StoreUnavailable, StaleEpoch) as error:
-            return error_response(error)
-
-
-def _framework(context: Context) -> App:
-    from tenure.api.app import create_app
-
-    return create_app(context)
-
-
-async def _body(receive: Receive) -> bytes:
-    """The whole body; what a client that hung up has sent so far."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
-        body += message.get("body", b"")
-    return body
-
-
-def error_response(error: Exception) -> Response:
-    """An error that callers are meant to see, as an answer."""
-    if isinstance(error, ApiError):
-        return answer(error.reply, error.status)
-    if isinstance(error, StoreUnavailable):
-        return answer(ErrorReply(code=error.code, message=error.why), 507 if error.code == "disk_full" else 503)
-    return answer(ErrorReply(code="not_leader", message="another daemon has taken over this store", remedy="repeat the command"), 503)
-
-
-def turned_away(error: ApiError) -> Response:
-    """The answer to a call that is not let in."""
-    response = error_response(error)
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if error.wait_s:
-        response.headers["Retry-After"] = str(error.wait_s)
-    return response
-
-
-def bug_response(error: Exception) -> Response:
-    """An error that nobody foresaw, as an answer."""
-    message = f"the daemon could not answer ({type(error).__name__}: {error})"
-    return answer(ErrorReply(code="internal", message=message, remedy="nothing was changed by this call; see the daemon's log"), 500)
-
-
-def no_socket(path: str) -> Response:
-    """The answer to who opens a WebSocket where there is none."""
-    text = f"there is no WebSocket at {path[:200]}, or not with these parameters"
-    return answer(ErrorReply(code="not_found", message=text, remedy="open /api/v1/events/ws"), 404)
-
-
-def mismatch(spoken: bytes) -> Response:
-    """The answer to a client whose protocol this daemon does not speak, before anything is decoded."""
-    return answer(
-        ErrorReply(
-            code="protocol_mismatch",
-            message=f"this daemon speaks protocol {PROTOCOL}, the client speaks {spoken.decode('latin-1')}",
-            remedy="run tenure down && tenure up with the newer version; running jobs go on",
-        ),
-        426,
-    )
+        try:
+            target, of_path = self._finder.find(method, path)
+        except ApiError:
+            let_in(identity, scope, headers, Permission.SELF_READ)  # strangers are not told what there is
+            self._context.limits.charge(scope, method)
+            raise
+        let_in(identity, scope, headers, target.route.needs)
+        self._context.limits.charge(scope, method)
+        arguments = target.arguments(of_path, scope["query_string"])
+        scope["app"] = self
+        asked = Request(scope, receive) if method != WEBSOCKET else HTTPConnection(scope)
+        return await target.route.endpoint(asked, **arguments)

@@ -16,12 +16,13 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from tenure.api.access_log import AccessLog
-from tenure.api.context import MAX_BODY_BYTES
+from tenure.api.context import MAX_BODY_BYTES, Receive
 from tenure.api.errors import ApiError
-from tenure.api.front import App, Receive, Scope, Send, turned_away
+from tenure.api.front import App, Scope, Send
 from tenure.api.identity import CALLER
 from tenure.api.limits import Buckets
 from tenure.api.listener import Listener
+from tenure.api.problems import error_response
 from tenure.config.listen import Rate
 from tenure.model.amounts import parse_duration_ms
 from tenure.wire.dto import ErrorReply
@@ -185,7 +186,7 @@ class _Call:
     async def end(self, error: ApiError) -> None:
         """Answer with an error, if nothing was answered yet."""
         if not self.status:
-            await turned_away(error)(self._scope, self._receive, self.send)
+            await error_response(error)(self._scope, self._receive, self.send)
 
 
 def _cookie(text: bytes, name: bytes) -> bytes:

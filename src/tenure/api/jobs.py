@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.explaining import explanation_view
+from tenure.api.parameters import Ref
 from tenure.api.particulars import with_troubles
+from tenure.api.problems import status_of
 from tenure.api.routes import Routes
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
@@ -20,6 +22,7 @@ from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
 from tenure.model.lifecycle import LIVE_STATES
 from tenure.model.snapshot import Snapshot
 from tenure.store.queries import JobRow
+from tenure.wire import ROOT
 from tenure.wire.dto import (
     ActReply,
     ActRequest,
@@ -38,29 +41,15 @@ from tenure.wire.dto import (
 )
 from tenure.wire.ids import expand
 
-routes = Routes("/v1")
-_STATUS = {
-    "not_found": 404,
-    "never_fits": 422,
-    "dependency_cycle": 422,
-    "disk_full": 507,
-    "key_reused": 409,
-    "overlap": 409,
-    "name_taken": 409,
-    "too_many": 409,
-    "too_large": 413,
-    "wrong_token": 403,
-    "lease_over": 409,
-    "lease_ending": 409,
-    "not_held": 409,
-}
+routes = Routes(ROOT)
 MAX_BATCH = 100_000
+_REFUSALS = ("not_found", "key_reused", "never_fits", "no_pool", "dependency_cycle", "dependency_never", "limit_too_long")
 
 
 def refused(refusal: Refused | ErrorReply) -> ApiError:
     """A refusal as an HTTP error; its code picks the status."""
     reply = refusal if isinstance(refusal, ErrorReply) else ErrorReply(code=refusal.code, message=refusal.why)
-    return ApiError(_STATUS.get(reply.code, 400), reply)
+    return ApiError(status_of(reply.code), reply)
 
 
 def command_for(context: Context, request: SubmitRequest, caller: Caller) -> SubmitJob:
@@ -87,7 +76,7 @@ def submit_reply(command: SubmitJob, given: Answer) -> SubmitReply | ErrorReply:
     )
 
 
-@routes.post("/jobs", SubmitRequest, SubmitReply, needs=Permission.JOBS_WRITE)
+@routes.post("/jobs", SubmitRequest, SubmitReply, statuses=(201,), errors=_REFUSALS, needs=Permission.JOBS_WRITE)
 async def submit(request: Request) -> Response:
     """Queue one job or array; durable when answered."""
     return await submit_one(context_of(request), await body_of(request, SubmitRequest), caller_from(request))
@@ -124,7 +113,7 @@ async def submit_many(request: Request) -> Response:
     return answer(SubmitManyReply(results=full))
 
 
-@routes.post("/jobs/query", Selection, JobsReply, needs=Permission.JOBS_READ)
+@routes.post("/jobs/query", Selection, JobsReply, errors=("not_found",), needs=Permission.JOBS_READ)
 async def query(request: Request) -> Response:
     """List jobs."""
     context, caller = context_of(request), caller_from(request)
@@ -134,8 +123,8 @@ async def query(request: Request) -> Response:
     return answer(reply)
 
 
-@routes.get("/jobs/{ref}", JobDetail, needs=Permission.JOBS_READ)
-async def show(request: Request, ref: str) -> Response:
+@routes.get("/jobs/{ref}", JobDetail, errors=("bad_request",), needs=Permission.JOBS_READ)
+async def show(request: Request, ref: Ref) -> Response:
     """Everything about one job."""
     context = context_of(request)
     detail = await _detail(context, ref, caller_from(request))
@@ -143,8 +132,8 @@ async def show(request: Request, ref: str) -> Response:
     return answer(detail)
 
 
-@routes.get("/jobs/{ref}/why", ExplanationView, needs=Permission.JOBS_READ)
-async def why(request: Request, ref: str) -> Response:
+@routes.get("/jobs/{ref}/why", ExplanationView, errors=("bad_request",), needs=Permission.JOBS_READ)
+async def why(request: Request, ref: Ref) -> Response:
     """Why a job is where it is."""
     context = context_of(request)
     detail = await _detail(context, ref, caller_from(request))
@@ -161,7 +150,7 @@ def _present(context: Context) -> Snapshot:
     return replace(loop.ports.store.snapshot(loop.clock.now_ms()), promises=board.promises if board is not None else ())
 
 
-@routes.post("/jobs/act", ActRequest, ActReply, needs=Permission.JOBS_WRITE)
+@routes.post("/jobs/act", ActRequest, ActReply, errors=("not_found",), needs=Permission.JOBS_WRITE)
 async def act(request: Request) -> Response:
     """Cancel, hold, release, requeue, suspend or resume the selected jobs."""
     context, caller = context_of(request), caller_from(request)
@@ -174,7 +163,13 @@ async def act(request: Request) -> Response:
     return answer(_act_reply(rows, await context.apply(commands)))
 
 
-@routes.post("/jobs/update", UpdateRequest, ActReply, needs=Permission.JOBS_WRITE)
+@routes.post(
+    "/jobs/update",
+    UpdateRequest,
+    ActReply,
+    errors=("not_found", "never_fits", "limit_fixed"),
+    needs=Permission.JOBS_WRITE,
+)
 async def update(request: Request) -> Response:
     """Change the selected jobs."""
     context, caller = context_of(request), caller_from(request)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
+from tenure.api.parameters import Number, Seen, Wait
 from tenure.api.peer import PEER_PID
 from tenure.api.routes import Routes
 from tenure.control.admission import Inadmissible
@@ -24,17 +25,19 @@ from tenure.model.access import Permission
 from tenure.model.commands import Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
 from tenure.model.shape import Shape
 from tenure.store.leased import LeaseRow
+from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply
 from tenure.wire.leases import ENDING, EXPIRING, HELD, OVER, WAITING, LeaseRequest, LeasesReply, LeaseView, ReleaseRequest, RenewRequest
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 MAX_POLL_MS = 30_000
+_REFUSALS = ("not_found", "wrong_token", "timed_out_waiting", "not_granted", "no_leases", "key_reused", "never_fits", "no_pool")
 LOOK_AGAIN_S = 5.0
 """So often somebody who waits looks although nobody told him to: it bounds the damage of a wake-up that is lost."""
 TIMED_OUT = "timed out waiting"
 
 
-@routes.post("/leases", LeaseRequest, LeaseView, needs=Permission.JOBS_WRITE)
+@routes.post("/leases", LeaseRequest, LeaseView, statuses=(201, 202), errors=_REFUSALS, needs=Permission.JOBS_WRITE)
 async def acquire(request: Request) -> Response:
     """Ask for a lease, and wait for it for a while; a repetition waits on."""
     context, caller = context_of(request), caller_from(request)
@@ -53,8 +56,14 @@ async def acquire(request: Request) -> Response:
     return answer(view_of(context, row, is_holder=True), 201 if row.is_held else 202)
 
 
-@routes.post("/leases/{number}/renew", RenewRequest, LeaseView, needs=Permission.JOBS_WRITE)
-async def renew(request: Request, number: int) -> Response:
+@routes.post(
+    "/leases/{number}/renew",
+    RenewRequest,
+    LeaseView,
+    errors=("wrong_token", "not_held", "lease_ending", "lease_over"),
+    needs=Permission.JOBS_WRITE,
+)
+async def renew(request: Request, number: Number) -> Response:
     """Let a lease end later than it would; answered once its executor keeps the new end."""
     context = context_of(request)
     wish = await body_of(request, RenewRequest)
@@ -67,8 +76,8 @@ async def renew(request: Request, number: int) -> Response:
     return answer(view_of(context, row, is_holder=True))
 
 
-@routes.post("/leases/{number}/release", ReleaseRequest, LeaseView, needs=Permission.JOBS_WRITE)
-async def release(request: Request, number: int) -> Response:
+@routes.post("/leases/{number}/release", ReleaseRequest, LeaseView, errors=("wrong_token",), needs=Permission.JOBS_WRITE)
+async def release(request: Request, number: Number) -> Response:
     """Give a lease back, or withdraw one that waits; answered once others can have what it held."""
     context = context_of(request)
     wish = await body_of(request, ReleaseRequest)
@@ -86,7 +95,7 @@ async def listing(request: Request) -> Response:
 
 
 @routes.get("/leases/{number}", LeaseView, needs=Permission.JOBS_READ)
-async def show(request: Request, number: int, seen: str = "", wait_ms: int = 0) -> Response:
+async def show(request: Request, number: Number, seen: Seen = "", wait_ms: Wait = 0) -> Response:
     """One lease, at once or when its phase is another one than ``seen``."""
     context = context_of(request)
     row = await _until(context, number, lambda row: phase_of(row) != seen, min(max(0, wait_ms), MAX_POLL_MS))

@@ -14,11 +14,13 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, caller_from, context_of
 from tenure.api.jobs import one_job
+from tenure.api.parameters import Moment, Named, Past, Ref, Step
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.anomaly import Anomaly
-from tenure.model.measures import STEPS_MS, Series
+from tenure.model.measures import Series
 from tenure.monitors.containers import ContainersSeen
+from tenure.wire import ROOT
 from tenure.wire.dto import DeviceView, ErrorReply, NodesReply
 from tenure.wire.monitoring import (
     AnomaliesReply,
@@ -35,7 +37,7 @@ from tenure.wire.monitoring import (
     SeriesView,
 )
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 documented = Routes("/api/resource-scheduler")
 
 
@@ -72,8 +74,8 @@ def seen_by(context: Context) -> Seen:
     )
 
 
-@routes.get("/status/cpu", CpuReply, needs=Permission.CLUSTER_READ)
-@documented.get("/status/cpu", CpuReply, needs=Permission.CLUSTER_READ)
+@routes.get("/status/cpu", CpuReply, errors=("not_monitored", "not_yet"), needs=Permission.CLUSTER_READ)
+@documented.get("/status/cpu", CpuReply, errors=("not_monitored", "not_yet"), needs=Permission.CLUSTER_READ)
 async def cpu(request: Request) -> Response:
     """The processors of this machine: utilisation, cores, frequency, and whether that is healthy."""
     seen = seen_by(context_of(request))
@@ -85,8 +87,8 @@ async def cpu(request: Request) -> Response:
     return answer(CpuReply(**{name: getattr(host, name) for name in CpuReply.__struct_fields__}))
 
 
-@routes.get("/status/gpu", GpusReply, needs=Permission.CLUSTER_READ)
-@documented.get("/status/gpu", GpusReply, needs=Permission.CLUSTER_READ)
+@routes.get("/status/gpu", GpusReply, errors=("not_monitored",), needs=Permission.CLUSTER_READ)
+@documented.get("/status/gpu", GpusReply, errors=("not_monitored",), needs=Permission.CLUSTER_READ)
 async def gpu(request: Request) -> Response:
     """The GPUs: memory, utilisation, temperature, power, and whether each is available, in use or in error."""
     context = context_of(request)
@@ -95,8 +97,8 @@ async def gpu(request: Request) -> Response:
     return answer(GpusReply(at_ms=seen.at_ms, gpus=merged(nodes.devices, seen.gpus), problem=seen.problem_of("gpus")))
 
 
-@routes.get("/status/containers", ContainersReply, needs=Permission.MACHINE_READ)
-@documented.get("/status/containers", ContainersReply, needs=Permission.MACHINE_READ)
+@routes.get("/status/containers", ContainersReply, errors=("not_monitored",), needs=Permission.MACHINE_READ)
+@documented.get("/status/containers", ContainersReply, errors=("not_monitored",), needs=Permission.MACHINE_READ)
 async def containers(request: Request) -> Response:
     """The containers of this machine: state, cpu, memory, network."""
     seen = seen_by(context_of(request))
@@ -105,7 +107,7 @@ async def containers(request: Request) -> Response:
     return answer(ContainersReply(at_ms=seen.at_ms, engine=found.engine, containers=list(found.containers), problem=problem))
 
 
-@routes.get("/resources", ResourcesReply, needs=Permission.CLUSTER_READ)
+@routes.get("/resources", ResourcesReply, errors=("not_monitored",), needs=Permission.CLUSTER_READ)
 async def resources(request: Request) -> Response:
     """Everything that was last seen, and how the looking goes."""
     context = context_of(request)
@@ -123,14 +125,11 @@ async def resources(request: Request) -> Response:
     )
 
 
-@routes.get("/jobs/{ref}/metrics", MetricsReply, needs=Permission.JOBS_READ)
-async def metrics(request: Request, ref: str, since_ms: int = 0, step_ms: int = 0, name: str = "") -> Response:
+@routes.get("/jobs/{ref}/metrics", MetricsReply, errors=("bad_request",), needs=Permission.JOBS_READ)
+async def metrics(request: Request, ref: Ref, since_ms: Moment = 0, step_ms: Step = 0, name: Named = "") -> Response:
     """A job's figures over time: what it used and what it reported, one of them with ``name``. ``step_ms`` 0 is the finest that reaches
     back to ``since_ms``."""
     context = context_of(request)
-    if step_ms and step_ms not in STEPS_MS:
-        text = f"figures are kept in steps of {', '.join(map(str, STEPS_MS))} ms, not {step_ms}"
-        raise ApiError(400, ErrorReply(code="bad_request", message=text))
     row = await one_job(context, ref, caller_from(request))
     job_id = 0 if row.position >= 0 else row.job_id  # an element that is no job yet has no figures
     found = await asyncio.to_thread(context.queries.series, job_id, since_ms, step_ms)
@@ -138,10 +137,10 @@ async def metrics(request: Request, ref: str, since_ms: int = 0, step_ms: int = 
 
 
 @routes.get("/anomalies", AnomaliesReply, needs=Permission.JOBS_READ)
-async def anomalies(request: Request, limit: int = 0) -> Response:
+async def anomalies(request: Request, limit: Past = 0) -> Response:
     """What has gone on for too long: the open ones, or with ``limit`` so many of all that are kept."""
     queries = context_of(request).queries
-    found = await asyncio.to_thread(lambda: queries.anomalies(limit=max(0, min(limit, 1000))))
+    found = await asyncio.to_thread(lambda: queries.anomalies(limit=limit))
     ids = await asyncio.to_thread(queries.ids_of, [one.job_id for one in found if one.job_id])
     return answer(AnomaliesReply(anomalies=[_anomaly(one, ids.get(one.job_id, "")) for one in found]))
 

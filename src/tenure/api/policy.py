@@ -26,6 +26,7 @@ from tenure.policies.adaptive import MISSING
 from tenure.policies.portfolio import Portfolio
 from tenure.policies.strategies import NAMED
 from tenure.policies.words import NUMBERS, BadPolicy
+from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply
 from tenure.wire.policy import (
     FrontReply,
@@ -38,7 +39,7 @@ from tenure.wire.policy import (
     PolicyView,
 )
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 
 GRAMMAR = "ORDER[-WAY][+PLACEMENT][:KEY=VALUE,...]"
 """How a policy is put together that has no name of its own."""
@@ -50,7 +51,7 @@ async def policy(request: Request) -> Response:
     return answer(await _view(context_of(request)))
 
 
-@routes.post("/policy", PolicyRequest, PolicyView, needs=Permission.POLICY_WRITE)
+@routes.post("/policy", PolicyRequest, PolicyView, errors=("unknown_policy",), needs=Permission.POLICY_WRITE)
 async def set_policy(request: Request) -> Response:
     """Let another policy plan from now on; nothing that runs is concerned."""
     context, caller = context_of(request), caller_from(request)
@@ -59,14 +60,14 @@ async def set_policy(request: Request) -> Response:
         try:
             read_policy(wish.policy, PlanSettings())
         except BadPolicy as error:
-            raise ApiError(400, ErrorReply(code="unknown_policy", message=str(error))) from None
+            raise ApiError(422, ErrorReply(code="unknown_policy", message=str(error))) from None
     given = (await context.apply([SetPolicy(wish.key, caller, wish.policy)]))[0]
     if isinstance(given, Refused):
         raise refused(given)
     return answer(await _view(context))
 
 
-@routes.post("/policy/front", FrontRequest, FrontReply, needs=Permission.CLUSTER_READ)
+@routes.post("/policy/front", FrontRequest, FrontReply, errors=("unknown_policy",), needs=Permission.CLUSTER_READ)
 async def front(request: Request) -> Response:
     """The plans that a portfolio has to choose among now, by five objectives; nothing is started."""
     context = context_of(request)
@@ -75,11 +76,11 @@ async def front(request: Request) -> Response:
     try:
         wanted = read_policy(wish.policy, PlanSettings())[0] if wish.policy else present
     except BadPolicy as error:
-        raise ApiError(400, ErrorReply(code="unknown_policy", message=str(error))) from None
+        raise ApiError(422, ErrorReply(code="unknown_policy", message=str(error))) from None
     if not wish.policy and not isinstance(wanted, Portfolio):
         wanted = read_policy(PORTFOLIO, PlanSettings())[0]
     if not isinstance(wanted, Portfolio):
-        raise ApiError(400, ErrorReply(code="unknown_policy", message=f"{wish.policy} makes one plan only; name a portfolio"))
+        raise ApiError(422, ErrorReply(code="unknown_policy", message=f"{wish.policy} makes one plan only; name a portfolio"))
     portfolio = wanted
     snapshot = await context.on_control(lambda: context.loop.ports.store.snapshot(context.loop.clock.now_ms()))
     return answer(await asyncio.to_thread(front_of, portfolio, snapshot))

@@ -13,9 +13,10 @@ from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
 from tenure.model.access import Permission
 from tenure.model.pool import MAY, POOL, Pool, told_class
+from tenure.wire import ROOT
 from tenure.wire.pools import PoolsReply, PoolView
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 
 
 @routes.get("/pools", PoolsReply, needs=Permission.CLUSTER_READ)

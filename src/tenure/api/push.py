@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -17,28 +18,36 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tenure.api.context import Context, caller_from, context_of
-from tenure.api.following import HEARTBEAT, Follower, Told, Wish, admit, bad, chosen, heartbeat_of, patient
+from tenure.api.following import HEARTBEAT, Follower, Told, Wish, admit, bad, chosen, patient
+from tenure.api.parameters import After, Heartbeat, Named, Topics
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.monitors.watch import Round
+from tenure.wire import ROOT
 from tenure.wire.monitoring import ResourcesReply
 
-routes = Routes("/api/v1")
+routes = Routes(ROOT)
 documented = Routes("/api/resource-scheduler")
 
 RETRY_MS = 2_000
+STREAM: dict[str, Any] = {
+    "media": "text/event-stream",
+    "errors": ("bad_request", "too_many_followers"),
+    "headers": ("Last-Event-ID",),
+}
 _encoder = msgspec.json.Encoder()
 
 
-@routes.get("/events", needs=Permission.JOBS_READ)
-@documented.get("/push/sse", needs=Permission.JOBS_READ)
-async def events(request: Request, topics: str = "", project: str = "", after: int = -1, heartbeat_s: int = 15) -> Response:
+@routes.get("/events", **STREAM, needs=Permission.JOBS_READ)
+@documented.get("/push/sse", **STREAM, needs=Permission.JOBS_READ)
+async def events(
+    request: Request, topics: Topics = "", project: Named = "", after: After = -1, heartbeat_s: Heartbeat = 15
+) -> Response:
     """Follow what happens, from now on, from ``after``, or from where ``Last-Event-ID`` says. ``topics`` are names between commas (all
     of them if empty); with ``project`` only events of that project's jobs come, and those that belong to no project."""
     context = context_of(request)
     caller_from(request)
     wish = Wish(chosen([name for name in topics.split(",") if name]), project)
-    heartbeat_of(heartbeat_s)
     start = _resumed(request, after)
     admit(context.feed)
     frames = _frames(Follower(context.feed, wish).messages(start, heartbeat_s))

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
+from tenure.api.parameters import Switch
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
@@ -24,11 +25,13 @@ from tenure.model.commands import Answer, Caller, Command, MakeReservation, Refu
 from tenure.model.node import Device, Node
 from tenure.model.window import WindowPart
 from tenure.store.windows import ReservationRow
+from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply
 from tenure.wire.reservation import PartView, RemovalRequest, ReservationRequest, ReservationsReply, ReservationView
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 PAST = 200
+_REFUSALS = ("not_found", "overlap", "name_taken", "too_many", "bad_time")
 """So many reservations of the past are told."""
 
 
@@ -48,7 +51,7 @@ class _Names:
 
 
 @routes.get("/reservations", ReservationsReply, needs=Permission.CLUSTER_READ)
-async def reservations(request: Request, history: int = 0) -> Response:
+async def reservations(request: Request, history: Switch = 0) -> Response:
     """The reservations that are not over, the first to begin first; with ``history=1`` all that are kept, the newest first."""
     context = context_of(request)
     rows = await asyncio.to_thread(context.queries.reservations, PAST if history else 0)
@@ -56,7 +59,14 @@ async def reservations(request: Request, history: int = 0) -> Response:
     return answer(ReservationsReply(reservations=await _views(context, ordered)))
 
 
-@routes.post("/reservations", ReservationRequest, ReservationView, needs=Permission.CLUSTER_WRITE)
+@routes.post(
+    "/reservations",
+    ReservationRequest,
+    ReservationView,
+    statuses=(201,),
+    errors=_REFUSALS,
+    needs=Permission.CLUSTER_WRITE,
+)
 async def reserve(request: Request) -> Response:
     """Set nodes, or parts of them, aside for a time. What runs goes on; the answer names who would reach into it."""
     context, caller = context_of(request), caller_from(request)
@@ -83,7 +93,13 @@ async def reserve(request: Request) -> Response:
     return answer(view, 201)
 
 
-@routes.post("/reservations/remove", RemovalRequest, ReservationView, needs=Permission.CLUSTER_WRITE)
+@routes.post(
+    "/reservations/remove",
+    RemovalRequest,
+    ReservationView,
+    errors=("not_found",),
+    needs=Permission.CLUSTER_WRITE,
+)
 async def unreserve(request: Request) -> Response:
     """Take a reservation back; what waited for its end may start at once."""
     context, caller = context_of(request), caller_from(request)

@@ -1,8 +1,7 @@
-"""The table of routes: the one place that says what can be called, read by the two who serve it.
+"""The table of routes: the one place that says what can be called, read by who serves it and by who describes it.
 
-`Front` answers from it without a web framework; FastAPI takes it to describe it and to answer whatever the table does not.
-Invariant: an endpoint is one that FastAPI accepts as it stands: it takes the request, then path and query parameters, each ``str`` or
-``int``.
+An endpoint takes the request, then path and query parameters, each ``str`` or ``int``, with bounds as `msgspec.Meta` of its annotation.
+Invariant: what an endpoint is called with is within those bounds, and every parameter of the call was one of its own.
 """
 
 from __future__ import annotations
@@ -11,25 +10,33 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.responses import Response
 
+from tenure.api.problems import failure
 from tenure.model.access import Permission
+from tenure.wire import ROOT
 
 Endpoint = Callable[..., Awaitable[Response]]
 E = TypeVar("E", bound=Endpoint)
 Arguments = dict[str, str | int]
 
-WEBSOCKET = "WEBSOCKET"
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+JSON = "application/json"
+WEBSOCKET = "WEBSOCKET"
+_NONE: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """``path`` has its parameters in braces; ``needs`` is what the caller must be allowed before the endpoint runs; ``takes`` and
-    ``gives`` are the structs of body and answer, None where there is none. ``method`` is that of HTTP, or `WEBSOCKET`."""
+    ``gives`` are the structs of body and answer, None where there is none. ``method`` is that of HTTP, or `WEBSOCKET`.
+
+    ``statuses`` are those of an answer that is no error, ``media`` what it is written in, ``errors`` the codes that are its own beside
+    those of every route, ``headers`` the request headers that mean something to it. ``optional``: the body may be left out."""
 
     method: str
     path: str
@@ -37,6 +44,11 @@ class Route:
     needs: Permission
     takes: type[Any] | None = None
     gives: type[Any] | None = None
+    statuses: tuple[int, ...] = (200,)
+    media: str = JSON
+    errors: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    optional: bool = False
 
 
 class Routes:
@@ -49,83 +61,140 @@ class Routes:
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
 
-    def get(self, path: str, gives: type[Any] | None = None, *, needs: Permission) -> Callable[[E], E]:
-        """The function below answers GET."""
-        return self._add("GET", path, needs, None, gives)
+    def get(self, path: str, gives: type[Any] | None = None, *, needs: Permission, **more: Any) -> Callable[[E], E]:
+        """The function below answers GET; ``more`` as in `Route`."""
+        return self._add("GET", path, needs, None, gives, more)
 
-    def post(self, path: str, takes: type[Any] | None = None, gives: type[Any] | None = None, *, needs: Permission) -> Callable[[E], E]:
+    def post(
+        self, path: str, takes: type[Any] | None = None, gives: type[Any] | None = None, *, needs: Permission, **more: Any
+    ) -> Callable[[E], E]:
         """The function below answers POST."""
-        return self._add("POST", path, needs, takes, gives)
+        return self._add("POST", path, needs, takes, gives, more)
+
+    def put(
+        self, path: str, takes: type[Any] | None = None, gives: type[Any] | None = None, *, needs: Permission, **more: Any
+    ) -> Callable[[E], E]:
+        """The function below answers PUT."""
+        return self._add("PUT", path, needs, takes, gives, more)
+
+    def patch(
+        self, path: str, takes: type[Any] | None = None, gives: type[Any] | None = None, *, needs: Permission, **more: Any
+    ) -> Callable[[E], E]:
+        """The function below answers PATCH."""
+        return self._add("PATCH", path, needs, takes, gives, more)
+
+    def delete(self, path: str, gives: type[Any] | None = None, *, needs: Permission, **more: Any) -> Callable[[E], E]:
+        """The function below answers DELETE."""
+        return self._add("DELETE", path, needs, None, gives, more)
 
     def websocket(self, path: str, *, needs: Permission) -> Callable[[E], E]:
         """The function below answers who opens a WebSocket: with the response that accepts it and speaks, or with an error as any
         call's. It takes no request but the connection."""
-        return self._add(WEBSOCKET, path, needs, None, None)
+        return self._add(WEBSOCKET, path, needs, None, None, {})
 
-    def _add(self, method: str, path: str, needs: Permission, takes: type[Any] | None, gives: type[Any] | None) -> Callable[[E], E]:
+    def _add(
+        self, method: str, path: str, needs: Permission, takes: type[Any] | None, gives: type[Any] | None, more: dict[str, Any]
+    ) -> Callable[[E], E]:
         def remember(endpoint: E) -> E:
-            self._routes.append(Route(method, self._prefix + path, endpoint, needs, takes, gives))
+            self._routes.append(Route(method, self._prefix + path, endpoint, needs, takes, gives, **more))
             return endpoint
 
         return remember
 
 
-class _Target:
-    """An endpoint, what it needs, and what its parameters must be."""
+def parameters_of(endpoint: Endpoint) -> list[tuple[str, Any, Any]]:
+    """Name, annotation and default (`msgspec.NODEFAULT`: it must be there) of each parameter after the request."""
+    hints = get_type_hints(endpoint, include_extras=True)
+    _request, *rest = inspect.signature(endpoint).parameters.values()
+    return [(one.name, hints[one.name], msgspec.NODEFAULT if one.default is one.empty else one.default) for one in rest]
 
-    __slots__ = ("_parameters", "endpoint", "needs")
+
+def is_whole(annotation: Any) -> bool:
+    """Whether a parameter is a whole number."""
+    if get_origin(annotation) is Literal:
+        return all(isinstance(value, int) for value in get_args(annotation))
+    return getattr(annotation, "__origin__", annotation) is int
+
+
+class Target:
+    """A route and what its parameters must be."""
+
+    __slots__ = ("_kind", "_names", "_whole", "route")
 
     def __init__(self, route: Route) -> None:
-        self.endpoint = route.endpoint
-        self.needs = route.needs
-        _request, *rest = inspect.signature(route.endpoint, eval_str=True).parameters.values()
-        self._parameters = [(one.name, one.annotation is int, one.default is one.empty) for one in rest]
+        self.route = route
+        found = parameters_of(route.endpoint)
+        self._names = [name for name, _, _ in found]
+        self._whole = frozenset(name for name, annotation, _ in found if is_whole(annotation))
+        fields = [
+            (name, annotation) if default is msgspec.NODEFAULT else (name, annotation, default) for name, annotation, default in found
+        ]
+        self._kind = msgspec.defstruct("Parameters", fields, forbid_unknown_fields=True, kw_only=True)
 
-    def arguments(self, given: dict[str, str]) -> Arguments | None:
-        """The texts as the endpoint takes them, None where one is missing or is no plain number."""
-        found: Arguments = {}
-        for name, is_integer, is_required in self._parameters:
-            text = given.get(name)
-            if text is None:
-                if is_required:
-                    return None
-            elif not is_integer:
-                found[name] = text
-            elif _INTEGER.fullmatch(text):
-                found[name] = int(text)
-            else:
-                return None
-        return found
+    def arguments(self, of_path: dict[str, str], query: bytes) -> Arguments:
+        """The texts as the endpoint takes them. Raises ApiError for one that is missing, unknown, given twice or out of bounds."""
+        given: dict[str, Any] = dict(of_path)
+        if query:
+            self._read(query, given)
+        if not given and not self._names:
+            return {}
+        for name in self._whole & given.keys():
+            if not _INTEGER.fullmatch(given[name]):
+                raise failure("malformed", f"{name} is a whole number, not {given[name][:40]!r}")
+            given[name] = int(given[name])
+        try:
+            read = msgspec.convert(given, self._kind)
+        except msgspec.ValidationError as error:
+            raise failure("malformed", _plain(str(error))) from None
+        return {name: getattr(read, name) for name in self._names}
+
+    def _read(self, query: bytes, given: dict[str, Any]) -> None:
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            if name in given:
+                raise failure("malformed", f"{name[:40]} is given twice")
+            given[name] = value
+
+
+def _plain(text: str) -> str:
+    """What msgspec says of an object, said of parameters."""
+    what, at, name = text.partition(" - at `$.")
+    if at:
+        return f"the parameter {name.rstrip('`')} is not as it must be: {what.lower()}"
+    said = what.replace("Object contains unknown field", "there is no parameter")
+    return said.replace("Object missing required field", "there must be a parameter")
 
 
 class Finder:
-    """Which endpoint a call means. A path without parameters goes before one with."""
+    """Which route a call means. A path without parameters goes before one with."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._fixed: dict[tuple[str, str], _Target] = {}
-        self._open: list[tuple[str, re.Pattern[str], _Target]] = []
+        self._fixed: dict[str, dict[str, Target]] = {}
+        self._open: dict[int, list[tuple[re.Pattern[str], dict[str, Target]]]] = {}
+        opened: dict[str, dict[str, Target]] = {}
         for route in routes:
-            if "{" in route.path:
-                pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))
-                self._open.append((route.method, pattern, _Target(route)))
-            else:
-                self._fixed[route.method, route.path] = _Target(route)
+            by_method = opened if "{" in route.path else self._fixed
+            by_method.setdefault(route.path, {})[route.method] = Target(route)
+        for path, methods in opened.items():
+            pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+            self._open.setdefault(path.count("/"), []).append((pattern, methods))
 
-    def find(self, method: str, path: str, query: bytes) -> tuple[Endpoint, Permission, Arguments] | None:
-        """The endpoint, what it needs, and its arguments; None for a call that is not in the table, or not
-        quite as it has it."""
-        given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
-        target = self._fixed.get((method, path)) or self._matching(method, path, given)
-        if target is None:
-            return None
-        arguments = target.arguments(given)
-        return None if arguments is None else (target.endpoint, target.needs, arguments)
-
-    def _matching(self, method: str, path: str, given: dict[str, str]) -> _Target | None:
-        """The target whose path has parameters, which are added to ``given``."""
-        for allowed, pattern, target in self._open:
-            match = pattern.fullmatch(path) if allowed == method else None
-            if match is not None:
-                given |= match.groupdict()
-                return target
-        return None
+    def find(self, method: str, path: str) -> tuple[Target, dict[str, str]]:
+        """The target and the parameters in its path. Raises ApiError: there is no such path, or another method is meant."""
+        fixed = self._fixed.get(path, _NONE)
+        if method in fixed:
+            return fixed[method], {}
+        allowed = set(fixed)
+        for pattern, methods in self._open.get(path.count("/"), ()):
+            match = pattern.fullmatch(path)
+            if match is None:
+                continue
+            if method in methods:
+                return methods[method], match.groupdict()
+            allowed |= methods.keys()
+        allowed.discard(WEBSOCKET)
+        if method == WEBSOCKET:
+            raise failure("not_found", f"there is no WebSocket at {path[:200]}", f"open {ROOT}/events/ws")
+        if not allowed:
+            raise failure("not_found", f"there is nothing at {path[:200]}", f"GET {ROOT}/openapi.json says what can be called")
+        listed = ", ".join(sorted(allowed))
+        raise failure("method_not_allowed", f"{path[:200]} takes {listed}", headers={"Allow": listed})

@@ -1,34 +1,142 @@
-"""The OpenAPI of routes that decode msgspec structs by hand: their JSON Schema is made from the very structs they decode."""
+"""The OpenAPI document of the table of routes, made from the very structs and annotations that calls are read with.
+
+It is worked out for each who asks, and needs nothing but msgspec. Invariant: whatever a route takes, gives or is answered with has its
+schema here; a test sends calls that the document allows, and others, and compares.
+Format: https://spec.openapis.org/oas/v3.1.0
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from tenure.api.routes import Route
+from tenure import __version__
+from tenure.api.problems import KINDS, MEDIA, Kind, type_of
+from tenure.api.routes import JSON, WEBSOCKET, Route, parameters_of
+from tenure.wire.base import Problem
 
 _REF = "#/components/schemas/{name}"
+_ALWAYS = ("malformed", "unidentified", "bad_token", "forbidden", "protocol_mismatch", "internal", "unavailable")
+_WITH_BODY = ("too_large", "unsupported_media_type", "bad_request", "disk_full", "shutting_down")
+HEADERS: Mapping[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": "Made up by the caller: the same key again has no further effect. The body may have it as its key instead.",
+        "schema": {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"},
+        "example": "9f1c2e7a",
+    },
+    "If-Match": {
+        "description": "Only if it is still what it was: the ETag of the last answer.",
+        "schema": {"type": "string", "maxLength": 200, "pattern": '^(\\*|"[!#-~]*")$'},
+    },
+    "If-None-Match": {
+        "description": "Only if it is not what it was: the ETag of the last answer, else 304 without a body.",
+        "schema": {"type": "string", "maxLength": 200, "pattern": '^"[!#-~]*"$'},
+    },
+    "Range": {
+        "description": "One range of bytes of the log as it is now; what is none is not heeded.",
+        "schema": {"type": "string", "maxLength": 100, "pattern": "^bytes=([0-9]{1,15}-([0-9]{1,15})?|-[0-9]{1,15})$"},
+    },
+    "Last-Event-ID": {
+        "description": "The id of the last event that was heard: what came after it is told first.",
+        "schema": {"type": "string", "maxLength": 18, "pattern": "^[0-9]+$"},
+    },
+}
 
 
-def documents(route: Route) -> dict[str, Any]:
-    """``openapi_extra`` of a route: its body and its answer."""
-    extra: dict[str, Any] = {}
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, dict[str, Any]] = {}
+    routes = [route for route in routes if route.method != WEBSOCKET]
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    kinds = {kind.__name__: kind for route in routes for kind in (route.takes, route.gives) if kind is not None} | {"Problem": Problem}
+    _, schemas = msgspec.json.schema_components(list(kinds.values()), ref_template=_REF)
+    about = "A resource scheduler. Amounts are whole numbers with the unit in the name; times are milliseconds since the epoch."
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tenure", "version": __version__, "description": about},
+        "paths": paths,
+        "components": {"schemas": schemas, "responses": {code: _response(code, kind) for code, kind in KINDS.items()}},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    text = inspect.getdoc(route.endpoint) or ""
+    made: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}{''.join(part.strip('{}').title() for part in route.path.replace('-', '_').split('/'))}",
+        "summary": text.split("\n\n")[0].replace("\n", " "),
+        "tags": [_tag(route.path)],
+        "parameters": [*_parameters(route), *({"name": name, "in": "header", **HEADERS[name]} for name in _headers(route))],
+        "responses": {str(status): _answer(route, status) for status in route.statuses} | _errors(route),
+    }
     if route.takes is not None:
-        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": _reference(route.takes)}}}
-    if route.gives is not None:
-        extra["responses"] = {"200": {"description": "", "content": {"application/json": {"schema": _reference(route.gives)}}}}
-    return extra
+        made["requestBody"] = {"required": not route.optional, "content": {JSON: {"schema": _reference(route.takes)}}}
+    return made
+
+
+def _headers(route: Route) -> list[str]:
+    """The headers that mean something to a route: a body with a key may have it as a header."""
+    has_key = route.takes is not None and "key" in route.takes.__struct_fields__
+    return [*route.headers, *(["Idempotency-Key"] if has_key else [])]
+
+
+def _tag(path: str) -> str:
+    """The collection that a path is about."""
+    parts = [part for part in path.split("/") if part not in ("", "api", "v1", "resource-scheduler")]
+    return parts[0] if parts else path
+
+
+def _parameters(route: Route) -> Iterable[dict[str, Any]]:
+    for name, annotation, default in parameters_of(route.endpoint):
+        schema = msgspec.json.schema(annotation)
+        in_path = f"{{{name}}}" in route.path
+        if default is not msgspec.NODEFAULT:
+            schema["default"] = default
+        if in_path and schema.get("type") == "string":
+            schema["minLength"] = 1
+        described = {key: schema.pop(key) for key in ("description",) if key in schema}
+        examples = schema.pop("examples", [])
+        shown = {"example": examples[0]} if examples else {}
+        required = in_path or default is msgspec.NODEFAULT
+        yield {"name": name, "in": "path" if in_path else "query", "required": required, "schema": schema, **described, **shown}
+
+
+def _answer(route: Route, status: int) -> dict[str, Any]:
+    text = HTTPStatus(status).phrase
+    if status == HTTPStatus.NOT_MODIFIED:
+        return {"description": text}
+    schema = {"type": "string"} if route.media != JSON else _reference(route.gives) if route.gives is not None else {"type": "object"}
+    return {"description": text, "content": {route.media: {"schema": schema}}}
+
+
+def _errors(route: Route) -> dict[str, Any]:
+    """The errors of a route by status; several codes of one status are told apart by their examples."""
+    codes = [*_ALWAYS, *(_WITH_BODY if route.takes is not None else ()), *(("not_found",) if "{" in route.path else ()), *route.errors]
+    by_status: dict[int, list[str]] = {}
+    for code in dict.fromkeys(codes):
+        by_status.setdefault(KINDS[code].status, []).append(code)
+    return {str(status): _errors_of(found) for status, found in sorted(by_status.items())}
+
+
+def _errors_of(codes: Sequence[str]) -> dict[str, Any]:
+    if len(codes) == 1:
+        return {"$ref": f"#/components/responses/{codes[0]}"}
+    examples = {code: {"value": _example(code, KINDS[code])} for code in codes}
+    text = "; ".join(KINDS[code].title for code in codes)
+    return {"description": text, "content": {MEDIA: {"schema": _reference(Problem), "examples": examples}}}
+
+
+def _response(code: str, kind: Kind) -> dict[str, Any]:
+    return {"description": kind.title, "content": {MEDIA: {"schema": _reference(Problem), "example": _example(code, kind)}}}
+
+
+def _example(code: str, kind: Kind) -> dict[str, Any]:
+    return {"type": type_of(code), "title": kind.title, "status": kind.status, "detail": f"{kind.title}.", "code": code}
 
 
 def _reference(kind: type[Any]) -> dict[str, Any]:
     return {"$ref": _REF.format(name=kind.__name__)}
-
-
-def add_components(openapi: dict[str, Any], routes: Sequence[Route]) -> dict[str, Any]:
-    """Add the schemas of every struct that a route names to an OpenAPI document, which is changed and returned."""
-    kinds = {kind.__name__: kind for route in routes for kind in (route.takes, route.gives) if kind is not None}
-    _, schemas = msgspec.json.schema_components(list(kinds.values()), ref_template=_REF)
-    openapi.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-    return openapi

@@ -22,10 +22,11 @@ from tenure.model.amounts import MILLI, format_bytes, format_milli
 from tenure.model.job import PendingJob
 from tenure.model.project import Bundle, Project
 from tenure.model.snapshot import Snapshot
+from tenure.wire import ROOT
 from tenure.wire.sharing import Portion, ProjectsReply, ProjectView, SharerView
 from tenure.wire.text import count_text
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 MILLION = 1_000_000
 
 

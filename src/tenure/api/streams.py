@@ -15,13 +15,15 @@ from starlette.responses import Response, StreamingResponse
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, selected
+from tenure.api.parameters import After, Following, Job, Moment, Offset, Page, Ref, Small, Stream, Tail
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store.queries import LogFile
+from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply, EventView, Selection, WaitReply, WaitRequest
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 MAX_WAIT_MS = 30_000
 PAGE = 500
 LOG_CHUNK = 256 * 1024
@@ -62,13 +64,13 @@ async def _next_change(listener: asyncio.Event, left_s: float) -> None:
     listener.clear()
 
 
-@routes.get("/events", needs=Permission.JOBS_READ)
-async def events(request: Request, after: int = -1, limit: int = PAGE, job: str = "", follow: int = 0) -> Response:
+@routes.get("/events/lines", media="application/x-ndjson", errors=("not_found", "bad_request"), needs=Permission.JOBS_READ)
+async def events(request: Request, after: After = -1, limit: Page = PAGE, job: Job = "", follow: Following = 0) -> Response:
     """Events after a cursor as lines of JSON; ``after`` -1 begins with the present. With ``follow`` the stream goes on."""
     context = context_of(request)
     job_id = (await one_job(context, job, caller_from(request))).job_id if job else 0
     start = after if after >= 0 else await asyncio.to_thread(context.queries.last_cursor)
-    lines = _event_lines(context, request, start, min(limit, 10_000), job_id, follow=bool(follow))
+    lines = _event_lines(context, request, start, limit, job_id, follow=bool(follow))
     return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
@@ -96,17 +98,17 @@ def _line(event: EventView) -> bytes:
     return _encoder.encode(event) + b"\n"
 
 
-@routes.get("/jobs/{ref}/log", needs=Permission.JOBS_READ)
+@routes.get("/jobs/{ref}/log", media="application/octet-stream", errors=("no_log", "bad_request"), needs=Permission.JOBS_READ)
 async def log(
     request: Request,
-    ref: str,
-    attempt: int = 0,
-    task: int = 0,
-    stream: str = "out",
-    offset: int = -1,
-    since_ms: int = 0,
-    tail: int = 0,
-    follow: int = 0,
+    ref: Ref,
+    attempt: Small = 0,
+    task: Small = 0,
+    stream: Stream = "out",
+    offset: Offset = -1,
+    since_ms: Moment = 0,
+    tail: Tail = 0,
+    follow: Following = 0,
 ) -> Response:
     """The bytes of a log from ``offset`` on, or what was written after ``since_ms`` (and a few seconds before), or its last ``tail``
     lines; of several, what all of them leave. With ``follow`` it goes on until the task has ended."""

@@ -222,7 +222,7 @@ class _Reading:
         try:
             policy, settings = read_policy(name, self.context.own_plan)
         except BadPolicy as error:
-            raise ApiError(400, ErrorReply(code="unknown_policy", message=str(error))) from None
+            raise ApiError(422, ErrorReply(code="unknown_policy", message=str(error))) from None
         if not policy.foreseeable:
             raise _mistake(f"nobody can look ahead under {name}, which decides anew in each cycle", f"name one of {', '.join(MEMBERS)}")
         self._suppose(SettingsChanged(settings))
@@ -245,7 +245,7 @@ class _Reading:
             elements = [] if row.position >= 0 else self._elements(row.job_id)
             if row.job_id not in self.waiting and row.job_id not in self.running and not elements:
                 reply = ErrorReply(code="ended", message=f"job {row.id} has ended", remedy="tenure ps lists what waits and what runs")
-                raise ApiError(400, reply)
+                raise ApiError(409, reply)
             found += [(row.job_id, row.position, row.id), *((number, -1, "") for number in elements)]
         return found
 

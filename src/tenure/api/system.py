@@ -11,13 +11,14 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, context_of
 from tenure.api.listener import Listener
+from tenure.api.parameters import Switch
 from tenure.api.routes import Routes
 from tenure.control.loop import STUCK_AFTER_S
 from tenure.model.access import Permission
-from tenure.wire import PROTOCOL
+from tenure.wire import PROTOCOL, ROOT
 from tenure.wire.dto import BackupReply, BackupRequest, CheckView, DoctorReply, ErrorReply, StatusView
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 _LEVELS = ("ok", "note", "warning", "problem")
 
 
@@ -73,7 +74,7 @@ async def status(request: Request) -> Response:
 
 
 @routes.get("/doctor", DoctorReply, needs=Permission.MACHINE_READ)
-async def doctor(request: Request, check_store: int = 0) -> Response:
+async def doctor(request: Request, check_store: Switch = 0) -> Response:
     """What is enforced, what is advisory, what is wrong, and what to do about it."""
     context = context_of(request)
     checks = [CheckView(name="loop", level="problem", text=text) for text in problems_of(context)]
@@ -98,14 +99,14 @@ def _listening(listener: Listener | None) -> list[CheckView]:
     return found or [CheckView(name="listener", level="ok", text=f"listens on {listener.address} ({how}); a token is always asked for")]
 
 
-@routes.post("/backup", BackupRequest, BackupReply, needs=Permission.DAEMON_WRITE)
+@routes.post("/backup", BackupRequest, BackupReply, errors=("backup_failed",), needs=Permission.DAEMON_WRITE)
 async def backup(request: Request) -> Response:
     """Write a consistent copy of the store."""
     context = context_of(request)
     wish = await body_of(request, BackupRequest)
     target = Path(wish.path)
     if not target.is_absolute() or target.exists():
-        raise ApiError(400, ErrorReply(code="bad_request", message=f"{target} exists or is not a full path", remedy="name a new file"))
+        raise ApiError(422, ErrorReply(code="bad_request", message=f"{target} exists or is not a full path", remedy="name a new file"))
     try:
         jobs = await asyncio.to_thread(context.queries.backup, target)
     except OSError as error:

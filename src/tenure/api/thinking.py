@@ -22,6 +22,7 @@ from starlette.responses import Response
 from tenure.api.advising import Speaker
 from tenure.api.context import Context, answer, context_of
 from tenure.api.identity import caller_from
+from tenure.api.parameters import Switch
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.api.whatif import aside
@@ -34,6 +35,7 @@ from tenure.model.access import Caller, Permission
 from tenure.model.amounts import MILLI
 from tenure.model.plan import Plan
 from tenure.monitors.tasks import CPU, GPU, MEMORY, TaskLook
+from tenure.wire import ROOT
 from tenure.wire.thinking import (
     BottleneckView,
     RecommendationsReply,
@@ -41,7 +43,7 @@ from tenure.wire.thinking import (
     StockView,
 )
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 REPORT_EVERY_S, ADVICE_EVERY_S = 1.0, 2.0
 _USED = {"cpu": (CPU, 10.0), "memory": (MEMORY, 1.0), "gpu": (GPU, 10.0)}
 """By kind, the figure of a task and what turns it into the kind's unit: a per cent of one cpu is ten thousandths of it."""
@@ -103,7 +105,7 @@ def _seen(context: Context) -> tuple[Picture, Plan | None]:
 
 
 @routes.get("/report/status", StatusReport, needs=Permission.CLUSTER_READ)
-async def status(request: Request, advise: int = 1) -> Response:
+async def status(request: Request, advise: Switch = 1) -> Response:
     """How things stand: use, what is available of each kind, what those wait for who wait, and what would help. ``advise`` 0 leaves
     the recommendations as they were worked out last."""
     thinker, caller = context_of(request).kept(Thinker), caller_from(request)

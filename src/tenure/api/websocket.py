@@ -20,12 +20,14 @@ from starlette.types import Receive, Scope, Send
 
 from tenure.api.context import ApiError, caller_from, context_of
 from tenure.api.feed import Feed
-from tenure.api.following import DROPPED, Follower, Told, Wish, admit, bad, chosen, heartbeat_of, patient
+from tenure.api.following import DROPPED, Follower, Told, Wish, admit, bad, chosen, patient
+from tenure.api.parameters import After, Heartbeat, Named, Topics
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
+from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply
 
-routes = Routes("/api/v1")
+routes = Routes(ROOT)
 documented = Routes("/api/resource-scheduler")
 
 MIN_TURN_S = 0.02
@@ -58,7 +60,7 @@ _decoder = msgspec.json.Decoder(Subscribe | Unsubscribe | Ping)
 @routes.websocket("/events/ws", needs=Permission.JOBS_READ)
 @documented.websocket("/push/ws", needs=Permission.JOBS_READ)
 async def follow(
-    connection: HTTPConnection[Any], topics: str = "", project: str = "", after: int = -1, heartbeat_s: int = 15
+    connection: HTTPConnection[Any], topics: Topics = "", project: Named = "", after: After = -1, heartbeat_s: Heartbeat = 15
 ) -> Response:
     """Follow what happens, from now on or from ``after``; parameters as for the server-sent events. ``topics=none`` is quiet until the
     client subscribes."""
@@ -66,7 +68,6 @@ async def follow(
     caller_from(connection)
     names = [name for name in topics.split(",") if name]
     wish = Wish(frozenset() if names == ["none"] else chosen(names), project)
-    heartbeat_of(heartbeat_s)
     admit(context.feed)
     return Conversation(context.feed, wish, after, heartbeat_s)
 

@@ -24,10 +24,11 @@ from tenure.core.whatif import Effect, Shift, WhatIf, what_if
 from tenure.model.access import SCHEDULER, Permission
 from tenure.model.commands import Caller, SubmitJob
 from tenure.model.snapshot import Snapshot
+from tenure.wire import ROOT
 from tenure.wire.dto import Selection, SubmitRequest
 from tenure.wire.whatif import PlanReply, ShiftView, WhatIfReply, WhatIfRequest
 
-routes = Routes("/v1")
+routes = Routes(ROOT)
 T = TypeVar("T")
 
 PLAN_UNITS = 50_000
@@ -40,7 +41,7 @@ several times."""
 _WORSE = (Effect.LATER, Effect.IMPOSSIBLE, Effect.UNFORESEEN)
 
 
-@routes.post("/plan", SubmitRequest, PlanReply, needs=Permission.JOBS_READ)
+@routes.post("/plan", SubmitRequest, PlanReply, errors=("not_found", "limit_too_long"), needs=Permission.JOBS_READ)
 async def plan(request: Request) -> Response:
     """What would become of a submission and whom it would delay, without submitting it."""
     context, caller = context_of(request), caller_from(request)
@@ -53,7 +54,13 @@ async def plan(request: Request) -> Response:
     return answer(await aside(context, lambda: planned(context, picture.snapshot(), command)))
 
 
-@routes.post("/what-if", WhatIfRequest, WhatIfReply, needs=Permission.JOBS_READ)
+@routes.post(
+    "/what-if",
+    WhatIfRequest,
+    WhatIfReply,
+    errors=("not_found", "unknown_policy", "never_fits", "ended", "limit_too_long"),
+    needs=Permission.JOBS_READ,
+)
 async def suppose(request: Request) -> Response:
     """What would start when if something were different, and who would be delayed by how much."""
     context, caller = context_of(request), caller_from(request)

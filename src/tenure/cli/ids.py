@@ -86,7 +86,7 @@ def _jobs(kind: str) -> list[Job]:
     wish = {"states": [kind], "limit": MOST if kind == "active" else LATELY_ENDED}
     try:
         connection = http.Connection(paths.daemon_socket(paths.home()), PATIENCE_S)
-        head, body = connection.exchange(http.request("POST", "/v1/jobs/query", json.dumps(wish).encode()), PATIENCE_S)
+        head, body = connection.exchange(http.request("POST", "/api/v1/jobs/query", json.dumps(wish).encode()), PATIENCE_S)
         connection.close()
     except http.Broken as error:
         raise OSError(str(error)) from error

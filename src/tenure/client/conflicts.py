@@ -20,17 +20,17 @@ class Conflicts:
         """The open conflicts that nobody has resolved: the oldest first, or ``by`` severity."""
         from tenure.wire.conflict import ConflictsReply
 
-        return self._link.call("GET", f"/v1/conflicts?by={by}", ConflictsReply)
+        return self._link.call("GET", f"/api/v1/conflicts?by={by}", ConflictsReply)
 
     def history(self) -> ConflictsReply:
         """The conflicts of the past and present, the newest first."""
         from tenure.wire.conflict import ConflictsReply
 
-        return self._link.call("GET", "/v1/conflicts?history=1", ConflictsReply)
+        return self._link.call("GET", "/api/v1/conflicts?history=1", ConflictsReply)
 
     def resolve(self, conflict: str, by: str, *, favour: str = "") -> ResolveReply:
         """Resolve an open conflict ``by`` priority (of the job ``favour``), fair or time-slicing."""
         from tenure.wire.conflict import ResolveReply, ResolveRequest
 
         wish = ResolveRequest(key=os.urandom(16).hex(), conflict=conflict, by=by, favour=favour)
-        return self._link.call("POST", "/v1/conflicts/resolve", ResolveReply, wish)
+        return self._link.call("POST", "/api/v1/conflicts/resolve", ResolveReply, wish)

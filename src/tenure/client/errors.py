@@ -75,6 +75,7 @@ _BY_CODE: dict[str, type[TenureError]] = {
     "not_found": NotFound,
     "never_fits": NeverFits,
     "bad_request": BadRequest,
+    "malformed": BadRequest,
     "bad_time": BadRequest,
     "unknown_field": BadRequest,
     "unknown_policy": BadRequest,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
-from tenure.wire import PROTOCOL
+from tenure.wire import MEETING, PROTOCOL
 
 _HEAD_LIMIT = 64 * 1024
 _READ = 256 * 1024
@@ -29,10 +29,11 @@ class TooSlow(Broken):
 
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:
-    """The bytes of one request, head and body together so that they leave in one write."""
+    """The bytes of one request, head and body together so that they leave in one write. At `MEETING` it is one of protocol 1."""
+    number = 1 if path.startswith(MEETING) else PROTOCOL
     length = f"Content-Length: {len(body)}\r\n" if body or method == "POST" else ""
     kind = "Content-Type: application/json\r\n" if body else ""
-    head = f"{method} {path} HTTP/1.1\r\nHost: tenure\r\nTenure-Protocol: {PROTOCOL}\r\n{kind}{length}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: tenure\r\nTenure-Protocol: {number}\r\n{kind}{length}\r\n"
     return head.encode("ascii") + body
 
 

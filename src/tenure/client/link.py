@@ -15,7 +15,6 @@ import msgspec
 
 from tenure.client import http
 from tenure.client.errors import DaemonUnreachable, TenureError, TimedOut, error_of
-from tenure.wire import dto
 
 Answer = TypeVar("Answer")
 
@@ -124,13 +123,23 @@ def lost(error: http.Broken) -> DaemonUnreachable:
     return DaemonUnreachable("unreachable", f"the connection to the daemon was lost: {error}", "run it again")
 
 
+class _Refusal(msgspec.Struct):
+    """A problem, or the error of a daemon of before there were problems."""
+
+    code: str
+    detail: str = ""
+    message: str = ""
+    remedy: str = ""
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
 def _refusal(head: http.Head, payload: bytes) -> TenureError:
     try:
-        error = decoder(dto.ErrorReply).decode(payload)
+        error = decoder(_Refusal).decode(payload)
     except msgspec.MsgspecError:
         code = "protocol_mismatch" if head.status == 426 else "http_error"
         return error_of(code, f"the daemon refused the request (HTTP {head.status}) without saying why", "look at: tenure status")
-    return error_of(error.code, error.message, error.remedy, error.details)
+    return error_of(error.code, error.detail or error.message, error.remedy, error.details)
 
 
 def path_of(path: str, **query: object) -> str:

@@ -20,11 +20,11 @@ class Monitor:
         """What monitoring saw last of machines, GPUs and containers."""
         from tenure.wire.monitoring import ResourcesReply
 
-        return self._link.call("GET", "/v1/resources", ResourcesReply)
+        return self._link.call("GET", "/api/v1/resources", ResourcesReply)
 
     def metrics(self, job: str | int, *, since_ms: int = 0, step_ms: int = 0, name: str = "") -> MetricsReply:
         """A job's figures over time: what it used, and what it reported (`tenure.report`)."""
         from tenure.wire.monitoring import MetricsReply
 
-        path = path_of(f"/v1/jobs/{quote(str(job))}/metrics", since_ms=since_ms or None, step_ms=step_ms or None, name=name or None)
+        path = path_of(f"/api/v1/jobs/{quote(str(job))}/metrics", since_ms=since_ms or None, step_ms=step_ms or None, name=name or None)
         return self._link.call("GET", path, MetricsReply)

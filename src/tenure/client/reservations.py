@@ -21,13 +21,13 @@ class Reservations:
         """Those that are not over, the first to begin first."""
         from tenure.wire.reservation import ReservationsReply
 
-        return self._link.call("GET", "/v1/reservations", ReservationsReply)
+        return self._link.call("GET", "/api/v1/reservations", ReservationsReply)
 
     def history(self) -> ReservationsReply:
         """All that are kept, the newest first."""
         from tenure.wire.reservation import ReservationsReply
 
-        return self._link.call("GET", "/v1/reservations?history=1", ReservationsReply)
+        return self._link.call("GET", "/api/v1/reservations?history=1", ReservationsReply)
 
     def make(
         self,
@@ -62,11 +62,11 @@ class Reservations:
             cpu_milli=cpu_milli,
             memory_bytes=memory_bytes,
         )
-        return self._link.call("POST", "/v1/reservations", ReservationView, wish)
+        return self._link.call("POST", "/api/v1/reservations", ReservationView, wish)
 
     def remove(self, reservation: str) -> ReservationView:
         """Take the reservation of that name or id back."""
         from tenure.wire.reservation import RemovalRequest, ReservationView
 
         wish = RemovalRequest(key=os.urandom(16).hex(), reservation=reservation)
-        return self._link.call("POST", "/v1/reservations/remove", ReservationView, wish)
+        return self._link.call("POST", "/api/v1/reservations/remove", ReservationView, wish)

@@ -25,7 +25,7 @@ from tenure.client.policies import Policies
 from tenure.client.reservations import Reservations
 from tenure.client.selecting import Which, selection
 from tenure.client.thinking import Thinking
-from tenure.wire import dto
+from tenure.wire import MEETING, dto
 from tenure.wire.pools import PoolsReply
 from tenure.wire.sharing import ProjectsReply
 
@@ -79,11 +79,11 @@ class Client:
     def submit(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> dto.SubmitReply:
         """Queue a job: an argv with the options of `build_request`, or a request as it stands. Returns its id."""
         request = command if isinstance(command, dto.SubmitRequest) else _built(command, options)
-        return self._link.call("POST", "/v1/jobs", dto.SubmitReply, request)
+        return self._link.call("POST", "/api/v1/jobs", dto.SubmitReply, request)
 
     def submit_many(self, requests: Sequence[dto.SubmitRequest]) -> list[dto.SubmitReply | TenureError]:
         """Queue several jobs in one durable write: a reply or the error of each, in order; one refused does not hinder the others."""
-        raw = self._link.call("POST", "/v1/jobs/batch", _Many, dto.SubmitManyRequest(jobs=list(requests)))
+        raw = self._link.call("POST", "/api/v1/jobs/batch", _Many, dto.SubmitManyRequest(jobs=list(requests)))
         return [_one_of_many(item) for item in raw.results]
 
     def plan(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> PlanReply:
@@ -91,19 +91,19 @@ class Client:
         from tenure.wire.whatif import PlanReply
 
         request = command if isinstance(command, dto.SubmitRequest) else _built(command, options)
-        return self._link.call("POST", "/v1/plan", PlanReply, request, timeout_s=120)
+        return self._link.call("POST", "/api/v1/plan", PlanReply, request, timeout_s=120)
 
     def jobs(self, which: Which = None) -> dto.JobsReply:
         """A page of jobs: those selected, by default the active ones."""
-        return self._link.call("POST", "/v1/jobs/query", dto.JobsReply, selection(which))
+        return self._link.call("POST", "/api/v1/jobs/query", dto.JobsReply, selection(which))
 
     def show(self, job: str | int) -> dto.JobDetail:
         """Everything about one job."""
-        return self._link.call("GET", f"/v1/jobs/{quote(str(job))}", dto.JobDetail)
+        return self._link.call("GET", f"/api/v1/jobs/{quote(str(job))}", dto.JobDetail)
 
     def why(self, job: str | int) -> dto.ExplanationView:
         """Why it is where it is."""
-        return self._link.call("GET", f"/v1/jobs/{quote(str(job))}/why", dto.ExplanationView)
+        return self._link.call("GET", f"/api/v1/jobs/{quote(str(job))}/why", dto.ExplanationView)
 
     def logs(
         self,
@@ -120,7 +120,7 @@ class Client:
         """A task's output, piece by piece. ``tail`` starts that many lines before the end, ``offset`` at that byte, ``since_ms`` at
         that moment (at most some seconds earlier). With ``follow`` it goes on until the task has ended, waits for one that has not
         started, and outlives a restart of the daemon."""
-        base = f"/v1/jobs/{quote(str(job))}/log"
+        base = f"/api/v1/jobs/{quote(str(job))}/log"
         query: dict[str, Any] = {"attempt": attempt, "task": task, "stream": stream, "follow": follow}
         position = offset  # None: the beginning, or where ``tail`` says
         failures = 0
@@ -149,7 +149,7 @@ class Client:
         decode = decoder(dto.EventView).decode
         failures = 0
         while True:
-            _, pieces, close = self._link.stream(path_of("/v1/events", after=after, limit=limit, job=job, follow=follow))
+            _, pieces, close = self._link.stream(path_of("/api/v1/events/lines", after=after, limit=limit, job=job, follow=follow))
             try:
                 for line in _lines(pieces):
                     event = decode(line)
@@ -168,13 +168,13 @@ class Client:
     def act(self, action: str, which: Which, *, why: str = "") -> dto.ActReply:
         """Cancel, hold, release, requeue, suspend or resume what is selected: one result per job."""
         return self._link.call(
-            "POST", "/v1/jobs/act", dto.ActReply, dto.ActRequest(action=action, select=selection(which), key=new_key(), why=why)
+            "POST", "/api/v1/jobs/act", dto.ActReply, dto.ActRequest(action=action, select=selection(which), key=new_key(), why=why)
         )
 
     def update(self, which: Which, **changes: Any) -> dto.ActReply:
         """Change fields of what is selected, named as in `tenure.wire.dto.UpdateRequest`."""
         request = dto.UpdateRequest(select=selection(which), key=new_key(), **changes)
-        return self._link.call("POST", "/v1/jobs/update", dto.ActReply, request)
+        return self._link.call("POST", "/api/v1/jobs/update", dto.ActReply, request)
 
     def wait(self, which: Which, timeout_s: float | None = None) -> dto.WaitReply:
         """Return when all that is selected has ended, or ``done`` false after ``timeout_s``."""
@@ -183,7 +183,7 @@ class Client:
         while True:
             slice_ms = WAIT_SLICE_MS if deadline is None else max(0, min(WAIT_SLICE_MS, int((deadline - time.monotonic()) * 1000)))
             request = dto.WaitRequest(select=chosen, timeout_ms=slice_ms)
-            reply = self._link.call("POST", "/v1/jobs/wait", dto.WaitReply, request, timeout_s=slice_ms / 1000 + 30)
+            reply = self._link.call("POST", "/api/v1/jobs/wait", dto.WaitReply, request, timeout_s=slice_ms / 1000 + 30)
             if reply.done or (deadline is not None and time.monotonic() >= deadline):
                 return reply
             if reply.jobs and any(name.startswith("last") for name in chosen.ids):
@@ -198,53 +198,53 @@ class Admin:
 
     def nodes(self) -> dto.NodesReply:
         """All nodes and devices."""
-        return self._link.call("GET", "/v1/nodes", dto.NodesReply)
+        return self._link.call("GET", "/api/v1/nodes", dto.NodesReply)
 
     def set_node(self, name: str, status: str, reason: str = "") -> dto.NodeView:
         """Drain (``draining``) or resume (``up``) a node."""
         return self._link.call(
-            "POST", "/v1/nodes", dto.NodeView, dto.NodeRequest(name=name, status=status, key=new_key(), reason=reason)
+            "POST", "/api/v1/nodes", dto.NodeView, dto.NodeRequest(name=name, status=status, key=new_key(), reason=reason)
         )
 
     def what_if(self, request: WhatIfRequest) -> WhatIfReply:
         """What would start when if something were different, and who would be delayed by how much; nothing is changed."""
         from tenure.wire.whatif import WhatIfReply
 
-        return self._link.call("POST", "/v1/what-if", WhatIfReply, request, timeout_s=120)
+        return self._link.call("POST", "/api/v1/what-if", WhatIfReply, request, timeout_s=120)
 
     def projects(self) -> ProjectsReply:
         """How projects stand."""
-        return self._link.call("GET", "/v1/projects", ProjectsReply)
+        return self._link.call("GET", "/api/v1/projects", ProjectsReply)
 
     def pools(self) -> PoolsReply:
         """The pools of nodes, and what is held of them."""
         from tenure.wire.pools import PoolsReply
 
-        return self._link.call("GET", "/v1/pools", PoolsReply)
+        return self._link.call("GET", "/api/v1/pools", PoolsReply)
 
     def queues(self) -> dto.QueuesReply:
         """All queues."""
-        return self._link.call("GET", "/v1/queues", dto.QueuesReply)
+        return self._link.call("GET", "/api/v1/queues", dto.QueuesReply)
 
     def set_queue(self, name: str, **changes: Any) -> dto.QueueView:
         """Make or change a queue; fields as in `tenure.wire.dto.QueueRequest`."""
-        return self._link.call("POST", "/v1/queues", dto.QueueView, dto.QueueRequest(name=name, key=new_key(), **changes))
+        return self._link.call("POST", "/api/v1/queues", dto.QueueView, dto.QueueRequest(name=name, key=new_key(), **changes))
 
     def status(self) -> dto.StatusView:
         """The daemon about itself."""
-        return self._link.call("GET", "/v1/status", dto.StatusView)
+        return self._link.call("GET", f"{MEETING}/status", dto.StatusView)
 
     def doctor(self, *, check_store: bool = False) -> dto.DoctorReply:
         """All findings; with ``check_store`` every invariant of the store is derived anew."""
-        return self._link.call("GET", path_of("/v1/doctor", check_store=check_store), dto.DoctorReply, timeout_s=600)
+        return self._link.call("GET", path_of("/api/v1/doctor", check_store=check_store), dto.DoctorReply, timeout_s=600)
 
     def backup(self, path: str) -> dto.BackupReply:
         """Write a consistent copy of the store to ``path``, which must not exist."""
-        return self._link.call("POST", "/v1/backup", dto.BackupReply, dto.BackupRequest(path=path), timeout_s=600, repeat=False)
+        return self._link.call("POST", "/api/v1/backup", dto.BackupReply, dto.BackupRequest(path=path), timeout_s=600, repeat=False)
 
     def down(self) -> None:
         """Ask the daemon to stop; running jobs go on."""
-        self._link.call("POST", "/v1/down", dict[str, Any], {}, repeat=False)
+        self._link.call("POST", f"{MEETING}/down", dict[str, Any], {}, repeat=False)
         self._link.close()
 
 

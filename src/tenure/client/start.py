@@ -19,7 +19,7 @@ from tenure import __version__
 from tenure.client import http, paths
 from tenure.client.errors import DaemonUnreachable, ProtocolMismatch, TenureError
 from tenure.client.session import Client
-from tenure.wire import PROTOCOL, PROTOCOLS, dto
+from tenure.wire import MEETING, PROTOCOL, PROTOCOLS, dto
 
 START_PATIENCE_S = 20.0
 ALREADY_RUNS = 75
@@ -151,7 +151,7 @@ def _answers(home: str) -> bool:
     """Whether the daemon answers a question; it listens already while it opens its store, and may yet fail."""
     try:
         with contextlib.closing(http.Connection(paths.daemon_socket(home), 1.0)) as connection:
-            connection.exchange(http.request("GET", "/v1/status"), START_PATIENCE_S)
+            connection.exchange(http.request("GET", f"{MEETING}/status"), START_PATIENCE_S)
     except http.Broken:
         return False
     return True

@@ -23,10 +23,10 @@ class Thinking:
         """How things stand, and what would help; without ``advise`` the recommendations are those that were worked out last."""
         from tenure.wire.thinking import StatusReport
 
-        return self._link.call("GET", path_of("/v1/report/status", advise=int(advise)), StatusReport, timeout_s=PATIENCE_S)
+        return self._link.call("GET", path_of("/api/v1/report/status", advise=int(advise)), StatusReport, timeout_s=PATIENCE_S)
 
     def recommendations(self) -> RecommendationsReply:
         """Changes that would let somebody start sooner, each tried out, with the command that makes it."""
         from tenure.wire.thinking import RecommendationsReply
 
-        return self._link.call("GET", "/v1/recommendations", RecommendationsReply, timeout_s=PATIENCE_S)
+        return self._link.call("GET", "/api/v1/recommendations", RecommendationsReply, timeout_s=PATIENCE_S)

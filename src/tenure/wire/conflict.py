@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply, Request
+from tenure.wire.base import Line, Reply, Request, Word
 
 
 class ResolveRequest(Request):
     """Resolve the open conflict ``conflict`` ``by`` priority (``favour``: the job that goes first), fair or time-slicing."""
 
-    key: str
-    conflict: str
-    by: str
-    favour: str = ""
+    conflict: Line
+    by: Word
+    key: Word = ""
+    favour: Word = ""
 
 
 class ConflictView(Reply):

@@ -117,3 +117,26 @@ class BackupReply(Reply):
     path: str
     bytes: int
     jobs: int
+
+
+class HealthView(Reply):
+    """Whether all is well: ``status`` pass or fail, and what is wrong in sentences."""
+
+    status: str
+    version: str
+    problems: list[str] = msgspec.field(default_factory=list)
+
+
+class KindView(Reply):
+    """What the code of an error means; ``type`` is what problems of this code have as their type."""
+
+    type: str
+    code: str
+    status: int
+    title: str
+
+
+class KindsReply(Reply):
+    """Every code there is, sorted."""
+
+    problems: list[KindView]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply, Request
+from tenure.wire.base import Reply, Request, Whole, Word
 
 WAITING, HELD, EXPIRING, ENDING, OVER = "waiting", "held", "expiring", "ending", "over"
 """The phases of a lease: not granted yet; held; held, but nearly over unless it is renewed; held, but being taken back; none of it."""
@@ -13,10 +13,10 @@ WAITING, HELD, EXPIRING, ENDING, OVER = "waiting", "held", "expiring", "ending",
 class Amounts(Request):
     """Upper ends of ranges; 0 is the same as the lower end."""
 
-    cpu_milli: int = 0
-    memory_bytes: int = 0
-    gpu_milli: int = 0
-    gpu_memory_bytes: int = 0
+    cpu_milli: Whole = 0
+    memory_bytes: Whole = 0
+    gpu_milli: Whole = 0
+    gpu_memory_bytes: Whole = 0
 
 
 class LeaseRequest(Request):
@@ -28,40 +28,40 @@ class LeaseRequest(Request):
     amounts are given that are to be had at once, else the least ones are waited for.
     """
 
-    key: str
-    token: str
-    name: str = ""
+    token: Word
+    key: Word = ""
+    name: Word = ""
     purpose: list[str] = msgspec.field(default_factory=list)
-    cpu_milli: int = 0
-    memory_bytes: int = 0
-    storage_bytes: int = 0
-    gpu_milli: int = 0
-    gpu_memory_bytes: int = 0
-    gpu_model: str = ""
-    labels: list[str] = msgspec.field(default_factory=list)
+    cpu_milli: Whole = 0
+    memory_bytes: Whole = 0
+    storage_bytes: Whole = 0
+    gpu_milli: Whole = 0
+    gpu_memory_bytes: Whole = 0
+    gpu_model: Word = ""
+    labels: list[Word] = msgspec.field(default_factory=list)
     most: Amounts | None = None
-    ttl_ms: int = 300_000
-    wait_ms: int = 300_000
-    poll_ms: int = 30_000
-    expected_ms: int = 60_000
-    grace_ms: int = 10_000
-    priority: int = 1
-    project: str = "default"
-    queue: str = "default"
+    ttl_ms: Whole = 300_000
+    wait_ms: Whole = 300_000
+    poll_ms: Whole = 30_000
+    expected_ms: Whole = 60_000
+    grace_ms: Whole = 10_000
+    priority: Whole = 1
+    project: Word = "default"
+    queue: Word = "default"
     bound: bool = True
 
 
 class RenewRequest(Request):
     """Let it end ``ttl_ms`` from now on."""
 
-    token: str
-    ttl_ms: int
+    token: Word
+    ttl_ms: Whole
 
 
 class ReleaseRequest(Request):
     """End it, or withdraw it while it waits."""
 
-    token: str
+    token: Word
 
 
 class LeaseView(Reply):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply, Request
+from tenure.wire.base import Line, Reply, Request, Word
 
 
 class PolicyRequest(Request):
     """Let this policy plan from now on: ``NAME[:KEY=VALUE,...]``; empty: the one that the settings name."""
 
-    key: str
-    policy: str = ""
+    key: Word = ""
+    policy: Line = ""
 
 
 class PolicyView(Reply):
@@ -55,7 +55,7 @@ class PoliciesReply(Reply):
 class FrontRequest(Request):
     """Compare the plans of a portfolio on the queue as it is: ``portfolio[:profile=..]``; empty: the present policy if it is one."""
 
-    policy: str = ""
+    policy: Line = ""
 
 
 class PlanCandidate(Reply):

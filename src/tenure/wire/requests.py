@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Request
+from tenure.wire.base import Line, Number, Request, Text, Whole, Word
 
 
 class AfterRef(Request):
     """A dependency: ``job`` in the id grammar, ``condition`` ok, any or failed."""
 
-    job: str
-    condition: str = "ok"
+    job: Line
+    condition: Word = "ok"
 
 
 class SubmitRequest(Request):
@@ -22,44 +22,44 @@ class SubmitRequest(Request):
     """
 
     argv: list[str]
-    cwd: str
-    key: str
-    name: str = ""
-    kind: str = "batch"
+    cwd: Line
+    key: Word = ""
+    name: Word = ""
+    kind: Word = "batch"
     env: dict[str, str] = msgspec.field(default_factory=dict)
     script: str = ""
-    umask: int = 0o022
-    stdout: str = ""
-    stderr: str = ""
-    submit_dir: str = ""
+    umask: Whole = 0o022
+    stdout: Line = ""
+    stderr: Line = ""
+    submit_dir: Line = ""
     origin: dict[str, str] = msgspec.field(default_factory=dict)
-    cpu_milli: int = 1000
-    memory_bytes: int = 0
-    storage_bytes: int = 0
-    bandwidth_bps: int = 0
-    gpu_milli: int = 0
-    gpu_memory_bytes: int = 0
-    gpu_model: str = ""
-    tasks: int = 1
-    nodes: int = 0
-    labels: list[str] = msgspec.field(default_factory=list)
-    app: str = ""
-    max_per_node: int = 0
-    prefer: list[str] = msgspec.field(default_factory=list)
-    prefer_wait_ms: int = 0
-    work_class: str = ""
-    limit_ms: int = 0
-    grace_ms: int = 10_000
-    priority: int = 5
-    project: str = "default"
-    queue: str = "default"
+    cpu_milli: Whole = 1000
+    memory_bytes: Whole = 0
+    storage_bytes: Whole = 0
+    bandwidth_bps: Whole = 0
+    gpu_milli: Whole = 0
+    gpu_memory_bytes: Whole = 0
+    gpu_model: Word = ""
+    tasks: Whole = 1
+    nodes: Whole = 0
+    labels: list[Word] = msgspec.field(default_factory=list)
+    app: Word = ""
+    max_per_node: Whole = 0
+    prefer: list[Word] = msgspec.field(default_factory=list)
+    prefer_wait_ms: Whole = 0
+    work_class: Word = ""
+    limit_ms: Whole = 0
+    grace_ms: Whole = 10_000
+    priority: Whole = 5
+    project: Word = "default"
+    queue: Word = "default"
     after: list[AfterRef] = msgspec.field(default_factory=list)
-    array: str = ""
-    retries: int = 0
-    deadline_ms: int = 0
-    not_before_ms: int = 0
+    array: Text = ""
+    retries: Whole = 0
+    deadline_ms: Whole = 0
+    not_before_ms: Whole = 0
     hold: bool = False
-    group: str = ""
+    group: Word = ""
 
 
 class SubmitManyRequest(Request):
@@ -74,78 +74,78 @@ class Selection(Request):
     ``states`` are names of states or ``active`` (everything not ended), ``ended``, ``all``. ``mine`` restricts to the caller's.
     """
 
-    ids: list[str] = msgspec.field(default_factory=list)
-    name: str = ""
-    states: list[str] = msgspec.field(default_factory=list)
+    ids: list[Text] = msgspec.field(default_factory=list)
+    name: Word = ""
+    states: list[Word] = msgspec.field(default_factory=list)
     mine: bool = False
-    user: str = ""
-    queue: str = ""
-    project: str = ""
-    group: str = ""
-    limit: int = 1000
-    before: int = 0
-    since_ms: int = 0
+    user: Word = ""
+    queue: Word = ""
+    project: Word = ""
+    group: Word = ""
+    limit: Whole = 1000
+    before: Whole = 0
+    since_ms: Whole = 0
 
 
 class ActRequest(Request):
     """Do ``action`` (cancel, hold, release, requeue, suspend, resume) to the selected jobs."""
 
-    action: str
+    action: Word
     select: Selection
-    key: str
-    why: str = ""
+    key: Word = ""
+    why: Line = ""
 
 
 class UpdateRequest(Request):
     """Change the selected jobs; an absent field is left alone."""
 
     select: Selection
-    key: str
-    name: str | None = None
-    priority: int | None = None
-    limit_ms: int | None = None
-    queue: str | None = None
-    deadline_ms: int | None = None
-    array_cap: int | None = None
-    retries: int | None = None
-    cpu_milli: int | None = None
-    memory_bytes: int | None = None
-    gpu_milli: int | None = None
-    gpu_memory_bytes: int | None = None
-    gpu_model: str | None = None
-    tasks: int | None = None
-    storage_bytes: int | None = None
-    nodes: int | None = None
+    key: Word = ""
+    name: Word | None = None
+    priority: Whole | None = None
+    limit_ms: Whole | None = None
+    queue: Word | None = None
+    deadline_ms: Whole | None = None
+    array_cap: Whole | None = None
+    retries: Whole | None = None
+    cpu_milli: Whole | None = None
+    memory_bytes: Whole | None = None
+    gpu_milli: Whole | None = None
+    gpu_memory_bytes: Whole | None = None
+    gpu_model: Word | None = None
+    tasks: Whole | None = None
+    storage_bytes: Whole | None = None
+    nodes: Whole | None = None
 
 
 class WaitRequest(Request):
     """Answer when all selected jobs have ended, or after ``timeout_ms`` (at most 30 s a call; a client asks again)."""
 
     select: Selection
-    timeout_ms: int = 30_000
+    timeout_ms: Whole = 30_000
 
 
 class NodeRequest(Request):
     """Drain or resume a node: ``status`` up or draining."""
 
-    name: str
-    status: str
-    key: str
-    reason: str = ""
+    name: Word
+    status: Word
+    key: Word = ""
+    reason: Line = ""
 
 
 class QueueRequest(Request):
     """Make or change a queue; an absent field is left alone."""
 
-    name: str
-    key: str
+    name: Word
+    key: Word = ""
     paused: bool | None = None
-    default_limit_ms: int | None = None
-    max_limit_ms: int | None = None
-    bonus: int | None = None
+    default_limit_ms: Whole | None = None
+    max_limit_ms: Whole | None = None
+    bonus: Number | None = None
 
 
 class BackupRequest(Request):
     """Write a consistent copy of the store to ``path`` on the daemon's machine; refused when it exists."""
 
-    path: str
+    path: Line

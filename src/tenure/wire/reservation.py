@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply, Request
+from tenure.wire.base import Reply, Request, Whole, Word
 
 
 class ReservationRequest(Request):
@@ -12,25 +12,25 @@ class ReservationRequest(Request):
     of ``project`` or of ``user`` (or of either), or, as ``maintenance``, for nobody. Of each node all of it, or so many GPUs with these
     amounts; where 0 is said, the GPUs' share of what the node has. Without a ``name`` it is given one."""
 
-    key: str
-    from_ms: int = 0
-    until_ms: int = 0
-    length_ms: int = 0
-    name: str = ""
-    nodes: list[str] = msgspec.field(default_factory=list)
+    key: Word = ""
+    from_ms: Whole = 0
+    until_ms: Whole = 0
+    length_ms: Whole = 0
+    name: Word = ""
+    nodes: list[Word] = msgspec.field(default_factory=list)
     maintenance: bool = False
-    project: str = ""
-    user: str = ""
-    gpus: int = 0
-    cpu_milli: int = 0
-    memory_bytes: int = 0
+    project: Word = ""
+    user: Word = ""
+    gpus: Whole = 0
+    cpu_milli: Whole = 0
+    memory_bytes: Whole = 0
 
 
 class RemovalRequest(Request):
     """Take back the ``reservation`` of that name or id."""
 
-    key: str
-    reservation: str
+    reservation: Word
+    key: Word = ""
 
 
 class PartView(Reply):

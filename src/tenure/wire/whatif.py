@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tenure.wire.base import Line, Whole, Word
 from tenure.wire.dto import ExplanationView, Reply, Request, SubmitRequest
 
 UNKNOWN_TEXT = {
@@ -25,22 +26,22 @@ UNKNOWN_TEXT = {
 class MachineSpec(Request):
     """``count`` nodes that are alike. GPUs of one node have the same model and memory."""
 
-    count: int = 1
-    cpu_milli: int = 0
-    memory_bytes: int = 0
-    storage_bytes: int = 0
-    bandwidth_bps: int = 0
-    gpus: int = 0
-    gpu_model: str = ""
-    gpu_memory_bytes: int = 0
-    labels: list[str] = msgspec.field(default_factory=list)
+    count: Whole = 1
+    cpu_milli: Whole = 0
+    memory_bytes: Whole = 0
+    storage_bytes: Whole = 0
+    bandwidth_bps: Whole = 0
+    gpus: Whole = 0
+    gpu_model: Word = ""
+    gpu_memory_bytes: Whole = 0
+    labels: list[Word] = msgspec.field(default_factory=list)
 
 
 class PriorityWish(Request):
     """Another priority (1-10) for the jobs that ``job`` names in the id grammar."""
 
-    job: str
-    priority: int
+    job: Line
+    priority: Whole
 
 
 class WhatIfRequest(Request):
@@ -51,14 +52,14 @@ class WhatIfRequest(Request):
     """
 
     add_nodes: list[MachineSpec] = msgspec.field(default_factory=list)
-    remove_nodes: list[str] = msgspec.field(default_factory=list)
-    drain_nodes: list[str] = msgspec.field(default_factory=list)
-    resume_nodes: list[str] = msgspec.field(default_factory=list)
+    remove_nodes: list[Word] = msgspec.field(default_factory=list)
+    drain_nodes: list[Word] = msgspec.field(default_factory=list)
+    resume_nodes: list[Word] = msgspec.field(default_factory=list)
     add_jobs: list[SubmitRequest] = msgspec.field(default_factory=list)
     priorities: list[PriorityWish] = msgspec.field(default_factory=list)
-    cancel: list[str] = msgspec.field(default_factory=list)
-    policy: str = ""
-    limit: int = 200
+    cancel: list[Line] = msgspec.field(default_factory=list)
+    policy: Line = ""
+    limit: Whole = 200
 
 
 class ShiftView(Reply):

@@ -115,9 +115,9 @@ def test_the_route_is_of_the_front() -> None:
 
     made = context()
     front = Front(made)
-    found = front._finder.find("GET", "/metrics", b"")
+    found, _ = front._finder.find("GET", "/metrics")
     assert found is not None
-    reply = asyncio.run(found[0](Request({"type": "http", "app": SimpleNamespace(state=front.state), "headers": []})))  # type: ignore[arg-type]
+    reply = asyncio.run(found.route.endpoint(Request({"type": "http", "app": SimpleNamespace(state=front.state), "headers": []})))  # type: ignore[arg-type]
     assert reply.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
 
 

@@ -14,9 +14,9 @@ import pytest
 from tenure.api.access_log import AccessLog
 from tenure.api.context import MAX_BODY_BYTES
 from tenure.api.errors import ApiError
-from tenure.api.front import turned_away
 from tenure.api.gate import FAILURES, Gate, cookie_name
 from tenure.api.listener import Listener
+from tenure.api.problems import error_response
 from tenure.api.tls import Certificate
 from tenure.config.listen import Address, ListenSettings
 from tenure.wire.dto import ErrorReply
@@ -43,7 +43,7 @@ class Behind:
                 body, more = body + message.get("body", b""), message.get("more_body", False)
             self.bodies.append(body)
         except ApiError as error:
-            await turned_away(error)(scope, receive, send)
+            await error_response(error)(scope, receive, send)
             return
         if scope["type"] == "websocket":
             await send({"type": "websocket.accept"})
@@ -69,7 +69,7 @@ class Rig:
         self,
         headers: dict[str, str],
         method: str = "GET",
-        path: str = "/v1/jobs",
+        path: str = "/api/v1/jobs",
         parts: Sequence[bytes] | None = None,
         kind: str = "http",
         address: str = "10.1.1.1",
@@ -228,16 +228,16 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_log_names_callers_and_no_secrets(rig: Rig) -> None:
-    rig.call(BEARER, path="/v1/jobs/7")
-    rig.call({"cookie": f"{cookie_name(False)}={SECRET}"}, path="/v1/a b\n\x1b[31m")
+    rig.call(BEARER, path="/api/v1/jobs/7")
+    rig.call({"cookie": f"{cookie_name(False)}={SECRET}"}, path="/api/v1/a b\n\x1b[31m")
     rig.call({"host": "evil.example"}, path="/\N{SNOWMAN}")
     text = rig.log.read_text()
     assert SECRET not in text
     assert text.isascii()
     assert "\x1b" not in text
     assert [line.split()[1:-1] for line in text.splitlines()] == [
-        ["10.1.1.1", "-", "GET", "/v1/jobs/7", "200"],
-        ["10.1.1.1", "-", "GET", "'/v1/a\\x20b\\n\\x1b[31m'", "200"],
+        ["10.1.1.1", "-", "GET", "/api/v1/jobs/7", "200"],
+        ["10.1.1.1", "-", "GET", "'/api/v1/a\\x20b\\n\\x1b[31m'", "200"],
         ["10.1.1.1", "-", "GET", "'/\\u2603'", "421"],
     ]
     assert rig.log.stat().st_mode & 0o777 == 0o600

@@ -69,14 +69,14 @@ def test_callers_are_counted_apart_and_forgotten_in_the_end() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "kind"),
     [
-        ("GET", "/v1/jobs/1", Kind.READ),
-        ("POST", "/v1/jobs/query", Kind.READ),
-        ("POST", "/v1/jobs/wait", Kind.READ),
-        ("POST", "/v1/jobs", Kind.SUBMIT),
-        ("POST", "/v1/leases", Kind.SUBMIT),
-        ("DELETE", "/v1/x", Kind.SUBMIT),
-        ("POST", "/v1/what-if", Kind.SIMULATE),
-        ("POST", "/v1/plan", Kind.SIMULATE),
+        ("GET", "/api/v1/jobs/1", Kind.READ),
+        ("POST", "/api/v1/jobs/query", Kind.READ),
+        ("POST", "/api/v1/jobs/wait", Kind.READ),
+        ("POST", "/api/v1/jobs", Kind.SUBMIT),
+        ("POST", "/api/v1/leases", Kind.SUBMIT),
+        ("DELETE", "/api/v1/x", Kind.SUBMIT),
+        ("POST", "/api/v1/what-if", Kind.SIMULATE),
+        ("POST", "/api/v1/plan", Kind.SIMULATE),
         ("GET", "/api/v1/simulations/3", Kind.SIMULATE),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_caller_is_told_when_to_come_again_and_others_are_not_concerned() -> N
     limits = Limits(ListenSettings(reads="2/m", submissions="1/m"), clock)
 
     def call(user: str, method: str = "GET") -> None:
-        limits.charge({"path": "/v1/jobs/1", "client": ("10.0.0.1", 1), CALLER: Caller(7, user, Role.USER)}, method)
+        limits.charge({"path": "/api/v1/jobs/1", "client": ("10.0.0.1", 1), CALLER: Caller(7, user, Role.USER)}, method)
 
     call("ann")
     call("ann")
@@ -106,5 +106,5 @@ def test_a_caller_is_told_when_to_come_again_and_others_are_not_concerned() -> N
 def test_the_own_user_on_the_socket_has_no_limit() -> None:
     limits = Limits(ListenSettings(submissions="1/h"))
     for _ in range(3):
-        limits.charge({"path": "/v1/jobs", "client": ("uid", os.getuid())}, "POST")
+        limits.charge({"path": "/api/v1/jobs", "client": ("uid", os.getuid())}, "POST")
     assert limits.refused == 0

@@ -64,25 +64,25 @@ def test_the_documented_paths_answer_as_ours(base: str) -> None:
 
 
 def test_everything_at_once() -> None:
-    status, found = asked("/v1/resources")
+    status, found = asked("/api/v1/resources")
     assert (status, found["every_s"], len(found["hosts"]), len(found["gpus"]), len(found["containers"])) == (200, 5.0, 1, 1, 1)
     assert [view["samples"] for view in found["samplers"]] == [1, 1, 1]
 
 
 def test_where_monitoring_is_off_the_answer_says_how_to_turn_it_on() -> None:
-    status, reply = asked("/v1/status/cpu", off=True)
+    status, reply = asked("/api/v1/status/cpu", off=True)
     assert (status, reply["code"]) == (404, "not_monitored")
     assert "[monitor]" in reply["remedy"]
 
 
 def test_what_cannot_be_seen_is_told_with_the_reason() -> None:
     broken = {"host": OSError("no /proc"), "gpus": RuntimeError("no driver"), "containers": OSError("mute")}
-    status, reply = asked("/v1/status/cpu", broken)
+    status, reply = asked("/api/v1/status/cpu", broken)
     assert (status, reply["code"]) == (503, "not_yet")
-    assert "no /proc" in reply["message"]
-    assert asked("/v1/status/gpu", broken)[1]["problem"] == "RuntimeError: no driver"
-    assert asked("/v1/status/containers", broken)[1]["problem"] == "OSError: mute"
-    assert "hosts" not in asked("/v1/resources", broken)[1] or not asked("/v1/resources", broken)[1]["hosts"]
+    assert "no /proc" in reply["detail"]
+    assert asked("/api/v1/status/gpu", broken)[1]["problem"] == "RuntimeError: no driver"
+    assert asked("/api/v1/status/containers", broken)[1]["problem"] == "OSError: mute"
+    assert "hosts" not in asked("/api/v1/resources", broken)[1] or not asked("/api/v1/resources", broken)[1]["hosts"]
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_nodes_carry_what_was_last_seen() -> None:
     seen, unseen = reply.devices
     assert (seen.utilisation, seen.temperature_c, seen.power_mw) == (50, 60, 1)
     assert (unseen.utilisation, unseen.power_mw) == (None, None)
-    assert asked("/v1/nodes")[1]["devices"][0]["utilisation"] == 50
+    assert asked("/api/v1/nodes")[1]["devices"][0]["utilisation"] == 50

@@ -1,19 +1,23 @@
-"""The table of routes finds what FastAPI finds and gives the same arguments, or leaves the call to it."""
+"""The table of routes: what a call means, what its parameters must be, and what the document says of both."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-from urllib.parse import unquote
+import json
+from typing import Any, get_args
 
 import pytest
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tenure.api.errors import ApiError
 from tenure.api.front import TABLE
-from tenure.api.routes import Finder, Routes
+from tenure.api.parameters import Step
+from tenure.api.problems import KINDS
+from tenure.api.routes import WEBSOCKET, Finder, Routes
+from tenure.api.schema import document
 from tenure.model.access import Permission
+from tenure.model.measures import STEPS_MS
 
 seen: list[dict[str, Any]] = []
 routes = Routes("/v1")
@@ -47,76 +51,90 @@ async def act(request: Request) -> Response:
     return Response()
 
 
-def by_fastapi(method: str, path: str, query: bytes) -> dict[str, Any] | None:
-    """What FastAPI calls with what, None where it refuses."""
-    app = FastAPI()
-    for route in routes:
-        app.add_api_route(route.path, route.endpoint, methods=[route.method])
-    scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": [], "root_path": "", "server": ("x", 80)}
+@routes.delete("/jobs/{ref}", needs=Permission.JOBS_READ)
+async def remove(request: Request, ref: str) -> Response:
+    """Another method at a path with a parameter."""
+    seen.append({"route": "remove", "ref": ref})
+    return Response()
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request"}
 
-    async def send(_message: Any) -> None:
-        return
-
+def called(method: str, path: str, query: bytes = b"") -> dict[str, Any]:
+    """What is called with what. Raises ApiError."""
+    target, of_path = Finder(routes).find(method, path)
+    arguments = target.arguments(of_path, query)
     seen.clear()
-    asyncio.run(app(scope, receive, send))
-    return seen.pop() if seen else None
-
-
-def by_table(method: str, path: str, query: bytes) -> dict[str, Any] | None:
-    """What the table calls with what, None where it leaves the call."""
-    found = Finder(routes).find(method, path, query)
-    if found is None:
-        return None
-    endpoint, _needs, arguments = found
-    seen.clear()
-    asyncio.run(endpoint(Request({"type": "http"}), **arguments))  # type: ignore[arg-type]
+    asyncio.run(target.route.endpoint(Request({"type": "http"}), **arguments))  # type: ignore[arg-type]
     return seen.pop()
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "query"),
-    [
-        ("GET", "/v1/jobs/7", b""),
-        ("GET", "/v1/jobs/a%20name~2", b"ref=other"),
-        ("GET", "/v1/jobs/7/log", b""),
-        ("GET", "/v1/jobs/last/log", b"task=3&stream=err&offset=-1"),
-        ("GET", "/v1/jobs/7/log", b"task=1&task=2&stream=&nobody=asked"),
-        ("GET", "/v1/jobs/7/log", b"stream=a+b%C3%A9%26"),
-        ("GET", "/v1/jobs/7/log", b"task=007"),
-        ("GET", "/v1/jobs", b"after=0"),
-        ("POST", "/v1/jobs/act", b""),
-    ],
-)
-def test_a_plain_call_is_found_with_the_same_arguments(method: str, path: str, query: bytes) -> None:
-    found = by_table(method, unquote(path), query)
-    assert found is not None
-    assert found == by_fastapi(method, unquote(path), query)
+LOG = {"route": "log", "ref": "7", "task": 0, "stream": "out", "offset": -1}
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "query"),
+    ("method", "path", "query", "found"),
     [
-        ("GET", "/v1/jobs", b""),
-        ("GET", "/v1/jobs/7/log", b"task=x"),
-        ("GET", "/v1/jobs/7/log", b"task="),
-        ("GET", "/v1/jobs/7/log", b"task=+1"),
-        ("GET", "/v1/jobs/7/log", b"task=1e3"),
-        ("GET", "/v1/jobs/7/log", "task=\u0663".encode()),
-        ("GET", "/v1/jobs/7/log", b"task=" + b"9" * 5000),
-        ("GET", "/v1/jobs/7/nothing", b""),
-        ("GET", "/v1/jobs/7/", b""),
-        ("HEAD", "/v1/jobs/7", b""),
-        ("DELETE", "/v1/jobs/7", b""),
-        ("GET", "/openapi.json", b""),
+        ("GET", "/v1/jobs/7", b"", {"route": "show", "ref": "7"}),
+        ("DELETE", "/v1/jobs/7", b"", {"route": "remove", "ref": "7"}),
+        ("DELETE", "/v1/jobs/act", b"", {"route": "remove", "ref": "act"}),
+        ("GET", "/v1/jobs/a name~2", b"", {"route": "show", "ref": "a name~2"}),
+        ("GET", "/v1/jobs/7/log", b"", LOG),
+        ("GET", "/v1/jobs/7/log", b"task=3&stream=err&offset=-1", {**LOG, "task": 3, "stream": "err"}),
+        ("GET", "/v1/jobs/7/log", b"stream=a+b%C3%A9%26", {**LOG, "stream": "a b\u00e9&"}),
+        ("GET", "/v1/jobs/7/log", b"task=007&stream=", {**LOG, "task": 7, "stream": ""}),
+        ("GET", "/v1/jobs", b"after=0", {"route": "jobs", "after": 0}),
+        ("POST", "/v1/jobs/act", b"", {"route": "act"}),
     ],
 )
-def test_whatever_is_not_plain_is_left_to_the_framework(method: str, path: str, query: bytes) -> None:
-    assert by_table(method, path, query) is None
+def test_a_call_is_found_with_its_arguments(method: str, path: str, query: bytes, found: dict[str, Any]) -> None:
+    assert called(method, path, query) == found
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "code"),
+    [
+        ("GET", "/v1/jobs", b"", "malformed"),
+        ("GET", "/v1/jobs/7", b"ref=other", "malformed"),
+        ("GET", "/v1/jobs/7/log", b"nobody=asked", "malformed"),
+        ("GET", "/v1/jobs/7/log", b"task=1&task=2", "malformed"),
+        ("GET", "/v1/jobs/7/log", b"task=x", "malformed"),
+        ("GET", "/v1/jobs/7/log", b"task=", "malformed"),
+        ("GET", "/v1/jobs/7/log", b"task=+1", "malformed"),
+        ("GET", "/v1/jobs/7/log", b"task=1e3", "malformed"),
+        ("GET", "/v1/jobs/7/log", "task=\u0663".encode(), "malformed"),
+        ("GET", "/v1/jobs/7/log", b"task=" + b"9" * 5000, "malformed"),
+        ("GET", "/v1/jobs/7/nothing", b"", "not_found"),
+        ("GET", "/v1/jobs/7/", b"", "not_found"),
+        ("HEAD", "/v1/jobs/7", b"", "method_not_allowed"),
+        ("PUT", "/v1/jobs/act", b"", "method_not_allowed"),
+    ],
+)
+def test_whatever_is_not_in_the_table_is_refused(method: str, path: str, query: bytes, code: str) -> None:
+    with pytest.raises(ApiError) as found:
+        called(method, path, query)
+    assert found.value.reply.code == code
+
+
+def test_another_method_is_told_which_there_are() -> None:
+    with pytest.raises(ApiError) as found:
+        called("PUT", "/v1/jobs/act")
+    assert found.value.headers["Allow"] == "DELETE, GET, POST"
 
 
 def test_no_two_routes_are_the_same() -> None:
-    called = [(route.method, route.path) for route in TABLE]
-    assert len(set(called)) == len(called)
+    listed = [(route.method, route.path) for route in TABLE]
+    assert len(set(listed)) == len(listed)
+
+
+def test_the_document_knows_every_struct_and_every_operation_once() -> None:
+    made = document(TABLE)
+    text = json.dumps(made)
+    for reference in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert reference in made["components"]["schemas"]
+    operations = [operation["operationId"] for path in made["paths"].values() for operation in path.values()]
+    assert len(set(operations)) == len(operations) == len([route for route in TABLE if route.method != WEBSOCKET])
+    assert all(operation["summary"] for path in made["paths"].values() for operation in path.values())
+
+
+def test_every_error_of_a_route_is_one_that_there_is() -> None:
+    assert not {code for route in TABLE for code in route.errors} - KINDS.keys()
+    assert set(get_args(Step)) == {0, *STEPS_MS}

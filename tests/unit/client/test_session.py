@@ -30,7 +30,7 @@ def test_one_connection_serves_many_calls() -> None:
         assert [client.submit(["true"]).id for _ in range(3)] == ["7"] * 3
         assert fake.connections == 1
         assert len({asked.json["key"] for asked in fake.asked}) == 3
-        assert {asked.headers["tenure-protocol"] for asked in fake.asked} == {"1"}
+        assert {asked.headers["tenure-protocol"] for asked in fake.asked} == {"2"}
 
 
 def test_a_lost_answer_is_asked_for_again_with_the_same_key() -> None:
@@ -161,8 +161,8 @@ def test_logs_go_on_where_they_were_cut() -> None:
     with daemon(cut, rest) as fake, client_of(fake) as client:
         assert b"".join(client.logs("12_3", tail=5, follow=True)) == b"first second"
         assert [asked.path for asked in fake.asked] == [
-            "/v1/jobs/12_3/log?attempt=0&task=0&stream=out&follow=1&tail=5",
-            "/v1/jobs/12_3/log?attempt=0&task=0&stream=out&follow=1&offset=16",
+            "/api/v1/jobs/12_3/log?attempt=0&task=0&stream=out&follow=1&tail=5",
+            "/api/v1/jobs/12_3/log?attempt=0&task=0&stream=out&follow=1&offset=16",
         ]
 
 
@@ -181,9 +181,9 @@ def test_events_go_on_after_the_last_cursor() -> None:
     cut = chunked(b'{"cursor":4,"kind":"a","at_ms":1}\n{"cursor":5,"ki', b'nd":"b","at_ms":1}\n\n', whole=False)
     rest = chunked(b'{"cursor":6,"kind":"c","at_ms":1}')
     with daemon(cut, rest) as fake, client_of(fake) as client:
-        stream = client.events(after=3, follow=True)
+        lines, stream = "/api/v1/events/lines", client.events(after=3, follow=True)
         assert [next(stream).kind for _ in range(3)] == ["a", "b", "c"]
-        assert [asked.path for asked in fake.asked] == ["/v1/events?after=3&follow=1", "/v1/events?after=5&follow=1"]
+        assert [asked.path for asked in fake.asked] == [f"{lines}?after=3&follow=1", f"{lines}?after=5&follow=1"]
 
 
 def test_wait_asks_again_until_it_is_done_and_pins_last() -> None:
@@ -202,19 +202,19 @@ def test_wait_ends_when_its_time_is_over() -> None:
 def test_every_endpoint_is_asked_as_the_protocol_says() -> None:
     node, queue = {"name": "a", "status": "up"}, {"name": "q"}
     cases: list[tuple[Any, Any, str]] = [
-        (lambda c: c.jobs("12-15"), {"jobs": []}, "POST /v1/jobs/query"),
-        (lambda c: c.why("last~2"), {"id": "1", "state": "pending", "summary": "s"}, "GET /v1/jobs/last~2/why"),
-        (lambda c: c.show("12_[0-2]"), {"job": {"id": "1", "number": 1, "name": "", "state": "held"}}, "GET /v1/jobs/12_%5B0-2%5D"),
-        (lambda c: c.plan(["true"]), {"verdict": "waits"}, "POST /v1/plan"),
-        (lambda c: c.act("cancel", ["1", 2]), {"results": []}, "POST /v1/jobs/act"),
-        (lambda c: c.update("1", priority=9), {"results": []}, "POST /v1/jobs/update"),
-        (lambda c: c.admin.nodes(), {"nodes": []}, "GET /v1/nodes"),
-        (lambda c: c.admin.set_node("a", "up"), node, "POST /v1/nodes"),
-        (lambda c: c.admin.queues(), {"queues": []}, "GET /v1/queues"),
-        (lambda c: c.admin.set_queue("q", paused=True), queue, "POST /v1/queues"),
-        (lambda c: c.admin.doctor(), {"checks": []}, "GET /v1/doctor"),
-        (lambda c: c.admin.doctor(check_store=True), {"checks": []}, "GET /v1/doctor?check_store=1"),
-        (lambda c: c.admin.backup("/b"), {"path": "/b", "bytes": 1, "jobs": 1}, "POST /v1/backup"),
+        (lambda c: c.jobs("12-15"), {"jobs": []}, "POST /api/v1/jobs/query"),
+        (lambda c: c.why("last~2"), {"id": "1", "state": "pending", "summary": "s"}, "GET /api/v1/jobs/last~2/why"),
+        (lambda c: c.show("12_[0-2]"), {"job": {"id": "1", "number": 1, "name": "", "state": "held"}}, "GET /api/v1/jobs/12_%5B0-2%5D"),
+        (lambda c: c.plan(["true"]), {"verdict": "waits"}, "POST /api/v1/plan"),
+        (lambda c: c.act("cancel", ["1", 2]), {"results": []}, "POST /api/v1/jobs/act"),
+        (lambda c: c.update("1", priority=9), {"results": []}, "POST /api/v1/jobs/update"),
+        (lambda c: c.admin.nodes(), {"nodes": []}, "GET /api/v1/nodes"),
+        (lambda c: c.admin.set_node("a", "up"), node, "POST /api/v1/nodes"),
+        (lambda c: c.admin.queues(), {"queues": []}, "GET /api/v1/queues"),
+        (lambda c: c.admin.set_queue("q", paused=True), queue, "POST /api/v1/queues"),
+        (lambda c: c.admin.doctor(), {"checks": []}, "GET /api/v1/doctor"),
+        (lambda c: c.admin.doctor(check_store=True), {"checks": []}, "GET /api/v1/doctor?check_store=1"),
+        (lambda c: c.admin.backup("/b"), {"path": "/b", "bytes": 1, "jobs": 1}, "POST /api/v1/backup"),
         (lambda c: c.admin.down(), {}, "POST /v1/down"),
     ]
     for call, answer, line in cases:

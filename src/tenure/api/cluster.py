@@ -23,7 +23,7 @@ routes = Routes(ROOT)
 async def nodes(request: Request) -> Response:
     """All nodes and devices with what is held of them."""
     context = context_of(request)
-    reply = await asyncio.to_thread(context.queries.nodes)
+    reply = await asyncio.to_thread(context.queries.nodes, caller_from(request))
     return answer(reply if context.watch is None else with_readings(reply, context.watch.seen.looks.get("gpus", ())))
 
 

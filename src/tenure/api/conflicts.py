@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import answer, body_of, caller_from, context_of
+from tenure.api.explaining import HIDDEN
 from tenure.api.jobs import one_job, refused
 from tenure.api.parameters import Switch
 from tenure.api.routes import Routes
@@ -34,7 +35,9 @@ async def conflicts(request: Request, by: By = "age", history: Switch = 0) -> Re
     rows = await asyncio.to_thread(context.queries.conflicts, PAST if history else 0)
     if by == "severity":
         rows = sorted(rows, key=lambda row: (-row.severity, row.opened_ms, row.id))
-    names = await asyncio.to_thread(context.queries.ids_of, _named(rows))
+    visible = await asyncio.to_thread(context.queries.seen, caller_from(request), _named(rows))
+    rows = [row for row in rows if visible.intersection((*row.contenders, *row.holders))]
+    names = await asyncio.to_thread(context.queries.ids_of, sorted(visible))
     return answer(ConflictsReply(conflicts=[view(row, names) for row in rows]))
 
 
@@ -59,9 +62,9 @@ def _named(rows: Sequence[ConflictRow]) -> list[int]:
 
 
 def view(row: ConflictRow, names: Mapping[int, str]) -> ConflictView:
-    """A conflict as the wire shows it."""
-    contenders = [names.get(number, str(number)) for number in row.contenders]
-    holders = [names.get(number, str(number)) for number in row.holders]
+    """A conflict as the wire shows it; jobs without a name are not for the caller."""
+    contenders = [names.get(number, HIDDEN) for number in row.contenders]
+    holders = [names.get(number, HIDDEN) for number in row.holders]
     return ConflictView(
         id=row.key,
         kind=row.kind,

@@ -77,7 +77,7 @@ class Context:
     _kept: dict[type[Any], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.identity = Identity()
+        self.identity = Identity(self.queries)
         self.feed = Feed(self.bus, self.queries, self.alarm)
 
     def alarm(self) -> Anomaly | None:

@@ -12,6 +12,7 @@ from tenure.api.postmortem import account
 from tenure.api.sharing import standing_text
 from tenure.api.suggesting import suggestion_view
 from tenure.core.quotas import has_bounds
+from tenure.model.access import SCHEDULER, Caller
 from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.model.explanation import Explanation, Holder, UnknownStart
 from tenure.model.lifecycle import WAITING_STATES
@@ -29,6 +30,10 @@ _UNKNOWN = {
     UnknownStart.QUOTA: "unknown: its project may not hold as much as it asks for",
     UnknownStart.TOO_FAR: "unknown: it lies beyond what was worked out",
 }
+
+
+HIDDEN = "of others"
+"""What a job is called to those who may not see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,14 @@ class Names:
         return self.jobs.get(job_id, str(job_id))
 
 
-def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail) -> ExplanationView:
-    """Why a job is where it is: planned anew for one that waits, read from its record for any other."""
+def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail, caller: Caller = SCHEDULER) -> ExplanationView:
+    """Why a job is where it is: planned anew for one that waits, read from its record for any other. Of others' jobs the caller learns
+    what they hold, and not which they are."""
     job = detail.job
     if job.state not in WAITING_STATES or snapshot.job(job.number) is None:
         return account(detail)
     policy, pending = context.loop.ports.policy, snapshot.job(job.number)
-    view = with_particulars(explained(context, snapshot, policy.explain(snapshot, job.number), job.id, job.state), detail)
+    view = with_particulars(explained(context, snapshot, policy.explain(snapshot, job.number), job.id, job.state, caller), detail)
     shares = "project" in policy.distinguishes or has_bounds({project.id: project for project in snapshot.projects})
     if pending is not None:
         view.evidence += pools_text(context.pools, snapshot.shapes[pending.shape].labels)
@@ -66,10 +72,17 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail) ->
     return view
 
 
-def explained(context: Context, snapshot: Snapshot, found: Explanation, shown: str, state: str) -> ExplanationView:
+def explained(
+    context: Context, snapshot: Snapshot, found: Explanation, shown: str, state: str, caller: Caller = SCHEDULER
+) -> ExplanationView:
     """An explanation in words, of a job that people call ``shown``."""
     names = Names.of(snapshot)
     names.jobs.update(context.queries.ids_of([holder.job_id for holder in found.holders]))
+    if not caller.sees_all:
+        concerned = [job.id for job in snapshot.running] + [job.id for job in snapshot.pending.jobs()]
+        visible = context.queries.seen(caller, [*concerned, *names.jobs])
+        names.jobs.update(dict.fromkeys({*concerned, *names.jobs} - visible, HIDDEN))
+        names.projects.update({n: HIDDEN for n, name in names.projects.items() if not caller.role_in(name)})
     blockers = [reason_view(reason, names) for reason in found.blockers]
     summary = (
         "it starts now" if found.starts_now else "; ".join(blocker.text for blocker in blockers[:1]) or "it waits for the next cycle"

@@ -36,17 +36,20 @@ class Item(NamedTuple):
     cursor: int
     kind: str
     project: str
-    job: str
     data: bytes
+    job: str = ""
+    uid: int = -1
 
 
 class Aside(NamedTuple):
-    """A message beside the events; ``number`` grows with each. Who comes later is shown it while it ``stands``."""
+    """A message beside the events; ``number`` grows with each. Who comes later is shown it while it ``stands``. ``narrow`` is what
+    of it is told to those who do not see everything."""
 
     number: int
     topic: str
     data: bytes
     stands: bool
+    narrow: bytes
 
 
 class Run(NamedTuple):
@@ -89,10 +92,11 @@ class Feed:
         """The cursor of the newest event that was read; -1 while nobody has followed for long enough to know."""
         return self._last
 
-    def show(self, topic: str, data: bytes, *, stands: bool = True) -> None:
-        """Send a message beside the events, in the place of the last of its topic."""
+    def show(self, topic: str, data: bytes, *, stands: bool = True, narrow: bytes | None = None) -> None:
+        """Send a message beside the events, in the place of the last of its topic; another one, if it is given, to those who do not see
+        everything."""
         self.newest_aside += 1
-        self._asides[topic] = Aside(self.newest_aside, topic, data, stands)
+        self._asides[topic] = Aside(self.newest_aside, topic, data, stands, data if narrow is None else narrow)
         self._tell()
 
     def asides(self, after: int) -> list[Aside]:
@@ -150,8 +154,7 @@ class Feed:
             while True:
                 if not await self._catch_up():
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(30.0):  # `wait_for` of 3.11 can lose a cancellation, and this would go on for ever
-                            await listener.wait()
+                        await asyncio.wait_for(listener.wait(), 30.0)
                 listener.clear()
         finally:
             self._bus.leave(listener)
@@ -184,7 +187,7 @@ class Feed:
 
 
 def _item(event: EventView) -> Item:
-    return Item(event.cursor, event.kind, event.project, event.job, _encoder.encode(event))
+    return Item(event.cursor, event.kind, event.project, _encoder.encode(event), event.job, event.uid)
 
 
 def _alarmed(found: Anomaly | None, known: Anomaly | None) -> EventView:

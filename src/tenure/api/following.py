@@ -16,7 +16,9 @@ from starlette.types import Message, Scope, Send
 
 from tenure.api.context import ApiError
 from tenure.api.feed import PAGE, Feed, Item
+from tenure.api.hearing import Hearer, may_hear
 from tenure.api.peer import ABORT
+from tenure.model.access import Caller
 from tenure.wire.dto import ErrorReply
 
 TOPICS = ("job", "node", "conflict", "anomaly", "hint", "scheduling_update", "resource_status")
@@ -77,8 +79,11 @@ def bad(message: str) -> ApiError:
 class Follower:
     """One client. ``wish`` may be changed at any time, for what comes after."""
 
-    def __init__(self, feed: Feed, wish: Wish) -> None:
+    def __init__(self, feed: Feed, wish: Wish, hearer: Hearer) -> None:
+        """``hearer`` says who it is that listens, each time anew."""
         self._feed = feed
+        self._hearer = hearer
+        self._caller: Caller | None = None
         self.wish = wish
         self._cursor = -1
         self._aside = 0
@@ -87,8 +92,13 @@ class Follower:
     async def messages(self, start: int, heartbeat_s: int) -> AsyncIterator[Sequence[Told]]:
         """What happens after the cursor ``start`` (-1: from now on), some messages at a time. Ends only with `DROPPED`."""
         async with self._feed.followed() as newest:
+            self._caller = self._hearer()
             yield list(self._opening(start, newest))
             while not self._is_too_slow():
+                self._caller = self._hearer()
+                if self._caller is None:
+                    yield [_told(DROPPED, {"why": "not let in any more", "remedy": "show a token that is valid"}, self._cursor)]
+                    return
                 run = await self._feed.after(self._cursor)
                 if run.reset or run.items:
                     if told := self._events(run.items, newest, is_broken=run.reset):
@@ -112,14 +122,17 @@ class Follower:
         gone = [_told("reset", {"why": f"not all events after {self._cursor} are kept"})] if is_broken else []
         self._cursor = items[-1].cursor if items else newest
         self._is_abreast = self._is_abreast or len(items) < PAGE
-        takes = self.wish.takes
-        return gone + [Told(topic_of(item.kind), item.data, item.cursor) for item in items if takes(item)]
+        takes, caller = self.wish.takes, self._caller
+        told = [item for item in items if takes(item) and caller and may_hear(caller, item.kind, item.job, item.project, item.uid)]
+        return gone + [Told(topic_of(item.kind), item.data, item.cursor) for item in told]
 
     def _asides(self, *, standing: bool = False) -> list[Told]:
         """What came beside the events since the last time, of what was asked for; at the beginning only what holds."""
         found = self._feed.asides(self._aside)
         self._aside = self._feed.newest_aside
-        return [Told(one.topic, one.data) for one in found if one.topic in self.wish.topics and (one.stands or not standing)]
+        wanted = [one for one in found if one.topic in self.wish.topics and (one.stands or not standing)]
+        is_wide = self._caller is not None and self._caller.sees_all
+        return [Told(one.topic, one.data if is_wide else one.narrow) for one in wanted if is_wide or one.narrow]
 
     def _is_too_slow(self) -> bool:
         """Whether it was abreast of the events and has fallen far behind: its connection takes less than happens."""

@@ -22,6 +22,7 @@ from tenure.api import (
     jobs,
     leases,
     monitoring,
+    people,
     policy,
     pools,
     push,
@@ -34,6 +35,7 @@ from tenure.api import (
     whatif,
 )
 from tenure.api.context import ApiError, Context, Receive, decoded, keyed, read_body
+from tenure.api.denials import Denials
 from tenure.api.identity import caller_from_scope, let_in
 from tenure.api.problems import error_response, is_foreseen, mismatch
 from tenure.api.routes import WEBSOCKET, Finder, Route
@@ -61,6 +63,7 @@ TABLE: tuple[Route, ...] = (
     *push.documented,
     *websocket.routes,
     *websocket.documented,
+    *people.routes,
     *system.routes,
     *monitoring.routes,
     *monitoring.documented,
@@ -83,6 +86,7 @@ class Front:
         self.table = TABLE
         self._context = context
         self._finder = Finder(TABLE)
+        self._denials = Denials(context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -93,6 +97,8 @@ class Front:
         try:
             response = await self._respond(scope, path, receive)
         except Exception as error:
+            if isinstance(error, ApiError) and error.reply.code == "forbidden":
+                self._denials.note(scope, error.reply.code)
             await error_response(error, spoken)(scope, receive, send)
             if not is_foreseen(error):
                 raise  # the server logs it

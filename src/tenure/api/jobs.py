@@ -21,6 +21,7 @@ from tenure.model.access import Permission
 from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
 from tenure.model.lifecycle import LIVE_STATES
 from tenure.model.snapshot import Snapshot
+from tenure.store.details import REDACTED
 from tenure.store.queries import JobRow
 from tenure.wire import ROOT
 from tenure.wire.dto import (
@@ -138,7 +139,7 @@ async def why(request: Request, ref: Ref) -> Response:
     context = context_of(request)
     detail = await _detail(context, ref, caller_from(request))
     snapshot = await context.on_control(lambda: _present(context))
-    view = await asyncio.to_thread(explanation_view, context, snapshot, detail)
+    view = await asyncio.to_thread(explanation_view, context, snapshot, detail, caller_from(request))
     troubles = await asyncio.to_thread(lambda: context.queries.anomalies(job_id=detail.job.number))
     return answer(with_troubles(view, troubles))
 
@@ -220,6 +221,8 @@ async def _detail(context: Context, ref: str, caller: Caller) -> JobDetail:
     detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
     if detail is None:
         raise not_found(ref)
+    if detail.job.user != caller.user and not caller.sees_all:
+        detail.env = dict.fromkeys(detail.env, REDACTED)
     return detail
 
 

@@ -90,14 +90,17 @@ async def release(request: Request, number: Number) -> Response:
 async def listing(request: Request) -> Response:
     """The leases that are held or waited for."""
     context = context_of(request)
-    rows = await asyncio.to_thread(context.queries.open_leases)
-    return answer(LeasesReply(leases=[view_of(context, row) for row in rows]))
+    caller, rows = caller_from(request), await asyncio.to_thread(context.queries.open_leases)
+    return answer(LeasesReply(leases=[view_of(context, row) for row in rows if caller.sees(row.uid, row.project)]))
 
 
 @routes.get("/leases/{number}", LeaseView, needs=Permission.JOBS_READ)
 async def show(request: Request, number: Number, seen: Seen = "", wait_ms: Wait = 0) -> Response:
     """One lease, at once or when its phase is another one than ``seen``."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_from(request)
+    row = context.queries.lease(number)
+    if row is None or not caller.sees(row.uid, row.project):
+        raise _no_lease(number)
     row = await _until(context, number, lambda row: phase_of(row) != seen, min(max(0, wait_ms), MAX_POLL_MS))
     return answer(view_of(context, row))
 
@@ -196,7 +199,7 @@ async def _until(context: Context, number: int, holds: Callable[[LeaseRow], bool
         while True:
             row = context.queries.lease(number)
             if row is None:
-                raise refused(Refused("not_found", f"there is no lease {number}; see tenure lease list"))
+                raise _no_lease(number)
             left_s = deadline - clock.time()
             if holds(row) or left_s <= 0:
                 return row
@@ -204,6 +207,10 @@ async def _until(context: Context, number: int, holds: Callable[[LeaseRow], bool
                 async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
                     await told.wait()
             told.clear()
+
+
+def _no_lease(number: int) -> ApiError:
+    return refused(Refused("not_found", f"there is no lease {number}; see tenure lease list"))
 
 
 def _not_granted(row: LeaseRow) -> ApiError:

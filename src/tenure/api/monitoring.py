@@ -93,7 +93,7 @@ async def gpu(request: Request) -> Response:
     """The GPUs: memory, utilisation, temperature, power, and whether each is available, in use or in error."""
     context = context_of(request)
     seen = seen_by(context)
-    nodes = await asyncio.to_thread(context.queries.nodes)
+    nodes = await asyncio.to_thread(context.queries.nodes, caller_from(request))
     return answer(GpusReply(at_ms=seen.at_ms, gpus=merged(nodes.devices, seen.gpus), problem=seen.problem_of("gpus")))
 
 
@@ -110,16 +110,16 @@ async def containers(request: Request) -> Response:
 @routes.get("/resources", ResourcesReply, errors=("not_monitored",), needs=Permission.CLUSTER_READ)
 async def resources(request: Request) -> Response:
     """Everything that was last seen, and how the looking goes."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_from(request)
     seen = seen_by(context)
-    nodes: NodesReply = await asyncio.to_thread(context.queries.nodes)
+    nodes: NodesReply = await asyncio.to_thread(context.queries.nodes, caller)
     return answer(
         ResourcesReply(
             at_ms=seen.at_ms,
             every_s=seen.every_s,
             hosts=[seen.host] if seen.host is not None else [],
             gpus=merged(nodes.devices, seen.gpus),
-            containers=list(seen.containers.containers),
+            containers=list(seen.containers.containers) if caller.may(Permission.MACHINE_READ) else [],
             samplers=seen.samplers,
         )
     )
@@ -141,6 +141,8 @@ async def anomalies(request: Request, limit: Past = 0) -> Response:
     """What has gone on for too long: the open ones, or with ``limit`` so many of all that are kept."""
     queries = context_of(request).queries
     found = await asyncio.to_thread(lambda: queries.anomalies(limit=limit))
+    visible = await asyncio.to_thread(queries.seen, caller_from(request), [one.job_id for one in found if one.job_id])
+    found = [one for one in found if not one.job_id or one.job_id in visible]
     ids = await asyncio.to_thread(queries.ids_of, [one.job_id for one in found if one.job_id])
     return answer(AnomaliesReply(anomalies=[_anomaly(one, ids.get(one.job_id, "")) for one in found]))
 

@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from tenure.api.context import Context, caller_from, context_of
+from tenure.api.context import Context, context_of
 from tenure.api.following import HEARTBEAT, Follower, Told, Wish, admit, bad, chosen, patient
+from tenure.api.hearing import hearer_of
 from tenure.api.parameters import After, Heartbeat, Named, Topics
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
@@ -46,11 +48,10 @@ async def events(
     """Follow what happens, from now on, from ``after``, or from where ``Last-Event-ID`` says. ``topics`` are names between commas (all
     of them if empty); with ``project`` only events of that project's jobs come, and those that belong to no project."""
     context = context_of(request)
-    caller_from(request)
     wish = Wish(chosen([name for name in topics.split(",") if name]), project)
     start = _resumed(request, after)
     admit(context.feed)
-    frames = _frames(Follower(context.feed, wish).messages(start, heartbeat_s))
+    frames = _frames(Follower(context.feed, wish, hearer_of(context.identity, request)).messages(start, heartbeat_s))
     return Stream(frames, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
@@ -102,6 +103,8 @@ def samples_to(context: Context, every_s: float) -> Callable[[Round], None]:
                 containers=list(found.containers) if found is not None else [],
                 samplers=[],
             )
-            context.bus.loop.call_soon_threadsafe(context.feed.show, "resource_status", _encoder.encode(sample))
+            narrow = replace(sample, gpus=[replace(gpu, jobs=[]) for gpu in sample.gpus], containers=[])
+            wide, less = _encoder.encode(sample), _encoder.encode(narrow)
+            context.bus.loop.call_soon_threadsafe(lambda: context.feed.show("resource_status", wide, narrow=less))
 
     return show

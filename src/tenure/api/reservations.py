@@ -10,6 +10,7 @@ import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +27,7 @@ from tenure.model.node import Device, Node
 from tenure.model.window import WindowPart
 from tenure.store.windows import ReservationRow
 from tenure.wire import ROOT
-from tenure.wire.dto import ErrorReply
+from tenure.wire.dto import ErrorReply, Selection
 from tenure.wire.reservation import PartView, RemovalRequest, ReservationRequest, ReservationsReply, ReservationView
 
 routes = Routes(ROOT)
@@ -56,7 +57,25 @@ async def reservations(request: Request, history: Switch = 0) -> Response:
     context = context_of(request)
     rows = await asyncio.to_thread(context.queries.reservations, PAST if history else 0)
     ordered = rows if history else sorted(rows, key=lambda row: (row.from_ms, row.id))
-    return answer(ReservationsReply(reservations=await _views(context, ordered)))
+    views, caller = await _views(context, ordered), caller_from(request)
+    if not caller.sees_all:
+        inside = {word for view in views for word in view.running}
+        found = await asyncio.to_thread(context.queries.jobs, Selection(ids=sorted(inside), limit=max(1, len(inside))), caller)
+        shown = {job.id for job in found.jobs} if inside else set()
+        views = [_narrowed(view, caller, shown) for view in views]
+    return answer(ReservationsReply(reservations=views))
+
+
+def _narrowed(view: ReservationView, caller: Caller, shown: set[str]) -> ReservationView:
+    """A reservation as those see it who do not see everything: what is set aside and when, and of people and jobs their own."""
+    return replace(
+        view,
+        project=view.project if caller.role_in(view.project) else "",
+        user=view.user if view.user == caller.user else "",
+        made_by="",
+        removed_by="",
+        running=[word for word in view.running if word in shown],
+    )
 
 
 @routes.post(

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api.context import Context, answer, context_of
+from tenure.api.context import Context, answer, caller_from, context_of
 from tenure.api.routes import Routes
 from tenure.core.board import Board
 from tenure.core.ledger import Account
 from tenure.core.picture import Picture
 from tenure.core.shares import WHOLE, Part, capacity_of, dominant, parts_of
-from tenure.model.access import Permission
+from tenure.model.access import Caller, Permission
 from tenure.model.amounts import MILLI, format_bytes, format_milli
 from tenure.model.job import PendingJob
 from tenure.model.project import Bundle, Project
@@ -36,7 +36,18 @@ async def projects(request: Request) -> Response:
     context = context_of(request)
     picture = await context.on_control(lambda: picture_of(context))
     named, users = await asyncio.to_thread(context.queries.sharers)
-    return answer(standings(picture, named, users))
+    return answer(seen_by(standings(picture, named, users), caller_from(request)))
+
+
+def seen_by(reply: ProjectsReply, caller: Caller) -> ProjectsReply:
+    """Of the standings those of the projects that the caller has to do with; of people in others than his own only himself."""
+    if caller.sees_all:
+        return reply
+    reply.projects = [view for view in reply.projects if caller.role_in(view.name) or caller.may_use(view.name)]
+    for view in reply.projects:
+        if not caller.role_in(view.name):
+            view.users = [user for user in view.users if user.user == caller.user]
+    return reply
 
 
 def picture_of(context: Context) -> Picture:

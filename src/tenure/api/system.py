@@ -9,16 +9,19 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api.context import ApiError, Context, answer, body_of, context_of
+from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.listener import Listener
 from tenure.api.parameters import Switch
 from tenure.api.routes import Routes
 from tenure.control.loop import STUCK_AFTER_S
 from tenure.model.access import Permission
+from tenure.model.people import Note
 from tenure.wire import PROTOCOL, ROOT
 from tenure.wire.dto import BackupReply, BackupRequest, CheckView, DoctorReply, ErrorReply, StatusView
 
 routes = Routes(ROOT)
+DOWN_NOTED_S = 2.0
+"""A loop that does not turn must not keep anybody from stopping the daemon."""
 _LEVELS = ("ok", "note", "warning", "problem")
 
 
@@ -39,13 +42,16 @@ def problems_of(context: Context) -> list[str]:
 @routes.get("/status", StatusView, needs=Permission.CLUSTER_READ)
 async def status(request: Request) -> Response:
     """The daemon about itself."""
-    context = context_of(request)
+    context, caller = context_of(request), caller_from(request)
+    is_wide = caller.may(Permission.MACHINE_READ)
     problems = problems_of(context)
     health = context.loop.health
     pid, version, limits = await asyncio.to_thread(context.supervisor)
     try:
         counts = await asyncio.to_thread(context.queries.counts)
         troubles = await asyncio.to_thread(context.queries.anomalies)
+        visible = await asyncio.to_thread(context.queries.seen, caller, [one.job_id for one in troubles if one.job_id])
+        troubles = [one for one in troubles if not one.job_id or one.job_id in visible]
     except Exception as error:
         counts, troubles = {}, []
         problems.append(f"the store cannot be read: {error}")
@@ -53,12 +59,12 @@ async def status(request: Request) -> Response:
         version=context.version,
         protocol=PROTOCOL,
         pid=context.pid,
-        home=str(context.home),
-        socket=str(context.socket),
-        store=context.queries.url,
+        home=str(context.home) if is_wide else "",
+        socket=str(context.socket) if is_wide else "",
+        store=context.queries.url if is_wide else "",
         started_ms=context.started_ms,
         healthy=not problems,
-        problems=problems + ([f"the last error of the loop: {health.last_error}"] if health.last_error else []),
+        problems=problems + ([f"the last error of the loop: {health.last_error}"] if health.last_error and is_wide else []),
         anomalies=[f"job {one.job_id}: {one.text}" if one.job_id else one.text for one in troubles],
         loop_age_ms=int(health.stuck_for_s() * 1000),
         cycles=health.cycles,
@@ -107,6 +113,7 @@ async def backup(request: Request) -> Response:
     target = Path(wish.path)
     if not target.is_absolute() or target.exists():
         raise ApiError(422, ErrorReply(code="bad_request", message=f"{target} exists or is not a full path", remedy="name a new file"))
+    await context.apply([Note("", caller_from(request), "backup", str(target))])
     try:
         jobs = await asyncio.to_thread(context.queries.backup, target)
     except OSError as error:
@@ -118,5 +125,7 @@ async def backup(request: Request) -> Response:
 async def down(request: Request) -> Response:
     """Stop the daemon after this answer; jobs go on."""
     context = context_of(request)
+    noting = asyncio.ensure_future(context.apply([Note("", caller_from(request), "down")]))
+    await asyncio.wait([noting], timeout=DOWN_NOTED_S)
     asyncio.get_running_loop().call_later(0.05, context.shut_down)
     return answer({})

@@ -18,9 +18,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tenure.api.context import ApiError, caller_from, context_of
-from tenure.api.feed import Feed
+from tenure.api.context import ApiError, context_of
 from tenure.api.following import DROPPED, Follower, Told, Wish, admit, bad, chosen, patient
+from tenure.api.hearing import hearer_of
 from tenure.api.parameters import After, Heartbeat, Named, Topics
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
@@ -65,19 +65,18 @@ async def follow(
     """Follow what happens, from now on or from ``after``; parameters as for the server-sent events. ``topics=none`` is quiet until the
     client subscribes."""
     context = context_of(connection)
-    caller_from(connection)
     names = [name for name in topics.split(",") if name]
     wish = Wish(frozenset() if names == ["none"] else chosen(names), project)
     admit(context.feed)
-    return Conversation(context.feed, wish, after, heartbeat_s)
+    return Conversation(Follower(context.feed, wish, hearer_of(context.identity, connection)), after, heartbeat_s)
 
 
 class Conversation(Response):
     """The answer that accepts a WebSocket and speaks until one of the two closes it."""
 
-    def __init__(self, feed: Feed, wish: Wish, after: int, heartbeat_s: int) -> None:
+    def __init__(self, follower: Follower, after: int, heartbeat_s: int) -> None:
         super().__init__()
-        self._follower = Follower(feed, wish)
+        self._follower = follower
         self._after = after
         self._heartbeat_s = heartbeat_s
 

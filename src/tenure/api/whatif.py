@@ -21,7 +21,7 @@ from tenure.api.sharing import picture_of
 from tenure.api.supposing import job_added, next_job, supposed
 from tenure.control.admission import Inadmissible
 from tenure.core.whatif import Effect, Shift, WhatIf, what_if
-from tenure.model.access import SCHEDULER, Permission
+from tenure.model.access import Permission
 from tenure.model.commands import Caller, SubmitJob
 from tenure.model.snapshot import Snapshot
 from tenure.wire import ROOT
@@ -111,11 +111,11 @@ def planned(context: Context, snapshot: Snapshot, command: SubmitJob) -> PlanRep
     return PlanReply(
         verdict="starts_now" if starts else "waits",
         placements=placements,
-        explanation=explained(context, after, found, "this job", "pending"),
+        explanation=explained(context, after, found, "this job", "pending", command.caller),
         limit_ms=added.job.limit_ms,
         start_ms=snapshot.now_ms if starts else found.start.latest_ms,
         start_unknown="" if starts or found.start.unknown is None else found.start.unknown.value,
-        delayed=_views(context, worse, {}),
+        delayed=_views(context, worse, {}, command.caller),
         compared=len(others.shifts) - 1,
         waiting=others.waiting,
     )
@@ -134,9 +134,10 @@ def compared(context: Context, snapshot: Snapshot, wish: WhatIfRequest, caller: 
         planning_instead=other.planning if other is not None else None,
         count=wish.limit,
     )
-    views = _views(context, found.shifts, asked.added)
+    views = _views(context, found.shifts, asked.added, caller)
     changes = [shift.change_ms for shift in found.shifts if shift.change_ms is not None]
     effects = [shift.effect for shift in found.shifts]
+    visible = context.queries.seen(caller, list(found.endless)) | set(asked.added)
     endless = context.queries.ids_of(found.endless) | {job_id: shown for job_id, (shown, _) in asked.added.items()}
     known_before = [shift for shift in found.shifts if shift.before is not None]
     return WhatIfReply(
@@ -152,18 +153,18 @@ def compared(context: Context, snapshot: Snapshot, wish: WhatIfRequest, caller: 
         foreseen=len(changes),
         mean_change_ms=round(sum(changes) / len(changes)) if changes else None,
         starts_now=[view.id for view in views if view.after_ms == snapshot.now_ms],
-        endless=[endless.get(job_id, str(job_id)) for job_id in found.endless],
+        endless=[endless.get(job_id, str(job_id)) for job_id in found.endless if job_id in visible],
         notes=[*asked.notes, *_notes(found, len(known_before))],
     )
 
 
-def _views(context: Context, shifts: Sequence[Shift], added: Mapping[int, tuple[str, str]]) -> list[ShiftView]:
-    """Jobs as the wire shows them, with what people call them."""
+def _views(context: Context, shifts: Sequence[Shift], added: Mapping[int, tuple[str, str]], caller: Caller) -> list[ShiftView]:
+    """Those jobs that the caller may see as the wire shows them, with what people call them."""
     known = [shift.job_id for shift in shifts if shift.job_id not in added]
     selection = Selection(ids=[str(job_id) for job_id in known], states=["all"], limit=max(1, len(known)))
-    found = context.queries.jobs(selection, SCHEDULER).jobs if known else []
+    found = context.queries.jobs(selection, caller).jobs if known else []
     shown = {job.number: (job.id, job.name) for job in found} | dict(added)
-    return [_view(shift, *shown.get(shift.job_id, (str(shift.job_id), ""))) for shift in shifts]
+    return [_view(shift, *shown[shift.job_id]) for shift in shifts if shift.job_id in shown]
 
 
 def _view(shift: Shift, shown: str, name: str) -> ShiftView:

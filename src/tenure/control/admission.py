@@ -50,6 +50,7 @@ class Admission:
     def command(self, request: SubmitRequest, caller: Caller) -> SubmitJob:
         """The command for the store. Raises Inadmissible."""
         _check_sizes(request)
+        check_project(caller, request.project)
         shape = self.shape(request)
         ranges, cap = _array_of(request)
         after = tuple(DependsOn(self.resolve(ref.job), self._condition(ref.condition)) for ref in request.after)
@@ -129,6 +130,13 @@ class Admission:
 
     def _condition(self, condition: str) -> str:
         return _one_of(condition, CONDITIONS, "condition of --after")
+
+
+def check_project(caller: Caller, project: str) -> None:
+    """Raise Inadmissible where the caller may not submit for a project."""
+    if not caller.may_use(project):
+        what = f"{caller.user} is no member of project {project!r}"
+        raise refusal("foreign_project", what, "tenure whoami lists yours; leave --project out for the default one")
 
 
 def refuse_little_memory(memory_bytes: int) -> None:

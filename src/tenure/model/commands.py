@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tenure.model.access import Caller as Caller  # noqa: PLC0414 (a part of every command)
 from tenure.model.job import NO_CAP
+from tenure.model.people import PeopleCommand
 from tenure.model.shape import Shape
 
 LEASE = "lease"
@@ -294,6 +295,7 @@ Command = (
     | ResolveConflict
     | MakeReservation
     | RemoveReservation
+    | PeopleCommand
 )
 
 

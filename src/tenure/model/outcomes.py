@@ -60,7 +60,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a row, in commit order: ``cursor`` is dense. ``data`` is JSON text."""
+    """Something that happened to a row, in commit order: ``cursor`` is dense. ``data`` is JSON text, ``uid`` that of the job's user."""
 
     cursor: int
     kind: str
@@ -69,3 +69,4 @@ class Event:
     at_ms: int
     data: str = "{}"
     version: int = 1
+    uid: int = -1

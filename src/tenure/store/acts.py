@@ -33,11 +33,13 @@ from tenure.model.commands import (
 )
 from tenure.model.lifecycle import ENDED_STATES, JobState, NodeStatus
 from tenure.store import arrays, resting
+from tenure.store.caps import refuse_more
 from tenure.store.choosing import choose
 from tenure.store.ending import Endings
 from tenure.store.intern import INSERT_QUEUE, next_id
 from tenure.store.leases import release, renew
 from tenure.store.nodes import NODE_BY_NAME, WRITE_WANTED
+from tenure.store.people import SETTERS as PEOPLE
 from tenure.store.requeue import requeue_all
 from tenure.store.reserving import reserve, unreserve
 from tenure.store.resolving import resolve
@@ -69,9 +71,6 @@ WRITE_QUEUE = Statement(
 
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 _WAITING = frozenset({"held", "pending"})
-TRUSTED = frozenset({-1, 0})
-"""Who may act on anybody's jobs: the scheduler itself (no transport ever vouches for -1), and root."""
-
 JobCommand = CancelJob | HoldJob | ReleaseJob | RequeueJob | SuspendJob | UpdateJob
 
 
@@ -83,9 +82,11 @@ def act(tx: Transaction, command: Command) -> Answer:
     if not isinstance(command, JobCommand):
         return Refused("malformed", f"the store does not know {type(command).__name__}; upgrade Tenure")
     row = read_jobs(tx.link, [command.job_id]).get(command.job_id)
-    refusal = _refusal(command, row)
-    if refusal is not None or row is None:
-        return refusal or Refused("not_found", f"there is no job {command.job_id}")
+    if row is None:
+        return Refused("not_found", f"there is no job {command.job_id}; see tenure ps --all")
+    refusal = _not_allowed(tx, command, row) or _refusal(command, row)
+    if refusal is not None:
+        return refusal
     if row.is_array and command.position >= 0:
         found = tx.link.row(arrays.ELEMENT_AT, row.id, command.position)
         if found is None:
@@ -94,11 +95,13 @@ def act(tx: Transaction, command: Command) -> Answer:
     return _on_row(tx, command, row)
 
 
-def _refusal(command: JobCommand, row: JobRow | None) -> Refused | None:
-    if row is None:
-        return Refused("not_found", f"there is no job {command.job_id}; see tenure ps --all")
-    if command.caller.uid != row.uid and command.caller.uid not in TRUSTED:
-        return Refused("not_yours", f"job {row.id} belongs to another user; ask them, or an administrator")
+def _not_allowed(tx: Transaction, command: JobCommand, row: JobRow) -> Refused | None:
+    if not command.caller.acts_on(row.uid, tx.names.project_name(tx.link, row.project_id)):
+        return Refused("not_yours", f"job {row.id} belongs to another user; ask them, or an operator")
+    return refuse_more(command, row, tx.names.shape(tx.link, row.shape_id))
+
+
+def _refusal(command: JobCommand, row: JobRow) -> Refused | None:
     if row.kind == LEASE and isinstance(command, SuspendJob | RequeueJob):
         return Refused("is_a_lease", f"{row.id} is a lease: its holder has it or not; tenure cancel takes it back")
     if command.position >= 0 and not row.is_array:
@@ -247,6 +250,7 @@ def set_node(tx: Transaction, command: SetNode) -> Answer:
     reason = command.reason if command.status != "up" else ""
     if (row[1], row[2]) == (command.status, reason):
         return Applied(0, tx.event_seq, note=f"it is {command.status} already")
+    tx.before = {"status": row[1], "reason": row[2]}
     tx.link.write(WRITE_WANTED, command.status, reason, row[0])
     data = {"nodes": [command.name], "status": command.status, "reason": reason, "by": command.caller.user}
     return Applied(0, tx.emit("node.changed", data=to_json(data)))
@@ -267,6 +271,7 @@ def set_queue(tx: Transaction, command: SetQueue) -> Answer:
     elif values == [int(item) for item in old]:
         return Applied(0, tx.event_seq, note="nothing changes")
     else:
+        tx.before = dict(zip(("paused", "default_limit_ms", "max_limit_ms", "bonus"), old, strict=True))
         tx.link.write(WRITE_QUEUE, *values, present.id)
     tx.names.forget_queues()
     return Applied(0, tx.emit("queue.changed", data=to_json({"queue": command.name, "by": command.caller.user})))
@@ -281,5 +286,6 @@ _SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {
     ResolveConflict: resolve,
     MakeReservation: reserve,
     RemoveReservation: unreserve,
+    **PEOPLE,
 }
 """Who carries out what is no act on a job that a person names."""

@@ -13,7 +13,9 @@ from typing import Any, get_args
 from sqlalchemy import select
 
 from tenure.model.commands import AcquireLease, Answer, Applied, Command, Refused, SubmitJob
+from tenure.model.people import CreateToken
 from tenure.store.acts import act
+from tenure.store.audit import Recording
 from tenure.store.intern import digest_of, encode_stable
 from tenure.store.leases import acquire
 from tenure.store.schema import idempotency
@@ -25,6 +27,7 @@ _CONTENT: dict[type[Any], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind) if field.name not in ("key", "caller")) for kind in get_args(Command)
 }
 _CONTENT[AcquireLease] = ("asked",)
+_CONTENT[CreateToken] = tuple(name for name in _CONTENT[CreateToken] if name not in ("digest", "prefix", "expires_ms"))
 _TAKES_ROOM = (SubmitJob, AcquireLease)
 
 KNOWN_KEYS = InList(
@@ -41,6 +44,7 @@ def apply(tx: Transaction, commands: Sequence[Command], *, is_full: bool = False
     known = _known(tx, commands)
     fresh: list[tuple[object, ...]] = []
     collected = Submissions()
+    recording = Recording(tx)
     answers: list[Answer] = []
     for command in commands:
         key = (command.caller.uid, command.key)
@@ -51,12 +55,16 @@ def apply(tx: Transaction, commands: Sequence[Command], *, is_full: bool = False
         elif is_full and isinstance(command, _TAKES_ROOM):
             answer = Refused("disk_full", "the disk is full, so nothing new is queued; free some space and submit again")
         else:
+            tx.before = {}
             answer = _carry_out(tx, command, collected)
         answers.append(answer)
+        if not seen:
+            recording.add(command, answer)
         if seen is None and isinstance(answer, Applied) and command.key:
             known[key] = (content, answer.job_id, answer.revision, answer.note)
             fresh.append((*key, *known[key], tx.now_ms))
     collected.write(tx)
+    recording.close()
     tx.link.write_many(INSERT_KEY, fresh)
     return answers
 

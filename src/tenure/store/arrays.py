@@ -73,6 +73,7 @@ INSERT_ELEMENT = insert(
     "last_attempt_id",
     "ended_ms",
     "why",
+    "token_id",
 )
 WRITE_TEMPLATE = Statement(
     job.update()
@@ -207,6 +208,7 @@ def element_values(
         attempt_id,
         ended_ms,
         why,
+        template.token_id,
     )
 
 

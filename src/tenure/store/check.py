@@ -16,6 +16,7 @@ from tenure.model.outcomes import Violation
 from tenure.model.project import NO_BOUNDS, SHARED, UNLIMITED, Bundle, Project
 from tenure.store import deps, resting
 from tenure.store.arrays import END_COLUMNS, ENDS
+from tenure.store.audit import check_audit
 from tenure.store.leased import check_leases
 from tenure.store.schema import (
     account,
@@ -197,6 +198,7 @@ def check(link: Link, projects: Iterable[Project] = (), known_attempts: int = 0)
         _check_dependencies,
         check_leases,
         _check_reservations,
+        check_audit,
     )
     found = [violation for part in parts for violation in part(link)]
     return [*found, *_check_maxima(link, projects, known_attempts)]

@@ -47,6 +47,7 @@ def choose(tx: Transaction, command: SetPolicy) -> Answer:
     )
     tx.names.forget_plan()
     before = last.policy if last is not None else ""
+    tx.before = {"policy": before}
     return Applied(0, tx.emit("policy.changed", data=to_json({"policy": word, "before": before, "by": caller.user})))
 
 

@@ -20,6 +20,7 @@ from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.chosen import last_choice, plan_settings
 from tenure.store.measured import anomaly, series
+from tenure.store.people_schema import token
 from tenure.store.plan_schema import conflict, policy_choice, reservation
 from tenure.store.schema import device, job_context, job_spec, node, project, queue, shape, user
 from tenure.store.sql import InList, Link, Statement, const, insert, param
@@ -61,6 +62,7 @@ USER_BY_UID = Statement(select(user.c.id, user.c.name).where(user.c.uid == param
 INSERT_USER = insert(user, "id", "uid", "name")
 RENAME_USER = Statement(user.update().values(name=param("name")).where(user.c.id == param("id")), "name", "id")
 PROJECT_BY_NAME = Statement(select(project.c.id).where(project.c.name == param("name")), "name")
+PROJECTS_ALL = Statement(select(project.c.id, project.c.name))
 INSERT_PROJECT = insert(project, "id", "name")
 QUEUES_ALL = Statement(
     select(queue.c.id, queue.c.name, queue.c.paused, queue.c.default_limit_ms, queue.c.max_limit_ms, queue.c.bonus).order_by(queue.c.id)
@@ -71,7 +73,7 @@ DEVICE_NAMES = Statement(select(device.c.id, device.c.uuid, device.c.device_inde
 
 _LAST_ID = {
     table: Statement(select(func.coalesce(func.max(table.c.id), const(0))))
-    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict, reservation, series, anomaly)
+    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict, reservation, series, anomaly, token)
 }
 
 
@@ -111,6 +113,7 @@ class Names:
         self._contexts: dict[int, tuple[dict[str, str], str, dict[str, str]]] = {}
         self._users: dict[int, tuple[int, str]] = {}
         self._projects: dict[str, int] = {}
+        self._project_names: dict[int, str] = {}
         self._queues: dict[str, Queue] | None = None
         self._plan: PlanSettings | None = None
         self._reservations: tuple[ReservationRow, ...] | None = None
@@ -244,6 +247,12 @@ class Names:
                 link.write(INSERT_PROJECT, found, name)
             self._projects[name] = found
         return found
+
+    def project_name(self, link: Link, number: int) -> str:
+        """The name of a project. Raises KeyError for one that does not exist."""
+        if number not in self._project_names:
+            self._project_names = {int(i): str(name) for i, name in link.rows(PROJECTS_ALL)}
+        return self._project_names[number]
 
     def queues(self, link: Link) -> dict[str, Queue]:
         """All queues by name, in the order of their numbers."""

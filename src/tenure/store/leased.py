@@ -47,6 +47,7 @@ _COLUMNS = (
     func.coalesce(attempt.c.limit_ms, const(0)),
     func.coalesce(allocation.c.node_id, const(0)),
     job.c.lease_warned_ms,
+    job.c.uid,
 )
 _FROM = (
     job.join(user, user.c.id == job.c.user_id)
@@ -147,6 +148,7 @@ class LeaseRow:
     stop_why: str
     limit_ms: int
     is_warned: bool
+    uid: int
     place: Place
     devices: tuple[str, ...] = ()
     device_memory_bytes: int = 0
@@ -229,7 +231,7 @@ def read_leases(link: Link, names: Names, ids: Sequence[int]) -> list[LeaseRow]:
 
 def _row(link: Link, names: Names, row: tuple[Any, ...], place: Place, shares: Sequence[tuple[Any, ...]]) -> LeaseRow:
     number, name, state, spec_id, shape_id, priority, asked, granted, ended, grace, expected, why, attempt_id, fence = row[:14]
-    expires, user_name, project_name, run, wish, stop_reason, stop_why, limit_ms, _, warned_ms = row[14:]
+    expires, user_name, project_name, run, wish, stop_reason, stop_why, limit_ms, _, warned_ms, uid = row[14:]
     return LeaseRow(
         number,
         name,
@@ -254,6 +256,7 @@ def _row(link: Link, names: Names, row: tuple[Any, ...], place: Place, shares: S
         stop_why,
         limit_ms,
         warned_ms == expires,
+        uid,
         place,
         tuple(share[1] for share in shares),
         shares[0][3] if shares else 0,

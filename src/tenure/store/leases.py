@@ -15,6 +15,7 @@ from tenure.model.amounts import format_duration_ms
 from tenure.model.commands import LEASE, AcquireLease, Answer, Applied, Refused, ReleaseLease, RenewLease
 from tenure.model.lifecycle import JobState
 from tenure.model.outcomes import JobChange
+from tenure.store.caps import refuse_renewal
 from tenure.store.ending import Endings
 from tenure.store.outcome import RELEASED
 from tenure.store.rows import JobRow, read_jobs
@@ -71,12 +72,9 @@ def renew(tx: Transaction, command: RenewLease) -> Answer:
     if isinstance(found, Refused):
         return found
     row, limit_ms, stop_reason, stop_why = found
-    if row.ended_ms is not None:
-        return Refused("lease_over", f"lease {row.id} is over; acquire a new one")
-    if stop_reason:
-        return Refused("lease_ending", f"lease {row.id} is being taken back: {stop_why}; finish and release it")
-    if row.state != "running":
-        return Refused("not_held", f"lease {row.id} waits; it can be renewed once it is held")
+    refusal = _not_renewable(row, stop_reason, stop_why)
+    if refusal is not None:
+        return refusal
     wanted_ms = tx.now_ms - row.started_ms + command.ttl_ms
     queue = next(queue for queue in tx.names.queues(tx.link).values() if queue.id == row.queue_id)
     if queue.max_limit_ms and wanted_ms > queue.max_limit_ms:
@@ -84,11 +82,24 @@ def renew(tx: Transaction, command: RenewLease) -> Answer:
         if wanted_ms <= limit_ms:
             most_s = queue.max_limit_ms // 1000
             return Refused("limit_too_long", f"queue {queue.name} lets a lease go on for {most_s} s at most; release it and ask anew")
+    over = refuse_renewal(tx, command, row, limit_ms, wanted_ms)
+    if over is not None:
+        return over
     expires_ms = row.started_ms + wanted_ms
     wish = tx.emit("lease.renewed", row.id, row.project_id, to_json({"expires_ms": expires_ms}))
     tx.link.write(ASK_LIMIT, wanted_ms, wish, row.attempt_id)
     tx.link.write(SET_EXPIRY, expires_ms, row.id)
     return Applied(row.id, tx.event_seq)
+
+
+def _not_renewable(row: JobRow, stop_reason: str, stop_why: str) -> Refused | None:
+    if row.ended_ms is not None:
+        return Refused("lease_over", f"lease {row.id} is over; acquire a new one")
+    if stop_reason:
+        return Refused("lease_ending", f"lease {row.id} is being taken back: {stop_why}; finish and release it")
+    if row.state != "running":
+        return Refused("not_held", f"lease {row.id} waits; it can be renewed once it is held")
+    return None
 
 
 def release(tx: Transaction, command: ReleaseLease) -> Answer:

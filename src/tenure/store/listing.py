@@ -16,6 +16,7 @@ from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES, JobState
 from tenure.store.arrays import position_of
 from tenure.store.schema import job, project, queue, shape, user
+from tenure.store.sight import USER_OF, Condition, Sight, Sighted, seen
 from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.wire.dto import Selection
 from tenure.wire.ids import JobRef, format_id, parse_ref
@@ -93,6 +94,20 @@ PAGE = Statement(
 COUNT = Statement(
     select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER, _filters()), *("state", "user", "user2", *_FILTER_NAMES)
 )
+
+
+def _seen_page(seen: Condition) -> Statement:
+    clause = select(job.c.id).where(*_OWN_LINE, job.c.id < param("before"), _OF_USER, _filters(), seen[0])
+    paged = clause.order_by(job.c.id.desc()).limit(param("limit")).offset(const(0))
+    return Statement(paged, "state", "before", "user", "user2", *_FILTER_NAMES, *seen[1], "limit")
+
+
+def _seen_count(seen: Condition) -> Statement:
+    clause = select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER, _filters(), seen[0])
+    return Statement(clause, "state", "user", "user2", *_FILTER_NAMES, *seen[1])
+
+
+SEEN_PAGE, SEEN_COUNT = Sighted(_seen_page), Sighted(_seen_count)
 #: Of the index alone: what a listing without other filters asks.
 COUNT_ALL = Statement(select(func.count()).select_from(job).where(*_OWN_LINE), "state")
 COUNT_OF_USER = Statement(select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER), "state", "user", "user2")
@@ -110,17 +125,18 @@ _NUMBERS = {
     name: Statement(select(table.c.id).where(table.c.name == param("name")), "name")
     for name, table in (("queue", queue), ("project", project), ("user", user))
 }
-USER_OF = Statement(select(user.c.id).where(user.c.uid == param("uid")), "uid")
 
 
 class Filter(NamedTuple):
-    """A selection without its ids, as parameters of the statements above. ``is_empty``: it names something that does not exist."""
+    """A selection without its ids, as parameters of the statements above. ``is_empty``: it names something that does not exist;
+    ``sight`` is what of it the caller may see, None for all."""
 
     states: list[str]
     user: int
     others: tuple[Any, ...]
     before: int
     is_empty: bool
+    sight: Sight | None = None
 
     @property
     def of_user(self) -> tuple[int, int]:
@@ -141,7 +157,8 @@ def filter_of(link: Link, selection: Selection, caller: Caller) -> Filter:
     name = "" if pattern else selection.name
     values = (queue_id, project_id, selection.group, name, like, selection.since_ms)
     others = tuple(value for value in values for _ in range(2))
-    return Filter(states, user_id, others, selection.before or _NEWEST, -1 in (queue_id, project_id, user_id))
+    is_empty = -1 in (queue_id, project_id, user_id)
+    return Filter(states, user_id, others, selection.before or _NEWEST, is_empty, Sight.of(link, caller))
 
 
 def _number(link: Link, kind: str, name: str) -> int:
@@ -181,8 +198,10 @@ def page(link: Link, wanted: Filter, limit: int) -> list[int]:
     """The newest ids that pass the filter, at most ``limit`` of them."""
     if wanted.is_empty:
         return []
-    keys = (*wanted.of_user, *wanted.others, limit)
-    found = ([number for (number,) in link.rows(PAGE, state, wanted.before, *keys)] for state in wanted.states)
+    sight = wanted.sight
+    keys = (*wanted.of_user, *wanted.others, *(sight.params if sight is not None else ()), limit)
+    statement = PAGE if sight is None else SEEN_PAGE.statement(sight)
+    found = ([number for (number,) in link.rows(statement, state, wanted.before, *keys)] for state in wanted.states)
     return list(heapq.merge(*found, reverse=True))[:limit]
 
 
@@ -192,7 +211,9 @@ def counts_by_state(link: Link, wanted: Filter) -> dict[str, int]:
         return {}
     counts = {}
     for state in wanted.states:
-        if any(wanted.others):
+        if wanted.sight is not None:
+            row = link.row(SEEN_COUNT.statement(wanted.sight), state, *wanted.of_user, *wanted.others, *wanted.sight.params)
+        elif any(wanted.others):
             row = link.row(COUNT, state, *wanted.of_user, *wanted.others)
         elif wanted.user:
             row = link.row(COUNT_OF_USER, state, *wanted.of_user)
@@ -224,7 +245,9 @@ def resolve(link: Link, selection: Selection, caller: Caller) -> list[JobRow]:
         else:
             numbers.add(ref.number)
     rows.update({(number, -1): JobRow(number, -1, name) for number, name in ids_of(link, sorted(numbers)).items()})
-    return _matching(link, wanted, [rows[key] for key in sorted(rows)])
+    found = _matching(link, wanted, [rows[key] for key in sorted(rows)])
+    visible = seen(link, caller, [row.job_id for row in found])
+    return [row for row in found if row.job_id in visible]
 
 
 def _matching(link: Link, wanted: Filter, rows: list[JobRow]) -> list[JobRow]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import case, func, select
 
+from tenure.model.access import Caller
 from tenure.model.gpu_kind import format_capability
 from tenure.store.listing import ids_of
 from tenure.store.nodes import status_of
 from tenure.store.reader import ask
 from tenure.store.schema import WAITING, allocation, allocation_device, device, job, node, node_capacity, queue
+from tenure.store.sight import seen
 from tenure.store.sql import Link, Statement, const
 from tenure.wire.dto import DeviceView, NodesReply, NodeView, QueuesReply, QueueView
 
@@ -27,8 +29,8 @@ RUNNING_IN = Statement(
 )
 
 
-def nodes_view(link: Link) -> NodesReply:
-    """All nodes and devices, by name and index."""
+def nodes_view(link: Link, caller: Caller) -> NodesReply:
+    """All nodes and devices, by name and index; of jobs the ids of those that the caller may see."""
     amounts: dict[tuple[int, str], tuple[int, int]] = {}
     clause = select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.capacity, node_capacity.c.used)
     for node_id, resource, capacity, used in ask(link, clause):
@@ -36,7 +38,7 @@ def nodes_view(link: Link) -> NodesReply:
     live = select(allocation.c.node_id, func.count(func.distinct(allocation.c.job_id)))
     live = live.where(allocation.c.released_at_ms.is_(None), allocation.c.behind == const(0))
     jobs: dict[int, int] = dict(ask(link, live.group_by(allocation.c.node_id)))
-    devices = _devices(link)
+    devices = _devices(link, caller)
     names = ("id", "name", "executor", "present", "wanted", "drain_reason", "labels", "pretend")
     views = []
     for row in ask(link, select(*(node.c[name] for name in names)).order_by(node.c.name)):
@@ -63,8 +65,8 @@ def nodes_view(link: Link) -> NodesReply:
     return NodesReply(nodes=views, devices=devices)
 
 
-def _devices(link: Link) -> list[DeviceView]:
-    holders = _holders(link)
+def _devices(link: Link, caller: Caller) -> list[DeviceView]:
+    holders = _holders(link, caller)
     names = (
         "id",
         "device_index",
@@ -100,14 +102,15 @@ def _devices(link: Link) -> list[DeviceView]:
     ]
 
 
-def _holders(link: Link) -> dict[int, list[str]]:
+def _holders(link: Link, caller: Caller) -> dict[int, list[str]]:
     """Who holds which device: ids as people type them."""
     both = (allocation.c.attempt_id == allocation_device.c.attempt_id) & (allocation.c.task == allocation_device.c.task)
     clause = select(allocation_device.c.device_id, allocation.c.job_id).select_from(allocation_device.join(allocation, both))
     rows = ask(link, clause.where(allocation_device.c.released_at_ms.is_(None)).order_by(allocation.c.job_id))
     shown = ids_of(link, [row[1] for row in rows])
     found: dict[int, list[str]] = {}
-    for device_id, job_id in rows:
+    visible = seen(link, caller, [row[1] for row in rows])
+    for device_id, job_id in (row for row in rows if row[1] in visible):
         found.setdefault(device_id, []).append(shown.get(job_id, str(job_id)))
     return found
 

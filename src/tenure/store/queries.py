@@ -21,17 +21,20 @@ from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.measures import LiveTask, Series
 from tenure.model.shape import Shape
-from tenure.store import details, overview
+from tenure.store import audit, details, overview, people
 from tenure.store.accounts import PROJECT_NAMES, USER_NAMES
+from tenure.store.audit import Record
 from tenure.store.chosen import Choice, last_choice
 from tenure.store.conflicts import ConflictRow, open_conflicts, past_conflicts
 from tenure.store.database import Database
 from tenure.store.intern import Names
 from tenure.store.leased import LeaseRow, open_leases, read_leases
 from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, page, records, resolve
+from tenure.store.people import Person, TokenRow
 from tenure.store.reader import Reader, ask
 from tenure.store.schema import allocation, attempt, job
 from tenure.store.series import live_tasks, read_series, writers_of
+from tenure.store.sight import seen
 from tenure.store.sql import Link
 from tenure.store.stream import read_events
 from tenure.store.tx import READ_REVISION
@@ -125,10 +128,44 @@ class Queries:
         with self._reader.read() as link:
             return owner_of(link, project_name, caller)
 
-    def nodes(self) -> NodesReply:
-        """All nodes and devices."""
+    def seen(self, caller: Caller, numbers: Sequence[int]) -> set[int]:
+        """Those of these jobs that the caller may see."""
+        if caller.sees_all or not numbers:
+            return set(numbers)
         with self._reader.read() as link:
-            return overview.nodes_view(link)
+            return seen(link, caller, numbers)
+
+    def person(self, uid: int) -> Person | None:
+        """The user of a uid, None for one that was never seen."""
+        with self._reader.read() as link:
+            return people.person_of_uid(link, uid)
+
+    def token(self, digest: str) -> tuple[TokenRow, Person] | None:
+        """The token of a digest, and whom it names."""
+        with self._reader.read() as link:
+            row = people.token_of(link, digest)
+            person = people.person_of_id(link, row.user_id) if row is not None else None
+            return (row, person) if row is not None and person is not None else None
+
+    def people(self) -> list[Person]:
+        """All users, by number."""
+        with self._reader.read() as link:
+            return people.people(link)
+
+    def tokens(self) -> list[TokenRow]:
+        """All tokens, by number."""
+        with self._reader.read() as link:
+            return people.tokens(link)
+
+    def audit(self, after: int = 0, before: int = 0, limit: int = MAX_BUCKETS) -> list[Record]:
+        """Rows of the audit log after a number in order; or, with ``before``, the last ones before it, the newest first."""
+        with self._reader.read() as link:
+            return audit.newest(link, before, limit) if before else audit.records(link, after, limit)
+
+    def nodes(self, caller: Caller = SCHEDULER) -> NodesReply:
+        """All nodes and devices, with those jobs on them that the caller may see."""
+        with self._reader.read() as link:
+            return overview.nodes_view(link, caller)
 
     def queues(self) -> QueuesReply:
         """All queues."""
@@ -248,6 +285,7 @@ class Queries:
                 project=item.project,
                 version=item.version,
                 data=msgspec.json.decode(item.data),
+                uid=item.uid,
             )
             for item in found
         ]

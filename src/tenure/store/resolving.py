@@ -20,7 +20,6 @@ from tenure.store.sql import Statement, const
 from tenure.store.tx import Transaction, to_json
 from tenure.store.update import update
 
-TRUSTED = frozenset({-1, 0})
 HIGHEST, LOWEST = 10, 1
 _ACCOUNT = (job.c.project_id, job.c.user_id)
 GPUS_HELD = Statement(
@@ -100,9 +99,14 @@ def _written(
     tx: Transaction, command: ResolveConflict, number: int, wanted: Mapping[int, int], waiting: Mapping[int, JobRow]
 ) -> Answer:
     changed = {job_id: priority for job_id, priority in wanted.items() if waiting[job_id].priority != priority}
-    foreign = [job_id for job_id in sorted(changed) if command.caller.uid not in (waiting[job_id].uid, *TRUSTED)]
+    names, acts_on = tx.names, command.caller.acts_on
+    foreign = [
+        job_id
+        for job_id in sorted(changed)
+        if not acts_on(waiting[job_id].uid, names.project_name(tx.link, waiting[job_id].project_id))
+    ]
     if foreign:
-        return Refused("not_yours", f"job {foreign[0]} belongs to another user; ask them, or an administrator")
+        return Refused("not_yours", f"job {foreign[0]} belongs to another user; ask them, or an operator")
     for job_id in sorted(changed):
         update(tx, UpdateJob("", command.caller, job_id, priority=changed[job_id]), waiting[job_id])
     said = ", ".join(f"job {job_id} has priority {changed[job_id]}" for job_id in sorted(changed)) or "the order is so already"

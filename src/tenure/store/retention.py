@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
+from tenure.store import audit
 from tenure.store.anomalies import DROP as DROP_ANOMALIES
 from tenure.store.plan_schema import claim, conflict, policy_choice, reservation, reservation_part
 from tenure.store.schema import allocation, allocation_device, attempt, event, idempotency, meta, usage_sample
@@ -95,6 +96,7 @@ def retain(tx: Transaction) -> int:
         + _drop_keys(tx)
         + _drop_samples(tx)
         + _drop_reservations(tx)
+        + audit.drop_old(tx, tx.now_ms - tx.settings.keep_audit_ms, tx.settings.retain_batch)
     )
 
 

@@ -59,6 +59,7 @@ class JobRow(NamedTuple):
     array_live: int
     array_pace_ms: int
     expected_ms: int
+    token_id: int
 
     @property
     def is_array(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Integer, LargeBinary, PrimaryKeyConstraint, Table, text
 
-from tenure.store import measured  # noqa: F401 (its tables belong to the schema)
+from tenure.store import measured, people_schema  # noqa: F401 (their tables belong to the schema)
 from tenure.store.fields import a_number as _int
 from tenure.store.fields import a_text as _str
 from tenure.store.fields import an_id as _id
@@ -19,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 15
+SCHEMA_VERSION = 16
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -36,10 +36,12 @@ meta = Table(
     _str("leader"),
     _int("leader_epoch"),
     _int("leader_expires_ms"),
+    *(_int(name) for name in ("audit_seq", "audit_floor")),
+    *(_str(name) for name in ("audit_hash", "audit_floor_hash")),
     CheckConstraint("id = 1", name="one_row"),
 )
 
-user = Table("user_account", metadata, _id(), _int("uid", None, unique=True), _str("name", None))
+user = Table("user_account", metadata, _id(), _int("uid", None, unique=True), _str("name", None), _int("role"), _int("disabled"))
 project = Table("project", metadata, _id(), _str("name", None, unique=True), _int("weight_milli", 1000))
 
 # What a user holds for a project and, as of a time, used for it (the older the less); ``revision`` is that of the last change.
@@ -156,6 +158,7 @@ job = Table(
     _int("array_pace_ms"),
     _int("expected_ms"),
     _int("lease_warned_ms"),
+    _int("token_id"),
     CheckConstraint("array_left >= 0 AND array_live >= 0 AND blocked >= 0", name="counts"),
 )
 
@@ -164,6 +167,7 @@ _partial("ix_job_waiting", job.c.state, job.c.array_id, job.c.id, where=WAITING)
 _partial("ix_job_listing", job.c.state, job.c.id, job.c.user_id, where=job.c.array_id.is_(None))
 OPEN_LEASE = text("lease_expires_at_ms IS NOT NULL AND ended_ms IS NULL")
 _partial("ix_job_lease", job.c.lease_expires_at_ms, where=OPEN_LEASE)
+_partial("ix_job_token", job.c.token_id, where=text("token_id != 0"))
 _partial("uq_job_element", job.c.array_id, job.c.array_position, unique=True, where=job.c.array_id.is_not(None))
 
 dependency = Table(

@@ -19,7 +19,8 @@ class StoreSettings:
     ``retry_most_ms``; a launch that nodes refuse ``max_node_faults`` times in a row fails the job. ``ballast_bytes`` of disk are kept
     for recording exits when it is full. ``busy_timeout_ms`` bounds the wait for another process that writes. `changes` over more than
     ``changes_limit`` events is refused in favour of a snapshot. ``keep_steps_ms``: how long figures of tasks are
-    kept in buckets of each width, the finest first. ``projects`` are those of which something was decided, without numbers.
+    kept in buckets of each width, the finest first. The audit log is kept
+    ``keep_audit_ms``. ``projects`` are those of which something was decided, without numbers.
     """
 
     log_dir: str = "logs"
@@ -37,6 +38,7 @@ class StoreSettings:
     busy_timeout_ms: int = 30_000
     changes_limit: int = 50_000
     keep_steps_ms: tuple[int, int, int] = (3_600_000, 2 * DAY_MS, 30 * DAY_MS)
+    keep_audit_ms: int = 400 * DAY_MS
     seed: int = 0
     plan: PlanSettings = PlanSettings()
     projects: tuple[Project, ...] = ()

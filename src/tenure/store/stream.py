@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from tenure.model.outcomes import Event
-from tenure.store.schema import event, meta, project
+from tenure.store.schema import event, job, meta, project
 from tenure.store.sql import Link, Statement, const, param
 
 _COLUMNS = (
@@ -16,8 +16,9 @@ _COLUMNS = (
     event.c.at_ms,
     event.c.data,
     event.c.version,
+    func.coalesce(job.c.uid, const(-1)),
 )
-_FROM = event.outerjoin(project, project.c.id == event.c.project_id)
+_FROM = event.outerjoin(project, project.c.id == event.c.project_id).outerjoin(job, job.c.id == event.c.job_id)
 EVENTS = Statement(
     select(*_COLUMNS)
     .select_from(_FROM)

@@ -16,6 +16,7 @@ from tenure.model.job import NO_CAP
 from tenure.model.lifecycle import JobState
 from tenure.model.queue import Queue
 from tenure.store import deps
+from tenure.store.caps import refuse_above
 from tenure.store.rows import read_jobs
 from tenure.store.schema import job
 from tenure.store.sql import insert
@@ -48,6 +49,7 @@ INSERT_JOB = insert(
     "array_size",
     "array_left",
     "array_cap",
+    "token_id",
 )
 
 
@@ -83,7 +85,7 @@ def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submis
             "not_found", f"there is no queue {request.queue!r}; see tenure queue, or make it with tenure queue set {request.queue}"
         )
     limit_ms = request.limit_ms or queue.default_limit_ms
-    refusal = _refusal(command, queue, limit_ms)
+    refusal = _refusal(command, queue, limit_ms) or refuse_above(tx, command, limit_ms, collected)
     if refusal is not None:
         return refusal
     waits: list[_Wait] = []
@@ -121,6 +123,7 @@ def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submis
             size,
             size,
             request.array_cap if size else NO_CAP,
+            command.caller.token,
         )
     )
     tx.emit("job.submitted", job_id, project_id)

@@ -6,6 +6,7 @@ locks first. Invariant: ``event_seq`` after `write_counters` is the cursor of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from sqlalchemy import select
 
 from tenure.ports import StaleEpoch
 from tenure.store.intern import Names
+from tenure.store.people_schema import audit
 from tenure.store.schema import event, meta
 from tenure.store.settings import StoreSettings
 from tenure.store.sql import Link, Row, Statement, const, insert, param
@@ -24,6 +26,8 @@ _COUNTERS = select(
     meta.c.event_seq,
     meta.c.event_floor,
     meta.c.leader_epoch,
+    meta.c.audit_seq,
+    meta.c.audit_hash,
 ).where(meta.c.id == const(1))
 LOCK_META = Statement(_COUNTERS.with_for_update())
 READ_ATTEMPTS = Statement(select(meta.c.attempt_seq).where(meta.c.id == const(1)))
@@ -35,14 +39,19 @@ WRITE_META = Statement(
         (meta.c.attempt_seq, param("attempt")),
         (meta.c.allocation_seq, param("allocation")),
         (meta.c.event_seq, param("event")),
+        (meta.c.audit_seq, param("audit")),
+        (meta.c.audit_hash, param("hash")),
     )
     .where(meta.c.id == const(1)),
     "job",
     "attempt",
     "allocation",
     "event",
+    "audit",
+    "hash",
 )
 INSERT_EVENT = insert(event, "cursor", "kind", "job_id", "project_id", "at_ms", "data")
+INSERT_AUDIT = insert(audit, *(column.name for column in audit.columns))
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,13 +88,18 @@ class Point:
 
 
 class Transaction:
-    """What the parts of the store write through. ``now_ms`` is the time of the call being carried out."""
+    """What the parts of the store write through. ``now_ms`` is the time of the call being carried out; ``before`` is what the command
+    that is being carried out has found of what it changes, for the audit log."""
 
     __slots__ = (
+        "_audits",
         "_events",
         "_read",
         "allocation_seq",
         "attempt_seq",
+        "audit_hash",
+        "audit_seq",
+        "before",
         "event_floor",
         "event_seq",
         "job_seq",
@@ -105,9 +119,13 @@ class Transaction:
         self.names = names
         self.settings = settings
         self.now_ms = now_ms
-        counters: tuple[int, ...] = row
-        self._read = counters[:4]
+        counters: tuple[int, ...] = row[:6]
         self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, self.event_floor, self.leader_epoch = counters
+        self.audit_seq: int = row[6]
+        self.audit_hash: str = row[7]
+        self.before: Mapping[str, Any] = {}
+        self._read = self._counters()
+        self._audits: list[tuple[Any, ...]] = []
         self._events: list[tuple[int, str, int, int, int, str]] = []
         self.touched: list[Touch] = []
 
@@ -125,6 +143,11 @@ class Transaction:
         self.touched.append((kind, job_id, array_id, gone))
         self._events.append((self.event_seq, kind, job_id, project_id, self.now_ms, data))
         return self.event_seq
+
+    def keep(self, row: tuple[Any, ...]) -> None:
+        """Add the next row to the audit log: its number is first, its hash last."""
+        self.audit_seq, *_, self.audit_hash = row
+        self._audits.append(row)
 
     def next_job(self) -> int:
         """A new job id."""
@@ -162,9 +185,16 @@ class Transaction:
         if self._events:
             self.link.write_many(INSERT_EVENT, self._events)
             self._events = []
-        now = (self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq)
+        if self._audits:
+            self.link.write_many(INSERT_AUDIT, self._audits)
+            self._audits = []
+        now = self._counters()
         if now == self._read:
             return False
         self.link.write(WRITE_META, *now)
         self._read = now
         return True
+
+    def _counters(self) -> tuple[int, int, int, int, int, str]:
+        """What `write_counters` writes."""
+        return (self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, self.audit_seq, self.audit_hash)

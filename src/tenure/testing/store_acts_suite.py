@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tenure.model.access import SCHEDULER, Role
 from tenure.model.amounts import Amounts
 from tenure.model.commands import (
     Applied,
@@ -108,8 +109,9 @@ class StoreActsSuite(StoreSuiteBase):
             answer = rig.act(kind, job, caller=BEN)
             assert isinstance(answer, Refused)
             assert answer.code == "not_yours"
-        for uid in (0, -1):
-            assert isinstance(rig.act(HoldJob, job, caller=Caller(uid, "root or the scheduler")), Applied)
+        assert isinstance(rig.act(HoldJob, job, caller=Caller(0, "root")), Refused)
+        for caller in (Caller(0, "root", Role.ADMIN), Caller(7, "eve", projects=(("default", Role.OPERATOR),)), SCHEDULER):
+            assert isinstance(rig.act(HoldJob, job, caller=caller), Applied)
         missing = rig.act(CancelJob, 99)
         assert isinstance(missing, Refused)
         assert missing.code == "not_found"

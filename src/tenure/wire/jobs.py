@@ -160,7 +160,7 @@ class AttemptView(Reply):
 
 
 class EventView(Reply):
-    """One event of the stream."""
+    """One event of the stream. ``uid`` is that of the job's user, -1 where it is of no job."""
 
     cursor: int
     kind: str
@@ -169,6 +169,7 @@ class EventView(Reply):
     project: str = ""
     version: int = 1
     data: dict[str, Any] = msgspec.field(default_factory=dict)
+    uid: int = -1
 
 
 class JobDetail(Reply):

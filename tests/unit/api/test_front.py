@@ -35,7 +35,7 @@ class QueriesDouble:
     def queues(self) -> QueuesReply:
         return QueuesReply([])
 
-    def nodes(self) -> None:
+    def nodes(self, *_asked: Any) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
     def last_cursor(self) -> int:

@@ -15,6 +15,7 @@ from tenure.api.supposing import Supposed, supposed
 from tenure.api.whatif import compared, planned
 from tenure.control.admission import Admission
 from tenure.core.whatif import JobAdded, JobCancelled, NodeRemoved, NodesAdded, NodeTurned, PriorityChanged, altered
+from tenure.model.access import Role
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import NodeStatus
@@ -28,7 +29,7 @@ from tenure.wire.ids import parse_ref
 from tenure.wire.whatif import MachineSpec, PriorityWish, WhatIfRequest
 
 CPU = Shape(Amounts(1000))
-ME = Caller(1000, "me")
+ME = Caller(1000, "me", Role.ADMIN)
 
 
 @dataclass(slots=True)
@@ -52,6 +53,9 @@ class QueriesDouble:
 
     def owner(self, project: str, caller: Caller) -> tuple[int, int]:
         return {"default": 1, "vision": 7}[project], caller.uid
+
+    def seen(self, _caller: Caller, numbers: Sequence[int]) -> set[int]:
+        return set(numbers)
 
     def jobs(self, selection: Selection, _caller: Caller) -> JobsReply:
         return JobsReply(jobs=[JobView(id=self.shown[int(n)], number=int(n), name=f"name-{n}", state="pending") for n in selection.ids])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tenure.model.access import Role
 from tenure.model.commands import Applied, Caller, CancelJob, Refused, ResolveConflict
 from tenure.model.conflict import Conflict, ConflictKind
 from tenure.store import SqlStore, open_sqlite
@@ -112,7 +113,7 @@ def test_by_fair_sharing_who_holds_less_goes_first(rig: StoreRig) -> None:
     assert isinstance(refused, Refused)
     assert refused.code == "not_yours"
     assert priorities(rig, one, two) == [5, 5]
-    assert isinstance(resolved(rig, "fair", caller=Caller(0, "root")), Applied)
+    assert isinstance(resolved(rig, "fair", caller=Caller(0, "root", Role.ADMIN)), Applied)
     assert priorities(rig, one, two) == [5, 6]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tenure.model.access import Role
 from tenure.model.commands import CancelJob, DependsOn, HoldJob, JobSpec, ReleaseJob, SetQueue
 from tenure.model.observations import EndReason, Launch
 from tenure.model.plan import Decision, Hold, Start
@@ -21,6 +23,8 @@ from tenure.store.queries import Queries
 from tenure.testing.store_rig import ADA, BEN, ONE_CPU, ONE_GPU, StoreRig, ended, started
 from tenure.wire.dto import JobView, Selection
 
+ALL = replace(ADA, role=Role.OPERATOR)
+
 
 @pytest.fixture
 def queries(store: SqlStore) -> Iterator[Queries]:
@@ -31,12 +35,12 @@ def queries(store: SqlStore) -> Iterator[Queries]:
 
 def listed(queries: Queries, **selection: object) -> list[str]:
     """The ids of a listing."""
-    return [job.id for job in queries.jobs(Selection(**selection), ADA).jobs]  # type: ignore[arg-type]
+    return [job.id for job in queries.jobs(Selection(**selection), ALL).jobs]  # type: ignore[arg-type]
 
 
 def one(queries: Queries, word: str) -> JobView:
     """The one job that a word names."""
-    jobs = queries.jobs(Selection(ids=[word]), ADA).jobs
+    jobs = queries.jobs(Selection(ids=[word]), ALL).jobs
     assert len(jobs) == 1
     return jobs[0]
 
@@ -73,12 +77,12 @@ def test_a_listing_is_paged_and_filtered(rig: StoreRig, queries: Queries) -> Non
     assert listed(queries, queue="night") == listed(queries, project="vision") == [shown[2]]
     assert listed(queries, group="g") == [shown[3]]
     assert listed(queries, since_ms=rig.now_ms + 1) == shown[:3]
-    page = queries.jobs(Selection(limit=3), ADA)
+    page = queries.jobs(Selection(limit=3), ALL)
     assert [job.id for job in page.jobs] == shown[:3]
-    rest = queries.jobs(Selection(limit=3, before=page.more), ADA)
+    rest = queries.jobs(Selection(limit=3, before=page.more), ALL)
     assert ([job.id for job in rest.jobs], rest.more) == (shown[3:], 0)
     assert rest.counts == {"failed": 1, "pending": 3} == queries.counts()
-    assert queries.jobs(Selection(name="fit-*"), ADA).counts == {"failed": 1, "pending": 2}
+    assert queries.jobs(Selection(name="fit-*"), ALL).counts == {"failed": 1, "pending": 2}
     assert queries.jobs(Selection(mine=True), BEN).counts == {"pending": 1}
     with pytest.raises(ValueError, match="sleeping"):
         listed(queries, states=["sleeping"])
@@ -88,26 +92,26 @@ def test_ids_name_jobs_elements_and_ranges(rig: StoreRig, queries: Queries) -> N
     array = rig.submit(array=((0, 8, 2),))
     plain, other = rig.submit(), rig.submit(caller=BEN)
     element = rig.run(array, position=1).job_id
-    assert [row.id for row in queries.resolve(Selection(ids=["last"]), ADA)] == [str(plain)]
-    assert [row.id for row in queries.resolve(Selection(ids=["last~1"]), ADA)] == [str(array)]
-    assert queries.resolve(Selection(ids=["last~9"]), ADA) == []
-    rows = queries.resolve(Selection(ids=[f"{array}_[2,3,4,99]", f"{plain}-{other}", "77"]), ADA)
+    assert [row.id for row in queries.resolve(Selection(ids=["last"]), ALL)] == [str(plain)]
+    assert [row.id for row in queries.resolve(Selection(ids=["last~1"]), ALL)] == [str(array)]
+    assert queries.resolve(Selection(ids=["last~9"]), ALL) == []
+    rows = queries.resolve(Selection(ids=[f"{array}_[2,3,4,99]", f"{plain}-{other}", "77"]), ALL)
     assert [(row.job_id, row.position, row.id) for row in rows] == [
         (array, 2, f"{array}_4"),
         (plain, -1, str(plain)),
         (other, -1, str(other)),
         (element, -1, f"{array}_2"),
     ]
-    assert [row.id for row in queries.resolve(Selection(ids=[f"{plain}-{other}"], mine=True), ADA)] == [str(plain)]
-    assert [row.id for row in queries.resolve(Selection(ids=[f"{array}_2", str(plain)], states=["running"]), ADA)] == [f"{array}_2"]
-    assert [row.job_id for row in queries.resolve(Selection(states=["active"]), ADA)] == [array, plain, other]
+    assert [row.id for row in queries.resolve(Selection(ids=[f"{plain}-{other}"], mine=True), ALL)] == [str(plain)]
+    assert [row.id for row in queries.resolve(Selection(ids=[f"{array}_2", str(plain)], states=["running"]), ALL)] == [f"{array}_2"]
+    assert [row.job_id for row in queries.resolve(Selection(states=["active"]), ALL)] == [array, plain, other]
     waiting = one(queries, f"{array}_4")
     assert (waiting.id, waiting.state, waiting.array) == (f"{array}_4", "pending", None)
     assert one(queries, f"{array}_2").on_nodes == ["n1"]
-    assert queries.resolve(Selection(ids=[f"{plain}_3"]), ADA) == []
+    assert queries.resolve(Selection(ids=[f"{plain}_3"]), ALL) == []
     assert queries.ids_of([element, plain, 77]) == {element: f"{array}_2", plain: str(plain)}
     with pytest.raises(ValueError, match="does not name a job"):
-        queries.resolve(Selection(ids=["first"]), ADA)
+        queries.resolve(Selection(ids=["first"]), ALL)
 
 
 def test_an_array_is_one_line_with_counts(rig: StoreRig, queries: Queries) -> None:

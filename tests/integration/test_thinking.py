@@ -91,3 +91,25 @@ def test_the_report_adds_up_and_shows_what_is_used(living: Installation) -> None
     assert 0 < report["efficiency"]["cpu"] <= 1
     with living.client() as client:
         assert client.thinking.status(advise=False).policy == report["policy"]
+
+
+def test_reports_of_the_past_in_every_form(living: Installation) -> None:
+    job = living.submit("--cpus", "1", "--memory", "1G", "--name", "one", "--", "sleep", "0.5")
+    living.cli("wait", job)
+    rows = living.json("report", "usage", "--since", "1h")["rows"]
+    assert [row["figures"]["jobs"] for row in rows] == [1]
+    assert rows[0]["figures"]["cpu_hours"] > 0
+    by_day = living.cli("report", "usage", "--by", "day", "--format", "csv").stdout.splitlines()
+    assert by_day[0].startswith("day,jobs,gpu_hours")
+    assert by_day[-1].startswith("total,1,")
+    assert "<title>Tenure: What it cost, by queue</title>" in living.cli("report", "cost", "--by", "queue", "--format", "html").stdout
+    assert "declare no price" in living.cli("report", "cost").stdout
+    assert "GPU-HOURS" in living.cli("report", "waste", "--by", "project").stdout
+    for words, told in (
+        (("report", "gossip"), "there is no report"),
+        (("report", "usage", "--by", "colour"), "a report is by user"),
+        (("report", "usage", "--format", "pdf"), "is not a format"),
+        (("report", "status", "--format", "csv"), "comes as a table"),
+        (("report", "usage", "--by", "day", "--since", "2000-01-01"), "at most 366 days"),
+    ):
+        assert told in living.cli(*words, ok=False).stderr

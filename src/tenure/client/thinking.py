@@ -1,12 +1,13 @@
-"""The part of the client for whoever thinks ahead, a person or a program: how things stand, what would help."""
+"""The part of the client for whoever thinks ahead, a person or a program: how things stand, what would help, what was held."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tenure.client.link import Link, path_of
+from tenure.client.link import Link, path_of, quote
 
 if TYPE_CHECKING:
+    from tenure.wire.reports import ReportReply
     from tenure.wire.thinking import RecommendationsReply, StatusReport
 
 PATIENCE_S = 120.0
@@ -30,3 +31,11 @@ class Thinking:
         from tenure.wire.thinking import RecommendationsReply
 
         return self._link.call("GET", "/api/v1/recommendations", RecommendationsReply, timeout_s=PATIENCE_S)
+
+    def report(self, kind: str, *, since_ms: int = 0, until_ms: int = 0, by: str = "user") -> ReportReply:
+        """What was held (``usage``), what it cost (``cost``), what of it was in vain (``waste``), from a moment (seven days ago unless
+        told) to another (now), by user, project, queue or day."""
+        from tenure.wire.reports import ReportReply
+
+        path = path_of(f"/api/v1/report/{quote(kind)}", since_ms=since_ms or None, until_ms=until_ms or None, by=by)
+        return self._link.call("GET", path, ReportReply, timeout_s=PATIENCE_S)

@@ -46,6 +46,7 @@ from tenure.wire.policy import PolicyUse
 
 if TYPE_CHECKING:
     from tenure.core.advice import Habit
+    from tenure.store.reports import Held, Wasted
 
 __all__ = ["JobRow", "LogFile", "Queries"]
 MAX_LISTED = 10_000
@@ -246,6 +247,20 @@ class Queries:
 
         with self._reader.read() as link:
             return habits(link, job_ids)
+
+    def held(self, spans: Sequence[tuple[int, int]], by: str, caller: Caller, now_ms: int) -> list[Held]:
+        """What was held in each of these times, by user, project, queue or day."""
+        from tenure.store.reports import held
+
+        with self._reader.read() as link:
+            return held(link, spans, by, caller, now_ms)
+
+    def wasted(self, spans: Sequence[tuple[int, int]], by: str, caller: Caller, now_ms: int) -> dict[tuple[int, str], Wasted]:
+        """What was held in vain in each of these times."""
+        from tenure.store.reports import wasted
+
+        with self._reader.read() as link:
+            return wasted(link, spans, by, caller, now_ms)
 
     def owners(self, job_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
         """The uid and the project of each of these jobs."""

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, context_of
 from tenure.api.identity import caller_from
+from tenure.api.jobs import refused
 from tenure.api.parameters import Moment
 from tenure.api.routes import Routes
 from tenure.model.access import Caller, Permission
@@ -40,7 +41,7 @@ CSV, HTML = "text/csv", "text/html"
 
 @routes.get("/report/{kind}", ReportReply, needs=Permission.JOBS_READ)
 async def report(request: Request, kind: Kind, since_ms: Moment = 0, until_ms: Moment = 0, by: By = "user") -> Response:
-    """``usage``, ``cost`` or ``waste`` from ``since_ms`` (0: seven days ago) to ``until_ms`` (0: now), by user, project, queue or day."""
+    """``usage``, ``cost`` or ``waste`` from ``since_ms`` (0: seven days ago) to ``until_ms`` (0: now)."""
     return answer(await _asked(request, kind, (since_ms, until_ms), by))
 
 
@@ -74,7 +75,7 @@ async def _asked(request: Request, kind: str, span: Span, by: str) -> ReportRepl
 
 
 def _mistake(message: str, remedy: str = "") -> ApiError:
-    return ApiError(400, ErrorReply(code="bad_request", message=message, remedy=remedy))
+    return refused(ErrorReply(code="bad_request", message=message, remedy=remedy))
 
 
 def reported(context: Context, kind: str, by: str, span: Span, caller: Caller, now_ms: int) -> ReportReply:

@@ -2,7 +2,7 @@
 
 A report is made from a picture of the planner's board in a thread of its own, at most once a second however often it is asked for, so
 it costs the cycle a few references per job. Recommendations take longer: they are worked out
-for who asks, and kept for `ADVICE_EVERY_S`. Invariant: nothing is written, and nobody
+for who asks, and kept while nothing changes, for `ADVICE_EVERY_S` at most. Invariant: nothing is written, and nobody
 is told of a job that he may not see.
 """
 
@@ -44,7 +44,7 @@ from tenure.wire.thinking import (
 )
 
 routes = Routes(ROOT)
-REPORT_EVERY_S, ADVICE_EVERY_S = 1.0, 2.0
+REPORT_EVERY_S, ADVICE_EVERY_S = 1.0, 10.0
 _USED = {"cpu": (CPU, 10.0), "memory": (MEMORY, 1.0), "gpu": (GPU, 10.0)}
 """By kind, the figure of a task and what turns it into the kind's unit: a per cent of one cpu is ten thousandths of it."""
 
@@ -90,10 +90,10 @@ class Thinker:
         )
 
     async def advice(self, caller: Caller) -> RecommendationsReply:
-        """What one could change: worked out anew where the last advice is not quite fresh."""
+        """What one could change: worked out anew where anything has changed, or a while has passed."""
         async with self._advising:
-            if time.monotonic() - self._advised_s >= ADVICE_EVERY_S:
-                picture, _ = await self._context.on_control(lambda: _seen(self._context))
+            picture, _ = await self._context.on_control(lambda: _seen(self._context))
+            if picture.revision != self._advised.revision or time.monotonic() - self._advised_s >= ADVICE_EVERY_S:
                 self._advised, self._advice = await aside(self._context, lambda: recommended(self._context, picture))
                 self._advised_s = time.monotonic()
         return replace(self._advised, recommendations=self._advice.to(caller))

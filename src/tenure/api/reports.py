@@ -39,19 +39,19 @@ UNKNOWN = "(nobody)"
 CSV, HTML = "text/csv", "text/html"
 
 
-@routes.get("/report/{kind}", ReportReply, needs=Permission.JOBS_READ)
+@routes.get("/report/{kind}", ReportReply, errors=("bad_request",), needs=Permission.JOBS_READ)
 async def report(request: Request, kind: Kind, since_ms: Moment = 0, until_ms: Moment = 0, by: By = "user") -> Response:
     """``usage``, ``cost`` or ``waste`` from ``since_ms`` (0: seven days ago) to ``until_ms`` (0: now)."""
     return answer(await _asked(request, kind, (since_ms, until_ms), by))
 
 
-@routes.get("/report/{kind}/csv", media=CSV, needs=Permission.JOBS_READ)
+@routes.get("/report/{kind}/csv", media=CSV, errors=("bad_request",), needs=Permission.JOBS_READ)
 async def as_csv(request: Request, kind: Kind, since_ms: Moment = 0, until_ms: Moment = 0, by: By = "user") -> Response:
     """The same for a spreadsheet."""
     return _file(csv_of(await _asked(request, kind, (since_ms, until_ms), by)), CSV, f"tenure-{kind}.csv")
 
 
-@routes.get("/report/{kind}/html", media=HTML, needs=Permission.JOBS_READ)
+@routes.get("/report/{kind}/html", media=HTML, errors=("bad_request",), needs=Permission.JOBS_READ)
 async def as_page(request: Request, kind: Kind, since_ms: Moment = 0, until_ms: Moment = 0, by: By = "user") -> Response:
     """The same as a page."""
     return _file(html_of(await _asked(request, kind, (since_ms, until_ms), by)), HTML, f"tenure-{kind}.html")

@@ -24,7 +24,10 @@ def backup(path: File, output: options.Form = "table", as_json: options.Json = F
         tenure backup ~/tenure-$(date +%F).db
     """
     with options.client() as client:
-        reply = client.admin.backup(os.path.abspath(os.path.expanduser(path)))
+        target = path if options.is_elsewhere() else os.path.abspath(os.path.expanduser(path))
+        if not target.startswith("/"):
+            raise usage(f"{path} is written by the daemon on its own machine", "give the full path there")
+        reply = client.admin.backup(target)
     if options.is_json(output, as_json):
         console.out_json(reply)
     else:
@@ -40,6 +43,7 @@ def restore(path: File, yes: options.Yes = False, output: options.Form = "table"
     """
     import subprocess
 
+    options.only_here("restore")
     home = paths.home()
     if not os.path.isfile(path):
         raise usage(f"there is no file {path}")

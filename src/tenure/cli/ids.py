@@ -82,13 +82,17 @@ def _jobs(kind: str) -> list[Job]:
     import json
 
     from tenure.client import http, paths
+    from tenure.client.errors import TenureError
+    from tenure.client.place import elsewhere
 
     wish = {"states": [kind], "limit": MOST if kind == "active" else LATELY_ENDED}
     try:
-        connection = http.Connection(paths.daemon_socket(paths.home()), PATIENCE_S)
-        head, body = connection.exchange(http.request("POST", "/api/v1/jobs/query", json.dumps(wish).encode()), PATIENCE_S)
+        place = elsewhere()
+        connection = http.Connection(place or paths.daemon_socket(paths.home()), PATIENCE_S)
+        message = http.request("POST", "/api/v1/jobs/query", json.dumps(wish).encode(), place.lines if place else http.OWN)
+        head, body = connection.exchange(message, PATIENCE_S)
         connection.close()
-    except http.Broken as error:
+    except (http.Broken, TenureError) as error:
         raise OSError(str(error)) from error
     if head.status != 200:
         raise ValueError(head.status)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tenure.cli import console
-from tenure.client.errors import usage
+from tenure.client.errors import TenureError, usage
 from tenure.wire.dto import Selection
 
 if TYPE_CHECKING:
@@ -62,6 +62,25 @@ def is_running(home: str) -> bool:
     from tenure.client.start import is_listening
 
     return is_listening(home)
+
+
+def is_elsewhere() -> bool:
+    """Whether the daemon is on another machine, where directories and programs are other ones."""
+    from tenure.client.place import elsewhere
+
+    place = elsewhere()
+    return place is not None and not place.is_this_machine
+
+
+def only_here(what: str) -> None:
+    """Refuse a command that concerns this machine while another daemon is meant."""
+    from tenure.client.place import elsewhere
+
+    place = elsewhere()
+    if place is not None:
+        raise TenureError(
+            "not_remote", f"{what} concerns this machine, and {place.url} is meant", "unset TENURE_URL and TENURE_PROFILE"
+        )
 
 
 def is_json(form: str, as_json: bool) -> bool:

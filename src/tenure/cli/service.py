@@ -43,8 +43,12 @@ def status(output: options.Form = "table", as_json: options.Json = False) -> Non
 
 def _client_of_running() -> Client:
     """A client of a daemon that is there already."""
+    from tenure.client.place import elsewhere
     from tenure.client.session import Client
 
+    place = elsewhere()
+    if place is not None:
+        return Client(place, timeout_s=10)
     home = paths.home()
     if not options.is_running(home):
         raise DaemonUnreachable("not_running", f"no daemon runs for {home}", "the first tenure submit starts it, or: tenure up")
@@ -137,6 +141,7 @@ def up(
 
     What is given here holds until the daemon is stopped; section [listen] of the settings holds always.
     """
+    options.only_here("up")
     home = paths.home()
     flags = _flags({"--listen": listen, "--tls-cert": _full(tls_cert), "--tls-key": _full(tls_key), "--insecure-i-know": insecure})
     if foreground:
@@ -185,16 +190,20 @@ def down(output: options.Form = "table", as_json: options.Json = False) -> None:
         tenure down
         tenure cancel --state active -y; tenure down        end everything
     """
+    from tenure.client.place import elsewhere
     from tenure.client.start import stop
 
-    home = paths.home()
-    stopped = options.is_running(home)
+    place, home = elsewhere(), paths.home()
+    stopped = place is not None or options.is_running(home)
     active = 0
     if stopped:
         with _client_of_running() as client:
             view = client.admin.status()
             active = sum(view.counts.get(state, 0) for state in ("running", "starting", "suspended"))
-            stop(client, home, view.pid)
+            if place is None:
+                stop(client, home, view.pid)
+            else:
+                client.admin.down()
     if options.is_json(output, as_json):
         console.out_json({"stopped": stopped, "running_jobs": active})
     elif not stopped:

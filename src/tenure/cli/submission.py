@@ -12,14 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tenure.cli import console
+from tenure.cli.options import is_elsewhere
 from tenure.cli.sbatch import read_headers
 from tenure.client.environment import is_taken
 from tenure.client.errors import usage
+from tenure.client.place import elsewhere
 from tenure.client.requests import build_request, default_name
 from tenure.client.session import new_key
 from tenure.client.words import after_of, bytes_of
 from tenure.wire.dto import SubmitRequest
 
+_SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh"))
 _SCRIPT_LIMIT = 1024 * 1024
 _AS_THEY_ARE = (
     "cpus",
@@ -54,9 +57,19 @@ def request_of(given: Mapping[str, Any], command: Sequence[str], *, group: str =
     options = {**read_headers(script), **given} if script else dict(given)
     arguments = _arguments(options)
     name = arguments.setdefault("name", os.path.basename(words[0]) if script else "wrap" if "wrap" in given else default_name(words))
+    place = elsewhere()
     if script:
-        words = [*_interpreter(script), _keep_script(script, name), *words[1:]]
+        words = (
+            [*_interpreter(script), _keep_script(script, name), *words[1:]] if place is None else _with_text(script, name, words[1:])
+        )
+    if is_elsewhere():
+        arguments["inherit"] = False
+        console.hint(f"the job runs on the daemon's machine, in {arguments.get('cwd') or os.getcwd()} there, with what --env gives")
     if options.get("snapshot"):
+        if place is not None:
+            raise usage(
+                "--snapshot copies into the home of the daemon, which is not reached through a URL", "leave it out, or submit there"
+            )
         arguments.update(_in_snapshot(arguments.get("cwd") or os.getcwd()))
     request = build_request(words, key=new_key(), group=group, script=script, **arguments)
     if options.get("comment"):
@@ -96,8 +109,10 @@ def _count(text: str, name: str) -> int:
 
 
 def _directory(text: str) -> str:
+    if is_elsewhere() and not text.startswith("/"):
+        raise usage(f"{text} is a directory of the daemon's machine", "give --chdir the full path there")
     path = os.path.abspath(os.path.expanduser(text))
-    if not os.path.isdir(path):
+    if not is_elsewhere() and not os.path.isdir(path):
         raise usage(f"there is no directory {path}", "give --chdir one that exists")
     return path
 
@@ -162,6 +177,19 @@ def _keep_script(script: str, name: str) -> str:
     path = os.path.join(folder, f"{hashlib.sha256(script.encode()).hexdigest()[:16]}-{safe}")
     write_once(path, script.encode(), 0o700)
     return path
+
+
+def _with_text(script: str, name: str, arguments: Sequence[str]) -> list[str]:
+    """The command for a script whose file the job would not find where it runs: its interpreter is given the text."""
+    words = _interpreter(script)
+    program = os.path.basename(words[1] if os.path.basename(words[0]) == "env" and len(words) > 1 else words[0]).rstrip("0123456789.")
+    if program in _SHELLS:
+        return [*words, "-c", script, name, *arguments]
+    if program == "python":
+        return [*words, "-c", script, *arguments]
+    raise usage(
+        f"a script for {program} cannot be sent to a daemon that is reached through a URL", "put it there, and submit its command"
+    )
 
 
 def _in_snapshot(cwd: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from tenure.client import paths
 from tenure.client.errors import LeaseLost, NotFound, TenureError
 from tenure.client.lease_words import lease_request
+from tenure.client.place import Place, elsewhere
 from tenure.client.session import Client
 from tenure.client.start import connect
 from tenure.wire.leases import ENDING, EXPIRING, HELD, OVER, WAITING, LeaseRequest, LeaseView
@@ -127,7 +128,7 @@ class Lease:
     def _keep(self, on_warning: Callable[[Lease], None] | None) -> None:
         if self._stopped.wait(_FIRST_LOOK_S):
             return
-        client = Client(_socket_of(self._home))
+        client = Client(_where(self._home))
         try:
             while not self._stopped.is_set() and not self.lost:
                 self._look(client, on_warning)
@@ -270,15 +271,15 @@ class _Connections:
 
 def client_of(home: str | None) -> Client:
     """This thread's connection to the daemon of a home, made when it is first needed, and anew in a process that was forked."""
-    key = (home or paths.home(), os.getpid())
+    key = (home or os.environ.get("TENURE_URL") or paths.home(), os.getpid())
     mine: _Connections = _own.__dict__.setdefault("connections", _Connections())
     if key not in mine.clients:
         mine.clients[key] = connect(home)
     return mine.clients[key]
 
 
-def _socket_of(home: str | None) -> str:
-    return paths.daemon_socket(home or paths.home())
+def _where(home: str | None) -> str | Place:
+    return (elsewhere() if home is None else None) or paths.daemon_socket(home or paths.home())
 
 
 def _give_back(waiting: asyncio.Future[Lease]) -> None:

@@ -1,4 +1,5 @@
-"""HTTP/1.1 over a unix socket, as much of it as this protocol uses: one request at a time on a kept connection, and streams.
+"""HTTP/1.1, as much of it as this protocol uses: one request at a time on a kept connection, and streams; over a unix socket, or
+whatever else a place connects.
 
 It is written out because every command pays for it: the standard library's client costs 30 ms of imports and some 150 µs a call, this
 one next to nothing. Invariant: a connection on which anything went wrong is closed and never used again, so that a late answer can
@@ -9,11 +10,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Protocol
 
 from tenure.wire import MEETING, PROTOCOL
 
 _HEAD_LIMIT = 64 * 1024
 _READ = 256 * 1024
+OWN = "Host: tenure\r\n"
+
+
+class Remote(Protocol):
+    """Where else than at a unix socket a daemon can be."""
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        """A connection. Raises `Refused` or `Broken`."""
+        ...
 
 
 class Broken(Exception):
@@ -28,12 +39,13 @@ class TooSlow(Broken):
     """No answer within the time given."""
 
 
-def request(method: str, path: str, body: bytes = b"") -> bytes:
-    """The bytes of one request, head and body together so that they leave in one write. At `MEETING` it is one of protocol 1."""
+def request(method: str, path: str, body: bytes = b"", lines: str = OWN) -> bytes:
+    """The bytes of one request, head and body together so that they leave in one write. ``lines`` are the headers of the place. At
+    `MEETING` it is one of protocol 1."""
     number = 1 if path.startswith(MEETING) else PROTOCOL
     length = f"Content-Length: {len(body)}\r\n" if body or method == "POST" else ""
     kind = "Content-Type: application/json\r\n" if body else ""
-    head = f"{method} {path} HTTP/1.1\r\nHost: tenure\r\nTenure-Protocol: {number}\r\n{kind}{length}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\n{lines}Tenure-Protocol: {number}\r\n{kind}{length}\r\n"
     return head.encode("ascii") + body
 
 
@@ -60,23 +72,29 @@ class Head:
         return self._text[start : end if end >= 0 else None].strip()
 
 
+def unix(path: str, timeout_s: float) -> socket.socket:
+    """A connection to a unix socket. Raises `Refused` or `Broken`."""
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    found.settimeout(timeout_s)
+    try:
+        found.connect(path)
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
+        found.close()
+        raise Refused(f"nobody listens on {path}") from error
+    except OSError as error:
+        found.close()
+        raise Broken(f"{path}: {error.strerror or error}") from error
+    return found
+
+
 class Connection:
     """One connection to the daemon; not for use by two threads at a time."""
 
-    def __init__(self, path: str, timeout_s: float = 30.0) -> None:
-        """Connect. Raises `Refused` when nobody listens, `Broken` when the socket cannot be used."""
+    def __init__(self, where: str | Remote, timeout_s: float = 30.0) -> None:
+        """Connect. Raises `Refused` when nobody listens, `Broken` when the connection cannot be used."""
         self._rest = b""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout_s)
+        self._socket = unix(where, timeout_s) if isinstance(where, str) else where.connect(timeout_s)
         self._timeout_s = timeout_s
-        try:
-            self._socket.connect(path)
-        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
-            self._socket.close()
-            raise Refused(f"nobody listens on {path}") from error
-        except OSError as error:
-            self._socket.close()
-            raise Broken(f"{path}: {error.strerror or error}") from error
 
     def close(self) -> None:
         """Close it; once more does no harm."""

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from tenure.client import http
 from tenure.client.errors import DaemonUnreachable, TenureError, TimedOut, error_of
 
+if TYPE_CHECKING:
+    from tenure.client.place import Place
+
 Answer = TypeVar("Answer")
 
+ELSEWHERE = "on its machine: tenure status says whether and where it listens"
 TRIES = 5
 PAUSE_S = 0.05
 
@@ -36,11 +40,12 @@ def decoder(kind: type[Answer]) -> msgspec.json.Decoder[Answer]:
 
 
 class Link:
-    """The way to one daemon. ``revive`` is called when nobody listens, and should see to it that somebody does; without it the call
-    fails. Not for use by two threads at a time."""
+    """The way to one daemon: the path of its socket, or another place. ``revive`` is called when nobody listens, and should see to it
+    that somebody does; without it the call fails. Not for use by two threads at a time."""
 
-    def __init__(self, socket_path: str, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
-        self.socket_path = socket_path
+    def __init__(self, where: str | Place, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
+        self.where = where
+        self._lines = http.OWN if isinstance(where, str) else where.lines
         self._timeout_s = timeout_s
         self._revive = revive
         self._connection: http.Connection | None = None
@@ -55,7 +60,7 @@ class Link:
         self, method: str, path: str, kind: type[Answer], body: Any = None, *, timeout_s: float | None = None, repeat: bool = True
     ) -> Answer:
         """One request and its decoded answer. Raises the `TenureError` that the daemon answered, `TimedOut`, or `DaemonUnreachable`."""
-        message = http.request(method, path, b"" if body is None else _encode(body))
+        message = http.request(method, path, b"" if body is None else _encode(body), self._lines)
         head, payload = self._exchange(message, timeout_s or self._timeout_s, TRIES if repeat else 1)
         if head.status >= 400:
             raise _refusal(head, payload)
@@ -69,7 +74,7 @@ class Link:
         for left in reversed(range(TRIES)):
             try:
                 connection = self._connect()
-                head, pieces = connection.stream(http.request("GET", path), self._timeout_s)
+                head, pieces = connection.stream(http.request("GET", path, lines=self._lines), self._timeout_s)
             except http.Broken as error:
                 self._pause(error, left)
                 continue
@@ -100,12 +105,12 @@ class Link:
 
     def _connect(self) -> http.Connection:
         try:
-            return http.Connection(self.socket_path, self._timeout_s)
+            return http.Connection(self.where, self._timeout_s)
         except http.Refused:
             if self._revive is None:
                 raise
             self._revive()
-            return http.Connection(self.socket_path, self._timeout_s)
+            return http.Connection(self.where, self._timeout_s)
 
     def _pause(self, error: http.Broken, left: int) -> None:
         """Wait a little before the next try; raise when there is none."""
@@ -115,7 +120,8 @@ class Link:
             return
         if isinstance(error, http.TooSlow):
             raise TimedOut("timeout", f"the daemon did not answer in {self._timeout_s:g} s", "look at: tenure status") from error
-        raise DaemonUnreachable("unreachable", f"no daemon answers on {self.socket_path}: {error}", "run: tenure up") from error
+        where, remedy = (self.where, "run: tenure up") if isinstance(self.where, str) else (self.where.url, ELSEWHERE)
+        raise DaemonUnreachable("unreachable", f"no daemon answers on {where}: {error}", remedy) from error
 
 
 def lost(error: http.Broken) -> DaemonUnreachable:

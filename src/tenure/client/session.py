@@ -30,6 +30,7 @@ from tenure.wire.pools import PoolsReply
 from tenure.wire.sharing import ProjectsReply
 
 if TYPE_CHECKING:
+    from tenure.client.place import Place
     from tenure.wire.whatif import PlanReply, WhatIfReply, WhatIfRequest
 
 WAIT_SLICE_MS = 30_000
@@ -53,11 +54,12 @@ class Client:
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
     ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and
     jobs do, ``reservations`` what is set aside, ``leases`` what is lent for a short time, ``thinking``
-    how things stand and what would help.
+    how things stand and what would help. ``place`` is where the daemon is, None for that of a home.
     """
 
-    def __init__(self, socket_path: str, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
-        self._link = Link(socket_path, timeout_s, revive)
+    def __init__(self, where: str | Place, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
+        self._link = Link(where, timeout_s, revive)
+        self.place = None if isinstance(where, str) else where
         self.admin = Admin(self._link)
         self.policies = Policies(self._link)
         self.conflicts = Conflicts(self._link)
@@ -78,8 +80,15 @@ class Client:
 
     def submit(self, command: Sequence[str] | dto.SubmitRequest, **options: Any) -> dto.SubmitReply:
         """Queue a job: an argv with the options of `build_request`, or a request as it stands. Returns its id."""
-        request = command if isinstance(command, dto.SubmitRequest) else _built(command, options)
+        request = command if isinstance(command, dto.SubmitRequest) else self._built(command, options)
         return self._link.call("POST", "/api/v1/jobs", dto.SubmitReply, request)
+
+    def _built(self, command: Sequence[str], options: dict[str, Any]) -> dto.SubmitRequest:
+        from tenure.client.requests import build_request
+
+        if self.place is not None and not self.place.is_this_machine:
+            options.setdefault("inherit", False)
+        return build_request(command, key=new_key(), **options)
 
     def submit_many(self, requests: Sequence[dto.SubmitRequest]) -> list[dto.SubmitReply | TenureError]:
         """Queue several jobs in one durable write: a reply or the error of each, in order; one refused does not hinder the others."""
@@ -90,7 +99,7 @@ class Client:
         """What would become of this submission, and whom it would delay; nothing is queued."""
         from tenure.wire.whatif import PlanReply
 
-        request = command if isinstance(command, dto.SubmitRequest) else _built(command, options)
+        request = command if isinstance(command, dto.SubmitRequest) else self._built(command, options)
         return self._link.call("POST", "/api/v1/plan", PlanReply, request, timeout_s=120)
 
     def jobs(self, which: Which = None) -> dto.JobsReply:
@@ -246,12 +255,6 @@ class Admin:
         """Ask the daemon to stop; running jobs go on."""
         self._link.call("POST", f"{MEETING}/down", dict[str, Any], {}, repeat=False)
         self._link.close()
-
-
-def _built(command: Sequence[str], options: dict[str, Any]) -> dto.SubmitRequest:
-    from tenure.client.requests import build_request
-
-    return build_request(command, key=new_key(), **options)
 
 
 def _one_of_many(raw: msgspec.Raw) -> dto.SubmitReply | TenureError:

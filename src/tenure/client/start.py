@@ -18,6 +18,7 @@ from typing import Any
 from tenure import __version__
 from tenure.client import http, paths
 from tenure.client.errors import DaemonUnreachable, ProtocolMismatch, TenureError
+from tenure.client.place import Place, elsewhere
 from tenure.client.session import Client
 from tenure.wire import MEETING, PROTOCOL, PROTOCOLS, dto
 
@@ -33,14 +34,22 @@ _WAY_OUT = "run: tenure down && tenure up (running jobs go on)"
 Say = Callable[[str], None]
 
 
-def connect(home: str | None = None, *, autostart: bool = True, timeout_s: float = 30.0, say: Say | None = None) -> Client:
-    """A client of the daemon of ``home`` (default: ``TENURE_HOME``, else the user's). Starts the daemon when none answers and
-    replaces one older than this client; ``say`` hears of the latter. Raises `DaemonUnreachable` or `ProtocolMismatch`."""
+def connect(
+    home: str | None = None, *, autostart: bool = True, timeout_s: float = 30.0, say: Say | None = None, place: Place | None = None
+) -> Client:
+    """A client of the daemon of ``home``, else at ``place``, else at the place that the environment or a profile names (`elsewhere`),
+    else of ``TENURE_HOME`` or the user's. Starts the daemon of a home when none answers and replaces one older than this client;
+    ``say`` hears of the latter. Raises `DaemonUnreachable` or `ProtocolMismatch`."""
+    if home is None and (place := place or elsewhere()) is not None:
+        return _connected(Client(place, timeout_s=timeout_s), "", False, say)
     where = home or paths.home()
     revive = (lambda: ensure_daemon(where)) if autostart else None
-    client = Client(paths.daemon_socket(where), timeout_s=timeout_s, revive=revive)
+    return _connected(Client(paths.daemon_socket(where), timeout_s=timeout_s, revive=revive), where, autostart, say)
+
+
+def _connected(client: Client, home: str, autostart: bool, say: Say | None) -> Client:
     try:
-        _handshake(client, where, autostart, say)
+        _handshake(client, home, autostart, say)
     except BaseException:
         client.close()
         raise

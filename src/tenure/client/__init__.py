@@ -16,15 +16,21 @@ if TYPE_CHECKING:
     from tenure.client.errors import ProtocolMismatch as ProtocolMismatch
     from tenure.client.errors import TenureError as TenureError
     from tenure.client.errors import TimedOut as TimedOut
+    from tenure.client.hearing import subscribe as subscribe
     from tenure.client.holding import Lease as Lease
     from tenure.client.holding import lease as lease
     from tenure.client.reporting import report as report
     from tenure.client.session import Client as Client
     from tenure.client.start import connect as connect
     from tenure.client.start import submit as submit
+    from tenure.client.subscribing import Message as Message
+    from tenure.client.subscribing import Subscription as Subscription
 
 _HOMES = {
     "Client": "session",
+    "subscribe": "hearing",
+    "Message": "subscribing",
+    "Subscription": "subscribing",
     "Lease": "holding",
     "lease": "holding",
     "connect": "start",

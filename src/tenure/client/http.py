@@ -8,6 +8,7 @@ not be taken for the answer to another question.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from typing import Protocol
@@ -100,6 +101,11 @@ class Connection:
         """Close it; once more does no harm."""
         self._socket.close()
 
+    def cut(self) -> None:
+        """End it from another thread: whoever reads from it finds it `Broken`, and closes it."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def exchange(self, message: bytes, timeout_s: float) -> tuple[Head, bytes]:
         """Send one request and read its whole answer within ``timeout_s`` per read. Raises `Broken`, and then is closed."""
         try:
@@ -109,14 +115,14 @@ class Connection:
             self.close()
             raise
 
-    def stream(self, message: bytes, timeout_s: float) -> tuple[Head, Iterator[bytes]]:
-        """Send one request; its answer's body comes piece by piece as it arrives, without a limit of time between the pieces."""
+    def stream(self, message: bytes, timeout_s: float, quiet_s: float | None = None) -> tuple[Head, Iterator[bytes]]:
+        """Send one request; its answer's body comes piece by piece as it arrives, with at most ``quiet_s`` between two reads."""
         try:
             head = self._ask(message, timeout_s)
         except BaseException:
             self.close()
             raise
-        self._socket.settimeout(None)
+        self._socket.settimeout(quiet_s)
         return head, self._body(head)
 
     def _ask(self, message: bytes, timeout_s: float) -> Head:

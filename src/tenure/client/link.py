@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -37,6 +37,15 @@ def decoder(kind: type[Answer]) -> msgspec.json.Decoder[Answer]:
     if found is None:
         found = _decoders[kind] = msgspec.json.Decoder(kind)
     return found
+
+
+class Streamed(NamedTuple):
+    """A stream: its headers and pieces, how to close it, and how to end it from another thread."""
+
+    head: http.Head
+    pieces: Iterator[bytes]
+    close: Callable[[], None]
+    cut: Callable[[], None]
 
 
 class Link:
@@ -69,12 +78,16 @@ class Link:
         except msgspec.MsgspecError as error:
             raise TenureError("bad_answer", f"the daemon's answer makes no sense: {error}", "run: tenure down && tenure up") from error
 
-    def stream(self, path: str) -> tuple[http.Head, Iterator[bytes], Callable[[], None]]:
-        """Ask for a stream on a connection of its own: headers, pieces, and how to close it. A piece may raise `http.Broken`."""
+    def again(self) -> Link:
+        """Another one to the same daemon, for another thread."""
+        return Link(self.where, self._timeout_s, self._revive)
+
+    def stream(self, path: str, quiet_s: float | None = None) -> Streamed:
+        """Ask for a stream on a connection of its own, which may be silent for ``quiet_s``. A piece may raise `http.Broken`."""
         for left in reversed(range(TRIES)):
             try:
                 connection = self._connect()
-                head, pieces = connection.stream(http.request("GET", path, lines=self._lines), self._timeout_s)
+                head, pieces = connection.stream(http.request("GET", path, lines=self._lines), self._timeout_s, quiet_s)
             except http.Broken as error:
                 self._pause(error, left)
                 continue
@@ -82,7 +95,7 @@ class Link:
                 payload = b"".join(pieces)
                 connection.close()
                 raise _refusal(head, payload)
-            return head, pieces, connection.close
+            return Streamed(head, pieces, connection.close, connection.cut)
         raise AssertionError("the last try returns or raises")
 
     def _exchange(self, message: bytes, timeout_s: float, tries: int) -> tuple[http.Head, bytes]:

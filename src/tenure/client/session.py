@@ -18,6 +18,7 @@ import msgspec
 from tenure.client import http
 from tenure.client.conflicts import Conflicts
 from tenure.client.errors import TenureError, error_of
+from tenure.client.hearing import Hearing
 from tenure.client.leases import Leases
 from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.monitor import Monitor
@@ -48,7 +49,7 @@ def new_key() -> str:
     return os.urandom(16).hex()
 
 
-class Client:
+class Client(Hearing):
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
@@ -134,7 +135,7 @@ class Client:
         position = offset  # None: the beginning, or where ``tail`` says
         failures = 0
         while True:
-            head, pieces, close = self._link.stream(
+            head, pieces, close, _ = self._link.stream(
                 path_of(base, **query, offset=position, since_ms=since_ms or None, tail=tail or None)
             )
             position, tail, since_ms = int(head.get("tenure-log-offset") or position or 0), 0, 0
@@ -158,7 +159,7 @@ class Client:
         decode = decoder(dto.EventView).decode
         failures = 0
         while True:
-            _, pieces, close = self._link.stream(path_of("/api/v1/events/lines", after=after, limit=limit, job=job, follow=follow))
+            _, pieces, close, _ = self._link.stream(path_of("/api/v1/events/lines", after=after, limit=limit, job=job, follow=follow))
             try:
                 for line in _lines(pieces):
                     event = decode(line)

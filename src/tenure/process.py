@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import socket
 import sys
 import time
@@ -60,6 +61,26 @@ def become_frugal() -> None:
     import gc
 
     gc.set_threshold(50_000, 20, 50)
+
+
+MAX_FILES = 16_384
+"""Open files of a daemon: a descriptor for each client that follows, and those of the store, the logs and whoever asks."""
+_given_files: list[tuple[int, int]] = []
+
+
+def allow_many_files() -> None:
+    """Raise this process's own limit of open files as far as it needs and may. What it starts is to get `given_files` instead: programs
+    that use select() break with more, and what a user's tasks may open is not ours to change."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        _given_files[:] = [(soft, hard)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def given_files() -> tuple[int, int]:
+    """The limits of open files, soft and hard, with which this process was started."""
+    return _given_files[0] if _given_files else resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def log(line: str) -> None:

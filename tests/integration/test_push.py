@@ -7,14 +7,17 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tenure.client import paths
-from tests.support.living import Installation, installation
+from tests.support.living import Installation, installation, kill
 
 
 @pytest.fixture
@@ -149,3 +152,20 @@ def test_an_id_of_another_store_is_told_and_the_present_follows(living: Installa
     found = through(living, "/api/v1/events?topics=job", "999999", lambda message: message["event"] == "hello")
     assert [message["event"] for message in found] == ["reset", "hello"]
     assert int(found[-1]["id"]) < 999999
+
+
+def test_the_daemon_may_open_many_files_and_what_it_starts_as_many_as_before() -> None:
+    with installation() as living:
+        few = ["sh", "-c", 'ulimit -Sn 300; exec "$0" "$@"', sys.executable, "-m", "tenure.cli", "up"]
+        subprocess.run(few, env=living.env, check=True, capture_output=True, timeout=60)
+        assert soft_limit(living.daemon_pid()) > 300
+        assert soft_limit(living.supervisor_pid()) == 300
+        kill(living.supervisor_pid())
+        job = living.submit("--wait", "--", "sh", "-c", "ulimit -Sn")
+        assert living.cli("logs", job).stdout == "300\n"
+
+
+def soft_limit(pid: int) -> int:
+    """How many files a process may open."""
+    [line] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max open files")]
+    return int(line.split()[3])

@@ -36,8 +36,8 @@ class Item(NamedTuple):
     cursor: int
     kind: str
     project: str
+    job: str
     data: bytes
-    job: str = ""
     uid: int = -1
 
 
@@ -154,7 +154,8 @@ class Feed:
             while True:
                 if not await self._catch_up():
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(listener.wait(), 30.0)
+                        async with asyncio.timeout(30.0):  # `wait_for` of 3.11 can lose a cancellation, and this would go on for ever
+                            await listener.wait()
                 listener.clear()
         finally:
             self._bus.leave(listener)
@@ -187,7 +188,7 @@ class Feed:
 
 
 def _item(event: EventView) -> Item:
-    return Item(event.cursor, event.kind, event.project, _encoder.encode(event), event.job, event.uid)
+    return Item(event.cursor, event.kind, event.project, event.job, _encoder.encode(event), event.uid)
 
 
 def _alarmed(found: Anomaly | None, known: Anomaly | None) -> EventView:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,19 +15,22 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
-from tenure.api.hearing import hearer_of, hears
+from tenure.api.following import admit
+from tenure.api.hearing import Hearer, hearer_of, hears, may_hear
 from tenure.api.jobs import one_job, selected
 from tenure.api.parameters import After, Following, Job, Moment, Offset, Page, Ref, Small, Stream, Tail
+from tenure.api.push import Stream as Streaming
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.lifecycle import ENDED_STATES
-from tenure.store.queries import LogFile
+from tenure.store.queries import JobRow, LogFile
 from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply, EventView, Selection, WaitReply, WaitRequest
 
 routes = Routes(ROOT)
 MAX_WAIT_MS = 30_000
 PAGE = 500
+LINES = "application/x-ndjson"
 LOG_CHUNK = 256 * 1024
 LOG_LOOK_S = 0.25
 MTIME_LAGS_MS = 1_000
@@ -65,35 +69,47 @@ async def _next_change(listener: asyncio.Event, left_s: float) -> None:
     listener.clear()
 
 
-@routes.get("/events/lines", media="application/x-ndjson", errors=("not_found", "bad_request"), needs=Permission.JOBS_READ)
+@routes.get("/events/lines", media=LINES, errors=("not_found", "bad_request", "too_many_followers"), needs=Permission.JOBS_READ)
 async def events(request: Request, after: After = -1, limit: Page = PAGE, job: Job = "", follow: Following = 0) -> Response:
     """Events after a cursor as lines of JSON; ``after`` -1 begins with the present. With ``follow`` the stream goes on."""
     context = context_of(request)
-    job_id = (await one_job(context, job, caller_from(request))).job_id if job else 0
+    caller = caller_from(request)
+    one = await one_job(context, job, caller) if job else None
     start = after if after >= 0 else await asyncio.to_thread(context.queries.last_cursor)
-    lines = _event_lines(context, request, start, limit, job_id, follow=bool(follow))
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    if follow:
+        admit(context.feed)
+        return Streaming(_followed(context, start, limit, one, hearer_of(context.identity, request)), media_type=LINES)
+    page, reset = await asyncio.to_thread(context.queries.events, start, limit, one.job_id if one else 0)
+    return Response(_gone(start, is_gone=reset) + b"".join(_line(event) for event in page if hears(caller, event)), media_type=LINES)
 
 
-async def _event_lines(
-    context: Context, request: Request, after: int, limit: int, job_id: int, *, follow: bool
-) -> AsyncIterator[bytes]:
-    listener, hearer = context.bus.listen(), hearer_of(context.identity, request)
-    try:
-        while (caller := hearer()) is not None:
-            page, reset = await asyncio.to_thread(context.queries.events, after, limit, job_id)
-            if reset:
-                yield _line(EventView(cursor=after, kind="reset", at_ms=0))
-            for event in page:
-                after = max(after, event.cursor)
-                if hears(caller, event):
-                    yield _line(event)
-            if not follow or await request.is_disconnected():
-                return
+async def _followed(context: Context, after: int, limit: int, one: JobRow | None, hearer: Hearer) -> AsyncIterator[bytes]:
+    """The lines of what has happened and of what happens, taken from where all followers take it; of one job, what is past is read by
+    its index."""
+    feed = context.feed
+    async with feed.followed() as newest:
+        while one is not None:
+            page, reset = await asyncio.to_thread(context.queries.events, after, limit, one.job_id)
+            yield _gone(after, is_gone=reset) + b"".join(map(_line, page))
+            after = page[-1].cursor if page else after
             if len(page) < limit:
-                await _next_change(listener, MAX_WAIT_MS / 1000)
-    finally:
-        context.bus.leave(listener)
+                after = max(after, newest)
+                break
+        while (caller := hearer()) is not None:
+            run = await feed.after(after)
+            told = [item for item in run.items if one is None or item.job == one.id]
+            lines = b"".join(item.data + b"\n" for item in told if may_hear(caller, item.kind, item.job, item.project, item.uid))
+            if piece := _gone(after, is_gone=run.reset) + lines:
+                yield piece
+            if run.items or run.reset:
+                after = run.items[-1].cursor if run.items else newest
+            else:
+                await feed.news(after, sys.maxsize, MAX_WAIT_MS / 1000)
+
+
+def _gone(after: int, *, is_gone: bool) -> bytes:
+    """The line that says that events are missing, if some are."""
+    return _line(EventView(cursor=after, kind="reset", at_ms=0)) if is_gone else b""
 
 
 def _line(event: EventView) -> bytes:

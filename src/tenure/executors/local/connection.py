@@ -1,4 +1,4 @@
-"""A connection to the supervisor, and starting one where none answers. Synchronous, standard library only.
+"""A connection to the supervisor, and starting one where none answers. Synchronous.
 
 Invariant: records and replies never mix: `request` returns the reply to its own id, everything else waits in order for
 `receive`.
@@ -18,6 +18,8 @@ import sys
 import time
 from collections import deque
 from typing import Any
+
+from tenure.process import given_files
 
 PROTOCOL = (1, 4)
 """The oldest and the newest that we speak: tasks outlive an upgrade, under the supervisor that started them."""
@@ -115,7 +117,7 @@ class Connection:
                     return reply
             earlier = len(self._waiting)
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
+            if left <= 0 or not _readable(self._socket.fileno(), left):
                 raise SupervisorError("no_answer", f"the supervisor did not answer {message['op']} in {timeout_s:g} s")
             self._read(0)
 
@@ -183,11 +185,12 @@ def ensure_supervisor(home: str, *options: str, timeout_s: float = 10.0) -> Conn
 def _start(home: str, path: str, options: tuple[str, ...], timeout_s: float) -> str:
     """Start one and wait until it is ready or has given up; what it said in that case.
 
-    The interpreter runs isolated: nothing of the site is needed.
+    The interpreter runs isolated: nothing of the site is needed. It and its tasks may open as many files as the daemon might.
     """
     read, write = os.pipe()
     root = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
-    code = f"import sys; sys.path.insert(0, {root!r}); from tenure.executors.local.supervisor.__main__ import main"
+    code = f"import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, {given_files()}); sys.path.insert(0, {root!r})"
+    code += "; from tenure.executors.local.supervisor.__main__ import main"
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", code + "; sys.exit(main(sys.argv[1:]))"]
     command += ["--home", home, "--socket", path, "--detach", "--ready-fd", str(write), *options]
     environment = {name: value for name, value in os.environ.items() if name != "TENURE_TASK_TAG"}
@@ -204,12 +207,19 @@ def _start(home: str, path: str, options: tuple[str, ...], timeout_s: float) -> 
                 return "it did not even detach in time"
             if said or starter.returncode:
                 return (said.decode(errors="replace").strip().splitlines() or [f"exit status {starter.returncode}"])[-1]
-            ready = select.select([read], [], [], timeout_s)[0] and os.read(read, 16)
+            ready = _readable(read, timeout_s) and os.read(read, 16)
             return "" if ready else f"see {os.path.join(home, 'log', 'supervisor.log')}"
     finally:
         for fd in (read, write):
             if fd >= 0:
                 os.close(fd)
+
+
+def _readable(fd: int, timeout_s: float) -> bool:
+    """Whether there is something to read in time; unlike select(), of whatever descriptor."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(1, int(timeout_s * 1000))))
 
 
 __all__ = ["Connection", "SupervisorError", "ensure_supervisor", "socket_path"]

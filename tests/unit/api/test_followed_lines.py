@@ -12,6 +12,7 @@ import msgspec
 from tenure.api import streams
 from tenure.api.bus import Bus
 from tenure.api.feed import Feed
+from tenure.model.access import SCHEDULER
 from tenure.wire.dto import EventView
 
 
@@ -46,7 +47,7 @@ class World:
         """Kind and cursor of the lines up to one of a cursor."""
         one: Any = SimpleNamespace(job_id=job, id=str(job)) if job else None
         found: list[tuple[str, int]] = []
-        async for piece in streams._followed(self.context, after, limit, one):
+        async for piece in streams._followed(self.context, after, limit, one, lambda: SCHEDULER):
             for line in piece.splitlines():
                 event = msgspec.json.decode(line, type=EventView)
                 found.append((event.kind, event.cursor))

@@ -1,7 +1,7 @@
 """Tenure: a resource scheduler for AI work. Importing the package imports nothing else, so that every command starts fast.
 
-``tenure.connect``, ``tenure.submit``, ``tenure.lease``, ``tenure.report``, ``tenure.subscribe``, ``tenure.Client`` and errors are of
-`tenure.client`, imported on first use.
+``tenure.connect``, ``tenure.submit``, ``tenure.lease``, ``tenure.report``, ``tenure.checkpointed``, ``tenure.should_preempt``,
+``tenure.subscribe``, ``tenure.Client`` and errors are of `tenure.client`, imported on first use.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FROM_CLIENT = ("Client", "Lease", "LeaseLost", "TenureError", "TimedOut", "connect", "lease", "report", "submit", "subscribe")
+_FROM_CLIENT = (
+    *("Client", "Lease", "LeaseLost", "TenureError", "TimedOut", "connect", "lease", "report", "submit", "subscribe"),
+    *("checkpointed", "last_checkpoint", "should_preempt"),
+)
 
 
 def __getattr__(name: str) -> Any:

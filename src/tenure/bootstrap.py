@@ -86,7 +86,8 @@ def build(home: str, settings: config.Settings) -> Parts:
     from tenure.store.opening import open_sqlite
 
     clock = SystemClock()
-    os.makedirs(paths.metrics_dir(home), mode=0o700, exist_ok=True)
+    for folder in paths.reports(home):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     store = open_sqlite(paths.database(home), store_settings(home, settings))
     try:
         listener = listener_of(settings)
@@ -160,7 +161,7 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
         # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
         await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
         ready()
-        context.watch = watching.watch(context, parts.settings, parts.store, paths.metrics_dir(parts.home))
+        context.watch = watching.watch(context, parts.settings, parts.store, paths.reports(parts.home))
         scrapes = await watching.port(context, parts.settings.monitor)
         notifiers += watching.notifiers(context, parts.settings, parts.home)
         for warning in parts.listener.warnings() if parts.listener is not None else ():

@@ -23,6 +23,7 @@ from tenure.model.anomaly import Anomaly
 from tenure.model.commands import CancelJob, RequeueJob
 from tenure.monitors.advice import Advice
 from tenure.monitors.anomalies import Anomalies
+from tenure.monitors.checkpoints import Checkpoints
 from tenure.monitors.keeping import Keeping
 from tenure.monitors.reports import Reports, Writer
 from tenure.monitors.signs import signs
@@ -38,8 +39,11 @@ T = TypeVar("T")
 KEEP_S = 10.0
 
 
-def watch(context: Context, settings: Settings, store: SqlStore, metrics_dir: str) -> Watch | None:
-    """The thread that looks at this machine and its tasks, started; None where the settings want none."""
+def watch(context: Context, settings: Settings, store: SqlStore, reports: tuple[str, str]) -> Watch | None:
+    """The thread that looks at this machine and its tasks, started; None where the settings want none.
+
+    ``reports``: the folders in which tasks tell of themselves, figures and checkpoints.
+    """
     if not settings.monitor.every_s():
         return None
     from tenure.monitors.assembly import watch_of
@@ -47,10 +51,15 @@ def watch(context: Context, settings: Settings, store: SqlStore, metrics_dir: st
     now_ms, queries = context.loop.clock.now_ms, context.queries
     usage = Usage(str(context.home))
     keeping = Keeping(
-        Reports(metrics_dir),
+        Reports(reports[0]),
         lambda points, reported: _on_control(context, lambda: store.keep(points, reported, now_ms())),
         lambda keys: {key: Writer(*found) for key, found in queries.writers_of(keys).items()},
         lambda keys: _on_control(context, lambda: store.forget_reports(keys, now_ms())),
+    )
+    checkpoints = Checkpoints(
+        reports[1],
+        lambda marks: _on_control(context, lambda: store.note_checkpoints(marks, now_ms())),
+        queries.still_open,
     )
     troubles = Anomalies(
         settings.anomalies,
@@ -63,6 +72,7 @@ def watch(context: Context, settings: Settings, store: SqlStore, metrics_dir: st
     tasks = TaskSampler(queries.live_tasks, usage.read, usage.close)
     sinks: list[tuple[str, Sink]] = [
         ("series", keeping),
+        ("checkpoints", checkpoints),
         ("anomalies", lambda seen: _look_for_trouble(context, seen, keeping, troubles)),
         ("hints", lambda _seen: advice.round(troubles.open)),
         ("push", samples_to(context, settings.monitor.every_s())),

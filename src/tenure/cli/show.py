@@ -147,6 +147,8 @@ def _attempt(attempt: AttemptView, now_ms: int) -> list[str]:
     outcome = f": {attempt.outcome}" if attempt.outcome else ""
     why = f": {console.clean(attempt.why)}" if attempt.why else ""
     lines = [f"Run {attempt.number}{outcome} ({began}{ended}){why}"]
+    if attempt.checkpoint_ms:
+        lines.append(f"  last checkpoint {text.moment(attempt.checkpoint_ms, now_ms)}")
     for task in attempt.tasks:
         lines.append(f"  task {task.task} on {task.node}: {_task_state(task)}")
         if task.devices:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tenure.client.checkpointing import checkpointed as checkpointed
+    from tenure.client.checkpointing import last_checkpoint as last_checkpoint
+    from tenure.client.checkpointing import should_preempt as should_preempt
     from tenure.client.errors import BadRequest as BadRequest
     from tenure.client.errors import DaemonUnreachable as DaemonUnreachable
     from tenure.client.errors import LeaseLost as LeaseLost
@@ -36,6 +39,7 @@ _HOMES = {
     "connect": "start",
     "submit": "start",
     "report": "reporting",
+    **dict.fromkeys(("checkpointed", "last_checkpoint", "should_preempt"), "checkpointing"),
     **dict.fromkeys(
         ("TenureError", "BadRequest", "NotFound", "NeverFits", "TimedOut", "LeaseLost", "DaemonUnreachable", "ProtocolMismatch"),
         "errors",

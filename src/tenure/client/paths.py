@@ -114,6 +114,16 @@ def metrics_dir(home: str) -> str:
     return os.path.join(home, "metrics")
 
 
+def checkpoints_dir(home: str) -> str:
+    """Where jobs tell of their checkpoints; the files are named by job."""
+    return os.path.join(home, "checkpoints")
+
+
+def reports(home: str) -> tuple[str, str]:
+    """The two folders into which tasks write what they tell of themselves: figures, checkpoints."""
+    return metrics_dir(home), checkpoints_dir(home)
+
+
 def snapshots_dir(home: str) -> str:
     """The content-addressed copies made by ``--snapshot``."""
     return os.path.join(home, "snapshots")

@@ -14,6 +14,7 @@ from itertools import combinations
 
 from tenure.core.board import Board
 from tenure.core.feasibility import Ask, NodeRoom, count_tasks, fits, give, is_allowed, take
+from tenure.core.lost import told
 from tenure.core.placement import Option, arrange, deal, is_enough
 from tenure.core.rooms import RUNNING
 from tenure.core.stages import Reclaim, Score
@@ -103,9 +104,10 @@ class Search:
     def _decision(self, job: PendingJob, found: _Set) -> Decision:
         victims = sorted(found.victims, key=lambda victim: victim.id)
         why = f"it makes room for job {job.id}, of priority {job.priority}"
+        lost = {victim.id: told(victim, self.now_ms, self.settings) for victim in victims}
         grace_ms = max(victim.grace_ms for victim in victims)
         return Decision(
-            evicts=tuple(Evict(victim.id, victim.attempt_id, job.id, why) for victim in victims),
+            evicts=tuple(Evict(victim.id, victim.attempt_id, job.id, f"{why}, and loses {lost[victim.id]}") for victim in victims),
             claims=(ClaimRequest(job.id, found.placements, self.now_ms + grace_ms + self.settings.preempt_hold_ms),),
         )
 

@@ -143,6 +143,7 @@ class RunningJob:
     ``grace_ms`` is how long it may take to end when it is asked, ``attained_ms`` for how long it ran in earlier attempts.
     ``rest`` is 0 while it runs, `STOPS` once it was asked to rest in favour of others, `RESTS` when it does and has given its cpus
     back; since ``slice_ms`` it has run, or rested, without a break (`NO_TURNS`: it takes none, as when a person has suspended it).
+    ``checkpoint_ms`` is when it last said that it has written a checkpoint in this run (0: it has not).
     """
 
     id: int
@@ -161,3 +162,4 @@ class RunningJob:
     attained_ms: int = 0
     rest: int = 0
     slice_ms: int = NO_TURNS
+    checkpoint_ms: int = 0

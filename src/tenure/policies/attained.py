@@ -16,6 +16,7 @@ import numpy as np
 
 from tenure.core.board import Board
 from tenure.core.ledger import asked_by, held_by
+from tenure.core.lost import lost_by
 from tenure.core.quotas import Quotas
 from tenure.core.stages import Reclaim, Scores, Vector
 from tenure.core.waiting import ATTAINED, CPU_MILLI, GPU_MILLI, Columns
@@ -23,7 +24,6 @@ from tenure.model.amounts import MILLI
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.project import Bundle
 from tenure.model.settings import PlanSettings
-from tenure.policies.preemption import lost_work_ms
 
 LATER_QUEUE = 10
 """The second queue ends at so many times the service at which the first does."""
@@ -76,7 +76,7 @@ class LeastAttained:
 
     def cost(self, _job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
         """Work lost and what stopping and starting again takes."""
-        lost_ms = lost_work_ms(now_ms - victim.started_ms, settings) + settings.preempt_checkpoint_ms + settings.preempt_restart_ms
+        lost_ms = lost_by(victim, now_ms, settings) + settings.preempt_checkpoint_ms + settings.preempt_restart_ms
         return lost_ms * size_milli // (MILLI * MILLI) + 1
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from tenure.core.board import Board
 from tenure.core.ledger import NOTHING, asked_by, held_by
+from tenure.core.lost import lost_by
 from tenure.core.quotas import Quotas
 from tenure.core.stages import Reclaim
 from tenure.model.amounts import MILLI
@@ -54,7 +55,7 @@ class Preemption:
 
     def cost(self, job: PendingJob, victim: RunningJob, size_milli: int, now_ms: int, settings: PlanSettings) -> int:
         """Work lost and what stopping and starting again takes, and how near its priority is."""
-        lost_ms = lost_work_ms(now_ms - victim.started_ms, settings) + settings.preempt_checkpoint_ms + settings.preempt_restart_ms
+        lost_ms = lost_by(victim, now_ms, settings) + settings.preempt_checkpoint_ms + settings.preempt_restart_ms
         nearness = STEPS - (job.priority - victim.priority)
         return lost_ms * size_milli // (MILLI * MILLI) + nearness * PER_STEP
 
@@ -112,12 +113,6 @@ class OwnersFirst:
         has_borrowed, has_own = self._stands(job, victim, self._going(victim))
         found = self._among_equals.cost(job, victim, size_milli, now_ms, settings)
         return found + WITHIN_QUOTA if has_own and not has_borrowed else found
-
-
-def lost_work_ms(ran_ms: int, settings: PlanSettings) -> int:
-    """What a job that ran for so long loses: all since its last checkpoint, or since its start where nobody tells of any."""
-    every_ms = settings.checkpoint_every_ms
-    return max(ran_ms % every_ms if every_ms > 0 else ran_ms, 0)
 
 
 PREEMPTION = Preemption()

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tenure.core.lost import lost_work_ms
 from tenure.model.allocation import Claim, Eviction
 from tenure.model.amounts import Amounts
 from tenure.model.plan import Decision, Start
 from tenure.model.settings import PlanSettings
-from tenure.policies.preemption import lost_work_ms
 from tenure.sim.results import Replayed
 
 MOST_STOPS = 1000

@@ -74,10 +74,11 @@ def _after(link: Link, job_id: int) -> list[AfterView]:
 
 def attempt_chain(link: Link, last_id: int, limit: int = MAX_ATTEMPTS) -> list[tuple[Any, ...]]:
     """The attempts of a job from its last one backwards: (id, previous, number, started, ended, outcome, why it was stopped, its rest,
-    since when: see `tenure.model.job.RunningJob`)."""
+    since when, its last checkpoint: see `tenure.model.job.RunningJob`)."""
     chain: list[tuple[Any, ...]] = []
     columns = [
-        attempt.c[name] for name in ("id", "previous_id", "number", "started_ms", "ended_ms", "outcome", "stop_why", "rest", "slice_ms")
+        *(attempt.c[name] for name in ("id", "previous_id", "number", "started_ms", "ended_ms", "outcome", "stop_why")),
+        *(attempt.c[name] for name in ("rest", "slice_ms", "checkpoint_ms")),
     ]
     while last_id and len(chain) < limit:
         rows = ask(link, select(*columns).where(attempt.c.id == last_id))
@@ -90,7 +91,8 @@ def attempt_chain(link: Link, last_id: int, limit: int = MAX_ATTEMPTS) -> list[t
 
 def _attempts(link: Link, record: dict[str, Any]) -> list[AttemptView]:
     views = []
-    for number, _previous, count, started, ended, outcome, why, rest, since in reversed(attempt_chain(link, record["last_attempt_id"])):
+    chain = attempt_chain(link, record["last_attempt_id"])
+    for number, _previous, count, started, ended, outcome, why, rest, since, saved in reversed(chain):
         views.append(
             AttemptView(
                 number=count,
@@ -101,6 +103,7 @@ def _attempts(link: Link, record: dict[str, Any]) -> list[AttemptView]:
                 tasks=_tasks(link, number),
                 why=why,
                 rests_ms=since if rest and ended is None else 0,
+                checkpoint_ms=saved,
             )
         )
     return views

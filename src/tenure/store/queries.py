@@ -232,6 +232,13 @@ class Queries:
         with self._reader.read() as link:
             return writers_of(link, tasks)
 
+    def still_open(self, jobs: Sequence[int]) -> set[int]:
+        """Those of these jobs that have not ended."""
+        from tenure.store.checkpoints import still_open
+
+        with self._reader.read() as link:
+            return still_open(link, jobs)
+
     def anomalies(self, *, job_id: int = 0, limit: int = 0) -> list[Anomaly]:
         """Those that are open, the oldest first; with a limit so many of all, or the last of one job, the newest first."""
         from tenure.store import anomalies as rows

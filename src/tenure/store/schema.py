@@ -19,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 16
+SCHEMA_VERSION = 17
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -205,6 +205,7 @@ attempt = Table(
     _int("limit_due"),
     # Taking turns: see `tenure.model.job.RunningJob`; for how long it has rested.
     *(_int(name) for name in ("rest", "slice_ms", "stood_ms")),
+    _int("checkpoint_ms"),
 )
 SIGNALLED = text("wish != 0 AND ended_ms IS NULL")
 _partial("ix_attempt_signalled", attempt.c.id, where=SIGNALLED)

@@ -63,6 +63,7 @@ _HELD_COLUMNS = (
     attempt.c.slice_ms,
     attempt.c.stood_ms,
     job.c.kind,
+    attempt.c.checkpoint_ms,
 )
 
 
@@ -223,7 +224,8 @@ def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:
 def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> RunningJob:
     attempt_id, started, committed, limit, stop, ended = row[0], *row[10:15]
     start = committed if started is None else started
-    number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms, state, room, rest, slice_ms, stood_ms, kind = row[15:]
+    number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms, state, room = row[15:26]
+    rest, slice_ms, stood_ms, kind, saved_ms = row[26:]
     start += stood_ms  # as if it had begun later by as long as it has rested
     takes_turns = state in ("starting", "running") and room is None and kind != LEASE  # nobody can let its holder rest
     return RunningJob(
@@ -243,6 +245,7 @@ def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> R
         attained_ms=ran_ms,
         rest=rest,
         slice_ms=(slice_ms or (NO_TURNS if rest else start)) if rest or takes_turns else NO_TURNS,
+        checkpoint_ms=saved_ms,
     )
 
 

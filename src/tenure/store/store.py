@@ -289,6 +289,13 @@ class SqlStore:
         with self._write(now_ms) as tx:
             forget_reports(tx, tasks)
 
+    def note_checkpoints(self, marks: Sequence[tuple[int, int]], now_ms: int) -> None:
+        """Keep when jobs wrote their last checkpoints: (job, time)."""
+        from tenure.store.checkpoints import note
+
+        with self._write(now_ms) as tx:
+            note(tx, marks)
+
     def check(self) -> list[Violation]:
         """See the port."""
         from tenure.store.check import check

@@ -176,10 +176,12 @@ class Cluster:
         age_ms: int = 1,
         grace_ms: int = 0,
         rests_ms: int = 0,
+        saved_ms: int = 0,
     ) -> RunningJob:
         """A running job: one node name per task, or one for all. ``ends_ms`` after now (None: no limit); ``devices`` by index.
 
-        ``age_ms`` is since its start. ``rests_ms``: it has rested so long while others have their turn, 0 for not at all.
+        ``age_ms`` is since its start. ``rests_ms``: it has rested so long while others have their turn, 0 for not at all; ``saved_ms``:
+        it told so long ago of a checkpoint, 0 for never.
         """
         places = [on[0]] * shape.tasks if len(on) == 1 else list(on)
         job_id = self._name(name)
@@ -204,6 +206,7 @@ class Cluster:
             grace_ms=grace_ms,
             rest=RESTS if rests_ms else 0,
             slice_ms=self.now_ms - (rests_ms or age_ms),
+            checkpoint_ms=self.now_ms - saved_ms if saved_ms else 0,
         )
         self.running[job_id] = job
         return job

@@ -23,7 +23,7 @@ def committed(snapshot: Snapshot, plan: Plan) -> tuple[Snapshot, Changes]:
     running: dict[int, RunningJob] = {}
     changed: dict[int, PendingJob] = {}
     removed: list[int] = []
-    next_id = max([ELEMENT_IDS, *(job.id for job in snapshot.running)]) + 1
+    next_id = max([ELEMENT_IDS, *rows, *(job.id for job in snapshot.running)]) + 1
     for start in (start for decision in plan.decisions for start in decision.starts):
         job = rows[start.job_id]
         job_id = next_id if job.is_array else job.id

@@ -129,7 +129,11 @@ _STATEMENTS: dict[str, _Words] = {
     "queue": (("bonus", "max"), ("paused",), True),
     "project": (("weight", "cpu", "mem", "gpu", "maxcpu", "maxmem", "maxgpu"), ("alone",), True),
     "used": (("project", "cpu", "mem", "gpu"), (), True),
-    "run": ((*_SHAPE_KEYS, "on", "ends", "devices", "of", "prio", "age", "grace", "displaced", "rests", *_OWNER), ("stopping",), True),
+    "run": (
+        (*_SHAPE_KEYS, "on", "ends", "devices", "of", "prio", "age", "grace", "displaced", "rests", "saved", *_OWNER),
+        ("stopping",),
+        True,
+    ),
     "promise": (("on", "until", "leaving"), (), True),
     "wait": (
         (
@@ -244,6 +248,7 @@ def _run(cluster: Cluster, line: Line) -> None:
         age_ms=time_ms(line.pairs["age"]) if "age" in line.pairs else 1,
         grace_ms=time_ms(line.pairs.get("grace", "0")),
         rests_ms=time_ms(line.pairs.get("rests", "0")),
+        saved_ms=time_ms(line.pairs.get("saved", "0")),
         **_owner(cluster, line),
     )
     if "displaced" in line.pairs:

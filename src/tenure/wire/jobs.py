@@ -147,7 +147,7 @@ class TaskView(Reply):
 
 class AttemptView(Reply):
     """One run of a job. ``why`` is what it was stopped for, empty where nobody stopped it. ``rests_ms`` is since when it rests while
-    others have their turn, 0 where it does not."""
+    others have their turn, 0 where it does not; ``checkpoint_ms`` when it last told of a checkpoint, 0 for never."""
 
     number: int
     attempt: int
@@ -157,6 +157,7 @@ class AttemptView(Reply):
     tasks: list[TaskView] = msgspec.field(default_factory=list)
     why: str = ""
     rests_ms: int = 0
+    checkpoint_ms: int = 0
 
 
 class EventView(Reply):

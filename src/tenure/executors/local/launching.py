@@ -33,6 +33,7 @@ OWN_NAMES = frozenset(
         *(f"TENURE_{name}" for name in ("JOB_ID", "JOB", "ATTEMPT", "TASK", "TASKS", "NODE", "NODES", "ARRAY_ID", "ARRAY_INDEX")),
         *(f"TENURE_{name}" for name in ("CPUS", "MEMORY_BYTES", "GPUS", "GPU_MEMORY_BYTES", "SUBMIT_DIR", "HOME", "TASK_TAG")),
         "TENURE_METRICS_FILE",
+        "TENURE_CHECKPOINT_FILE",
         *(f"SLURM_{name}" for name in ("JOB_ID", "JOBID", "JOB_NAME", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "CPUS_PER_TASK")),
         *(f"SLURM_{name}" for name in ("SUBMIT_DIR", "RESTART_COUNT", "NTASKS", "NPROCS", "PROCID", "LOCALID", "NODEID", "NNODES")),
         *(f"SLURM_{name}" for name in ("JOB_NUM_NODES", "JOB_NODELIST", "NODELIST")),
@@ -173,6 +174,7 @@ class Composer:
         if holder is None:
             self._describe(task, launch, argv)
             task["env"]["TENURE_METRICS_FILE"] = f"{self._home}/metrics/{launch.attempt_id}.{launch.task}"
+            task["env"]["TENURE_CHECKPOINT_FILE"] = f"{self._home}/checkpoints/{launch.job_id}"
         else:
             task["holder"] = [holder.pid, holder.start_ticks]
         if launch.devices:

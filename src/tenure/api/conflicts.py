@@ -24,7 +24,7 @@ from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply, Res
 routes = Routes(ROOT)
 PAST = 200
 By = Literal["age", "severity"]
-_REFUSALS = ("not_found", "ended", "not_available", "not_a_contender", "one_contender")
+REFUSALS = ("not_found", "ended", "not_available", "not_a_contender", "one_contender")
 """So many conflicts of the past are told."""
 
 
@@ -41,7 +41,7 @@ async def conflicts(request: Request, by: By = "age", history: Switch = 0) -> Re
     return answer(ConflictsReply(conflicts=[view(row, names) for row in rows]))
 
 
-@routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, errors=_REFUSALS, needs=Permission.JOBS_WRITE)
+@routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, errors=REFUSALS, needs=Permission.JOBS_WRITE)
 async def resolve(request: Request) -> Response:
     """Resolve an open conflict in the chosen way."""
     context, caller = context_of(request), caller_from(request)

@@ -23,6 +23,7 @@ from tenure.api.identity import caller_from as caller_from  # noqa: PLC0414
 from tenure.api.limits import Limits
 from tenure.api.listener import Listener
 from tenure.api.problems import failure
+from tenure.api.routes import KEY, check_header
 from tenure.control.admission import Admission
 from tenure.control.hinting import Hints
 from tenure.control.loop import STUCK_AFTER_S, ControlLoop
@@ -40,7 +41,6 @@ from tenure.wire.dto import CheckView, JobView
 T = TypeVar("T")
 MAX_EXPECTED = 200
 MAX_BODY_BYTES = 64 * 1024 * 1024
-MAX_KEY = 200
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -177,12 +177,12 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
 
 def keyed(wish: T, headers: Mapping[bytes, bytes]) -> T:
     """The request with the idempotency key of its header. Raises ApiError when it has another one itself."""
-    key = headers.get(b"idempotency-key", b"").decode("latin-1")
-    if key and hasattr(wish, "key"):
+    said = headers.get(b"idempotency-key")
+    if said is not None and hasattr(wish, "key"):
+        check_header(KEY, said)
+        key = said.decode("latin-1")
         if wish.key not in ("", key):
-            raise failure("malformed", "the body has another key than Idempotency-Key says", "leave one of them out")
-        if len(key) > MAX_KEY:
-            raise failure("malformed", f"an Idempotency-Key has at most {MAX_KEY} characters")
+            raise failure("bad_request", f"the body has another key than {KEY} says", "leave one of them out")
         wish.key = key
     return wish
 
@@ -193,10 +193,24 @@ def decoded(body: bytes, kind: type[T]) -> T:
     if decoder is None:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind)
     try:
-        result: T = decoder.decode(body)
+        try:
+            result: T = decoder.decode(body)
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error):
+                raise
+            result = msgspec.convert(_whole(msgspec.json.decode(body)), kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise failure("malformed", f"the request is not understood: {error}") from None
     return result
+
+
+def _whole(value: Any) -> Any:
+    """A decoded body with whole numbers where a writer that knows only floats wrote 5.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return {name: _whole(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}

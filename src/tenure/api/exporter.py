@@ -26,7 +26,7 @@ routes = Routes("")
 _STATES = ("available", "in_use", "error")
 
 
-@routes.get("/metrics", needs=Permission.CLUSTER_READ)
+@routes.get("/metrics", media=CONTENT_TYPE.partition(";")[0], needs=Permission.CLUSTER_READ)
 async def metrics(request: Request) -> Response:
     """Everything as OpenMetrics."""
     return Response(await scraped(context_of(request)), media_type=CONTENT_TYPE)

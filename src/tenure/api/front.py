@@ -19,6 +19,7 @@ from tenure.api import (
     conflicts,
     describing,
     exporter,
+    job_resources,
     jobs,
     leases,
     monitoring,
@@ -29,6 +30,8 @@ from tenure.api import (
     reports,
     reservations,
     sharing,
+    single,
+    strategies,
     streams,
     system,
     thinking,
@@ -71,6 +74,10 @@ TABLE: tuple[Route, ...] = (
     *monitoring.documented,
     *exporter.routes,
     *describing.routes,
+    *job_resources.routes,
+    *single.routes,
+    *strategies.routes,
+    *strategies.documented,
 )
 _SPOKEN = frozenset(str(number).encode() for number in PROTOCOLS)
 _OWN = str(PROTOCOL).encode()
@@ -118,7 +125,7 @@ class Front:
         if path == _SUBMIT and method == "POST" and not scope["query_string"]:
             let_in(identity, scope, headers, Permission.JOBS_WRITE)
             self._context.limits.charge(scope, method)
-            request = keyed(decoded(await read_body(headers, receive), SubmitRequest), headers)
+            request = keyed(decoded(await read_body(headers, receive), SubmitRequest), headers)  # as `jobs.submit`, without the table
             return await jobs.submit_one(self._context, request, caller_from_scope(scope))
         try:
             target, of_path = self._finder.find(method, path)
@@ -128,6 +135,7 @@ class Front:
             raise
         let_in(identity, scope, headers, target.route.needs)
         self._context.limits.charge(scope, method)
+        target.check(headers)
         arguments = target.arguments(of_path, scope["query_string"])
         scope["app"] = self
         asked = Request(scope, receive) if method != WEBSOCKET else HTTPConnection(scope)

@@ -15,6 +15,7 @@ from tenure.api.parameters import Ref
 from tenure.api.particulars import with_troubles
 from tenure.api.problems import status_of
 from tenure.api.routes import Routes
+from tenure.api.tags import job_tag, tagged
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
 from tenure.model.access import Permission
@@ -119,18 +120,23 @@ async def query(request: Request) -> Response:
     """List jobs."""
     context, caller = context_of(request), caller_from(request)
     selection = await body_of(request, Selection)
-    reply = await asyncio.to_thread(context.queries.jobs, selection, caller)
+    try:
+        reply = await asyncio.to_thread(context.queries.jobs, selection, caller)
+    except ValueError as error:
+        raise refused(Refused("bad_request", str(error))) from None
     await context.add_expected_starts(reply.jobs)
     return answer(reply)
 
 
-@routes.get("/jobs/{ref}", JobDetail, errors=("bad_request",), needs=Permission.JOBS_READ)
+@routes.get(
+    "/jobs/{ref}", JobDetail, statuses=(200, 304), headers=("If-None-Match",), errors=("bad_request",), needs=Permission.JOBS_READ
+)
 async def show(request: Request, ref: Ref) -> Response:
     """Everything about one job."""
     context = context_of(request)
     detail = await _detail(context, ref, caller_from(request))
     await context.add_expected_starts([detail.job])
-    return answer(detail)
+    return tagged(request, detail, job_tag(detail.job))
 
 
 @routes.get("/jobs/{ref}/why", ExplanationView, errors=("bad_request",), needs=Permission.JOBS_READ)

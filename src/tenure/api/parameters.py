@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -26,7 +27,15 @@ Moment = Annotated[int, Meta(ge=0, le=MOST, description="A moment in millisecond
 Switch = Annotated[int, Meta(ge=0, le=1, description="1: yes.")]
 Count = Annotated[int, Meta(ge=0, le=BIG)]
 After = Annotated[int, Meta(ge=-1, le=BIG, description="The cursor after which it begins; -1: the present.")]
-Order = Literal["newest", "oldest"]
+States = Annotated[
+    str,
+    Meta(
+        max_length=200,
+        pattern=r"^[a-z_,]*$",
+        description="States between commas, or active, ended, all.",
+        examples=["active"],
+    ),
+]
 Seen = Literal["", "waiting", "held", "expiring", "ending", "over"]
 Wait = Annotated[int, Meta(ge=0, le=30_000, description="So many milliseconds the answer may take.")]
 Following = Annotated[int, Meta(ge=0, le=1, description="1: the answer goes on while there is more to come.")]
@@ -43,3 +52,27 @@ Stream = Literal["out", "err"]
 Offset = Annotated[int, Meta(ge=-1, le=BIG, description="The byte to begin at; -1: the beginning.")]
 Tail = Annotated[int, Meta(ge=0, le=1_000_000, description="So many lines before the end; 0: no matter.")]
 Heartbeat = Annotated[int, Meta(ge=1, le=300, description="So many seconds between signs of life.")]
+
+_TAG = r'(W/)?"[!#-~]*"'
+_TAGS = rf"^(\*|{_TAG}( ?, ?{_TAG})*)$"
+HEADERS: Mapping[str, Any] = {
+    "Idempotency-Key": Annotated[
+        str,
+        Meta(
+            max_length=200,
+            pattern=r"^[!-~]+$",
+            description="Made up by the caller: the same key again has no further effect. The body may have it as its key instead.",
+        ),
+    ],
+    "If-Match": Annotated[str, Meta(pattern=_TAGS, description="Only if it is still what it was: the ETag of the last answer.")],
+    "If-None-Match": Annotated[
+        str,
+        Meta(pattern=_TAGS, description="304 if it is still what it was: the ETag of the last answer."),
+    ],
+    "Range": Annotated[str, Meta(max_length=200, description="One range of bytes of the log as it is now; else not heeded.")],
+    "Last-Event-ID": Annotated[
+        str,
+        Meta(max_length=18, pattern=r"^[0-9]+$", description="The id of the last event that was heard."),
+    ],
+}
+"""What the headers of requests may be that mean something to some routes."""

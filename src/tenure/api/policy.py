@@ -48,7 +48,7 @@ GRAMMAR = "ORDER[-WAY][+PLACEMENT][:KEY=VALUE,...]"
 @routes.get("/policy", PolicyView, needs=Permission.CLUSTER_READ)
 async def policy(request: Request) -> Response:
     """The policy that plans."""
-    return answer(await _view(context_of(request)))
+    return answer(await current(context_of(request)))
 
 
 @routes.post("/policy", PolicyRequest, PolicyView, errors=("unknown_policy",), needs=Permission.POLICY_WRITE)
@@ -64,7 +64,7 @@ async def set_policy(request: Request) -> Response:
     given = (await context.apply([SetPolicy(wish.key, caller, wish.policy)]))[0]
     if isinstance(given, Refused):
         raise refused(given)
-    return answer(await _view(context))
+    return answer(await current(context))
 
 
 @routes.post("/policy/front", FrontRequest, FrontReply, errors=("unknown_policy",), needs=Permission.CLUSTER_READ)
@@ -121,7 +121,7 @@ async def performance(request: Request) -> Response:
     return answer(PolicyUsesReply(policies=await asyncio.to_thread(context.queries.policy_uses)))
 
 
-async def _view(context: Context) -> PolicyView:
+async def current(context: Context) -> PolicyView:
     """The policy as the planner follows it, and who chose it."""
     loop = context.loop
     planned, strategy = await context.on_control(lambda: _planned(loop))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.responses import Response
 
+from tenure.api.parameters import HEADERS
 from tenure.api.problems import failure
 from tenure.model.access import Permission
 from tenure.wire import ROOT
@@ -27,7 +28,7 @@ Arguments = dict[str, str | int]
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 JSON = "application/json"
 WEBSOCKET = "WEBSOCKET"
-_NONE: dict[str, Any] = {}
+KEY = "Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,12 @@ class Route:
     errors: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     optional: bool = False
+
+    @property
+    def heeded(self) -> tuple[str, ...]:
+        """The headers that mean something to it: a body with a key may have that as a header."""
+        has_key = self.takes is not None and "key" in self.takes.__struct_fields__
+        return (*self.headers, KEY) if has_key else self.headers
 
 
 class Routes:
@@ -119,17 +126,24 @@ def is_whole(annotation: Any) -> bool:
 class Target:
     """A route and what its parameters must be."""
 
-    __slots__ = ("_kind", "_names", "_whole", "route")
+    __slots__ = ("_headers", "_kind", "_names", "_whole", "route")
 
     def __init__(self, route: Route) -> None:
         self.route = route
         found = parameters_of(route.endpoint)
+        self._headers = [(name.lower().encode(), name) for name in route.heeded]
         self._names = [name for name, _, _ in found]
         self._whole = frozenset(name for name, annotation, _ in found if is_whole(annotation))
         fields = [
             (name, annotation) if default is msgspec.NODEFAULT else (name, annotation, default) for name, annotation, default in found
         ]
         self._kind = msgspec.defstruct("Parameters", fields, forbid_unknown_fields=True, kw_only=True)
+
+    def check(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raise ApiError for a header that means something here and is not as it must be."""
+        for raw, name in self._headers:
+            if raw in headers:
+                check_header(name, headers[raw])
 
     def arguments(self, of_path: dict[str, str], query: bytes) -> Arguments:
         """The texts as the endpoint takes them. Raises ApiError for one that is missing, unknown, given twice or out of bounds."""
@@ -153,6 +167,14 @@ class Target:
             if name in given:
                 raise failure("malformed", f"{name[:40]} is given twice")
             given[name] = value
+
+
+def check_header(name: str, value: bytes) -> None:
+    """Raise ApiError for a header that is not as it must be."""
+    try:
+        msgspec.convert(value.decode("latin-1"), HEADERS[name])
+    except msgspec.ValidationError as error:
+        raise failure("malformed", f"the header {name} is not as it must be: {str(error).lower()}") from None
 
 
 def _plain(text: str) -> str:
@@ -180,17 +202,10 @@ class Finder:
 
     def find(self, method: str, path: str) -> tuple[Target, dict[str, str]]:
         """The target and the parameters in its path. Raises ApiError: there is no such path, or another method is meant."""
-        fixed = self._fixed.get(path, _NONE)
-        if method in fixed:
-            return fixed[method], {}
-        allowed = set(fixed)
-        for pattern, methods in self._open.get(path.count("/"), ()):
-            match = pattern.fullmatch(path)
-            if match is None:
-                continue
-            if method in methods:
-                return methods[method], match.groupdict()
-            allowed |= methods.keys()
+        methods, given = self._at(path)
+        if method in methods:
+            return methods[method], given
+        allowed = set(methods)
         allowed.discard(WEBSOCKET)
         if method == WEBSOCKET:
             raise failure("not_found", f"there is no WebSocket at {path[:200]}", f"open {ROOT}/events/ws")
@@ -198,3 +213,13 @@ class Finder:
             raise failure("not_found", f"there is nothing at {path[:200]}", f"GET {ROOT}/openapi.json says what can be called")
         listed = ", ".join(sorted(allowed))
         raise failure("method_not_allowed", f"{path[:200]} takes {listed}", headers={"Allow": listed})
+
+    def _at(self, path: str) -> tuple[Mapping[str, Target], dict[str, str]]:
+        """What can be done at a path, and the parameters in it. Of several patterns the one that was written first counts."""
+        if path in self._fixed:
+            return self._fixed[path], {}
+        for pattern, methods in self._open.get(path.count("/"), ()):
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return methods, match.groupdict()
+        return {}, {}

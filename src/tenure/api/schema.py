@@ -8,43 +8,22 @@ Format: https://spec.openapis.org/oas/v3.1.0
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from tenure import __version__
+from tenure.api.parameters import HEADERS
 from tenure.api.problems import KINDS, MEDIA, Kind, type_of
-from tenure.api.routes import JSON, WEBSOCKET, Route, parameters_of
+from tenure.api.routes import JSON, KEY, WEBSOCKET, Route, parameters_of
 from tenure.wire.base import Problem
 
 _REF = "#/components/schemas/{name}"
 _ALWAYS = ("malformed", "unidentified", "bad_token", "forbidden", "protocol_mismatch", "internal", "unavailable")
+_WITH_KEY = ("key_reused",)
 _WITH_BODY = ("too_large", "unsupported_media_type", "bad_request", "disk_full", "shutting_down")
-HEADERS: Mapping[str, dict[str, Any]] = {
-    "Idempotency-Key": {
-        "description": "Made up by the caller: the same key again has no further effect. The body may have it as its key instead.",
-        "schema": {"type": "string", "maxLength": 200, "pattern": "^[!-~]+$"},
-        "example": "9f1c2e7a",
-    },
-    "If-Match": {
-        "description": "Only if it is still what it was: the ETag of the last answer.",
-        "schema": {"type": "string", "maxLength": 200, "pattern": '^(\\*|"[!#-~]*")$'},
-    },
-    "If-None-Match": {
-        "description": "Only if it is not what it was: the ETag of the last answer, else 304 without a body.",
-        "schema": {"type": "string", "maxLength": 200, "pattern": '^"[!#-~]*"$'},
-    },
-    "Range": {
-        "description": "One range of bytes of the log as it is now; what is none is not heeded.",
-        "schema": {"type": "string", "maxLength": 100, "pattern": "^bytes=([0-9]{1,15}-([0-9]{1,15})?|-[0-9]{1,15})$"},
-    },
-    "Last-Event-ID": {
-        "description": "The id of the last event that was heard: what came after it is told first.",
-        "schema": {"type": "string", "maxLength": 18, "pattern": "^[0-9]+$"},
-    },
-}
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
@@ -70,7 +49,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}{''.join(part.strip('{}').title() for part in route.path.replace('-', '_').split('/'))}",
         "summary": text.split("\n\n")[0].replace("\n", " "),
         "tags": [_tag(route.path)],
-        "parameters": [*_parameters(route), *({"name": name, "in": "header", **HEADERS[name]} for name in _headers(route))],
+        "parameters": [*_parameters(route), *map(_header, route.heeded)],
         "responses": {str(status): _answer(route, status) for status in route.statuses} | _errors(route),
     }
     if route.takes is not None:
@@ -78,10 +57,9 @@ def _operation(route: Route) -> dict[str, Any]:
     return made
 
 
-def _headers(route: Route) -> list[str]:
-    """The headers that mean something to a route: a body with a key may have it as a header."""
-    has_key = route.takes is not None and "key" in route.takes.__struct_fields__
-    return [*route.headers, *(["Idempotency-Key"] if has_key else [])]
+def _header(name: str) -> dict[str, Any]:
+    schema = msgspec.json.schema(HEADERS[name])
+    return {"name": name, "in": "header", "required": False, "description": schema.pop("description"), "schema": schema}
 
 
 def _tag(path: str) -> str:
@@ -115,7 +93,13 @@ def _answer(route: Route, status: int) -> dict[str, Any]:
 
 def _errors(route: Route) -> dict[str, Any]:
     """The errors of a route by status; several codes of one status are told apart by their examples."""
-    codes = [*_ALWAYS, *(_WITH_BODY if route.takes is not None else ()), *(("not_found",) if "{" in route.path else ()), *route.errors]
+    codes = [
+        *_ALWAYS,
+        *(_WITH_BODY if route.takes is not None else ()),
+        *(_WITH_KEY if KEY in route.heeded else ()),
+        *(("not_found",) if "{" in route.path else ()),
+        *route.errors,
+    ]
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(KINDS[code].status, []).append(code)

@@ -20,6 +20,7 @@ from tenure.api.hearing import Hearer, hearer_of, hears, may_hear
 from tenure.api.jobs import one_job, selected
 from tenure.api.parameters import After, Following, Job, Moment, Offset, Page, Ref, Small, Stream, Tail
 from tenure.api.push import Stream as Streaming
+from tenure.api.ranges import ByteRange, range_of
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.lifecycle import ENDED_STATES
@@ -32,6 +33,7 @@ MAX_WAIT_MS = 30_000
 PAGE = 500
 LINES = "application/x-ndjson"
 LOG_CHUNK = 256 * 1024
+MOST_AT_ONCE = 8 * 1024 * 1024
 LOG_LOOK_S = 0.25
 MTIME_LAGS_MS = 1_000
 """A file system stamps a write with the last tick of its clock, or coarser: a younger stamp proves nothing."""
@@ -116,7 +118,14 @@ def _line(event: EventView) -> bytes:
     return _encoder.encode(event) + b"\n"
 
 
-@routes.get("/jobs/{ref}/log", media="application/octet-stream", errors=("no_log", "bad_request"), needs=Permission.JOBS_READ)
+@routes.get(
+    "/jobs/{ref}/log",
+    statuses=(200, 206),
+    media="application/octet-stream",
+    headers=("Range",),
+    errors=("no_log", "bad_request", "bad_range"),
+    needs=Permission.JOBS_READ,
+)
 async def log(
     request: Request,
     ref: Ref,
@@ -137,11 +146,30 @@ async def log(
     found = await asyncio.to_thread(context.queries.log_file, row.job_id, row.position, attempt, task, stream)
     if found is None:
         raise await no_log(context, row.job_id, row.position, ref)
+    if not follow and (wanted := range_of(request.headers.get("range", ""), await asyncio.to_thread(_size, found.path))):
+        return await asyncio.to_thread(_part, found.path, wanted)
     if since_ms > 0:
         offset = max(offset, await asyncio.to_thread(_offset_since, context, found, since_ms))
     start = await asyncio.to_thread(_start_offset, Path(found.path), offset, tail)
     body = _log_bytes(context, request, found, start, follow=bool(follow))
     return StreamingResponse(body, media_type="application/octet-stream", headers={"Tenure-Log-Offset": str(start)})
+
+
+def _size(path: str) -> int:
+    """How many bytes a log has; none that is not there (yet)."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _part(path: str, wanted: ByteRange) -> Response:
+    """Some bytes of a log, at most `MOST_AT_ONCE` of them."""
+    end = min(wanted.end, wanted.start + MOST_AT_ONCE)
+    with open(path, "rb") as file:
+        content = os.pread(file.fileno(), end - wanted.start, wanted.start)
+    headers = {"Content-Range": wanted._replace(end=end).text, "Tenure-Log-Offset": str(wanted.start)}
+    return Response(content, 206, headers, "application/octet-stream")
 
 
 async def no_log(context: Context, job_id: int, position: int, ref: str) -> ApiError:

@@ -91,4 +91,4 @@ def changed_shape(wish: UpdateRequest, shape: Shape | None) -> Shape | None:
 
 
 def _key(key: str, target: Target) -> str:
-    return f"{key}:{target[0]}:{target[1]}"
+    return f"{key}:{target[0]}:{target[1]}" if key else ""

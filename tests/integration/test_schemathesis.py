@@ -1,0 +1,91 @@
+"""What the OpenAPI document allows and what it does not, sent to the whole application: every answer must be one that it describes.
+
+The calls are drawn by schemathesis with a fixed seed, in its phases of examples, coverage and fuzzing, with all of its checks. They go
+to an application whose jobs run nothing (`tests.support.rest`). Left out are streams without an end and the call that writes a file
+where it is told to; 422 is an answer to what the document allows, since meaning is more than form. ``TENURE_FUZZ=REGEX`` narrows the
+long run to some paths.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from tenure.api import leases, streams
+from tests.support.rest import Application, application
+
+SEED = 20_240_607
+FEW, MANY = 3, 500
+ENDLESS = ("/api/v1/events", "/api/resource-scheduler/push/sse")
+WRITES = ("/api/v1/backup",)
+UNDERSTOOD = ["2xx", "3xx", "401", "403", "404", "408", "409", "412", "416", "422"]
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
+    """The application; who asks it to wait is answered soon."""
+    monkeypatch.setattr(streams, "MAX_WAIT_MS", 10)
+    monkeypatch.setattr(leases, "MAX_POLL_MS", 10)
+    with application(tmp_path) as made:
+        yield made
+
+
+def findings(app: Application, examples: int, path: str = "") -> tuple[list[str], Counter[str]]:
+    """What schemathesis finds, and how often it called what."""
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": SEED,
+            "continue-on-failure": True,
+            "generation": {"max-examples": examples, "database": "none", "no-shrink": True},
+            "phases": {"stateful": {"enabled": False}},
+            "checks": {"positive_data_acceptance": {"expected-statuses": UNDERSTOOD}},
+        }
+    )
+    schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, config=config)
+    schema = schema.exclude(path=list(ENDLESS + WRITES))
+    if path:
+        schema = schema.include(path_regex=path)
+
+    @schema.hook("map_query")  # type: ignore[arg-type]
+    def ends(_context: Any, query: Any) -> Any:
+        return {**query, "follow": 0} if query and "follow" in query else query
+
+    found: dict[str, str] = {}
+    calls: Counter[str] = Counter()
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            found.setdefault(repr(event), f"{event.info.format() if hasattr(event, 'info') else event.exception}")
+        if isinstance(event, events.ScenarioFinished):
+            calls[event.recorder.label] += len(event.recorder.interactions)
+            for case, checks in event.recorder.checks.items():
+                for check in checks:
+                    if check.failure_info is not None:
+                        failure = check.failure_info.failure
+                        key = f"{event.recorder.label}: {check.name}: {failure.title}: {failure.message[:200]}"
+                        found.setdefault(key, f"{key}\n  {check.failure_info.code_sample}"[:1500])
+                        del case
+                        break
+    return sorted(found.values()), calls
+
+
+@pytest.mark.timeout(240)
+def test_a_few_calls_of_each_kind_are_answered_as_described(app: Application) -> None:
+    found, calls = findings(app, FEW)
+    assert len(calls) > 60
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_many_calls_of_each_kind_are_answered_as_described(app: Application) -> None:
+    found, calls = findings(app, MANY, os.environ.get("TENURE_FUZZ", ""))
+    print(f"{len(calls)} operations, {sum(calls.values())} calls, {len(found)} findings")  # noqa: T201 (the figures of a long run)
+    assert not found, "\n".join(found)

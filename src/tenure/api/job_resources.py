@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import fixed_limit, one_job, refused
+from tenure.api.jobs import detail_of, fixed_limit, one_job, refused
 from tenure.api.paging import number_of
 from tenure.api.parameters import Cursor, Limit, Moment, Named, Ref, States, Switch
 from tenure.api.problems import failure
@@ -119,9 +119,7 @@ async def patch(request: Request, ref: Ref) -> Response:
         if is_fixed and (refusal := fixed_limit([job])):
             raise refused(refusal)
         await _apply(context, await _update(context, asked, row, caller))
-    detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
-    if detail is None:
-        raise failure("not_found", f"there is no job {ref}")
+    detail = await detail_of(context, row.id, caller)
     await context.add_expected_starts([detail.job])
     return answer(detail, headers={"ETag": job_tag(detail.job)})
 

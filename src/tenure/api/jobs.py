@@ -134,7 +134,7 @@ async def query(request: Request) -> Response:
 async def show(request: Request, ref: Ref) -> Response:
     """Everything about one job."""
     context = context_of(request)
-    detail = await _detail(context, ref, caller_from(request))
+    detail = await detail_of(context, ref, caller_from(request))
     await context.add_expected_starts([detail.job])
     return tagged(request, detail, job_tag(detail.job))
 
@@ -143,7 +143,7 @@ async def show(request: Request, ref: Ref) -> Response:
 async def why(request: Request, ref: Ref) -> Response:
     """Why a job is where it is."""
     context = context_of(request)
-    detail = await _detail(context, ref, caller_from(request))
+    detail = await detail_of(context, ref, caller_from(request))
     snapshot = await context.on_control(lambda: _present(context))
     view = await asyncio.to_thread(explanation_view, context, snapshot, detail, caller_from(request))
     troubles = await asyncio.to_thread(lambda: context.queries.anomalies(job_id=detail.job.number))
@@ -221,7 +221,7 @@ async def selected(context: Context, selection: Selection, caller: Caller) -> li
     return rows
 
 
-async def _detail(context: Context, ref: str, caller: Caller) -> JobDetail:
+async def detail_of(context: Context, ref: str, caller: Caller) -> JobDetail:
     """Everything about the one job that a reference names."""
     row = await one_job(context, ref, caller)
     detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)

@@ -22,6 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.published import trace
+from tenure.core.backlog import weighs_backlog
 from tenure.core.board import Board
 from tenure.core.stages import Backfill, Order, Scores, Stages, Vector
 from tenure.core.waiting import PRIORITY, Columns
@@ -71,6 +72,7 @@ class HeadFirst:
         self.order = order
         self.name = f"head, then {order.name}"
         self.distinguishes = order.distinguishes
+        self.weighs_backlog = weighs_backlog(order)
 
     def scores(self, columns: Columns, ages_ms: Vector, settings: PlanSettings) -> Scores:
         """The order's own; the head is above all."""

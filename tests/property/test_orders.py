@@ -55,9 +55,11 @@ def test_of_two_alike_the_older_never_has_the_lower_score(
 
 @each_order
 @settings(max_examples=60, deadline=None)
-@given(snapshots(DEFAULT))
-def test_the_score_of_a_job_is_the_same_alone_among_others_and_in_plain_words(order: Order, snapshot: Snapshot) -> None:
-    snapshot = replace(snapshot, settings=replace(snapshot.settings, guard_ms=0))
+@given(snapshots(DEFAULT), st.sampled_from([0, 1, 1000, 172_800_000]))
+def test_the_score_of_a_job_is_the_same_alone_among_others_and_in_plain_words(
+    order: Order, snapshot: Snapshot, patience_ms: int
+) -> None:
+    snapshot = replace(snapshot, settings=replace(snapshot.settings, guard_ms=0, patience_ms=patience_ms))
     board = Board.of(snapshot, order.distinguishes)
     board.waiting.move_to(snapshot.now_ms, board.asks)
     of_first = scores_of(board, snapshot.now_ms, order)

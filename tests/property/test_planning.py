@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from tenure.core.backlog import backlog_ms
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.invariants import plan_violations, violations
@@ -117,7 +118,9 @@ def test_an_advanced_board_is_a_rebuilt_board(data: st.DataObject) -> None:
             snapshot = applied(snapshot, changes)
         note(str(changes))
         board.advance(changes)
-        assert board.content() == Board.of(snapshot).content()
+        anew = Board.of(snapshot)
+        assert board.content() == anew.content()
+        assert backlog_ms(board.waiting.columns) == backlog_ms(anew.waiting.columns)
 
 
 @settings(max_examples=100, deadline=None)

@@ -59,5 +59,12 @@ def test_without_deadlines_and_priorities_these_orders_are_that_of_submission(po
     assert [figures(policy)[name] for name in names] == [figures("easy")[name] for name in names]
 
 
+def test_patience_that_nobody_could_keep_is_not_first_come_first_served() -> None:
+    found, easy = figures("tenure", 15 * 60_000), figures("easy")
+    assert found["avebsld"] == pytest.approx(38.4663, abs=1e-4)
+    assert found["mean_wait_s"] == pytest.approx(9955.9, abs=0.1)
+    assert (easy["avebsld"], easy["mean_wait_s"]) > (found["avebsld"], found["mean_wait_s"])
+
+
 def test_endless_patience_is_shortest_predicted_first() -> None:
     assert figures("tenure", 0)["avebsld"] == figures("spf-easy")["avebsld"]

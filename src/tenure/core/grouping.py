@@ -40,26 +40,27 @@ def eligible_times(columns: Columns, wanted: Bools) -> list[tuple[int, int]]:
 @dataclass(frozen=True, slots=True)
 class Grouped:
     """G groups by F fields. ``keys`` [F, G]; ``entries`` of each group are (submitted_ms, id), sorted; ``lowest`` [G] is the lowest of
-    its ids, which follow the same order where ``by_id`` [G]."""
+    its ids, which follow the same order where ``by_id`` [G]; ``runs`` [G] is what has not started of all of them."""
 
     keys: Ints
     entries: list[list[tuple[int, int]]]
     lowest: Ints
+    runs: Ints
     by_id: Bools
 
-    def each(self) -> Iterator[tuple[tuple[int, ...], list[tuple[int, int]], bool]]:
-        """Key, entries and whether they follow their ids, group by group."""
-        return zip(zip(*self.keys.tolist(), strict=True), self.entries, self.by_id.tolist(), strict=True)
+    def each(self) -> Iterator[tuple[tuple[int, ...], list[tuple[int, int]], int, bool]]:
+        """Key, entries, runs and whether the entries follow their ids, group by group."""
+        return zip(zip(*self.keys.tolist(), strict=True), self.entries, self.runs.tolist(), self.by_id.tolist(), strict=True)
 
 
 def grouped(columns: Columns, fields: Sequence[str], wanted: Bools) -> Grouped:
     """The wanted jobs, those together that have the same values in these fields."""
     keys = np.stack([columns[name][wanted] for name in fields])
-    submitted, ids = columns["submitted_ms"][wanted], columns["id"][wanted]
+    submitted, ids, runs = (columns[name][wanted] for name in ("submitted_ms", "id", "array_left"))
     order = np.lexsort((ids, submitted, *keys[::-1]))
     keys, submitted, ids = keys[:, order], submitted[order], ids[order]
     if not len(ids):
-        return Grouped(keys, [], ids, np.empty(0, dtype=np.bool_))
+        return Grouped(keys, [], ids, runs, np.empty(0, dtype=np.bool_))
     is_first = np.ones(len(ids), dtype=np.bool_)
     is_first[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
     follows = is_first.copy()
@@ -67,4 +68,5 @@ def grouped(columns: Columns, fields: Sequence[str], wanted: Bools) -> Grouped:
     starts = np.flatnonzero(is_first)
     rows = list(zip(submitted.tolist(), ids.tolist(), strict=True))
     entries = [rows[start:stop] for start, stop in pairwise([*starts.tolist(), len(rows)])]
-    return Grouped(keys[:, starts], entries, np.minimum.reduceat(ids, starts), np.logical_and.reduceat(follows, starts))
+    lowest, runs = np.minimum.reduceat(ids, starts), np.add.reduceat(runs[order], starts)
+    return Grouped(keys[:, starts], entries, lowest, runs, np.logical_and.reduceat(follows, starts))

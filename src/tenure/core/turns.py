@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from tenure.core.backlog import backlog_ms, weighs_backlog
 from tenure.core.board import Board
 from tenure.core.columns import Bools
 from tenure.core.ledger import NOTHING
 from tenure.core.quotas import holdings, left_of_quota
 from tenure.core.stages import Order, Scores, Vector
-from tenure.core.waiting import FIRST_ID, FIRST_SUBMITTED, LOWEST_ID, PROJECT, QUOTA_LEFT, SHAPE, Group, Waiting
+from tenure.core.waiting import BACKLOG, FIRST_ID, FIRST_SUBMITTED, LOWEST_ID, PROJECT, QUOTA_LEFT, SHAPE, Group, Waiting
 
 Turn = tuple[float, int, int, int]
 """A job's place in the order: (minus its score, submitted, id, slot of its group). Smaller goes first."""
@@ -45,6 +46,8 @@ def scores_of(board: Board, now_ms: int, order: Order) -> Scores:
         raise ValueError(f"the order {order.name} reads {', '.join(order.distinguishes)}; build the board with `Stages.distinguishes`")
     if board.settings.quota_bonus:
         columns[QUOTA_LEFT] = _left_of_quotas(board)
+    if weighs_backlog(order):
+        columns[BACKLOG] = backlog_ms(columns)
     ages_ms = np.maximum(now_ms - columns[FIRST_SUBMITTED], 0)
     return _guarded(order.scores(columns, ages_ms, board.settings), ages_ms, board)
 
@@ -67,7 +70,7 @@ def _left_of_quotas(board: Board) -> Vector:
 
 
 def scores_within(board: Board, now_ms: int, order: Order, group: Group, start: int, stop: int) -> list[float]:
-    """The scores of the jobs ``start`` to ``stop`` of one group."""
+    """The scores of the jobs ``start`` to ``stop`` of one group, after `scores_of`."""
     entries = group.entries[start:stop]
     columns = np.repeat(board.waiting.columns[:, group.slot, np.newaxis], len(entries), axis=1)
     columns[FIRST_SUBMITTED : LOWEST_ID + 1] = [[entry[0] for entry in entries], *([entry[1] for entry in entries] for _ in range(2))]

@@ -26,9 +26,11 @@ Columns = Ints
 """Rows by the constants below, one column per group slot; ``FIRST_ID`` -1 marks a free slot."""
 
 SHAPE, QUEUE, PRIORITY, LIMIT, CPU_MILLI, GPU_MILLI, SHARE, BONUS = range(8)
-PROJECT, USER, DEADLINE, EXPECTED, ATTAINED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID, QUOTA_LEFT = range(8, 17)
-"""``QUOTA_LEFT`` is what the project has left of its quota, in thousandths; 0 where the settings give no bonus for it."""
-_ROWS = 17
+PROJECT, USER, DEADLINE, EXPECTED, ATTAINED, FIRST_SUBMITTED, FIRST_ID, LOWEST_ID, RUNS, QUOTA_LEFT, BACKLOG = range(8, 19)
+"""``RUNS`` counts the jobs of a group, of an array what has not started. ``QUOTA_LEFT`` is what the project has left of its quota, in
+thousandths; 0 where the settings give no bonus for it. ``BACKLOG`` is the same for all (`tenure.core.backlog`), for orders that read
+it."""
+_ROWS = 19
 
 WHOLE = 1_000_000
 """``SHARE`` counts in millionths of all nodes together: of their cpus or of their GPUs, whichever share is larger."""
@@ -45,15 +47,17 @@ GroupKey = tuple[int, ...]
 
 
 class Group:
-    """Jobs alike in all but age; ``entries`` are (submitted_ms, id), sorted; ``by_id``: the ids follow the same order."""
+    """Jobs alike in all but age; ``entries`` are (submitted_ms, id), sorted; ``by_id``: the ids follow the same order. ``runs``: what
+    has not started of all of them."""
 
-    __slots__ = ("_by_id", "entries", "key", "limit_ms", "queue", "shape", "slot")
+    __slots__ = ("_by_id", "entries", "key", "limit_ms", "queue", "runs", "shape", "slot")
 
-    def __init__(self, key: GroupKey, slot: int, entries: list[tuple[int, int]], *, by_id: bool = True) -> None:
+    def __init__(self, key: GroupKey, slot: int, entries: list[tuple[int, int]], runs: int = 0, *, by_id: bool = True) -> None:
         self.key = key
         self.shape, self.queue, _, self.limit_ms = key[:4]
         self.slot = slot
         self.entries = entries
+        self.runs = runs
         self._by_id = by_id
 
     def add(self, submitted_ms: int, job_id: int) -> None:
@@ -103,7 +107,7 @@ class Waiting:
     def _grow(self, width: int) -> None:
         """Make room for so many slots."""
         grown: Columns = np.full((_ROWS, width), -1, dtype=np.int64)
-        grown[QUOTA_LEFT] = 0
+        grown[[QUOTA_LEFT, BACKLOG]] = 0
         if self.by_slot:
             grown[:, : len(self.by_slot)] = self.columns
         self._columns = grown
@@ -146,8 +150,8 @@ class Waiting:
         found = grouped(rows, (*ALIKE, *self.distinguishing), free & ~later)
         self._grow(max(2 * len(found.entries), 16))
         self.by_slot = [None] * len(found.entries)
-        for slot, (key, entries, by_id) in enumerate(found.each()):
-            self._add(Group(key, slot, entries, by_id=by_id))
+        for slot, (key, entries, runs, by_id) in enumerate(found.each()):
+            self._add(Group(key, slot, entries, runs, by_id=by_id))
         self._fill_columns(found, asks)
 
     def _fill_columns(self, found: Grouped, asks: Mapping[int, Ask]) -> None:
@@ -160,7 +164,7 @@ class Waiting:
         columns[BONUS + 1 : FIRST_SUBMITTED] = 0
         columns[self._rows_told] = found.keys[len(ALIKE) :]
         columns[FIRST_SUBMITTED], columns[FIRST_ID] = np.array([entries[0] for entries in found.entries]).reshape(-1, 2).T
-        columns[LOWEST_ID] = found.lowest
+        columns[LOWEST_ID], columns[RUNS] = found.lowest, found.runs
 
     def drop(self, job_id: int) -> None:
         """Remove a job, if it is there."""
@@ -232,12 +236,14 @@ class Waiting:
         if group is None:
             group = self._open(key, ask)
         group.add(job.submitted_ms, job.id)
+        group.runs += job.array_left
         self._mirror(group)
 
     def _leave(self, job: PendingJob) -> None:
         key = self._key(job)
         group = self.groups[key]
         group.remove(job.submitted_ms, job.id)
+        group.runs -= job.array_left
         if group.entries:
             self._mirror(group)
         else:
@@ -275,7 +281,7 @@ class Waiting:
         return queue.bonus if queue else 0
 
     def _mirror(self, group: Group) -> None:
-        self._write(group.slot, FIRST_SUBMITTED, (*group.entries[0], group.lowest_from(0)))
+        self._write(group.slot, FIRST_SUBMITTED, (*group.entries[0], group.lowest_from(0), group.runs))
 
     def _write(self, slot: int, row: int, numbers: Iterable[int]) -> None:
         """Write a slot's columns from ``row`` on."""

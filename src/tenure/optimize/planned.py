@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tenure.core.backlog import weighs_backlog
 from tenure.core.board import Board
 from tenure.core.budget import UnitBudget
 from tenure.core.columns import Floats
@@ -60,6 +61,7 @@ class Ranked:
     def __init__(self, job_ids: Sequence[int], behind: Order) -> None:
         self.name = f"ranked before {behind.name}"
         self.distinguishes = behind.distinguishes
+        self.weighs_backlog = weighs_backlog(behind)
         self._behind = behind
         ids = np.array(job_ids, dtype=np.int64)
         places = np.argsort(ids)

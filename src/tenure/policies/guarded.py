@@ -27,6 +27,7 @@ class Guarded:
     order: Order
     distinguishes: tuple[str, ...]
     name: str = field(init=False)
+    weighs_backlog: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self.name = f"{self.order.name} with patience"

@@ -54,15 +54,33 @@ def _f1(job: PendingJob, snapshot: Snapshot) -> float:
     return -(math.log10(_seconds(job)) * _processors(job, snapshot) + 870.0 * math.log10(max(job.submitted_ms // 1000, 1)))
 
 
-def _patience(job: PendingJob, snapshot: Snapshot) -> float:
-    shape, weight = snapshot.shapes[job.shape], 2.0 ** (5 - job.priority)
+def _share(job: PendingJob, snapshot: Snapshot) -> int:
+    shape = snapshot.shapes[job.shape]
     cpus = sum(node.capacity.cpu_milli for node in snapshot.nodes)
     gpus = sum(1000 for node in snapshot.nodes for _ in node.devices)
-    parts = (shape.amounts.cpu_milli * shape.tasks * 10**6 // max(cpus, 1), shape.gpu_milli * shape.tasks * 10**6 // max(gpus, 1), 0)
-    patience_ms = math.floor(snapshot.settings.patience_ms * (1.0 - math.sqrt(min(max(parts) / 10**6, 1.0))) * weight)
-    if snapshot.settings.patience_ms and _age_ms(job, snapshot) > patience_ms:
+    return max(shape.amounts.cpu_milli * shape.tasks * 10**6 // max(cpus, 1), shape.gpu_milli * shape.tasks * 10**6 // max(gpus, 1))
+
+
+def _backlog_ms(snapshot: Snapshot) -> int:
+    paused = {queue.id for queue in snapshot.queues if queue.paused}
+    promised = {claim.job_id for claim in snapshot.claims}
+    found = 0
+    for job in snapshot.pending.jobs():
+        stopped = job.held or job.blocked or job.queue in paused or job.id in promised or job.eligible_ms > snapshot.now_ms
+        if not stopped and job.array_left > 0 and job.array_room > 0:
+            share, length_ms = min(_share(job, snapshot), 10**6), min(job.expected_ms or job.limit_ms, 2**40)
+            found += share * length_ms // 10**6 * job.array_left
+    return found
+
+
+def _patience(job: PendingJob, snapshot: Snapshot) -> float:
+    weight, share, base_ms = 2.0 ** (5 - job.priority), _share(job, snapshot), snapshot.settings.patience_ms
+    overload = _backlog_ms(snapshot) / (2 * base_ms) if base_ms else 0
+    over = max(overload, 1)
+    patience_ms = math.floor(base_ms * over * over * over * (1.0 - math.sqrt(min(share / 10**6, 1.0))) * weight)
+    if base_ms and _age_ms(job, snapshot) > patience_ms:
         return 2.0**52 - job.submitted_ms - patience_ms
-    return -weight * (job.expected_ms or job.limit_ms or 2**40)
+    return -weight * (job.expected_ms or job.limit_ms or 2**40) * (max(share, 1) if overload > 1 else 1)
 
 
 def _least_attained(job: PendingJob, snapshot: Snapshot) -> float:

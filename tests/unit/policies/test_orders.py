@@ -100,6 +100,33 @@ def test_patience_may_be_endless() -> None:
     assert scores_of(Board.of(cluster.snapshot(), ("expected_ms",)), cluster.now_ms, ORDERS["patience"]).tolist() == [-HOUR_MS]
 
 
+def overloaded(days: int, **rest: int) -> dict[str, float]:
+    """The scores by patience where jobs for so many days of the only node wait behind two small ones."""
+    cluster = Cluster(now_ms=100 * DAY_MS)
+    cluster.node("a", Amounts(4000))
+    names = {cluster.wait("narrow", Shape(Amounts(1000)), limit_ms=3 * HOUR_MS, **rest).id: "narrow"}
+    names[cluster.wait("wide", Shape(Amounts(4000)), limit_ms=HOUR_MS, priority=4, age_ms=0).id] = "wide"
+    names[cluster.wait("many", Shape(Amounts(2000)), limit_ms=DAY_MS, array_left=2 * days, age_ms=0).id] = "many"
+    cluster.wait("held", Shape(Amounts(4000)), limit_ms=1000 * DAY_MS, held=True)
+    board = Board.of(cluster.snapshot(), ("expected_ms",))
+    scores = scores_of(board, cluster.now_ms, ORDERS["patience"]).tolist()
+    return {names[group.entries[0][1]]: scores[group.slot] for group in board.waiting.groups.values()}
+
+
+def test_what_waits_makes_patience_longer_than_could_be_kept() -> None:
+    just_late = {"age_ms": DAY_MS + 1}
+    assert overloaded(3, **just_late)["narrow"] > OVERDUE / 2, "a quarter of the node waits for half of two days"
+    assert overloaded(4, **just_late)["narrow"] < 0, "two hours more than four days of work wait"
+    assert overloaded(8, age_ms=7 * DAY_MS)["narrow"] < 0
+    assert overloaded(8, age_ms=9 * DAY_MS)["narrow"] > OVERDUE / 2, "twice as much work, eight times the patience"
+
+
+def test_the_smallest_area_goes_first_where_more_waits_than_can_be_done_in_time() -> None:
+    within, beyond = overloaded(3), overloaded(4)
+    assert within["wide"] > within["narrow"] > within["many"], "by length"
+    assert beyond["narrow"] > beyond["wide"] > beyond["many"], "by area"
+
+
 def test_shares_are_of_what_there_is() -> None:
     cluster = Cluster()
     node = cluster.node("a", Amounts(4000), 4)

@@ -17,7 +17,8 @@ class PlanSettings:
     ``base_low`` etc. are the levels' bases; a priority inside its level adds ``step``. The waiting bonus grows linearly to
     ``wait_bonus`` over ``wait_full_ms``. ``gpu_penalty`` is subtracted per GPU (all tasks). ``backfill_depth`` bounds how many
     waiting jobs one cycle looks at behind the head. ``patience_ms`` is how long the order of `tenure.policies.patience` lets a small
-    job wait for shorter ones (0: for ever; longer under an overload). ``quota_bonus`` are the points of a job whose project holds nothing
+    job wait for shorter ones (0: for ever; longer under an overload).
+    ``quota_bonus`` are the points of a job whose project holds nothing
     of its quota, less the more it holds. Of past use half is forgotten every ``half_life_ms`` (0: all of it at once). The first queue
     of the order `las` ends at ``las_queue_ms`` of GPU time, the second at ten times that. ``promises`` bounds how many jobs have a
     promised start where the policy promises one to every job. A job that has waited longer than ``guard_ms`` goes before all others,

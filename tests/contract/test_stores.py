@@ -11,6 +11,7 @@ from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_acts_suite import StoreActsSuite
 from tenure.testing.store_guard_suite import StoreGuardSuite
 from tenure.testing.store_leases_suite import StoreLeasesSuite
+from tenure.testing.store_people_suite import StorePeopleSuite
 from tenure.testing.store_reservations_suite import StoreReservationsSuite
 from tenure.testing.store_rig import CAPPED
 from tenure.testing.store_rooms_suite import StoreRoomsSuite
@@ -61,3 +62,7 @@ class TestSqliteReservations(OnSqlite, StoreReservationsSuite):
 
 class TestSqliteTurns(OnSqlite, StoreTurnsSuite):
     """Jobs that take turns, on SQLite."""
+
+
+class TestSqlitePeople(OnSqlite, StorePeopleSuite):
+    """Users, tokens and what is kept of changes, on SQLite."""

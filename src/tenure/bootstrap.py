@@ -25,6 +25,7 @@ from tenure import config
 from tenure.client import paths
 from tenure.client.start import ALREADY_RUNS
 from tenure.config.flags import NO_FLAGS, Flags, add_options, parsed
+from tenure.executors.local import commons
 from tenure.model.amounts import parse_bytes, parse_duration_ms
 from tenure.ports import StoreUnavailable
 from tenure.process import allow_many_files, become_frugal, listen, log, only_one
@@ -74,6 +75,7 @@ class Parts:
     ports: Ports
     clock: SystemClock
     listener: Listener | None = None
+    entrance: socket.socket | None = None
 
 
 def build(home: str, settings: config.Settings) -> Parts:
@@ -90,7 +92,7 @@ def build(home: str, settings: config.Settings) -> Parts:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     store = open_sqlite(paths.database(home), store_settings(home, settings))
     try:
-        listener = listener_of(settings)
+        listener = listener_of(settings, store, clock.now_ms())
     except StartupError:
         store.close()
         raise
@@ -114,14 +116,17 @@ def build(home: str, settings: config.Settings) -> Parts:
     return Parts(home, settings, store, executor, ports, clock, listener)
 
 
-def listener_of(settings: config.Settings) -> Listener | None:
+def listener_of(settings: config.Settings, store: SqlStore, now_ms: int) -> Listener | None:
     """The TCP listener of the settings, bound; None where they want none. Raises StartupError when it must not be."""
     if not settings.listen.address:
         return None
     from tenure.api.listener import Refusal, opened
+    from tenure.model.people import TOKEN
 
+    with contextlib.closing(store.queries()) as queries:
+        has_users = any(token.kind == TOKEN and token.is_valid(now_ms) for token in queries.tokens())
     try:
-        return opened(settings.listen, has_users=False)
+        return opened(settings.listen, has_users)
     except Refusal as refusal:
         raise StartupError(refusal.message, refusal.code, refusal.remedy) from None
 
@@ -149,7 +154,8 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     loop = ControlLoop(parts.ports, parts.clock, bus.publish, probe_every_s=_probe_every_s(parts), log=log)
     context = _context(parts, loop, bus, listening)
     context.listener, context.limits = parts.listener, Limits(parts.settings.listen)
-    server = serving.server(Front(context), parts.listener, paths.access_log(parts.home))
+    context.identity.shared, context.root_jobs = parts.settings.shared.on, parts.settings.shared.root
+    server = serving.server(Front(context), parts.listener, paths.access_log(parts.home), shared=parts.settings.shared.on)
     context.shut_down = lambda: setattr(server, "should_exit", True)
     runner = threading.Thread(target=_run_loop, args=(loop, context.shut_down), name="control")
     runner.start()
@@ -166,7 +172,7 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
         notifiers += watching.notifiers(context, parts.settings, parts.home)
         for warning in parts.listener.warnings() if parts.listener is not None else ():
             log(f"WARNING: {warning}")
-        await server.serve(sockets=[listening])
+        await server.serve(sockets=[listening] if parts.entrance is None else [listening, parts.entrance])
     finally:
         if scrapes is not None:
             scrapes.close()
@@ -308,6 +314,7 @@ def daemon(home: str, *, detach: bool, flags: Flags = NO_FLAGS, alter: Callable[
         settings = flags.over(config.load(Path(paths.config_file(home))))
     except (config.ConfigError, ValueError) as error:
         raise StartupError(str(error), "settings") from None
+    gid = shared_with(home, settings)
     if detach:
         leave_terminal(paths.daemon_log(home))
     # The pid in the lock file is for people; the lock itself is what counts.
@@ -319,10 +326,25 @@ def daemon(home: str, *, detach: bool, flags: Flags = NO_FLAGS, alter: Callable[
     allow_many_files()
     listening = listen(Path(paths.daemon_socket(home)))
     try:
-        return serve(alter(build(home, settings)), listening)
+        parts = alter(build(home, settings))
+        if settings.shared.on:
+            parts.entrance = commons.listen(home, gid)
+        return serve(parts, listening)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(paths.daemon_socket(home))
+
+
+def shared_with(home: str, settings: config.Settings) -> int | None:
+    """Prepare a home that is shared; the gid of its group, None where it is open to all or not shared. Raises StartupError."""
+    if not settings.shared.on:
+        return None
+    try:
+        gid = commons.check(home, settings.shared.group)
+        commons.prepare(home, gid)
+    except commons.CannotShare as error:
+        raise StartupError(str(error), error.code, error.remedy) from None
+    return gid
 
 
 def main(argv: Sequence[str] | None = None) -> int:

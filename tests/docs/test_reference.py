@@ -15,7 +15,7 @@ from tenure import config
 from tenure.api.front import TABLE
 from tenure.api.problems import KINDS
 from tenure.config import monitoring
-from tenure.config.listen import ListenSettings
+from tenure.config.listen import ListenSettings, SharedSettings
 from tenure.executors.local.launching import OWN_NAMES
 from tenure.model.lifecycle import ENDED_STATES, JOB_TRANSITIONS, JobState
 from tenure.model.observations import EndReason
@@ -79,6 +79,7 @@ def test_every_end_reason_is_explained() -> None:
         ("`[monitor]`", monitoring.MonitorSettings),
         ("`[leases]`", config.LeaseSettings),
         ("`[listen]`", ListenSettings),
+        ("`[shared]`", SharedSettings),
         ("`[anomalies]`", monitoring.AnomalySettings),
         ("`[[notify]]`", monitoring.NotifySettings),
         ("`[[pretend_nodes]]`", config.PretendNodeSettings),
@@ -100,6 +101,7 @@ def test_every_setting_is_listed(heading: str, section: type[msgspec.Struct]) ->
         "anomalies",
         "leases",
         "listen",
+        "shared",
     }
     nested = sections if section is config.Settings else set()
     assert listed == set(section.__struct_encode_fields__) - nested

@@ -67,6 +67,7 @@ def test_a_setting_that_means_nothing_is_named(changes: dict[str, str], named: s
     [
         Flags(),
         Flags(listen="127.0.0.1:1"),
+        Flags(shared=True, group="gpu"),
         Flags(listen="h:1", tls_cert="/a b", tls_key="x", insecure_i_know=True),
     ],
 )
@@ -83,7 +84,7 @@ def test_options_stand_before_the_settings() -> None:
     assert (changed.address, changed.tls_cert, changed.tls_key, changed.session) == ("127.0.0.1:2", "/new", "/new.key", "1h")
 
 
-@pytest.mark.parametrize("flags", [Flags(tls_cert="a", tls_key="b"), Flags(insecure_i_know=True)])
+@pytest.mark.parametrize("flags", [Flags(tls_cert="a", tls_key="b"), Flags(insecure_i_know=True), Flags(group="gpu")])
 def test_options_that_mean_nothing_alone_are_refused(flags: Flags) -> None:
     with pytest.raises(ValueError, match="means nothing"):
         flags.over(Settings())

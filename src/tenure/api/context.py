@@ -27,6 +27,7 @@ from tenure.api.routes import KEY, check_header
 from tenure.control.admission import Admission
 from tenure.control.hinting import Hints
 from tenure.control.loop import STUCK_AFTER_S, ControlLoop
+from tenure.executors.local.accounts import account_of
 from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Answer, Caller, Command, Holder
 from tenure.model.node import Node
@@ -67,6 +68,7 @@ class Context:
     hints: Hints = field(default_factory=lambda: Hints(lambda _call: None, lambda _given, _withdrawn: None))
     watch: Watch | None = None
     listener: Listener | None = None
+    root_jobs: bool = False
     limits: Limits = field(default_factory=Limits)
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
@@ -99,6 +101,17 @@ class Context:
     async def apply(self, commands: Sequence[Command]) -> list[Answer]:
         """Have commands applied durably."""
         return await settled(self.loop.submit(commands))
+
+    def check_runs_as(self, caller: Caller) -> None:
+        """Raise ApiError for one as whom no job can run, where jobs run as those who submit them."""
+        if not self.identity.shared:
+            return
+        if caller.uid == 0 and not self.root_jobs:
+            text, remedy = "jobs do not run as root here", "submit it as a user; [shared] root = true allows it"
+            raise failure("root_jobs", text, remedy)
+        if account_of(caller.uid) is None:
+            text = f"{caller.user} has no account on this machine that a job could run as"
+            raise failure("no_account", text, "submit with the token of somebody who has one")
 
     async def on_control(self, function: Callable[[], T]) -> T:
         """Run a function on the control thread."""

@@ -56,6 +56,7 @@ def refused(refusal: Refused | ErrorReply) -> ApiError:
 
 def command_for(context: Context, request: SubmitRequest, caller: Caller) -> SubmitJob:
     """The command for one submission. Raises ApiError."""
+    context.check_runs_as(caller)
     try:
         return context.admission(caller).command(request, caller)
     except Inadmissible as error:

@@ -1,7 +1,7 @@
 """Who is at the other end of the unix socket: the kernel says, nobody else is asked.
 
 The pid is that of whoever connected: a lease may be bound to it. Invariant: a connection whose peer is not the daemon's own user is
-closed before a byte of it is read.
+closed before a byte of it is read, unless users share the daemon.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ PEER_PID = "tenure.peer_pid"
 class PeerProtocol(HttpToolsProtocol):
     """HTTP on a unix socket; the ASGI scope's ``client`` becomes (``uid``, uid of the peer)."""
 
+    takes_others = False
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the peer's credentials from the kernel; refuse strangers."""
         super().connection_made(transport)
         self.ws_protocol_class = cast("Any", self._upgraded)
         self.pid, uid = peer_of(transport.get_extra_info("socket"))
-        if uid != os.getuid():
+        if uid != os.getuid() and not self.takes_others:
             transport.abort()
             return
         self.client = ("uid", uid)
@@ -48,6 +50,12 @@ class PeerProtocol(HttpToolsProtocol):
         from tenure.api.upgraded import PeerSocket
 
         return PeerSocket({"client": self.client, PEER_PID: self.pid}, **given)
+
+
+class SharedPeerProtocol(PeerProtocol):
+    """The same for the users of the machine, where they share a daemon: what they may is asked of each call."""
+
+    takes_others = True
 
 
 def peer_of(sock: Any) -> tuple[int, int]:

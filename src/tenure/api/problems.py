@@ -38,6 +38,8 @@ KINDS: Mapping[str, Kind] = {
     "foreign_project": Kind(403, "The caller is no member of the project"),
     "over_cap": Kind(403, "The token's caps do not allow it"),
     "not_yours": Kind(403, "It is somebody else's"),
+    "root_jobs": Kind(403, "Jobs do not run as root"),
+    "no_account": Kind(403, "There is no account that the job could run as"),
     "wrong_origin": Kind(403, "A page of another origin calls"),
     "cross_site": Kind(403, "It does not say from where it comes"),
     "not_found": Kind(404, "There is no such thing"),

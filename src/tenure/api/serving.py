@@ -19,15 +19,21 @@ from tenure.api.door import Door, TcpProtocol
 from tenure.api.front import Front
 from tenure.api.gate import Gate
 from tenure.api.listener import Listener
-from tenure.api.peer import PeerProtocol
+from tenure.api.peer import PeerProtocol, SharedPeerProtocol
 from tenure.model.amounts import parse_duration_ms
 
 SOCKET_IDLE_S = 3600
 
 
-def server(front: Front, listener: Listener | None = None, log_path: str = "") -> Server:
-    """The server of a daemon, to be given its unix sockets. Calls over TCP are noted in ``log_path``."""
-    return Server(_config(front, http=PeerProtocol, timeout_keep_alive=SOCKET_IDLE_S), listener, front, AccessLog(log_path))
+def server(front: Front, listener: Listener | None = None, log_path: str = "", *, shared: bool = False) -> Server:
+    """The server of a daemon, to be given its unix sockets. Calls over TCP are noted in ``log_path``. ``shared``:
+    other users of the machine are served too."""
+    return Server(
+        _config(front, http=SharedPeerProtocol if shared else PeerProtocol, timeout_keep_alive=SOCKET_IDLE_S),
+        listener,
+        front,
+        AccessLog(log_path),
+    )
 
 
 def _config(app: Any, **more: Any) -> uvicorn.Config:

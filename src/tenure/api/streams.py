@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import replace
 
 import msgspec
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from tenure.api.context import ApiError, Context, answer, body_of, caller_from, 
 from tenure.api.following import admit
 from tenure.api.hearing import Hearer, hearer_of, hears, may_hear
 from tenure.api.jobs import one_job, selected
+from tenure.api.logfile import opened
 from tenure.api.parameters import After, Following, Job, Moment, Offset, Page, Ref, Small, Stream, Tail
 from tenure.api.push import Stream as Streaming
 from tenure.api.ranges import ByteRange, range_of
@@ -146,27 +147,30 @@ async def log(
     found = await asyncio.to_thread(context.queries.log_file, row.job_id, row.position, attempt, task, stream)
     if found is None:
         raise await no_log(context, row.job_id, row.position, ref)
-    if not follow and (wanted := range_of(request.headers.get("range", ""), await asyncio.to_thread(_size, found.path))):
-        return await asyncio.to_thread(_part, found.path, wanted)
+    if not context.identity.shared:
+        found = replace(found, uid=-1)
+    if not follow and (wanted := range_of(request.headers.get("range", ""), await asyncio.to_thread(_size, found))):
+        return await asyncio.to_thread(_part, found, wanted)
     if since_ms > 0:
         offset = max(offset, await asyncio.to_thread(_offset_since, context, found, since_ms))
-    start = await asyncio.to_thread(_start_offset, Path(found.path), offset, tail)
+    start = await asyncio.to_thread(_start_offset, found, offset, tail)
     body = _log_bytes(context, request, found, start, follow=bool(follow))
     return StreamingResponse(body, media_type="application/octet-stream", headers={"Tenure-Log-Offset": str(start)})
 
 
-def _size(path: str) -> int:
+def _size(log: LogFile) -> int:
     """How many bytes a log has; none that is not there (yet)."""
     try:
-        return os.stat(path).st_size
+        with opened(log) as file:
+            return os.fstat(file.fileno()).st_size
     except OSError:
         return 0
 
 
-def _part(path: str, wanted: ByteRange) -> Response:
+def _part(log: LogFile, wanted: ByteRange) -> Response:
     """Some bytes of a log, at most `MOST_AT_ONCE` of them."""
     end = min(wanted.end, wanted.start + MOST_AT_ONCE)
-    with open(path, "rb") as file:
+    with opened(log) as file:
         content = os.pread(file.fileno(), end - wanted.start, wanted.start)
     headers = {"Content-Range": wanted._replace(end=end).text, "Tenure-Log-Offset": str(wanted.start)}
     return Response(content, 206, headers, "application/octet-stream")
@@ -195,10 +199,10 @@ async def _until_started(context: Context, request: Request, job_id: int, positi
 
 
 async def _log_bytes(context: Context, request: Request, found: LogFile, offset: int, *, follow: bool) -> AsyncIterator[bytes]:
-    path, hearer = Path(found.path), hearer_of(context.identity, request)
+    hearer = hearer_of(context.identity, request)
     while hearer() is not None:
         ended = not follow or await asyncio.to_thread(context.queries.task_ended, found.attempt_id, found.task)
-        while chunk := await asyncio.to_thread(_read, path, offset):
+        while chunk := await asyncio.to_thread(_read, found, offset):
             offset += len(chunk)
             yield chunk.lstrip(b"\0") if offset == len(chunk) else chunk
         if ended or await request.is_disconnected():
@@ -206,19 +210,19 @@ async def _log_bytes(context: Context, request: Request, found: LogFile, offset:
         await asyncio.sleep(LOG_LOOK_S)
 
 
-def _read(path: Path, offset: int) -> bytes:
+def _read(log: LogFile, offset: int) -> bytes:
     """The next bytes of a log; none when it is not there (yet)."""
     try:
-        with path.open("rb") as file:
+        with opened(log) as file:
             return os.pread(file.fileno(), LOG_CHUNK, offset)
     except OSError:
         return b""
 
 
-def _start_offset(path: Path, offset: int, tail: int) -> int:
+def _start_offset(log: LogFile, offset: int, tail: int) -> int:
     """Where to begin: at ``offset``, or so that the last ``tail`` lines follow. What a bounded log gave up is skipped."""
     try:
-        with path.open("rb") as file:
+        with opened(log) as file:
             size = file.seek(0, os.SEEK_END)
             start = max(0, min(offset, size))
             if tail > 0:
@@ -231,7 +235,8 @@ def _start_offset(path: Path, offset: int, tail: int) -> int:
 def _offset_since(context: Context, found: LogFile, since_ms: int) -> int:
     """Where to begin so that nothing of what was written since is missed: nothing at all, if the log is older than that."""
     try:
-        status = os.stat(found.path)
+        with opened(found) as file:
+            status = os.fstat(file.fileno())
     except OSError:
         return 0
     if status.st_mtime_ns // 1_000_000 + MTIME_LAGS_MS < since_ms:

@@ -86,12 +86,22 @@ async def doctor(request: Request, check_store: Switch = 0) -> Response:
     checks = [CheckView(name="loop", level="problem", text=text) for text in problems_of(context)]
     checks += await asyncio.to_thread(context.diagnose, False)
     checks += _listening(context.listener)
+    if context.identity.shared:
+        checks.append(_shared(context.root_jobs))
     if check_store:
         violations = await context.on_control(context.loop.ports.store.check)
         checks += [CheckView(name=f"store: {v.invariant}", level="problem", text=f"{v.subject}: {v.detail}") for v in violations]
         if not violations:
             checks.append(CheckView(name="store", level="ok", text="every invariant holds"))
     return answer(DoctorReply(checks=sorted(checks, key=lambda check: _LEVELS.index(check.level))))
+
+
+def _shared(root_jobs: bool) -> CheckView:
+    """That users share the daemon, and how."""
+    if root_jobs:
+        remedy = "leave root = true out of [shared] in the settings"
+        return CheckView(name="shared", level="warning", text="jobs of root run as root for whoever is root here", remedy=remedy)
+    return CheckView(name="shared", level="ok", text="users share this daemon; each job runs as its user, none as root")
 
 
 def _listening(listener: Listener | None) -> list[CheckView]:

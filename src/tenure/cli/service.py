@@ -127,6 +127,12 @@ def up(
             "--insecure-i-know", rich_help_panel=_REACH, help="Listen beyond this machine without TLS: everybody on the way can read."
         ),
     ] = False,
+    shared: Annotated[
+        bool, typer.Option("--shared", rich_help_panel=_REACH, help="As root: for all users; each job runs as its user.")
+    ] = False,
+    group: Annotated[
+        str, typer.Option("--group", metavar="GROUP", rich_help_panel=_REACH, help="With --shared: who may connect.")
+    ] = "",
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -137,13 +143,23 @@ def up(
         tenure up
         tenure up --foreground          for a service manager, or to watch it
         tenure up --listen 127.0.0.1:8080
+        sudo TENURE_HOME=/var/lib/tenure tenure up --shared --group gpu
         tenure up --listen 0.0.0.0:8080 --tls-cert server.crt --tls-key server.key
 
     What is given here holds until the daemon is stopped; section [listen] of the settings holds always.
     """
     options.only_here("up")
     home = paths.home()
-    flags = _flags({"--listen": listen, "--tls-cert": _full(tls_cert), "--tls-key": _full(tls_key), "--insecure-i-know": insecure})
+    flags = _flags(
+        {
+            "--listen": listen,
+            "--tls-cert": _full(tls_cert),
+            "--tls-key": _full(tls_key),
+            "--insecure-i-know": insecure,
+            "--shared": shared,
+            "--group": group,
+        }
+    )
     if foreground:
         paths.ensure_runtime_dir(home)
         os.execv(sys.executable, [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home, *flags])

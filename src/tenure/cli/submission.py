@@ -14,6 +14,7 @@ from typing import Any
 from tenure.cli import console
 from tenure.cli.options import is_elsewhere
 from tenure.cli.sbatch import read_headers
+from tenure.client import paths
 from tenure.client.environment import is_taken
 from tenure.client.errors import usage
 from tenure.client.place import elsewhere
@@ -169,7 +170,6 @@ def _keep_script(script: str, name: str) -> str:
     """A copy of the script under the name of its content, which a job can run whenever it starts."""
     import hashlib
 
-    from tenure.client import paths
     from tenure.client.files import write_once
 
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in os.path.basename(name))[:60] or "script"
@@ -193,7 +193,6 @@ def _with_text(script: str, name: str, arguments: Sequence[str]) -> list[str]:
 
 
 def _in_snapshot(cwd: str) -> dict[str, str]:
-    from tenure.client import paths
     from tenure.client.snapshot import take
 
     return {"cwd": take(cwd, paths.snapshots_dir(paths.home())), "submit_dir": cwd}

@@ -60,8 +60,18 @@ def _own_directory(path: str) -> None:
 
 
 def daemon_socket(home: str) -> str:
-    """The socket on which the daemon answers clients."""
+    """The socket on which the daemon answers clients: for all but the home's owner that of a home that is shared."""
+    if not is_own(home):
+        return os.path.join(home, "shared", "daemon.sock")
     return os.path.join(runtime_dir(home), "daemon.sock")
+
+
+def is_own(home: str) -> bool:
+    """Whether a home is this user's, or would be if it were made."""
+    try:
+        return os.stat(home).st_uid == os.getuid()
+    except OSError:
+        return True
 
 
 def supervisor_socket(home: str) -> str:

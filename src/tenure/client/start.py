@@ -65,7 +65,7 @@ def submit(command: Sequence[str], **options: Any) -> dto.SubmitReply:
 def _handshake(client: Client, home: str, autostart: bool, say: Say | None) -> None:
     status = client.admin.status()
     older = _ordered(status.version) < _ordered(__version__)
-    if older and autostart:
+    if older and autostart and paths.is_own(home):
         (say or _silent)(f"the daemon was version {status.version}; restarting it as {__version__} (running jobs go on)")
         restart(client, home, status.pid)
         status = client.admin.status()
@@ -119,6 +119,8 @@ def ensure_daemon(home: str, flags: Sequence[str] = ()) -> None:
     reason from its log."""
     if is_listening(home):
         return
+    if not paths.is_own(home):
+        raise DaemonUnreachable("unreachable", f"nobody serves {home}, which is another user's", "ask for: tenure up --shared")
     try:
         paths.ensure_runtime_dir(home)
     except (OSError, paths.UnsafeDirectory) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tenure.config.listen import ListenSettings
+from tenure.config.listen import ListenSettings, SharedSettings
 from tenure.config.monitoring import AnomalySettings, MonitorSettings, NotifySettings, check_monitoring
 from tenure.model.amounts import GIB, MILLI, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.gpu_kind import parse_capability
@@ -213,6 +213,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     notify: tuple[NotifySettings, ...] = ()
     leases: LeaseSettings = LeaseSettings()
     listen: ListenSettings = ListenSettings()
+    shared: SharedSettings = SharedSettings()
     default_memory: str = ""
     max_pending: int = 1_000_000
 

@@ -21,6 +21,8 @@ class Flags:
     tls_cert: str = ""
     tls_key: str = ""
     insecure_i_know: bool = False
+    shared: bool = False
+    group: str = ""
 
     def words(self) -> list[str]:
         """As options."""
@@ -35,14 +37,20 @@ class Flags:
         """The settings with what was given in its place. Raises ValueError for a combination that means nothing."""
         if not self.listen and not settings.listen.address and (self.tls_cert or self.tls_key or self.insecure_i_know):
             raise ValueError("a certificate, or doing without, means nothing unless it listens somewhere: add --listen HOST:PORT")
-        listen = settings.listen
+        if self.group and not (self.shared or settings.shared.on):
+            raise ValueError("--group means nothing without --shared")
+        listen, shared = settings.listen, settings.shared
         if self.listen:
             listen = msgspec.structs.replace(listen, address=self.listen)
         if self.tls_cert or self.tls_key:
             listen = msgspec.structs.replace(listen, tls_cert=self.tls_cert, tls_key=self.tls_key)
         if self.insecure_i_know:
             listen = msgspec.structs.replace(listen, insecure=True)
-        return msgspec.structs.replace(settings, listen=listen)
+        if self.shared:
+            shared = msgspec.structs.replace(shared, on=True)
+        if self.group:
+            shared = msgspec.structs.replace(shared, group=self.group)
+        return msgspec.structs.replace(settings, listen=listen, shared=shared)
 
 
 NO_FLAGS = Flags()

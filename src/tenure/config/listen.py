@@ -1,4 +1,4 @@
-"""Settings of how others reach the daemon: the TCP listener with its limits.
+"""Settings of how others reach the daemon: the TCP listener with its limits, and the mode in which users of one machine share it.
 
 Reading them opens nothing: whether an address may be listened on is decided where it is opened (`tenure.api.listener`).
 """
@@ -108,6 +108,15 @@ class ListenSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                 raise ValueError(f"listen.{name} is at least 1, not {getattr(self, name)}")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("listen.tls_cert and listen.tls_key are given together: a certificate is of no use without its key")
+
+
+class SharedSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One daemon of root for the users of a machine: on or off, which ``group`` may connect (empty: every user), and whether ``root``
+    may submit jobs, which run as root."""
+
+    on: bool = False
+    group: str = ""
+    root: bool = False
 
 
 def _named(name: str, text: str, read: Callable[[str], object]) -> None:

@@ -17,6 +17,7 @@ class Launch:
     ``peers`` are the node names of all tasks of the attempt, by task: a gang finds its members by them. Tasks with the same ``room``
     (the attempt that took it; 0: shared with nobody) run one after another, in the order they were sent: the next one starts once
     nothing is left of the one before. One that has waited ``wait_ms`` for its turn is handed back (`LaunchRejected` with `RETURNED`).
+    ``uid`` is whose job it is; an executor that serves several users of a machine runs it as that user.
     """
 
     attempt_id: int
@@ -41,6 +42,7 @@ class Launch:
     stderr: str = ""
     room: int = 0
     wait_ms: int = 0
+    uid: int = -1
 
 
 RETURNED = "returned"

@@ -83,6 +83,7 @@ def launch_of(
         row.grace_ms,
         peers,
         *paths,
+        uid=row.uid,
     )
 
 

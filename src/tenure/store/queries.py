@@ -55,12 +55,13 @@ MAX_BUCKETS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """Where a task writes, and whose it is. ``stream`` 1 are its errors, where they are kept apart."""
+    """Where a task writes, and whose it is. ``stream`` 1 are its errors, where they are kept apart. ``uid`` -1: whosesoever it is."""
 
     path: str
     attempt_id: int
     task: int
     stream: int = 0
+    uid: int = -1
 
 
 class Queries:
@@ -318,7 +319,7 @@ class Queries:
         if position >= 0:
             return None
         with self._reader.read() as link:
-            last = ask(link, select(job.c.last_attempt_id).where(job.c.id == job_id))
+            last = ask(link, select(job.c.last_attempt_id, job.c.uid).where(job.c.id == job_id))
             chain = details.attempt_chain(link, last[0][0] if last else 0)
             chosen = [row for row in chain if attempt_number in (0, row[2])][:1]
             if not chosen:
@@ -328,7 +329,7 @@ class Queries:
         if not rows:
             return None
         number = 1 if stream == "err" and rows[0][1] else 0
-        return LogFile(rows[0][number], chosen[0][0], task, number)
+        return LogFile(rows[0][number], chosen[0][0], task, number, last[0][1])
 
     def task_ended(self, attempt_id: int, task: int) -> bool:
         """Whether a task's main process is gone, so that its log is complete."""

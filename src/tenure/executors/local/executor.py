@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.executors.local.accounts import account_of
 from tenure.executors.local.connection import CHANGES_LIMITS, HOLDS_LEASES, KEEPS_ROOMS
 from tenure.executors.local.devices import Devices, is_blocked, obstacle
 from tenure.executors.local.diagnose import Facts, Finding, diagnose
@@ -80,7 +81,7 @@ class LocalExecutor:
         self._pretend = self._inventory.pretend_uuids()
         self._release = Release(self._devices, settings.release_ms, self._awaken)
         self._tasks.releasing = self._release.uses
-        self._composer = Composer(settings.home, self._inventory.capacity(), self._pretend)
+        self._composer = Composer(settings.home, self._inventory.capacity(), self._pretend, account_of if settings.shared else None)
         self._lengths = lengths.directory_of(settings.home)
         self._sent: dict[int, list[Launch]] = {}
         self._asked: dict[int, list[SignalDone]] = {}

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from tenure.executors.local.accounts import Account
 from tenure.model.amounts import MIB, MILLI, Amounts, format_milli
 from tenure.model.observations import Launch
 from tenure.wire.ids import format_id
@@ -25,6 +26,9 @@ TEMPLATES_KEPT = 128
 
 MESSAGE_BYTES = 4 * MIB
 """A message is sent off once it is this large; the supervisor refuses four times as much."""
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Of a job whose submitter sent none."""
 
 Key = tuple[int, int]
 
@@ -61,10 +65,18 @@ class Message:
 class Composer:
     """Writes messages for one connection. ``limits`` bounds what a node may enforce (pretend nodes are larger than the machine).
 
-    ``unlocked`` names devices that exist in the settings only: they are shown to the task, and nobody locks them.
+    ``unlocked`` names devices that exist in the settings only: they are shown to the task, and nobody locks them. With ``accounts``
+    each task runs as whose job it is; otherwise as the supervisor's own user.
     """
 
-    def __init__(self, home: str, limits: Amounts, unlocked: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        home: str,
+        limits: Amounts,
+        unlocked: frozenset[str] = frozenset(),
+        accounts: Callable[[int], Account | None] | None = None,
+    ) -> None:
+        self._accounts = accounts
         self._home = home
         self._limits = limits
         self._unlocked = unlocked
@@ -130,6 +142,7 @@ class Composer:
             launch.limit_ms,
             launch.grace_ms,
             launch.peers,
+            launch.uid,
         )
 
     def _contents(self, env: dict[str, str]) -> frozenset[tuple[str, str]]:
@@ -152,7 +165,7 @@ class Composer:
             plain = {"time_limit_ms": launch.limit_ms, "grace_ms": launch.grace_ms}
             return self._kept(key, name, ()), b'"%s":%s' % (name.encode(), _encoded(plain))
         entry = self._kept(key, name, launch.spec.argv)
-        template = {
+        template: dict[str, Any] = {
             "argv": launch.spec.argv,
             "env": shared_environment(launch, self._home),
             "cwd": launch.spec.cwd,
@@ -162,6 +175,8 @@ class Composer:
             "cpu_milli": min(launch.amounts.cpu_milli, self._limits.cpu_milli),
             "memory_bytes": min(launch.amounts.memory_bytes, self._limits.memory_bytes),
         }
+        if self._accounts is not None:
+            template |= _as_account(template["env"], self._accounts(launch.uid))
         return entry, b'"%s":%s' % (name.encode(), _encoded(template))
 
     def _kept(self, key: tuple[Any, ...], name: str, argv: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -173,6 +188,8 @@ class Composer:
         holder = launch.spec.holder
         if holder is None:
             self._describe(task, launch, argv)
+            if self._accounts is not None and not launch.spec.stdout:
+                task["own_log"] = True
             task["env"]["TENURE_METRICS_FILE"] = f"{self._home}/metrics/{launch.attempt_id}.{launch.task}"
             task["env"]["TENURE_CHECKPOINT_FILE"] = f"{self._home}/checkpoints/{launch.job_id}"
         else:
@@ -193,6 +210,13 @@ class Composer:
             task["stderr"] = launch.stderr
         if launch.spec.argv != argv:
             task["argv"] = launch.spec.argv
+
+
+def _as_account(env: dict[str, str], account: Account | None) -> dict[str, Any]:
+    """As whom it runs, and the environment that says so; without an account the supervisor refuses it."""
+    if account is None:
+        return {"identity": []}
+    return {"identity": [account.uid, account.gid, *account.groups], "env": {"PATH": DEFAULT_PATH, **env, **account.environment()}}
 
 
 def environment_of(launch: Launch, home: str) -> dict[str, str]:

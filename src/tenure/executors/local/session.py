@@ -152,10 +152,13 @@ class Session:
             settings.device_locks,
             "--log-keep-bytes",
             str(settings.log_keep_bytes),
+            *(["--shared"] if settings.shared else []),
+            *(["--root"] if settings.root_jobs else []),
         )
         ensure_supervisor(settings.home, *options).close()
         link = Link(socket_path(settings.home))
         try:
+            _check_mode(link, settings.shared)
             link.ask("observe", since=max(self.acknowledged, int(link.hello.get("acked", 0))))
             listed = link.ask("list")["tasks"]
             link.catch_up()
@@ -168,3 +171,12 @@ class Session:
         self._begin(link, listed)
         if not self._watched:
             self._waker.watch(link.fileno())
+
+
+def _check_mode(link: Link, shared: bool) -> None:
+    """Refuse a supervisor that runs tasks as somebody else than is wanted. Raises SupervisorError."""
+    if bool(link.hello.get("shared")) != shared:
+        serves = "one user" if shared else "several users"
+        raise SupervisorError(
+            "other_mode", f"one runs that serves {serves}; it goes when its jobs have ended and the daemon is stopped"
+        )

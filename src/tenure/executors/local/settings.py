@@ -49,6 +49,8 @@ class LocalSettings:
     ``foreign_memory_bytes`` plus ``foreign_memory_percent`` of its memory is in use although no task of ours is on it: drivers and
     displays take some hundred MiB. ``ignored_processes`` names programs that never count. ``probe_age_ms`` is how old a look at the
     devices may be before a start; ``release_ms`` how long a device may stay occupied after its task before it is quarantined.
+
+    ``shared``: run by root for all users, each task as whose job it is; ``root_jobs``: that may be root.
     """
 
     home: str
@@ -68,6 +70,8 @@ class LocalSettings:
     probe_age_ms: int = 500
     release_ms: int = 30_000
     device_locks: str = DEVICE_LOCKS
+    shared: bool = False
+    root_jobs: bool = False
 
 
 def settings_of(home: str, settings: config.Settings) -> LocalSettings:
@@ -95,4 +99,6 @@ def settings_of(home: str, settings: config.Settings) -> LocalSettings:
         log_keep_bytes=parse_bytes(node.log_keep),
         pretend_nodes=pretend,
         pools=config.pools_of(settings),
+        shared=settings.shared.on,
+        root_jobs=settings.shared.root,
     )

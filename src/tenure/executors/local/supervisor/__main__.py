@@ -6,6 +6,8 @@
     --device-locks DIR     where the machine's device locks are (default /tmp/tenure-devices)
     --log-keep-bytes N     newest bytes of a task's log to keep (default 256 MiB)
     --ready-fd N           write "ready" there once it serves
+    --shared               of root: run each task as the user that its launch names
+    --root                 with --shared: that may be root
     --detach               go into the background, output to HOME/log/supervisor.log
 
 Invariant: one supervisor per home; a second one says so and exits with 0.
@@ -27,7 +29,7 @@ from .resident import Resident
 from .restart import take_over
 
 _OPTIONS = ("--home", "--socket", "--cgroups", "--device-locks", "--log-keep-bytes", "--ready-fd")
-_FLAGS = ("--detach",)
+_FLAGS = ("--detach", "--shared", "--root")
 
 
 def options(arguments: list[str]) -> dict[str, str]:
@@ -52,6 +54,8 @@ def options(arguments: list[str]) -> dict[str, str]:
     for name in ("--log-keep-bytes", "--ready-fd"):
         if not chosen.get(name, "0").isdigit():
             raise SystemExit(f"tenure supervisor: {name} needs a whole number")
+    if "--shared" in chosen and os.geteuid() != 0:
+        raise SystemExit("tenure supervisor: --shared takes root")
     return chosen
 
 
@@ -79,6 +83,8 @@ def main(arguments: list[str]) -> int:
         Journal(os.path.join(home, "node")),
         DeviceLocks(chosen.get("--device-locks", DEFAULT_DIRECTORY)),
         Logs(int(chosen.get("--log-keep-bytes", str(256 << 20))), lengths.directory_of(home)),
+        shared="--shared" in chosen,
+        root="--root" in chosen,
     )
     take_over(resident)
     resident.listen(chosen.get("--socket", os.path.join(run, "supervisor.sock")))

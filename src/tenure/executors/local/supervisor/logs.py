@@ -8,6 +8,7 @@ appending, and not one line of the kept part is lost. Invariant: the newest `kee
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -32,8 +33,8 @@ class Logs:
         for task in tasks:
             for stream, path in enumerate(task.log_files):
                 with suppress(OSError):  # the task may have removed it, or the disk is full
-                    found = os.stat(path)
-                    self._bound(path, found)
+                    found = os.lstat(path) if task.uid else os.stat(path)
+                    self._bound(path, found, task.uid)
                     self._note(task, stream, found.st_size)
 
     def _note(self, task: Task, stream: int, length: int) -> None:
@@ -42,18 +43,25 @@ class Logs:
             lengths.note(lengths.path_of(self._directory, task.attempt, task.task, stream), seen_by_ms, length)
             task.log_lengths[stream] = length
 
-    def _bound(self, path: str, found: os.stat_result) -> None:
+    def _bound(self, path: str, found: os.stat_result, uid: int) -> None:
+        """Release what is too old; with a ``uid`` only in a plain file of that user, who may change what the path leads to."""
         # One block of slack keeps a log that grows by the line from being opened at every look.
         if found.st_blocks * 512 <= self.keep_bytes + max(self.keep_bytes // 8, 2 * _BLOCK):
             return
         length = (found.st_size - self.keep_bytes) // _BLOCK * _BLOCK
         if length <= 0:
             return
-        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | (os.O_NOFOLLOW if uid else 0))
         try:
+            if uid and not _is_plain_of(os.fstat(fd), uid):
+                return
             self.supported = False
             kernel.punch(fd, length)
             self.supported = True
             self.released_bytes += max(found.st_blocks * 512 - os.fstat(fd).st_blocks * 512, 0)
         finally:
             os.close(fd)
+
+
+def _is_plain_of(found: os.stat_result, uid: int) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid == uid

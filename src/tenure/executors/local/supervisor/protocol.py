@@ -26,9 +26,10 @@ class Refused(Exception):
 
 
 class Template:
-    """What the tasks of one launch share. `programs` remembers where a command was found on the template's PATH."""
+    """What the tasks of one launch share. `identity` is whom they run as (uid, gid, other groups), empty for the supervisor's own
+    user, where it serves nobody else. `programs` remembers where a command was found on the template's PATH."""
 
-    __slots__ = ("argv", "cwd", "defaults", "env", "path", "programs", "umask")
+    __slots__ = ("argv", "cwd", "defaults", "env", "identity", "path", "programs", "umask")
 
     def __init__(self, raw: Message) -> None:
         self.argv = _words(raw.get("argv", []))
@@ -36,6 +37,9 @@ class Template:
         self.cwd = _path(raw.get("cwd", "/"), "cwd")
         self.umask = _integer(raw.get("umask", 0o022), "umask")
         self.path = os_decode(self.env.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin"))
+        self.identity = tuple(_integer(number, "identity") for number in _listing(raw.get("identity", []), "identity"))
+        if len(self.identity) == 1:
+            raise Refused("bad_request", "identity is a uid, a gid and other groups")
         self.defaults = raw
         self.programs: dict[str, str] = {}
 
@@ -53,6 +57,7 @@ class Launch:
         "grace_ms",
         "holder",
         "memory_bytes",
+        "own_log",
         "room",
         "stderr",
         "stdout",
@@ -73,6 +78,7 @@ class Launch:
             raise Refused("bad_request", f"task {self.attempt}/{self.task} has no argv; give it one or put it in the template")
         self.env = environment(raw["env"]) if "env" in raw else {}
         self.stdout = _path(get("stdout", "/dev/null"), "stdout")
+        self.own_log = get("own_log") is True
         stderr = get("stderr")
         self.stderr = None if stderr is None or stderr == self.stdout else _path(stderr, "stderr")
         self.time_limit_ms = _integer(get("time_limit_ms", 0), "time_limit_ms")

@@ -21,11 +21,12 @@ def intent(seq: int, task: Task, at_ms: int) -> bytes:
     """Written before the spawn: all that a later supervisor needs to go on guarding the task."""
     room = f',"room":{task.room}' if task.room else ""
     lease = ',"lease":true' if task.lease else ""
+    whose = f',"uid":{task.uid}' if task.uid else ""
     return (
         f'{{"seq":{seq},"kind":"intent","attempt":{task.attempt},"task":{task.task},"fence":{task.fence},"at_ms":{at_ms}'
         f',"time_limit_ms":{task.time_limit_ms},"grace_ms":{task.grace_ms},"cpu_milli":{task.cpu_milli}'
         f',"memory_bytes":{task.memory_bytes},"group":{quote(task.group_path)},"oom_before":{task.oom_before}'
-        f',"devices":{_texts(task.devices)},"logs":{_texts(task.log_files)}{room}{lease}}}\n'
+        f',"devices":{_texts(task.devices)},"logs":{_texts(task.log_files)}{room}{lease}{whose}}}\n'
     ).encode()
 
 

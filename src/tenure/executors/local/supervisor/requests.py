@@ -78,6 +78,7 @@ class Requests:
             "boot_id": resident.boot_id,
             "cgroups": resident.setup.described(),
             "fence": resident.fence,
+            "shared": resident.shared,
             "next_seq": resident.journal.seq + 1,
             "acked": resident.journal.acked,
         }

@@ -23,6 +23,7 @@ from .requests import Requests
 from .rooms import Rooms
 from .server import Client, Listener
 from .spawn import Spawner
+from .spawn_as import SpawnerAs
 from .starts import Starts
 from .task import Key, Task
 from .timers import BACK, TELL, TICK, Timers
@@ -34,8 +35,21 @@ FULL_DISK_RETRY_MS = 1_000
 class Resident:
     """One supervisor of one home."""
 
-    def __init__(self, home: str, home_tag: str, setup: Setup, journal: Journal, locks: DeviceLocks, keep: logs.Logs) -> None:
+    def __init__(
+        self,
+        home: str,
+        home_tag: str,
+        setup: Setup,
+        journal: Journal,
+        locks: DeviceLocks,
+        keep: logs.Logs,
+        *,
+        shared: bool = False,
+        root: bool = False,
+    ) -> None:
+        """``shared``: tasks run as whom their launch names; ``root``: that may be root."""
         self.setup = setup
+        self.shared = shared
         self.journal = journal
         self.fence = 0
         self.boot_id = clock.boot_id()
@@ -57,7 +71,7 @@ class Resident:
         self.pauses = Pauses(self.tree, journal, self.timers, setup.freezer)
         self.rooms = Rooms(self.timers)
         self.endings = Endings(self.tree, journal, self.timers, self.pauses, setup.pool, locks, self.rooms, self.loop)
-        spawner = Spawner(home, home_tag, kind)
+        spawner = SpawnerAs(home, home_tag, kind, root) if shared else Spawner(home, home_tag, kind)
         self.starts = Starts(
             self.tree, journal, spawner, self.timers, self.endings, setup.pool, locks, self.rooms, self.adopted, self._between
         )

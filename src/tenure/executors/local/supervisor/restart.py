@@ -138,7 +138,7 @@ def _remembered(past: Past, key: Key) -> Task:
     task.started_at_ms = _integer(started, "at_ms")
     task.lease = bool(intent.get("lease"))
     task.started_boot_ms = _integer(started, "boot_ms") if task.lease else clock.boot_ms_of_ticks(task.start_ticks)
-    for name in ("time_limit_ms", "grace_ms", "cpu_milli", "memory_bytes", "oom_before", "room"):
+    for name in ("time_limit_ms", "grace_ms", "cpu_milli", "memory_bytes", "oom_before", "room", "uid"):
         setattr(task, name, _integer(intent, name))
     task.group_path = _text(intent, "group")
     task.devices = _texts(intent, "devices")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Callable
 from time import CLOCK_BOOTTIME, clock_gettime_ns
 
 from . import clock, proc
@@ -19,7 +20,7 @@ from .task import Task
 
 FIRST_DEVICE_FD = 100
 _DEFAULTED = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ", "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGCHLD")]
-_LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
 class Rejected(Exception):
@@ -110,21 +111,27 @@ class Spawner:
         return Rejected("node" if ours else "job", "log_unwritable", f"the log {path} cannot be opened: {error.strerror}")
 
     def _start(self, launch: Launch, task: Task, env: dict[bytes, bytes], actions: list[tuple[int, int, int]]) -> None:
-        program = _found(launch)
+        program = found_program(launch)
+        try:
+            self._in_group(task, lambda: _spawned(program, launch.argv, env, actions))
+        except OSError as error:
+            if task.pid:
+                raise  # it runs, but could not be confined
+            launch.template.programs.clear()
+            raise spawn_rejection(program, error) from None
+
+    def _in_group(self, task: Task, begin: Callable[[], int]) -> None:
+        """Start what `begin` starts in the task's group; sets pid and start time of `task`."""
         before = clock_gettime_ns(CLOCK_BOOTTIME)
         group, kind = task.group, self._kind
-        try:
-            if group is not None and kind is not None:
-                try:
-                    group.enter()
-                    pid = _spawned(program, launch.argv, env, actions)
-                finally:
-                    kind.leave()
-            else:
-                pid = _spawned(program, launch.argv, env, actions)
-        except OSError as error:
-            launch.template.programs.clear()
-            raise _spawn_rejection(program, error) from None
+        if group is not None and kind is not None:
+            try:
+                group.enter()
+                pid = begin()
+            finally:
+                kind.leave()
+        else:
+            pid = begin()
         after = clock_gettime_ns(CLOCK_BOOTTIME)
         task.pid = pid
         task.started_boot_ms = after // 1_000_000
@@ -147,13 +154,13 @@ def _spawned(program: str, argv: list[str], env: dict[bytes, bytes], actions: li
 
 def _opened(path: str) -> int:
     try:
-        return os.open(path, _LOG_FLAGS, 0o666)
+        return os.open(path, LOG_FLAGS, 0o666)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        return os.open(path, _LOG_FLAGS, 0o666)
+        return os.open(path, LOG_FLAGS, 0o666)
 
 
-def _found(launch: Launch) -> str:
+def found_program(launch: Launch) -> str:
     """The program's path, looked up once per template on the PATH of the task, not on ours."""
     name, template = launch.argv[0], launch.template
     if "/" in name:
@@ -180,7 +187,7 @@ def _on_path(name: str, path: str) -> str:
     raise Rejected("job", "not_found", f"the command {name!r} is in no directory of the job's PATH ({path})")
 
 
-def _spawn_rejection(program: str, error: OSError) -> Rejected:
+def spawn_rejection(program: str, error: OSError) -> Rejected:
     if error.errno == errno.ENOENT and os.path.exists(program):
         return Rejected("job", "not_found", f"{program} names an interpreter in its first line that does not exist")
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):

@@ -58,6 +58,7 @@ class Task:
         "task",
         "time_limit_ms",
         "timers",
+        "uid",
     )
 
     def __init__(self, attempt: int, task: int, fence: int) -> None:
@@ -77,6 +78,7 @@ class Task:
         self.memory_bytes = 0
         self.room = 0  #: the attempt whose room it has; 0: it shares with nobody
         self.devices: tuple[str, ...] = ()
+        self.uid = 0  #: whose it is, where the supervisor serves others than its own user; else 0
         self.log_files: tuple[str, ...] = ()
         self.log_lengths = [0, 0]  #: when last looked at, by stream
         self.group: Group | None = None
@@ -128,6 +130,7 @@ class Task:
         self.cpu_milli = launch.cpu_milli
         self.memory_bytes = launch.memory_bytes
         self.room = launch.room
+        self.uid = launch.template.identity[0] if launch.template.identity else 0
         self.devices = launch.devices
         if launch.holder is not None:
             self.lease = self.adopted = True

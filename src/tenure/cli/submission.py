@@ -58,19 +58,15 @@ def request_of(given: Mapping[str, Any], command: Sequence[str], *, group: str =
     options = {**read_headers(script), **given} if script else dict(given)
     arguments = _arguments(options)
     name = arguments.setdefault("name", os.path.basename(words[0]) if script else "wrap" if "wrap" in given else default_name(words))
-    place = elsewhere()
+    is_own = elsewhere() is None and paths.is_own(paths.home())
     if script:
-        words = (
-            [*_interpreter(script), _keep_script(script, name), *words[1:]] if place is None else _with_text(script, name, words[1:])
-        )
+        words = [*_interpreter(script), _keep_script(script, name), *words[1:]] if is_own else _with_text(script, name, words[1:])
     if is_elsewhere():
         arguments["inherit"] = False
         console.hint(f"the job runs on the daemon's machine, in {arguments.get('cwd') or os.getcwd()} there, with what --env gives")
     if options.get("snapshot"):
-        if place is not None:
-            raise usage(
-                "--snapshot copies into the home of the daemon, which is not reached through a URL", "leave it out, or submit there"
-            )
+        if not is_own:
+            raise usage("--snapshot copies into the home of the daemon, which is not yours to write to", "leave it out")
         arguments.update(_in_snapshot(arguments.get("cwd") or os.getcwd()))
     request = build_request(words, key=new_key(), group=group, script=script, **arguments)
     if options.get("comment"):
@@ -187,9 +183,7 @@ def _with_text(script: str, name: str, arguments: Sequence[str]) -> list[str]:
         return [*words, "-c", script, name, *arguments]
     if program == "python":
         return [*words, "-c", script, *arguments]
-    raise usage(
-        f"a script for {program} cannot be sent to a daemon that is reached through a URL", "put it there, and submit its command"
-    )
+    raise usage(f"a script for {program} cannot be sent to a daemon of another home", "put it there, and submit its command")
 
 
 def _in_snapshot(cwd: str) -> dict[str, str]:

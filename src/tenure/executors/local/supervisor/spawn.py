@@ -188,6 +188,7 @@ def _on_path(name: str, path: str) -> str:
 
 
 def spawn_rejection(program: str, error: OSError) -> Rejected:
+    """Whose fault it is that a program was not executed, in a sentence."""
     if error.errno == errno.ENOENT and os.path.exists(program):
         return Rejected("job", "not_found", f"{program} names an interpreter in its first line that does not exist")
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):

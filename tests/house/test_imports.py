@@ -18,10 +18,11 @@ ONLY_IN = {
     "sqlite3": ("store",),
     "fastapi": (),
     "starlette": ("api",),
-    "uvicorn": ("api", "bootstrap"),
+    "uvicorn": ("api", "bootstrap", "mcp"),
     "uvloop": ("api", "bootstrap"),
     "httptools": ("client", "api"),
-    "pydantic": (),
+    "pydantic": ("mcp",),
+    "mcp": ("mcp",),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),
@@ -34,8 +35,8 @@ ONLY_IN = {
     "hypothesis": ("testing",),
     "pytest": ("testing",),
     "platformdirs": ("config", "client", "cli", "bootstrap"),
-    "msgspec": ("wire", "config", "client", "cli", "api", "store", "control", "executors", "bootstrap"),
-    "asyncio": ("api", "bootstrap", "client"),
+    "msgspec": ("wire", "config", "client", "cli", "api", "store", "control", "executors", "bootstrap", "mcp"),
+    "asyncio": ("api", "bootstrap", "client", "mcp"),
 }
 SUPERVISOR = "executors/local/supervisor"
 

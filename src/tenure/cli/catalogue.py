@@ -83,6 +83,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("up", "service", "Start the daemon (the first command does it by itself)."),
             Entry("down", "service", "Stop the daemon; running jobs go on."),
             Entry("cert", "cert", "Make a certificate for the TCP listener."),
+            Entry("mcp", "mcp", "Serve agents by the Model Context Protocol."),
             Entry("backup", "backup", "Write a copy of all jobs and their history to a file."),
             Entry("restore", "backup", "Put a backup in the place of the present store."),
             Entry("completion", "completion", "Print what makes your shell complete commands, options and job ids."),

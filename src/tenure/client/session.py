@@ -22,6 +22,7 @@ from tenure.client.hearing import Hearing
 from tenure.client.leases import Leases
 from tenure.client.link import Link, decoder, lost, path_of, quote
 from tenure.client.monitor import Monitor
+from tenure.client.people import People
 from tenure.client.policies import Policies
 from tenure.client.reservations import Reservations
 from tenure.client.selecting import Which, selection
@@ -55,7 +56,8 @@ class Client(Hearing):
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
     ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and
     jobs do, ``reservations`` what is set aside, ``leases`` what is lent for a short time, ``thinking``
-    how things stand and what would help. ``place`` is where the daemon is, None for that of a home.
+    how things stand and what would help, ``people`` who one is and what tokens one has.
+    ``place`` is where the daemon is, None for that of a home.
     """
 
     def __init__(self, where: str | Place, *, timeout_s: float = 30.0, revive: Callable[[], None] | None = None) -> None:
@@ -68,6 +70,7 @@ class Client(Hearing):
         self.reservations = Reservations(self._link)
         self.leases = Leases(self._link)
         self.thinking = Thinking(self._link)
+        self.people = People(self._link)
 
     def __enter__(self) -> Client:
         return self
@@ -175,11 +178,10 @@ class Client(Hearing):
             finally:
                 close()
 
-    def act(self, action: str, which: Which, *, why: str = "") -> dto.ActReply:
-        """Cancel, hold, release, requeue, suspend or resume what is selected: one result per job."""
-        return self._link.call(
-            "POST", "/api/v1/jobs/act", dto.ActReply, dto.ActRequest(action=action, select=selection(which), key=new_key(), why=why)
-        )
+    def act(self, action: str, which: Which, *, why: str = "", key: str = "") -> dto.ActReply:
+        """Cancel, hold, release, requeue, suspend or resume what is selected: one result per job. ``key`` is the idempotency key."""
+        request = dto.ActRequest(action=action, select=selection(which), key=key or new_key(), why=why)
+        return self._link.call("POST", "/api/v1/jobs/act", dto.ActReply, request)
 
     def update(self, which: Which, **changes: Any) -> dto.ActReply:
         """Change fields of what is selected, named as in `tenure.wire.dto.UpdateRequest`."""

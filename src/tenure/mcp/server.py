@@ -1,0 +1,262 @@
+"""The tools as a server of the protocol: over standard input and output for one agent, over HTTP on this machine for several.
+
+Over stdio it works for the person who started it. Over HTTP every request must show a token of Tenure's (``Authorization: Bearer``) and
+works for whom that names: the daemon judges it anew at each call. Only this machine can reach it, only under its own name, and no
+page of a browser (Origin). Invariant: nothing but the protocol is written to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import wraps
+from typing import Annotated, Any, ParamSpec
+
+import uvicorn
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import ToolAnnotations
+from pydantic import Field
+
+from tenure import __version__
+from tenure.client.errors import TenureError
+from tenure.mcp.tools import Answer, Connect, Tools
+
+P = ParamSpec("P")
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+INSTRUCTIONS = """Tenure runs jobs on shared machines and lends GPUs. Look first: capacity, list_jobs, what_if. submit, cancel and
+acquire_lease only say what would happen and give a confirmation; call them again with the same arguments and confirm to do
+it. A job that waits: explain says why and what would help; recommendations lists changes that were tried out. Give jobs a
+time limit: it starts them sooner. Errors read [code] what is wrong; what to do about it."""
+
+Confirm = Annotated[str, Field(description="The confirmation that the dry run gave; empty: say what would happen, do nothing.")]
+Job = Annotated[str, Field(description="A job's id: 12, an element 12_3, or last.")]
+Amount = Annotated[str, Field(description="An amount such as 8G; empty: none.")]
+Span = Annotated[str, Field(description="A time such as 30m or 2h.")]
+_LOOKS = ToolAnnotations(read_only_hint=True)
+_ACTS = ToolAnnotations(read_only_hint=False, idempotent_hint=True)
+
+
+def said(tool: Callable[P, Answer]) -> Callable[P, Answer]:
+    """A tool whose refusals the agent can read: the code, one sentence, the way out."""
+
+    @wraps(tool)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        try:
+            return tool(*args, **kwargs)
+        except TenureError as error:
+            remedy = f"; {error.remedy}" if error.remedy else ""
+            raise ToolError(f"[{error.code}] {error.message}{remedy}") from error
+
+    return call
+
+
+def build(tools: Tools) -> MCPServer[Any]:
+    """The server with all tools."""
+    server: MCPServer[Any] = MCPServer("tenure", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
+    _looking(server, tools)
+    _jobs(server, tools)
+    _leases(server, tools)
+    return server
+
+
+def _secret(context: Context[Any, Any]) -> str:
+    """The token that this request shows; empty over stdio."""
+    request = getattr(context.request_context, "request", None)
+    headers = getattr(request, "headers", None)
+    return bearer_of(headers.get("authorization", "")) if headers is not None else ""
+
+
+def bearer_of(text: str) -> str:
+    """The token of an Authorization header, empty where there is none."""
+    kind, _, token = text.partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _looking(server: MCPServer[Any], tools: Tools) -> None:
+    @server.tool(annotations=_LOOKS)
+    @said
+    def capacity(context: Context[Any, Any]) -> Answer:
+        """What there is of cpus, memory and GPUs, what is held and free, how many jobs wait, and for what."""
+        return tools.capacity(_secret(context))
+
+    @server.tool(annotations=_LOOKS)
+    @said
+    def list_jobs(context: Context[Any, Any], states: list[str] | None = None, limit: int = 20) -> Answer:
+        """Jobs, the newest first. states: pending, running, failed, active, ended, all, ...; active unless told."""
+        return tools.jobs(_secret(context), states or ["active"], limit)
+
+    @server.tool(annotations=_LOOKS)
+    @said
+    def follow(context: Context[Any, Any], job: Job, wait_s: float = 0, tail: int = 50) -> Answer:
+        """The state of a job and the last lines of its output. With wait_s it waits so long at most (60) for the job to end."""
+        return tools.follow(_secret(context), job, wait_s, tail)
+
+    @server.tool(annotations=_LOOKS)
+    @said
+    def explain(context: Context[Any, Any], job: Job) -> Answer:
+        """Why a job waits, what holds its room, when it should start, and which smallest change would start it sooner."""
+        return tools.explain(_secret(context), job)
+
+    @server.tool(annotations=_LOOKS)
+    @said
+    def recommendations(context: Context[Any, Any]) -> Answer:
+        """Changes that would let somebody start sooner: evidence, the command that makes each, and its effect, which was tried out."""
+        return tools.recommendations(_secret(context))
+
+    @server.tool(annotations=_LOOKS)
+    @said
+    def what_if(
+        context: Context[Any, Any],
+        cancel: list[str] | None = None,
+        priorities: dict[str, int] | None = None,
+        drain: list[str] | None = None,
+        resume: list[str] | None = None,
+        remove: list[str] | None = None,
+        policy: str = "",
+    ) -> Answer:
+        """What would start when if jobs were cancelled or had other priorities (1-10), nodes were drained, resumed or removed, or
+        another policy decided. Nothing is changed."""
+        wish = {"cancel": cancel, "priorities": priorities, "drain": drain, "resume": resume, "remove": remove, "policy": policy}
+        return tools.what_if(_secret(context), wish)
+
+
+def _jobs(server: MCPServer[Any], tools: Tools) -> None:
+    @server.tool(annotations=_ACTS)
+    @said
+    def submit(
+        context: Context[Any, Any],
+        command: Annotated[list[str], Field(description="Program and arguments.", min_length=1)],
+        gpus: Annotated[str, Field(description="GPUs: 1, 2, 0.5, a100:1.")] = "0",
+        gpu_memory: Amount = "",
+        cpus: str = "1",
+        memory: Amount = "",
+        time: Annotated[str, Field(description="The time limit, such as 30m; without one nobody can plan around the job.")] = "",
+        name: str = "",
+        project: str = "",
+        cwd: Annotated[str, Field(description="The directory to run in; the server's own unless told.")] = "",
+        priority: str = "5",
+        confirm: Confirm = "",
+    ) -> Answer:
+        """Queue a job. Without confirm: when it would start, where, and whom it would delay."""
+        options = {
+            "gpus": gpus,
+            "gpu_memory": gpu_memory,
+            "cpus": cpus,
+            "memory": memory,
+            "time": time,
+            "name": name,
+            "project": project,
+            "cwd": cwd,
+            "priority": priority,
+        }
+        return tools.submit(_secret(context), command, options, confirm)
+
+    @server.tool(annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True))
+    @said
+    def cancel(context: Context[Any, Any], job: Job, confirm: Confirm = "") -> Answer:
+        """End a job, waiting or running. Without confirm: what it is, and who would start then."""
+        return tools.cancel(_secret(context), job, confirm)
+
+
+def _leases(server: MCPServer[Any], tools: Tools) -> None:
+    @server.tool(annotations=_ACTS)
+    @said
+    def acquire_lease(
+        context: Context[Any, Any],
+        gpus: Annotated[str, Field(description="GPUs: 1, 0.5, 0 for none.")] = "1",
+        gpu_memory: Amount = "",
+        cpus: str = "1",
+        memory: Amount = "",
+        ttl: Span = "5m",
+        project: str = "",
+        wait_s: Annotated[float, Field(description="So long it may wait in the queue; this call returns after 60 s at most.")] = 30,
+        confirm: Confirm = "",
+    ) -> Answer:
+        """Hold GPUs, cpus and memory for a short time, for a process of your own. Answers with the devices, the environment to use
+        them, and the token that renews and releases it. Without confirm: when it could be had."""
+        options = {"gpus": gpus, "gpu_memory": gpu_memory, "cpus": cpus, "memory": memory, "ttl": ttl, "project": project}
+        return tools.acquire(_secret(context), options, wait_s, confirm)
+
+    @server.tool(annotations=_ACTS)
+    @said
+    def renew_lease(context: Context[Any, Any], number: int, token: str, ttl: Span = "5m") -> Answer:
+        """Let a lease end ttl from now."""
+        return tools.renew(_secret(context), number, token, ttl)
+
+    @server.tool(annotations=_ACTS)
+    @said
+    def release_lease(context: Context[Any, Any], number: int, token: str) -> Answer:
+        """Give a lease back; others can have what it held when this returns."""
+        return tools.release(_secret(context), number, token)
+
+
+class Guard:
+    """Lets in who shows a token that the daemon knows, before anything is read."""
+
+    def __init__(self, app: App, connect: Connect) -> None:
+        self._app = app
+        self._connect = connect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or turn away."""
+        if scope["type"] == "http":
+            headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+            secret = bearer_of(next((value.decode("latin-1") for name, value in headers if name == b"authorization"), ""))
+            try:
+                await asyncio.to_thread(self._check, secret)
+            except TenureError as error:
+                await _turn_away(send, error)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, secret: str) -> None:
+        """Raises TenureError for a token that means nobody."""
+        if not secret:
+            raise TenureError("unidentified", "this server wants a token", "send the header Authorization: Bearer TOKEN")
+        client = self._connect(secret)
+        try:
+            client.people.whoami()
+        finally:
+            client.close()
+
+
+async def _turn_away(send: Send, error: TenureError) -> None:
+    known = error.code in ("unidentified", "bad_token", "forbidden")
+    body = json.dumps({"code": error.code, "message": error.message, "remedy": error.remedy}).encode()
+    headers = [(b"content-type", b"application/json"), (b"www-authenticate", b'Bearer realm="tenure"')]
+    await send({"type": "http.response.start", "status": 401 if known else 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def app_of(server: MCPServer[Any], connect: Connect, host: str, port: int) -> App:
+    """The server as an application for HTTP, which answers to these names alone."""
+    names = [f"{name}:{port}" for name in dict.fromkeys((f"[{host}]" if ":" in host else host, "localhost", "127.0.0.1"))]
+    security = TransportSecuritySettings(allowed_hosts=names, allowed_origins=[])
+    inner: App = server.streamable_http_app(host=host, stateless_http=True, json_response=True, transport_security=security)
+    return Guard(inner, connect)
+
+
+def serve_http(server: MCPServer[Any], connect: Connect, host: str, port: int, ready: Callable[[int], None]) -> None:
+    """Serve until interrupted. Port 0 takes a free one; ``ready`` is told which."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listening:
+        chosen = listening.getsockname()[1]
+        settings = uvicorn.Config(
+            app_of(server, connect, host, chosen),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=2,
+        )
+        ready(chosen)
+        uvicorn.Server(settings).run([listening])

@@ -53,26 +53,38 @@ Offset = Annotated[int, Meta(ge=-1, le=BIG, description="The byte to begin at; -
 Tail = Annotated[int, Meta(ge=0, le=1_000_000, description="So many lines before the end; 0: no matter.")]
 Heartbeat = Annotated[int, Meta(ge=1, le=300, description="So many seconds between signs of life.")]
 
-_TAG = r'(W/)?"[!#-~]*"'
-_TAGS = rf"^(\*|{_TAG}( ?, ?{_TAG})*)$"
+_TAGS = r"^[ -~]+$"
+"""Whatever may be said in a header: a tag that is none is nobody's."""
 HEADERS: Mapping[str, Any] = {
     "Idempotency-Key": Annotated[
         str,
         Meta(
             max_length=200,
             pattern=r"^[!-~]+$",
+            examples=["9f1c2e7a"],
             description="Made up by the caller: the same key again has no further effect. The body may have it as its key instead.",
         ),
     ],
-    "If-Match": Annotated[str, Meta(pattern=_TAGS, description="Only if it is still what it was: the ETag of the last answer.")],
+    "If-Match": Annotated[
+        str,
+        Meta(
+            pattern=_TAGS,
+            examples=['"30aa02ef29e5974d32"'],
+            description="Only if it is still what it was: the ETag of the last answer.",
+        ),
+    ],
     "If-None-Match": Annotated[
         str,
-        Meta(pattern=_TAGS, description="304 if it is still what it was: the ETag of the last answer."),
+        Meta(
+            pattern=_TAGS, examples=['"30aa02ef29e5974d32"'], description="304 if it is still what it was: the ETag of the last answer."
+        ),
     ],
-    "Range": Annotated[str, Meta(max_length=200, description="One range of bytes of the log as it is now; else not heeded.")],
+    "Range": Annotated[
+        str, Meta(max_length=200, examples=["bytes=0-99"], description="One range of bytes of the log as it is now; else not heeded.")
+    ],
     "Last-Event-ID": Annotated[
         str,
-        Meta(max_length=18, pattern=r"^[0-9]+$", description="The id of the last event that was heard."),
+        Meta(max_length=18, pattern=r"^[0-9]+$", examples=["17"], description="The id of the last event that was heard."),
     ],
 }
 """What the headers of requests may be that mean something to some routes."""

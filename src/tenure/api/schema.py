@@ -59,7 +59,8 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _header(name: str) -> dict[str, Any]:
     schema = msgspec.json.schema(HEADERS[name])
-    return {"name": name, "in": "header", "required": False, "description": schema.pop("description"), "schema": schema}
+    about, (example, *_) = schema.pop("description"), schema.pop("examples")
+    return {"name": name, "in": "header", "required": False, "description": about, "schema": schema, "example": example}
 
 
 def _tag(path: str) -> str:

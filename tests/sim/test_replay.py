@@ -213,6 +213,18 @@ def test_the_mean_of_the_last_two_ended_jobs_of_the_user() -> None:
     assert (forecast.job_id, forecast.p50_ms, forecast.p90_ms, forecast.as_of_ms) == (9, 30_000, 40_000, 5)
 
 
+def test_where_nobody_is_named_jobs_resemble_those_of_their_project() -> None:
+    predictor = LastTwo()
+    predictor.learn(TraceJob(1, "1", Shape(), 0, 7000, project="a"), 7000)
+    predictor.learn(TraceJob(2, "2", Shape(), 0, 9000, project="b"), 9000)
+    predictor.learn(TraceJob(3, "3", Shape(), 0, 1000, project="a", user="ann"), 1000)
+    found = [predictor.forecast(TraceJob(4, "4", Shape(), 0, 1, **whose), 5) for whose in ({"project": "a"}, {"project": "b"}, {})]
+    assert [forecast and forecast.p50_ms for forecast in found] == [7000, 9000, None]
+    named = predictor.forecast(TraceJob(4, "4", Shape(), 0, 1, project="b", user="ann"), 5)
+    assert named is not None
+    assert named.p50_ms == 1000, "a name says more than a project"
+
+
 @pytest.mark.parametrize(("asked_s", "expected_s"), [(20, 20), (0, 50), (90, 50)])
 def test_a_prediction_is_never_more_than_the_request(asked_s: int, expected_s: int) -> None:
     job = one(2, 0, 1, 1, asked_s)

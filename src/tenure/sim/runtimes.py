@@ -53,16 +53,17 @@ class RunTimes(Protocol):
 
 
 class LastTwo:
-    """The mean of the last two jobs of the same user that have ended (Tsafrir, Etsion and Feitelson 2007)."""
+    """The mean of the last two jobs of the same user that have ended (Tsafrir, Etsion and Feitelson 2007); of the same project where
+    the log names no users, as those of GPU clusters do."""
 
     name = "last_two"
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[int, ...]] = {}
+        self._last: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def forecast(self, job: TraceJob, now_ms: int) -> Forecast | None:
-        """The prediction for a job as of now, never more than its user asked for; None for a user of whom nothing is known."""
-        known = self._last.get(job.user)
+        """The prediction for a job as of now, never more than its user asked for; None where nothing is known of the user."""
+        known = self._last.get(_whose(job))
         if known is None:
             return None
         most_ms = job.requested_ms or max(known)
@@ -71,7 +72,13 @@ class LastTwo:
 
     def learn(self, job: TraceJob, ran_ms: int) -> None:
         """A job of the user has ended."""
-        self._last[job.user] = (*self._last.get(job.user, ())[-1:], ran_ms)
+        whose = _whose(job)
+        self._last[whose] = (*self._last.get(whose, ())[-1:], ran_ms)
+
+
+def _whose(job: TraceJob) -> tuple[str, str]:
+    """Whose jobs resemble this one: (user, project), one of them empty."""
+    return (job.user, "") if job.user else ("", job.project)
 
 
 class Exact(RunTimes):

@@ -3,8 +3,9 @@
 A closed system: some run without an end, some wait, projects have quotas, and all bounds in time (minimum run, cool-down, budgets) are
 off, so that what keeps jobs from displacing each other in turn is who may displace whom alone. The laws:
 
-- Each eviction is for a job within its project's quota, or of a higher level; what is taken by quota leaves nobody's project with less
-  than its quota but for the last job taken: one after the other, the last one the largest, each was of a project above it.
+- Each eviction is for a job within its project's quota, or of a higher level (or of less attained service); what is taken by quota
+  leaves nobody's project with less than its quota but for the last job taken: one after the other, the last one the largest, each was
+  of a project above it.
 - No job is displaced twice for the same one unless that one was displaced in between, and after some rounds no plan changes anything.
 - Every claim ends with the start of the job it is for.
 - With bounds in time no job goes before its minimum run, or again within its cool-down.
@@ -20,6 +21,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tenure.core.board import Board
 from tenure.core.invariants import plan_violations, violations
 from tenure.model.amounts import Amounts
 from tenure.model.job import PendingJob, RunningJob
@@ -29,13 +31,12 @@ from tenure.model.settings import HOUR_MS, PlanSettings
 from tenure.model.shape import Shape
 from tenure.model.snapshot import Snapshot
 from tenure.policies import StagedPolicy, policy_by_name
-from tenure.policies.preemption import PREEMPTION
 from tenure.testing.builders import Cluster
 from tenure.testing.outcome import committed
 from tests.property.test_promises import passed
 
 MINUTE_MS = 60_000
-POLICIES = ("preemptive", "fifo-easy-preemptive", "greedy-preemptive", "fair-easy-preemptive")
+POLICIES = ("preemptive", "fifo-easy-preemptive", "greedy-preemptive", "fair-easy-preemptive", "las-preemptive")
 TIMELESS = PlanSettings(preempt_min_run_ms=0, preempt_cool_down_ms=0, preempt_per_cycle=100, preempt_per_hour=1000)
 PROJECTS = ("red", "blue", "green")
 ROUNDS = 80
@@ -85,7 +86,9 @@ def without_the_stopped(snapshot: Snapshot, now_ms: int) -> Snapshot:
     """Those who were told to stop have gone; they wait again as they were."""
     gone = [job for job in snapshot.running if job.stopping]
     again = [
-        PendingJob(job.id, job.shape, job.queue, job.project, job.user, job.priority, snapshot.now_ms - 10 * HOUR_MS) for job in gone
+        PendingJob(job.id, job.shape, job.queue, job.project, job.user, job.priority, snapshot.now_ms - 10 * HOUR_MS, attained_ms=ran)
+        for job in gone
+        for ran in [job.attained_ms + snapshot.now_ms - job.started_ms]
     ]
     return later(passed(snapshot, tuple(job.id for job in gone), now_ms), again)
 
@@ -102,14 +105,16 @@ def held(snapshot: Snapshot, project: int) -> list[int]:
     return [sum(needs(snapshot.shapes[shape])[at] for shape in shapes) for at in range(3)]
 
 
-def check_quotas(snapshot: Snapshot, decision: Decision) -> None:
+def check_quotas(policy: StagedPolicy, snapshot: Snapshot, decision: Decision) -> None:
     """The first law."""
+    assert policy.stages.reclaim is not None
+    by_rank = policy.stages.reclaim.on(Board.of(snapshot), None)
     rows = {job.id: job for job in snapshot.running}
     claimant = snapshot.job(decision.claims[0].job_id)
     assert claimant is not None
     wanted = needs(snapshot.shapes[claimant.shape])
     by_quota = [rows[one.job_id] for one in decision.evicts]
-    by_quota = [one for one in by_quota if not PREEMPTION.outranks(claimant, one, snapshot.settings)]
+    by_quota = [one for one in by_quota if not by_rank.outranks(claimant, one, snapshot.settings)]
     projects = {project.id: project for project in snapshot.projects}
     governed = [at for at in range(3) if any(project.quota[at] != UNLIMITED for project in snapshot.projects)]
     if by_quota:
@@ -161,7 +166,7 @@ def check_rest(policy: StagedPolicy, seed: int) -> None:
         assert plan_violations(snapshot, plan) == ()
         for decision in (decision for decision in plan.decisions if decision.evicts):
             so_far, _ = committed(snapshot, replace(plan, decisions=plan.decisions[:-1]))
-            check_quotas(so_far, decision)
+            check_quotas(policy, so_far, decision)
             for evict in decision.evicts:
                 assert evict.beneficiary not in displaced_for.get(evict.job_id, ())
                 for beneficiaries in displaced_for.values():

@@ -24,6 +24,7 @@ from tenure.model.amounts import MILLI
 from tenure.model.job import PendingJob, RunningJob
 from tenure.model.project import Bundle
 from tenure.model.settings import PlanSettings
+from tenure.policies.preemption import OwnersFirst
 
 LATER_QUEUE = 10
 """The second queue ends at so many times the service at which the first does."""
@@ -62,9 +63,10 @@ class LeastAttained:
 
     name = "least_attained"
 
-    def on(self, board: Board, _quotas: Quotas | None) -> Reclaim:
-        """What a running job has attained follows from the board's time."""
-        return _AtTime(board)
+    def on(self, board: Board, quotas: Quotas | None) -> Reclaim:
+        """What a running job has attained follows from the board's time; with quotas, owners go before services."""
+        part = _AtTime(board)
+        return part if quotas is None else OwnersFirst(part, board, quotas)
 
     def outranks(self, _job: PendingJob, _victim: RunningJob, _settings: PlanSettings) -> bool:
         """Nobody can say without the time."""

@@ -64,7 +64,7 @@ class OwnersFirst:
     """What another part says among equals; but a job within its project's quota may have those of others displaced that borrow, of
     whatever level, and one that would borrow itself none that is within its own. Who borrows is the first to go."""
 
-    def __init__(self, among_equals: Preemption, board: Board, quotas: Quotas) -> None:
+    def __init__(self, among_equals: Reclaim, board: Board, quotas: Quotas) -> None:
         self.name = among_equals.name
         self._among_equals, self._board, self._quotas = among_equals, board, quotas
         self._leaving: dict[int, Bundle] = {}

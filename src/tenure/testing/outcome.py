@@ -96,6 +96,7 @@ def run_of(shapes: Mapping[int, Shape], job: PendingJob, job_id: int, start: Sta
         ends_by_ms=now_ms + limit_ms if limit_ms else 0,
         allocations=allocations,
         array_id=job.id if job.is_array else 0,
+        attained_ms=job.attained_ms,
     )
 
 

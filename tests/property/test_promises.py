@@ -90,6 +90,7 @@ def test_jobs_of_bounded_projects_start_when_they_are_expected_to(name: str, see
 @pytest.mark.timeout(3600)
 @settings(max_examples=2000, deadline=None)
 @given(st.sampled_from(POLICIES), st.integers(0, 10_000_000))
+@example("tenure", 500016)  # who was foreseen to run no longer counted among what is asked for, by which nodes are chosen
 def test_jobs_of_bounded_projects_start_when_they_are_expected_to_in_a_long_sweep(name: str, seed: int) -> None:
     policy = policy_by_name(name)
     for snapshot in History(policy, seed, bounded=True).moments(6):

@@ -34,6 +34,20 @@ class Census:
             self._running, self._ids = None, sorted(self._shapes)
             self._settle(0)
 
+    def copy(self) -> Census:
+        """One of its own, which nobody else keeps up to date."""
+        self._begin()
+        other = Census({})
+        other._running, other._changes, other._asked = None, self._changes, self._asked
+        other._ids, other._shapes = self._ids.copy(), self._shapes.copy()
+        return other
+
+    def shapes(self) -> Counter[int]:
+        """How many have each shape."""
+        if self._running is None:
+            return Counter(self._shapes.values())
+        return Counter(job.shape for job in self._running.values())
+
     @property
     def changes(self) -> int:
         """How often the answer of `oldest` may have changed."""

@@ -20,6 +20,7 @@ from tenure.core.budget import UnitBudget
 from tenure.core.cycle import plan_on_board
 from tenure.core.days import who_of
 from tenure.core.ledger import NOTHING, Account, asked_by, held_by
+from tenure.core.mix import CACHE, ENOUGH
 from tenure.core.possible import Possible
 from tenure.core.quotas import Quotas
 from tenure.core.rooms import CLAIMED, FORESEEN, FOREVER, RUNNING, Holding, Key
@@ -54,7 +55,8 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _End:
-    """Something ends: which holdings go, from whose account, and to which array (0: none) a place for one more element comes back."""
+    """Something ends: which holdings go, from whose account, and to which array (0: none) a place for one more element comes back.
+    ``runs`` is its number among those who run."""
 
     at_ms: int
     order: int
@@ -62,6 +64,7 @@ class _End:
     array_id: int = field(compare=False, default=0)
     account: Account = field(compare=False, default=(0, 0))
     bundle: Bundle = field(compare=False, default=NOTHING)
+    runs: int = field(compare=False, default=0)
 
 
 def look_ahead(
@@ -78,14 +81,18 @@ def look_ahead(
 
     ahead = _Ahead(board, now_ms, planning or usual, {job_id: board.waiting.rows[job_id] for job_id in wanted})
     promised = board.claims, board.standing
-    mark, ledger, promises = board.mark(), board.ledger, board.promises
+    mark, ledger, promises, census, mix = board.mark(), board.ledger, board.promises, board.census, board.caches.get(CACHE)
     board.ledger = ledger.copy()
+    if ahead.counts:
+        board.census = census.copy()
     try:
         return ahead.run(UnitBudget(units))
     finally:
         board.rollback(mark)
-        board.ledger = ledger
-        board.promises = promises
+        board.ledger, board.census, board.promises = ledger, census, promises
+        board.caches.pop(CACHE, None)
+        if mix is not None:
+            board.caches[CACHE] = mix
         for row in ahead.changed.values():
             board.waiting.put(row, board.asks)
         board.recall(*promised)
@@ -93,7 +100,8 @@ def look_ahead(
 
 
 class _Ahead:
-    """One look ahead; used once."""
+    """One look ahead; used once. ``counts``: who is foreseen to run changes what is asked for (`tenure.core.mix`). It does while few
+    run; of many it is taken to stay as it is, for each change of it has every place judged anew."""
 
     def __init__(self, board: Board, now_ms: int, planning: Planning, wanted: dict[int, PendingJob]) -> None:
         self.board = board
@@ -105,6 +113,7 @@ class _Ahead:
         self.promised: dict[int, int] = {}
         self.changed: dict[int, PendingJob] = {}
         self.serial = 0
+        self.counts = len(board.census) < ENOUGH
         self.ends = self._known_ends()
         self.deadlines = [(job.deadline_ms, job.id) for job in board.waiting.rows.values() if job.deadline_ms]
         heapify(self.deadlines)
@@ -127,7 +136,7 @@ class _Ahead:
         job = self.board.running.get(owner[1]) if owner[0] == RUNNING else None
         if job is None:
             return _End(at_ms, 0, places)
-        return _End(at_ms, 0, places, job.array_id, (job.project, job.user), held_by(job))
+        return _End(at_ms, 0, places, job.array_id, (job.project, job.user), held_by(job), job.id)
 
     def run(self, budget: UnitBudget) -> Timeline:
         """Go from event to event until every wanted job has started, nothing more happens or the budget is used up."""
@@ -180,8 +189,11 @@ class _Ahead:
         account, bundle = (job.project, job.user), asked_by(board.asks[job.shape])
         board.ledger.settle(account, at_ms)
         board.ledger.hold(account, bundle)
+        number = FOREVER + self.serial if job.is_array else job.id
+        if self.counts:
+            board.census.add(number, job.shape)
         if ends_ms < FOREVER:
-            heappush(self.ends, _End(ends_ms, self.serial, tuple(places), job.id if job.is_array else 0, account, bundle))
+            heappush(self.ends, _End(ends_ms, self.serial, tuple(places), job.id if job.is_array else 0, account, bundle, number))
         self._consume(job, start.position)
 
     def _consume(self, job: PendingJob, position: int) -> None:
@@ -227,6 +239,8 @@ class _Ahead:
     def _end(self, end: _End, at_ms: int) -> None:
         for index, key in end.places:
             self.board.rooms.release(index, key)
+        if self.counts and end.runs:
+            self.board.census.remove(end.runs)
         if any(end.bundle):
             self.board.ledger.settle(end.account, at_ms)
             self.board.ledger.drop(end.account, end.bundle)

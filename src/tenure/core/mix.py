@@ -18,7 +18,8 @@ from tenure.core.feasibility import Ask
 ENOUGH = 32
 """So many running jobs say what is asked for; of fewer the waiting ones are asked, too."""
 
-_CACHE = "mix"
+CACHE = "mix"
+"""Where a board keeps its mix: to be put back by who puts back its census."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,18 +39,18 @@ class _Kept:
 
 def mix_of(board: Board) -> Mix:
     """What is asked for on a board."""
-    kept: _Kept | None = board.caches.get(_CACHE)
+    kept: _Kept | None = board.caches.get(CACHE)
     enough = len(board.census) >= ENOUGH
     source: int | dict[int, int] = board.census.changes if enough else _all(board)
     if kept is None or kept.source != source:
         counts = board.census.oldest() if isinstance(source, int) else source
-        kept = board.caches[_CACHE] = _Kept(source, _mix((board.asks[shape], count) for shape, count in counts.items()))
+        kept = board.caches[CACHE] = _Kept(source, _mix((board.asks[shape], count) for shape, count in counts.items()))
     return kept.mix
 
 
 def _all(board: Board) -> dict[int, int]:
     """How many jobs of each shape run or wait."""
-    counts = Counter(job.shape for job in board.running.values())
+    counts = board.census.shapes()
     for group in board.waiting.groups.values():
         counts[group.shape] += len(group.entries)
     return dict(counts)

@@ -8,13 +8,17 @@ import pytest
 
 from tenure.core.backfill import earliest
 from tenure.core.board import Board
+from tenure.core.budget import UnitBudget
+from tenure.core.cycle import plan_on_board
 from tenure.core.feasibility import ask_of
 from tenure.core.forward import ROUND_UNITS, look_ahead
 from tenure.core.horizon import bounds
+from tenure.core.mix import mix_of
 from tenure.core.tables import NodeTable
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.explanation import Change, ExpectedStart, UnknownStart
 from tenure.model.forecast import Forecast
+from tenure.model.plan import Plan
 from tenure.model.reasons import ArrayCap, Capacity, Held, NotBefore, NotReached, QueuePaused, WouldDelay
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
@@ -66,6 +70,22 @@ def test_who_is_foreseen_in_its_window_fills_it_in_the_sight_of_those_beside_it(
     cluster.wait("outside", pair, limit_ms=10)
     timeline = DEFAULT.expected_starts(Board.of(cluster.snapshot()), NOW_MS, 2)
     assert timeline.starts == {2: NOW_MS, 3: NOW_MS + 50}
+
+
+def test_what_is_foreseen_to_run_is_asked_for_only_as_long_as_one_looks_ahead() -> None:
+    cluster = line(3)
+    cluster.wait("other", Shape(Amounts(500)), limit_ms=10)
+    board = Board.of(cluster.snapshot())
+    before, asked = mix_of(board), []
+
+    def planning(board: Board, at_ms: int, budget: UnitBudget) -> Plan:
+        asked.append(dict(mix_of(board).tasks))
+        return plan_on_board(board, at_ms, DEFAULT.stages, budget)
+
+    look_ahead(board, NOW_MS, DEFAULT.stages, [2, 3, 4, 5], planning=planning)
+    assert [sum(counts.values()) for counts in asked] == [5, 4, 3, 2, 1]
+    assert mix_of(board) is before
+    assert board.census.shapes() == {1: 1}
 
 
 def test_an_array_gets_places_back_as_its_elements_end() -> None:

@@ -22,6 +22,7 @@ from tenure.api.front import App, Scope, Send
 from tenure.api.identity import CALLER
 from tenure.api.limits import Buckets
 from tenure.api.listener import Listener
+from tenure.api.login import Login
 from tenure.api.problems import error_response
 from tenure.config.listen import Rate
 from tenure.model.amounts import parse_duration_ms
@@ -52,20 +53,22 @@ def refusal(status: int, code: str, message: str, remedy: str = "", wait_s: int 
     return ApiError(status, ErrorReply(code=code, message=message, remedy=remedy), wait_s)
 
 
-def cookie_name(is_tls: bool) -> str:
-    """The name of a session's cookie. Under TLS its prefix makes browsers insist on Secure, Path=/ and no Domain."""
-    return "__Host-tenure-session" if is_tls else "tenure-session"
+def cookie_name(is_tls: bool, port: int) -> str:
+    """The name of a session's cookie; browsers tell ports apart by nothing else. Under TLS its prefix makes them insist on
+    Secure, Path=/ and no Domain."""
+    return f"{'__Host-' if is_tls else ''}tenure-session-{port}"
 
 
 class Gate:
     """The ASGI application of a TCP listener, around the daemon's own."""
 
-    def __init__(self, app: App, listener: Listener, log: AccessLog) -> None:
+    def __init__(self, app: App, listener: Listener, log: AccessLog, login: Login | None = None) -> None:
         self._app = app
+        self._login = login
         self._log = log
         self._is_tls = listener.tls is not None
         self._hosts = listener.hosts
-        self._cookie = cookie_name(self._is_tls).encode()
+        self._cookie = cookie_name(self._is_tls, listener.address.port).encode()
         self._failures = Buckets(FAILURES)
         self._body_within_s = parse_duration_ms(listener.settings.body_within) / 1000
         self._always = (*ALWAYS, HSTS) if self._is_tls and not listener.address.is_loopback else ALWAYS
@@ -76,8 +79,9 @@ class Gate:
         call = _Call(scope, receive, send, self._always, self._body_within_s)
         host = str(scope["client"][0])
         try:
-            self._examine(scope, host)
-            await self._app(scope, call.receive, call.send)
+            is_own_origin = self._examine(scope, host)
+            page = await self._login.page(scope, call.receive, is_own_origin=is_own_origin) if self._login is not None else None
+            await (page or self._app)(scope, call.receive, call.send)
         except ApiError as error:
             await call.end(error)
         finally:
@@ -88,8 +92,9 @@ class Gate:
             verb = scope.get("method", "WEBSOCKET")
             self._log.note(host, user, verb, scope["path"], call.status, (time.monotonic() - began) * 1000)
 
-    def _examine(self, scope: Scope, host: str) -> None:
-        """Raise ApiError unless it may go on; turn a cookie that counts into what it stands for."""
+    def _examine(self, scope: Scope, host: str) -> bool:
+        """Raise ApiError unless it may go on; turn a cookie that counts into what it stands for. Whether it says that it comes from
+        a page of this listener."""
         wait_s = self._failures.left_s(host)
         if wait_s:
             text = "too many calls from this address had no valid token"
@@ -100,7 +105,9 @@ class Gate:
         if origin is not None and not self._is_own(origin, called):
             text = "the call comes from a page of another origin, which may not call this daemon"
             raise refusal(403, "wrong_origin", text, "programs send no Origin; pages call the origin that they came from")
-        self._take_cookie(scope, headers, origin is not None)
+        is_own_origin = origin is not None or headers.get(b"sec-fetch-site") == b"same-origin"
+        self._take_cookie(scope, headers, is_own_origin)
+        return is_own_origin
 
     def _called(self, scope: Scope) -> str:
         """By which name it was called, with the port. Raises ApiError for one that is none of ours."""
@@ -123,12 +130,12 @@ class Gate:
         port = ":443" if scheme == "https" else ":80"
         return rest.removesuffix(port) == called.removesuffix(port)
 
-    def _take_cookie(self, scope: Scope, headers: Headers, is_same_origin: bool) -> None:
+    def _take_cookie(self, scope: Scope, headers: Headers, is_own_origin: bool) -> None:
         secret = _cookie(headers.get(b"cookie", b""), self._cookie)
         if not secret or b"authorization" in headers:
             return
         is_safe = scope["type"] == "http" and scope["method"] in SAFE
-        if not is_safe and not is_same_origin and headers.get(b"sec-fetch-site") != b"same-origin":
+        if not is_safe and not is_own_origin:
             text = "with a session's cookie, whatever changes something must say that it comes from this origin"
             raise refusal(403, "cross_site", text, "programs show a token: Authorization: Bearer")
         scope["headers"] = [*scope["headers"], (b"authorization", b"Bearer " + secret)]

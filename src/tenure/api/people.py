@@ -21,7 +21,7 @@ from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.model.access import READING, Caller, Caps, Permission, Role, Scope
 from tenure.model.commands import Applied, Command, Refused
-from tenure.model.people import TOKEN, CreateToken, RemoveUser, RevokeToken, SetMember, SetUser
+from tenure.model.people import SESSION, TOKEN, CreateToken, RemoveUser, RevokeToken, SetMember, SetUser
 from tenure.store.audit import Record
 from tenure.store.people import Person, TokenRow
 from tenure.wire import ROOT
@@ -98,12 +98,12 @@ async def remove_user(request: Request) -> Response:
 
 @routes.get("/tokens", TokensReply, needs=Permission.SELF_READ)
 async def tokens(request: Request) -> Response:
-    """The caller's tokens; an administrator's answer has everybody's."""
+    """The caller's tokens and sessions; an administrator's answer has everybody's."""
     context, caller = context_of(request), caller_from(request)
     rows, names = await asyncio.gather(asyncio.to_thread(context.queries.tokens), asyncio.to_thread(context.queries.people))
     by_id = {person.id: person for person in names}
     all_of_them, now_ms = caller.may(Permission.USERS_WRITE), context.loop.clock.now_ms()
-    own = [row for row in reversed(rows) if row.kind == TOKEN and (all_of_them or by_id[row.user_id].uid == caller.uid)]
+    own = [row for row in reversed(rows) if row.kind in (TOKEN, SESSION) and (all_of_them or by_id[row.user_id].uid == caller.uid)]
     return answer(TokensReply(tokens=[token_view(row, by_id[row.user_id].name, now_ms) for row in own]))
 
 

@@ -56,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
     "limit_fixed": Kind(409, "Its time limit cannot be changed now"),
     "name_taken": Kind(409, "The name is taken"),
     "no_leases": Kind(409, "The supervisor cannot hold leases"),
+    "no_listener": Kind(409, "The daemon listens on no port"),
     "not_a_contender": Kind(409, "The job does not wait in this conflict"),
     "not_available": Kind(409, "This is not available here"),
     "not_granted": Kind(409, "The lease ended before it was held"),

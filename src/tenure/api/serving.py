@@ -17,8 +17,9 @@ import uvicorn
 from tenure.api.access_log import AccessLog
 from tenure.api.door import Door, TcpProtocol
 from tenure.api.front import Front
-from tenure.api.gate import Gate
+from tenure.api.gate import Gate, cookie_name
 from tenure.api.listener import Listener
+from tenure.api.login import Login
 from tenure.api.peer import PeerProtocol, SharedPeerProtocol
 from tenure.model.amounts import parse_duration_ms
 
@@ -70,8 +71,11 @@ class Server(uvicorn.Server):
         if self._listener is None:
             return
         settings = self._listener.settings
+        login = Login(
+            self._front.state.context, self._listener, cookie_name(self._listener.tls is not None, self._listener.address.port)
+        )
         config = _config(
-            Gate(self._front, self._listener, self._log),
+            Gate(self._front, self._listener, self._log, login),
             http=TcpProtocol,
             timeout_keep_alive=max(1, parse_duration_ms(settings.idle) // 1000),
         )

@@ -82,6 +82,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("doctor", "service", "Check the installation; say what to do about what is wrong."),
             Entry("up", "service", "Start the daemon (the first command does it by itself)."),
             Entry("down", "service", "Stop the daemon; running jobs go on."),
+            Entry("login", "login", "Print a link that logs a browser in, once."),
             Entry("cert", "cert", "Make a certificate for the TCP listener."),
             Entry("mcp", "mcp", "Serve agents by the Model Context Protocol."),
             Entry("backup", "backup", "Write a copy of all jobs and their history to a file."),

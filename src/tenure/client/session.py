@@ -33,6 +33,7 @@ from tenure.wire.sharing import ProjectsReply
 
 if TYPE_CHECKING:
     from tenure.client.place import Place
+    from tenure.wire.login import LoginReply
     from tenure.wire.whatif import PlanReply, WhatIfReply, WhatIfRequest
 
 WAIT_SLICE_MS = 30_000
@@ -253,6 +254,12 @@ class Admin:
     def backup(self, path: str) -> dto.BackupReply:
         """Write a consistent copy of the store to ``path``, which must not exist."""
         return self._link.call("POST", "/api/v1/backup", dto.BackupReply, dto.BackupRequest(path=path), timeout_s=600, repeat=False)
+
+    def login_link(self) -> LoginReply:
+        """A link that logs one browser in as the caller, once and within five minutes."""
+        from tenure.wire.login import LoginReply
+
+        return self._link.call("POST", "/api/v1/login-links", LoginReply, {}, repeat=False)
 
     def down(self) -> None:
         """Ask the daemon to stop; running jobs go on."""

@@ -155,14 +155,14 @@ ORIGINS = [
 @pytest.mark.parametrize("origin", ORIGINS)
 @pytest.mark.parametrize(("method", "kind"), [("GET", "http"), ("POST", "http"), ("GET", "websocket")])
 def test_pages_of_others_may_not_call_it_whatever_they_show(rig: Rig, origin: str, method: str, kind: str) -> None:
-    for shown in (BEARER, {"cookie": f"{cookie_name(False)}={SECRET}"}):
+    for shown in (BEARER, {"cookie": f"{cookie_name(False, 8080)}={SECRET}"}):
         status, _, reply = rig.call({**shown, "origin": origin}, method, kind=kind)
         assert (status, reply["code"], rig.behind.reached) == (403, "wrong_origin", [])
 
 
 @pytest.mark.parametrize(("method", "kind", "expected"), [("GET", "http", 200), ("POST", "http", 200), ("GET", "websocket", 101)])
 def test_its_own_pages_may(rig: Rig, method: str, kind: str, expected: int) -> None:
-    shown = {"cookie": f"a=b; {cookie_name(False)}={SECRET}; c=d", "origin": "http://localhost:8080"}
+    shown = {"cookie": f"a=b; {cookie_name(False, 8080)}={SECRET}; c=d", "origin": "http://localhost:8080"}
     assert rig.call(shown, method, kind=kind)[0] == expected
 
 
@@ -174,7 +174,7 @@ def test_ports_that_go_without_saying(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("method", "kind"), [("POST", "http"), ("PUT", "http"), ("DELETE", "http"), ("GET", "websocket")])
 def test_a_cookie_alone_changes_nothing(rig: Rig, method: str, kind: str) -> None:
-    cookie = {"cookie": f"{cookie_name(False)}={SECRET}"}
+    cookie = {"cookie": f"{cookie_name(False, 8080)}={SECRET}"}
     status, _, reply = rig.call(cookie, method, kind=kind)
     assert (status, reply["code"], rig.behind.reached) == (403, "cross_site", [])
     assert rig.call({**cookie, "sec-fetch-site": "cross-site"}, method, kind=kind)[0] == 403
@@ -182,9 +182,9 @@ def test_a_cookie_alone_changes_nothing(rig: Rig, method: str, kind: str) -> Non
 
 
 def test_a_cookie_stands_behind_a_token_and_another_one_for_nothing(rig: Rig) -> None:
-    assert rig.call({"cookie": f"{cookie_name(False)}={SECRET}", "authorization": "Bearer other"})[0] == 401
+    assert rig.call({"cookie": f"{cookie_name(False, 8080)}={SECRET}", "authorization": "Bearer other"})[0] == 401
     assert rig.call({"cookie": f"other={SECRET}"})[0] == 401
-    assert rig.call({"cookie": f"{cookie_name(True)}={SECRET}"})[0] == 401
+    assert rig.call({"cookie": f"{cookie_name(True, 8080)}={SECRET}"})[0] == 401
 
 
 def test_every_answer_says_that_it_is_nobodys_page(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_the_log_names_callers_and_no_secrets(rig: Rig) -> None:
     rig.call(BEARER, path="/api/v1/jobs/7")
-    rig.call({"cookie": f"{cookie_name(False)}={SECRET}"}, path="/api/v1/a b\n\x1b[31m")
+    rig.call({"cookie": f"{cookie_name(False, 8080)}={SECRET}"}, path="/api/v1/a b\n\x1b[31m")
     rig.call({"host": "evil.example"}, path="/\N{SNOWMAN}")
     text = rig.log.read_text()
     assert SECRET not in text

@@ -14,7 +14,7 @@ from tenure.cli import console, options
 from tenure.cli.table import Column, render
 from tenure.cli.text import memory, moment, rough
 from tenure.client.errors import usage
-from tenure.model.amounts import format_bytes, format_milli
+from tenure.model.amounts import format_bytes, format_milli, is_whole
 
 if TYPE_CHECKING:
     from tenure.client.session import Client
@@ -190,7 +190,7 @@ def _change(action: str, words: Sequence[str], token: str, ttl: str, as_json: bo
     from tenure.client.words import span_of
 
     number, secret = words[0] if words else os.environ.get(_ID, ""), token or os.environ.get(_TOKEN, "")
-    if not number.isdigit() or len(words) > 1:
+    if not is_whole(number) or len(words) > 1:
         raise usage(f"name the lease to {action}", f"tenure lease {action} ID --token TOKEN; or set {_ID} and {_TOKEN}")
     if not secret:
         raise usage(

@@ -12,7 +12,7 @@ from typing import Any
 from tenure.cli.submit_table import HEADER_ONLY, REFUSED, TABLE, Opt
 from tenure.client.errors import BadRequest, usage
 from tenure.client.words import gpus_of, milli_of
-from tenure.model.amounts import format_milli, parse_bytes
+from tenure.model.amounts import format_milli, is_whole, parse_bytes
 
 _MARK = "#SBATCH"
 
@@ -128,6 +128,6 @@ def _bytes(text: str) -> int:
 
 
 def _whole(text: str, flag: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not is_whole(text) or int(text) < 1:
         raise usage(f"{flag} takes a whole number, not {text!r}")
     return int(text)

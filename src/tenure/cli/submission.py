@@ -21,6 +21,7 @@ from tenure.client.place import elsewhere
 from tenure.client.requests import build_request, default_name
 from tenure.client.session import new_key
 from tenure.client.words import after_of, bytes_of
+from tenure.model.amounts import is_whole
 from tenure.wire.dto import SubmitRequest
 
 _SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh"))
@@ -100,7 +101,7 @@ def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _count(text: str, name: str) -> int:
-    if not text.isdigit():
+    if not is_whole(text):
         raise usage(f"--{name.replace('_', '-')} takes a whole number, not {text!r}")
     return int(text)
 

@@ -15,6 +15,7 @@ from tenure.cli.submit import Command
 from tenure.cli.submit_table import with_submit_options
 from tenure.cli.table import Column, render
 from tenure.client.errors import EXIT_ERROR, TenureError, usage
+from tenure.model.amounts import is_whole
 from tenure.wire.dto import SubmitReply, SubmitRequest
 
 MAX_COMBINATIONS = 10_000
@@ -87,7 +88,7 @@ def parameters_of(texts: Sequence[str]) -> dict[str, list[str]]:
 
 def _values(text: str) -> list[str]:
     first, dots, last = text.partition("..")
-    if dots and first.isdigit() and last.isdigit():
+    if dots and is_whole(first) and is_whole(last):
         low, high = int(first), int(last)
         if not low <= high < low + MAX_COMBINATIONS:
             raise usage(f"{text!r} is not a range", "write the smaller number first, such as 1..10")

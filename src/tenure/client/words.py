@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tenure.client.errors import usage
-from tenure.model.amounts import MILLI, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.amounts import MILLI, is_whole, parse_bytes, parse_duration_ms, parse_milli
 from tenure.wire.dto import AfterRef
 from tenure.wire.ids import parse_ref
 
@@ -90,7 +90,7 @@ def priority_of(value: str | int) -> int:
     word = str(value).strip().lower()
     if word in PRIORITIES:
         return PRIORITIES[word]
-    if word.isdigit() and 1 <= int(word) <= 10:
+    if is_whole(word) and 1 <= int(word) <= 10:
         return int(word)
     raise usage(f"{value!r} is not a priority", "write 1 to 10, or low, normal, high, critical")
 
@@ -163,6 +163,6 @@ def since_of(text: str, now_s: float | None = None) -> int:
 def _ahead_ms(text: str, slurm: bool) -> int:
     if match := _SLURM_SPAN.fullmatch(text):
         return int(match[1]) * _UNIT_S[match[2]] * 1000
-    if slurm and text.isdigit():  # Slurm counts seconds here
+    if slurm and is_whole(text):  # Slurm counts seconds here
         return int(text) * 1000
     return span_of(text)

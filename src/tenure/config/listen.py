@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tenure.model.amounts import parse_duration_ms
+from tenure.model.amounts import is_whole, parse_duration_ms
 
 _RATE = re.compile(r"([1-9][0-9]{0,6})/(s|m|h)")
 _PERIOD_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -55,7 +55,7 @@ def address_of(text: str) -> Address:
             host = ""
     elif not _NAME.fullmatch(host):
         host = ""
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not host or not is_whole(port) or int(port) > 65535:
         raise ValueError(f"{text!r} is no address to listen on; write it like 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")
     return Address(host, int(port))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tenure.model.amounts import parse_duration_ms
+from tenure.model.amounts import is_whole, parse_duration_ms
 from tenure.model.anomaly import ACTIONS, JOB_KINDS
 
 LEAST_EVERY_MS = 1_000
@@ -29,7 +29,7 @@ class MonitorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             return None
         host, _, port = self.prometheus.rpartition(":")
         host = host.strip("[]")
-        if host not in ("127.0.0.1", "::1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
+        if host not in ("127.0.0.1", "::1", "localhost") or not is_whole(port) or not 0 < int(port) < 65536:
             raise ValueError(f"{self.prometheus!r} is not a port of this machine alone; write it like 127.0.0.1:9464")
         return host, int(port)
 

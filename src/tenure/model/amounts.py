@@ -77,6 +77,11 @@ _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number as people type it: digits that everybody knows, and not more than an integer can hold."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def parse_bytes(text: str, default_unit: str = "") -> int:
     """Read a size: ``8G``, ``512MiB``, ``1.5T``. Units are powers of 1024. A bare number is in ``default_unit`` (``m`` for Slurm).
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from tenure.core.stages import Scores, Stages, Vector
 from tenure.core.strategy import PACKED, SPREAD, Tide
 from tenure.core.waiting import Columns
+from tenure.model.amounts import is_whole
 from tenure.model.settings import PlanSettings
 from tenure.policies.best_fit import BestFit
 from tenure.policies.fair import Fair
@@ -67,6 +68,6 @@ class Hybrid(StagedPolicy):
 
 def _percent(settings: Mapping[str, str], key: str, default: int) -> int:
     text = settings.get(key, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) <= 100):
+    if not (is_whole(text) and int(text) <= 100):
         raise ValueError(f"{key}={text} means nothing; write per cent, as in {key}={default}")
     return int(text)

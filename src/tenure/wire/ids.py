@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tenure.model.amounts import is_whole
+
 MAX_IDS = 100_000
 MAX_ARRAY = 1_000_000
 MAX_INDEX = 2**31 - 1
@@ -54,7 +56,7 @@ def parse_indices(text: str) -> tuple[tuple[tuple[int, int, int], ...], int]:
     Raises ValueError when it is not one, names an index twice, or names more than `MAX_ARRAY`.
     """
     body, percent, cap_text = text.strip().partition("%")
-    if percent and not (cap_text.isdigit() and 0 < int(cap_text) <= MAX_ARRAY):
+    if percent and not (is_whole(cap_text) and 0 < int(cap_text) <= MAX_ARRAY):
         raise ValueError(f"{text!r}: after % comes how many may run at once, such as 0-99%8")
     ranges = [_range_of(part, text) for part in body.split(",")]
     if sum(range_size(item) for item in ranges) > MAX_ARRAY:

@@ -22,7 +22,7 @@ def main(path: str) -> None:
         jobs = [SubmitJob("", ADA, JobRequest("job", ONE_CPU), SPEC) for _ in range(1 + number % 3)]
         with store.group():
             answers = store.apply(jobs, number)
-            store.apply([SetUser("", ROOT, f"user-{number}")], number)
+            store.apply([SetUser("", ROOT, f"user-{number}", role=Role.USER)], number)
         last = answers[-1]
         assert isinstance(last, Applied)
         sys.stdout.write(f"{last.job_id}\n")

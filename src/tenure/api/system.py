@@ -13,6 +13,7 @@ from tenure.api.context import ApiError, Context, answer, body_of, caller_from, 
 from tenure.api.listener import Listener
 from tenure.api.parameters import Switch
 from tenure.api.routes import Routes
+from tenure.api.weaknesses import weaknesses
 from tenure.control.loop import STUCK_AFTER_S
 from tenure.model.access import Permission
 from tenure.model.people import Note
@@ -88,6 +89,7 @@ async def doctor(request: Request, check_store: Switch = 0) -> Response:
     checks += _listening(context.listener)
     if context.identity.shared:
         checks.append(_shared(context.root_jobs))
+    checks += await asyncio.to_thread(weaknesses, context)
     if check_store:
         violations = await context.on_control(context.loop.ports.store.check)
         checks += [CheckView(name=f"store: {v.invariant}", level="problem", text=f"{v.subject}: {v.detail}") for v in violations]

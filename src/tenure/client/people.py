@@ -1,13 +1,22 @@
-"""The part of the client about who one is to the daemon, and the tokens under which programs work for one."""
+"""What a client can ask about people: who it is itself, users and their projects, tokens, and what was done by whom."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from tenure.client.link import Link
+from tenure.client.link import path_of
 
 if TYPE_CHECKING:
-    from tenure.wire.people import TokenReply, TokenRequest, WhoAmI
+    from tenure.client.link import Link
+    from tenure.wire.people import AuditReply, AuditView, TokenReply, TokenRequest, TokensReply, UsersReply, UserView, WhoAmI
+
+PAGE = 1000
+
+
+def _key() -> str:
+    return os.urandom(16).hex()
 
 
 class People:
@@ -17,13 +26,57 @@ class People:
         self._link = link
 
     def whoami(self) -> WhoAmI:
-        """Who the caller is to the daemon, and what he may."""
+        """Who calls, and what he may do."""
         from tenure.wire.people import WhoAmI
 
         return self._link.call("GET", "/api/v1/whoami", WhoAmI)
+
+    def users(self) -> UsersReply:
+        """All users."""
+        from tenure.wire.people import UsersReply
+
+        return self._link.call("GET", "/api/v1/users", UsersReply)
+
+    def set_user(self, name: str, **changes: Any) -> UserView:
+        """Make a user or change one; fields as in `tenure.wire.people.UserRequest`."""
+        from tenure.wire.people import UserRequest, UserView
+
+        return self._link.call("POST", "/api/v1/users", UserView, UserRequest(name=name, key=_key(), **changes))
+
+    def remove_user(self, name: str) -> UserView:
+        """Disable a user for good, with all tokens and memberships."""
+        from tenure.wire.people import RemoveUserRequest, UserView
+
+        return self._link.call("POST", "/api/v1/users/remove", UserView, RemoveUserRequest(name=name, key=_key()))
+
+    def tokens(self) -> TokensReply:
+        """The caller's tokens; everybody's for an administrator."""
+        from tenure.wire.people import TokensReply
+
+        return self._link.call("GET", "/api/v1/tokens", TokensReply)
 
     def make_token(self, request: TokenRequest) -> TokenReply:
         """Make a token; its secret is in this answer and nowhere else."""
         from tenure.wire.people import TokenReply
 
-        return self._link.call("POST", "/api/v1/tokens", TokenReply, request)
+        return self._link.call("POST", "/api/v1/tokens", TokenReply, request, repeat=False)
+
+    def revoke_token(self, token: str) -> None:
+        """Let a token, named by its id, mean nobody."""
+        from tenure.wire.people import RevokeRequest
+
+        self._link.call("POST", "/api/v1/tokens/revoke", dict[str, Any], RevokeRequest(token=token, key=_key()))
+
+    def audit(self, limit: int = 100) -> AuditReply:
+        """What was done last, the newest first."""
+        from tenure.wire.people import AuditReply
+
+        return self._link.call("GET", path_of("/api/v1/audit", limit=limit), AuditReply)
+
+    def whole_audit(self, after: int = 0) -> Iterator[AuditView]:
+        """Everything that is kept of what was done after a row, in order."""
+        from tenure.wire.people import AuditReply
+
+        while found := self._link.call("GET", path_of("/api/v1/audit", after=after, limit=PAGE), AuditReply).entries:
+            yield from found
+            after = found[-1].seq

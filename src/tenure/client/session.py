@@ -55,7 +55,7 @@ class Client(Hearing):
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
-    ``policies`` how it is decided, ``conflicts`` what not everybody can have, ``monitor`` how machines and
+    ``policies`` how it is decided, ``people`` who may do what, ``conflicts`` what not everybody can have, ``monitor`` how machines and
     jobs do, ``reservations`` what is set aside, ``leases`` what is lent for a short time, ``thinking``
     how things stand and what would help, ``people`` who one is and what tokens one has.
     ``place`` is where the daemon is, None for that of a home.

@@ -18,8 +18,8 @@ TOKEN_KINDS = (TOKEN, SESSION, LOGIN)
 
 @dataclass(frozen=True, slots=True)
 class SetUser:
-    """Make a user or change one; None leaves a field alone. ``uid`` binds a new one to an account of the machine. One who is disabled
-    may do nothing, under any token."""
+    """Make a user, who must be given a role, or change one; None leaves a field alone. ``uid`` binds a new one to an account of the
+    machine. One who is disabled may do nothing, under any token."""
 
     key: str
     caller: Caller

@@ -190,6 +190,16 @@ def check_audit(link: Link) -> Iterator[Violation]:
     return breaks(pages(lambda after, limit: records(link, after, limit)), (ends[0], ends[1], ends[2], ends[3]))
 
 
+def breaks_lately(link: Link, count: int) -> Iterator[Violation]:
+    """Where the last rows, so many, do not hold; the one before them is taken as it is."""
+    last, last_hash, floor, floor_hash = link.row(ENDS) or (0, "", 0, "")
+    rows = newest(link, last + 1, count + 1)[::-1]
+    if len(rows) > count:
+        floor, floor_hash = rows[0].seq, rows[0].hash
+        rows = rows[1:]
+    return breaks(iter(rows), (last, last_hash, floor, floor_hash))
+
+
 def drop_old(tx: Transaction, before_ms: int, limit: int) -> int:
     """Remove rows from before a time, so many at most; the chain goes on from the last of them."""
     first = tx.link.row(FIRST)

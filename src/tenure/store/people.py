@@ -162,8 +162,8 @@ def set_user(tx: Transaction, command: SetUser) -> Answer:
     named = person_of_name(tx.link, command.name)
     known = named if command.uid is None else person_of_uid(tx.link, command.uid)
     if known is None or isinstance(known, Refused):
-        if isinstance(named, Refused) and named.code == "not_found":
-            return _add_user(tx, command)
+        if isinstance(named, Refused) and named.code == "not_found" and command.role is not None:
+            return _add_user(tx, command, command.role)
         return named if isinstance(named, Refused) else Refused("name_taken", f"there is another user {command.name!r}; choose a name")
     if known.role > command.caller.role:
         return Refused("forbidden", f"{known.name} has a greater role than you")
@@ -174,10 +174,9 @@ def set_user(tx: Transaction, command: SetUser) -> Answer:
     return _told(tx, "user.changed", user=known.name)
 
 
-def _add_user(tx: Transaction, command: SetUser) -> Answer:
+def _add_user(tx: Transaction, command: SetUser, role: Role) -> Answer:
     number = next_id(tx.link, user)
     uid = NO_ACCOUNT + number if command.uid is None else command.uid
-    role = Role.USER if command.role is None else command.role
     tx.link.write(ADD_USER, number, uid, command.name, int(role), int(bool(command.disabled)))
     return _told(tx, "user.changed", user=command.name)
 

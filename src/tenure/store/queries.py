@@ -20,6 +20,7 @@ from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.model.measures import LiveTask, Series
+from tenure.model.outcomes import Violation
 from tenure.model.shape import Shape
 from tenure.store import audit, details, overview, people
 from tenure.store.accounts import PROJECT_NAMES, USER_NAMES
@@ -163,6 +164,11 @@ class Queries:
         """Rows of the audit log after a number in order; or, with ``before``, the last ones before it, the newest first."""
         with self._reader.read() as link:
             return audit.newest(link, before, limit) if before else audit.records(link, after, limit)
+
+    def audit_breaks(self, count: int) -> list[Violation]:
+        """Where the last rows of the audit log, so many, do not hold."""
+        with self._reader.read() as link:
+            return list(audit.breaks_lately(link, count))
 
     def nodes(self, caller: Caller = SCHEDULER) -> NodesReply:
         """All nodes and devices, with those jobs on them that the caller may see."""

@@ -68,7 +68,7 @@ class StorePeopleSuite:
 
     def test_a_user_without_an_account_has_a_number_that_no_kernel_knows(self, rig: StoreRig) -> None:
         self.done(rig, SetUser("", ROOT, "amy", role=Role.VIEWER))
-        self.done(rig, SetUser("", ROOT, "bot"))
+        self.done(rig, SetUser("", ROOT, "bot", role=Role.USER))
         self.done(rig, SetUser("", ROOT, "carl", uid=77, role=Role.OPERATOR))
         people = {person.name: person for person in rig.store.queries().people()}  # type: ignore[attr-defined]
         assert people["amy"].uid >= 2**32
@@ -82,13 +82,14 @@ class StorePeopleSuite:
         refused(rig.apply(SetUser("", lesser, "boss", disabled=True)), "forbidden")
 
     def test_two_users_are_not_mistaken_for_one(self, rig: StoreRig) -> None:
-        self.done(rig, SetUser("", ROOT, "amy", uid=70))
-        refused(rig.apply(SetUser("", ROOT, "amy", uid=71)), "name_taken")
+        self.done(rig, SetUser("", ROOT, "amy", uid=70, role=Role.USER))
+        refused(rig.apply(SetUser("", ROOT, "amy", uid=71, role=Role.USER)), "name_taken")
         refused(rig.apply(RemoveUser("", ROOT, "nobody")), "not_found")
-        refused(rig.apply(SetUser("", ROOT, "a\nb")), "malformed")
+        refused(rig.apply(SetUser("", ROOT, "typo", disabled=False)), "not_found")
+        refused(rig.apply(SetUser("", ROOT, "a\nb", role=Role.USER)), "malformed")
 
     def test_who_is_removed_has_no_token_and_no_membership(self, rig: StoreRig) -> None:
-        self.done(rig, SetUser("", ROOT, "amy"))
+        self.done(rig, SetUser("", ROOT, "amy", role=Role.USER))
         self.done(rig, SetMember("", ROOT, "amy", "vision", Role.OPERATOR))
         self.token(rig, Scope(), ROOT, user="amy")
         self.done(rig, RemoveUser("", ROOT, "amy"))
@@ -99,7 +100,7 @@ class StorePeopleSuite:
         refused(rig.apply(RemoveUser("", ROOT, "root")), "not_found")
 
     def test_a_membership_is_up_to_operator_and_of_one_role(self, rig: StoreRig) -> None:
-        self.done(rig, SetUser("", ROOT, "amy"))
+        self.done(rig, SetUser("", ROOT, "amy", role=Role.USER))
         for role in (Role.VIEWER, Role.OPERATOR):
             self.done(rig, SetMember("", ROOT, "amy", "vision", role))
         refused(rig.apply(SetMember("", ROOT, "amy", "vision", Role.ADMIN)), "malformed")
@@ -227,11 +228,11 @@ class StorePeopleSuite:
 
     def test_neither_the_change_nor_its_row_is_there_without_the_other(self, rig: StoreRig) -> None:
         with contextlib.suppress(ZeroDivisionError), rig.store.group():
-            self.done(rig, SetUser("", ROOT, "amy"))
+            self.done(rig, SetUser("", ROOT, "amy", role=Role.USER))
             raise ZeroDivisionError
         queries = rig.store.queries()  # type: ignore[attr-defined]
         assert (queries.people(), queries.audit()) == ([], [])
-        self.done(rig, SetUser("", ROOT, "amy"))
+        self.done(rig, SetUser("", ROOT, "amy", role=Role.USER))
         assert len(queries.audit()) == 1
         assert rig.store.check() == []
 

@@ -27,7 +27,7 @@ class FakeClient:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        self.admin = self.monitor = self.policies = self.conflicts = self.reservations = self
+        self.admin = self.monitor = self.policies = self.conflicts = self.reservations = self.people = self
 
     def __enter__(self) -> FakeClient:
         return self

@@ -1,0 +1,306 @@
+"""``user``, ``token``, ``audit`` and ``whoami``: who may do what, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from tenure.cli import console, options
+from tenure.cli.explain import present_ms
+from tenure.cli.table import Column, render
+from tenure.cli.text import moment, span
+from tenure.client.errors import usage
+from tenure.client.session import new_key
+from tenure.client.words import span_of
+from tenure.wire.people import AuditView, TokenRequest, TokenView, UserView, WhoAmI
+
+_USERS = (Column("USER"), Column("ROLE"), Column("UID", right=True), Column("PROJECTS", cut=True), Column("TOKENS", right=True))
+_TOKENS = (
+    Column("TOKEN"),
+    Column("USER"),
+    Column("ROLE"),
+    Column("NARROWED TO", cut=True),
+    Column("CAPS", cut=True),
+    Column("EXPIRES"),
+    Column("STATE"),
+    Column("LABEL", cut=True, drop=1),
+)
+_AUDIT = (
+    Column("SEQ", right=True),
+    Column("TIME"),
+    Column("USER"),
+    Column("VIA"),
+    Column("WHAT"),
+    Column("TARGET", cut=True),
+    Column("OUTCOME"),
+    Column("DETAIL", cut=True, drop=1),
+)
+_ROLES = "viewer, user, operator or admin"
+Project = Annotated[list[str] | None, typer.Option("--project", "-A", metavar="PROJECT", help="Only for this; repeat for more.")]
+
+
+def user(
+    action: Annotated[str, typer.Argument(metavar="[list|add|set|remove]", help="Default: list.", show_default=False)] = "list",
+    name: Annotated[str, typer.Argument(metavar="[USER]", help="Which user.", show_default=False)] = "",
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help=f"Over everything: {_ROLES}. A new one is a user.")] = "",
+    project: Annotated[
+        list[str] | None,
+        typer.Option("--project", "-A", metavar="PROJECT=ROLE", help="Member of a project: viewer, user, operator; none ends it."),
+    ] = None,
+    disable: Annotated[bool, typer.Option("--disable", help="Let in no more, whatever token is shown.")] = False,
+    enable: Annotated[bool, typer.Option("--enable", help="Let in again.")] = False,
+    account: Annotated[
+        bool | None,
+        typer.Option("--account/--no-account", help="Bind it to the account of that name, or to none. Default: if there is one."),
+    ] = None,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """List users; add one, change the role, the projects, or disable; remove one for good, tokens included.
+
+    A viewer looks at the jobs of his projects, a user submits his own, an operator acts on everybody's and on nodes and queues, an
+    admin does everything. In a project a user may have a role of his own: there an operator acts on all its jobs.
+
+    Examples:
+
+        tenure user
+        tenure user add amy --project vision=user
+        tenure user set amy --project vision=operator --project speech=none
+        tenure user remove amy
+    """
+    if action not in ("list", "add", "set", "remove"):
+        raise usage(f"{action!r} is nothing to do with users", "choose list, add, set or remove")
+    if (action == "list") == bool(name):
+        raise usage("list takes no name" if name else "name the user", "tenure user lists them")
+    if disable and enable:
+        raise usage("a user is disabled or not", "leave one of the two out")
+    changes: dict[str, Any] = {"projects": _roles_of(project or [])}
+    if role or action == "add":
+        changes["role"] = role or "user"
+    if disable or enable:
+        changes["disabled"] = disable
+    if account is not None:
+        changes["account"] = account
+    form_is_json = options.is_json(output, as_json)
+    with options.client() as client:
+        if action == "list":
+            reply = client.people.users()
+            if form_is_json:
+                console.out_json(reply)
+            else:
+                console.out(users_table(reply.users, colour=console.has_colour()))
+            return
+        view = client.people.remove_user(name) if action == "remove" else client.people.set_user(name, **changes)
+    if form_is_json:
+        console.out_json(view)
+    else:
+        console.out(users_table([view]))
+
+
+def _roles_of(words: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for word in words:
+        name, mark, role = word.partition("=")
+        if not name or not mark or role not in ("viewer", "user", "operator", "none"):
+            raise usage(f"{word!r} is no role in a project", "write --project NAME=user; or viewer, operator, none")
+        found[name] = role
+    return found
+
+
+def users_table(users: Sequence[UserView], *, colour: bool = False) -> str:
+    """The table of ``user``."""
+    rows = [
+        (
+            console.clean(view.name),
+            "disabled" if view.disabled else view.role,
+            "-" if view.uid is None else str(view.uid),
+            ", ".join(f"{console.clean(name)} ({role})" for name, role in sorted(view.projects.items())) or "-",
+            str(view.tokens),
+        )
+        for view in users
+    ]
+    return render(_USERS, rows, colour=colour)
+
+
+def token(
+    action: Annotated[str, typer.Argument(metavar="[list|create|revoke]", help="Default: list.", show_default=False)] = "list",
+    name: Annotated[str, typer.Argument(metavar="[TOKEN]", help="Which one to revoke, as the list shows it.", show_default=False)] = "",
+    owner: Annotated[str, typer.Option("--user", metavar="USER", help="Of this user. Default: your own.")] = "",
+    label: Annotated[str, typer.Option("--label", metavar="TEXT", help="What it is for.")] = "",
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help=f"The most it may: {_ROLES}; never more than its user.")] = "user",
+    project: Project = None,
+    may: Annotated[
+        list[str] | None, typer.Option("--may", metavar="PERMISSION", help="Only this, as in jobs.write; repeat for more.")
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Only look.")] = False,
+    expires: Annotated[str, typer.Option("--expires", metavar="SPAN", help="For how long: 8h, 30d, never.")] = "90d",
+    gpu_hours: Annotated[str, typer.Option("--gpu-hours", metavar="N", help="So much GPU time in all.")] = "",
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="So many jobs and leases at a time.")] = 0,
+    lease_time: Annotated[str, typer.Option("--lease-time", metavar="SPAN", help="So long a lease at most.")] = "",
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """List tokens; make one for a program or another machine, narrowed as far as it goes; revoke one at once.
+
+    The secret is printed once, alone on standard output; only a digest of it is kept. Give it to a program as TENURE_TOKEN, or in a
+    file of mode 600 that a profile names. What is spent under the caps is counted for each token.
+
+    Examples:
+
+        tenure token
+        tenure token create --label laptop --expires 30d
+        tenure token create --label agent --project vision --gpu-hours 10 --jobs 4 --lease-time 10m
+        tenure token create --read-only --label board --expires never
+        tenure token revoke k3v7ab2q
+    """
+    if action not in ("list", "create", "revoke"):
+        raise usage(f"{action!r} is nothing to do with tokens", "choose list, create or revoke")
+    if (action == "revoke") != bool(name):
+        raise usage("name the token" if action == "revoke" else f"{action} takes no token", "tenure token lists them")
+    form_is_json = options.is_json(output, as_json)
+    with options.client() as client:
+        if action == "revoke":
+            client.people.revoke_token(name)
+            console.note(f"token {name} is revoked")
+            return
+        if action == "list":
+            reply = client.people.tokens()
+            if form_is_json:
+                console.out_json(reply)
+            else:
+                console.out(tokens_table(reply.tokens, present_ms(), colour=console.has_colour()))
+            return
+        wish = TokenRequest(
+            key=new_key(),
+            user=owner,
+            label=label,
+            role=role,
+            projects=project or [],
+            may=may or [],
+            read_only=read_only,
+            ttl_ms=0 if expires == "never" else span_of(expires),
+            gpu_hours=_hours(gpu_hours),
+            jobs=jobs,
+            lease_ms=span_of(lease_time) if lease_time else 0,
+        )
+        made = client.people.make_token(wish)
+    if form_is_json:
+        console.out_json(made)
+        return
+    console.note(f"token {made.token.id} of {made.token.user}; this is its secret, which is not shown again:")
+    console.out(made.secret)
+
+
+def _hours(text: str) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        raise usage(f"{text!r} is no number of hours", "write --gpu-hours 10, or 0.5") from None
+
+
+def tokens_table(tokens: Sequence[TokenView], now_ms: int, *, colour: bool = False) -> str:
+    """The table of ``token``."""
+    rows = [
+        (
+            view.id,
+            console.clean(view.user),
+            view.role,
+            _narrowed(view) or "-",
+            _caps(view) or "-",
+            moment(view.expires_ms, now_ms) if view.expires_ms else "never",
+            "valid" if view.valid else "revoked" if view.revoked_ms else "expired",
+            console.clean(view.label),
+        )
+        for view in tokens
+    ]
+    return render(_TOKENS, rows, colour=colour) if rows else "there are no tokens; tenure token create makes one"
+
+
+def _narrowed(view: TokenView) -> str:
+    parts = [f"projects {', '.join(map(console.clean, view.projects))}"] if view.projects else []
+    return "; ".join(parts + ([", ".join(view.may)] if view.may else []))
+
+
+def _caps(view: TokenView) -> str:
+    parts = [f"{view.gpu_hours:g} GPU-hours"] if view.gpu_hours else []
+    parts += [f"{view.jobs} jobs"] if view.jobs else []
+    return ", ".join(parts + ([f"leases of {span(view.lease_ms)}"] if view.lease_ms else []))
+
+
+def audit(
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, metavar="N", help="The last N rows.")] = 50,
+    export: Annotated[bool, typer.Option("--export", help="Print all that is kept as JSON, a row a line, the oldest first.")] = False,
+    after: Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="With --export: what follows this row.")] = 0,
+    output: options.Form = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Print who changed what, the newest first: every change that was asked for, also those that were refused.
+
+    Each row's hash covers the row and the hash before it, so that none can be altered or removed unseen; tenure doctor --check-store
+    follows the chain. An export that is kept elsewhere proves it also against somebody who can write to the store.
+
+    Examples:
+
+        tenure audit
+        tenure audit -n 500 --json
+        tenure audit --export > audit.jsonl
+    """
+    form_is_json = options.is_json(output, as_json)
+    with options.client() as client:
+        if export:
+            for entry in client.people.whole_audit(after):
+                console.out(console.to_json(console.plain(entry)))
+            return
+        reply = client.people.audit(limit)
+    if form_is_json:
+        console.out_json(reply)
+    else:
+        console.out(audit_table(reply.entries, present_ms(), colour=console.has_colour()))
+
+
+def audit_table(entries: Sequence[AuditView], now_ms: int, *, colour: bool = False) -> str:
+    """The table of ``audit``."""
+    rows = [
+        (
+            str(view.seq),
+            moment(view.at_ms, now_ms),
+            console.clean(view.user),
+            view.via,
+            console.clean(view.what) + (f" x{view.count}" if view.count > 1 else ""),
+            console.clean(view.target),
+            view.outcome,
+            " ".join(f"{name}={console.clean(str(value))}" for name, value in view.detail.items()),
+        )
+        for view in entries
+    ]
+    return render(_AUDIT, rows, colour=colour)
+
+
+def whoami(output: options.Form = "table", as_json: options.Json = False) -> None:
+    """Say who you are to the daemon, and what you may do.
+
+    Examples:
+
+        tenure whoami
+        TENURE_URL=https://gpu1:8080 TENURE_TOKEN=... tenure whoami --json
+    """
+    with options.client() as client:
+        me = client.people.whoami()
+    if options.is_json(output, as_json):
+        console.out_json(me)
+    else:
+        console.out(me_text(me, present_ms()))
+
+
+def me_text(me: WhoAmI, now_ms: int) -> str:
+    """One's identity as lines."""
+    lines = [f"{console.clean(me.user)}, {me.role}, by {me.via}"]
+    if me.projects:
+        lines.append("projects: " + ", ".join(f"{console.clean(name)} ({role})" for name, role in sorted(me.projects.items())))
+    if me.token is not None:
+        view = me.token
+        ends = f"expires {moment(view.expires_ms, now_ms)}" if view.expires_ms else "never expires"
+        lines.append(f"token {view.id}: {_narrowed(view) or 'not narrowed'}; {_caps(view) or 'no caps'}; {ends}")
+    return "\n".join([*lines, "may: " + ", ".join(me.may)])

@@ -17,6 +17,7 @@ from tenure.api.problems import KINDS
 from tenure.config import monitoring
 from tenure.config.listen import ListenSettings, SharedSettings
 from tenure.executors.local.launching import OWN_NAMES
+from tenure.model.access import LOWEST
 from tenure.model.lifecycle import ENDED_STATES, JOB_TRANSITIONS, JobState
 from tenure.model.observations import EndReason
 from tenure.model.reasons import REASON_CODES, Reason
@@ -129,6 +130,12 @@ def test_every_route_is_listed() -> None:
         if word.startswith(("GET", "POST", "PUT", "PATCH", "DELETE", "WEBSOCKET"))
     }
     assert listed == routes
+
+
+def test_every_permission_is_explained_with_its_lowest_role() -> None:
+    text = (ROOT / "docs" / "explanation" / "security.md").read_text()
+    listed = {words(row[0])[0]: row[1] for row in rows(text) if len(row) == 3 and words(row[0])}
+    assert listed == {need.value: role.word for need, role in LOWEST.items()}
 
 
 def test_every_variable_of_a_job_is_listed() -> None:

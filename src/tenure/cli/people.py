@@ -211,7 +211,7 @@ def tokens_table(tokens: Sequence[TokenView], now_ms: int, *, colour: bool = Fal
             _caps(view) or "-",
             moment(view.expires_ms, now_ms) if view.expires_ms else "never",
             "valid" if view.valid else "revoked" if view.revoked_ms else "expired",
-            console.clean(view.label),
+            console.clean(view.label) or (view.kind if view.kind != "token" else ""),
         )
         for view in tokens
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tenure.client import connect, environment, requests, start
+from tenure.api.peer import MOST_EACH
+from tenure.client import connect, environment, http, paths, requests, start
 from tenure.client.errors import TenureError
 from tenure.client.session import Client
 from tenure.executors.local import commons
@@ -181,6 +183,22 @@ def test_tasks_outlive_the_supervisor_and_keep_their_owner(shared: Installation)
     until(lambda: shared.supervisor_pid() > 0, "another supervisor")
     assert asked(shared, NOBODY, lambda client: client.act("cancel", [job]).results[0].code) == ""
     until(lambda: shared.state(job) == "cancelled", "the end")
+
+
+def test_nobody_takes_up_all_connections(shared: Installation) -> None:
+    path = paths.daemon_socket(str(shared.home)).replace("/run/", "/shared/")
+
+    def served(connections: int) -> int:
+        opened = [http.Connection(path, 5.0) for _ in range(connections)]
+        answers = 0
+        for connection in opened:
+            with contextlib.suppress(http.Broken):
+                answers += connection.exchange(http.request("GET", "/api/v1/whoami"), 5.0)[0].status == 200
+        return answers
+
+    assert as_user(NOBODY, lambda: served(MOST_EACH + 3)) == MOST_EACH
+    assert asked(shared, OTHER, lambda client: len(client.admin.queues().queues)) == 1
+    until(lambda: as_user(NOBODY, lambda: served(1)) == 1, "room again")
 
 
 @pytest.fixture

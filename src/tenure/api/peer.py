@@ -11,8 +11,9 @@ import os
 import pwd
 import socket
 import struct
+from collections import Counter
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -20,6 +21,7 @@ from tenure.model.access import Caller, Role
 
 ABORT = "tenure.abort"
 """Where a request's scope has what cuts its connection, whatever still waits to be sent on it."""
+MOST_EACH = 128
 _UCRED = struct.Struct("3i")
 PEER_PID = "tenure.peer_pid"
 """Where a request's scope has the pid."""
@@ -28,17 +30,22 @@ PEER_PID = "tenure.peer_pid"
 class PeerProtocol(HttpToolsProtocol):
     """HTTP on a unix socket; the ASGI scope's ``client`` becomes (``uid``, uid of the peer)."""
 
-    takes_others = False
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the peer's credentials from the kernel; refuse strangers."""
         super().connection_made(transport)
         self.ws_protocol_class = cast("Any", self._upgraded)
         self.pid, uid = peer_of(transport.get_extra_info("socket"))
-        if uid != os.getuid() and not self.takes_others:
+        if not self.admits(uid):
             transport.abort()
             return
         self.client = ("uid", uid)
+
+    def admits(self, uid: int) -> bool:
+        """Whether a peer is served at all."""
+        return uid == os.getuid()
+
+    def gone(self) -> None:
+        """Called when the connection has ended, as what it was or as a WebSocket."""
 
     def on_message_begin(self) -> None:
         """Tell every request which process asks, and how its connection is cut."""
@@ -49,13 +56,36 @@ class PeerProtocol(HttpToolsProtocol):
         """What goes on with this connection as a WebSocket, of the same peer."""
         from tenure.api.upgraded import PeerSocket
 
-        return PeerSocket({"client": self.client, PEER_PID: self.pid}, **given)
+        return PeerSocket({"client": self.client, PEER_PID: self.pid}, self.gone, **given)
 
 
 class SharedPeerProtocol(PeerProtocol):
-    """The same for the users of the machine, where they share a daemon: what they may is asked of each call."""
+    """The same for the users of the machine, where they share a daemon: what they may is asked of each call. One user has at most
+    `MOST_EACH` connections, so that nobody can take up all that the daemon may have."""
 
-    takes_others = True
+    present: ClassVar[Counter[int]] = Counter()
+    counted = -1
+
+    def admits(self, uid: int) -> bool:
+        """Count it, unless there are too many."""
+        if uid != os.getuid() and self.present[uid] >= MOST_EACH:
+            return False
+        self.present[uid] += 1
+        self.counted = uid
+        return True
+
+    def gone(self) -> None:
+        """Make room for another one."""
+        uid, self.counted = self.counted, -1
+        if uid >= 0:
+            self.present[uid] -= 1
+            if not self.present[uid]:
+                del self.present[uid]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        self.gone()
+        super().connection_lost(exc)
 
 
 def peer_of(sock: Any) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """Queueing and deadlines on published GPU logs: which order is worth what, side by side.
 
-``TENURE_TRACES=DIR python -m bench.queueing [--log NAME] [--policy A,B] [--runtimes A,B] [--json] [--quick]``. *chronus*: 30,735
-training jobs with deadlines on 120 nodes of 8 GPUs, asked for 1.14 times over (W. Gao et al., "Chronus", SoCC 2021). *philly*: 82,247
-jobs of Microsoft's cluster (M. Jeon et al., USENIX ATC 2019), which as published has eight times the GPUs they need, so here 50 nodes
-of 8 are asked for 0.94 times over. Neither log has requested times: with ``exact`` the planner knows how long a job runs, with
+``TENURE_TRACES=DIR python -m bench.queueing [--log NAME] [--policy A,B] [--runtimes A,B] [--limit N] [--json] [--quick]``. *chronus*:
+30,735 training jobs with deadlines on 120 nodes of 8 GPUs, asked for 1.14 times over (W. Gao et al., "Chronus", SoCC 2021). *philly*:
+82,247 jobs of Microsoft's cluster (M. Jeon et al., USENIX ATC 2019), which as published has eight times the GPUs they need, so here 50
+nodes of 8 are asked for 0.94 times over. Neither log has requested times: with ``exact`` the planner knows how long a job runs, with
 ``forecast`` nothing but the last two jobs of the same virtual cluster, and promises nothing. ``las-easy`` is least attained service
 first and displaces nobody; ``--policy las-easy-preemptive:checkpoint_every=5m`` does.
 
@@ -66,10 +66,10 @@ def outcome(workload: Workload, word: str, knows: str) -> dict[str, object]:
     }
 
 
-def measure(logs: Sequence[str], policies: Sequence[str], knowledge: Sequence[str], *, quick: bool) -> Iterator[dict[str, object]]:
-    """One row per log, knowledge and policy."""
+def measure(logs: Sequence[str], policies: Sequence[str], knowledge: Sequence[str], limit: int) -> Iterator[dict[str, object]]:
+    """One row per log, knowledge and policy; of each log the first ``limit`` jobs, 0 for all."""
     for name in logs:
-        workload = LOGS[name]().limited(QUICK) if quick else LOGS[name]()
+        workload = LOGS[name]().limited(limit) if limit else LOGS[name]()
         for knows in knowledge:
             for word in policies:
                 yield {"log": name, **outcome(workload, word, knows)}
@@ -82,12 +82,14 @@ def main() -> int:
     parser.add_argument("--log", default="", choices=["", *LOGS], help="only this log")
     parser.add_argument("--policy", default=",".join(POLICIES), help="these policies instead of all")
     parser.add_argument("--runtimes", default=",".join(KNOWS), help=f"of {','.join(KNOWS)}; default both")
+    parser.add_argument("--limit", type=int, default=0, help="so many jobs of each log; default all")
     parser.add_argument("--quick", action="store_true", help=f"the first {QUICK} jobs only: figures that compare with nothing")
     options = parser.parse_args()
     knowledge = options.runtimes.split(",")
     if unknown := sorted(set(knowledge) - set(KNOWS)):
         parser.error(f"{unknown[0]!r} is none of {', '.join(KNOWS)}")
-    for row in measure([options.log] if options.log else list(LOGS), options.policy.split(","), knowledge, quick=options.quick):
+    limit = QUICK if options.quick else options.limit
+    for row in measure([options.log] if options.log else list(LOGS), options.policy.split(","), knowledge, limit):
         print(json.dumps(row) if options.json else "  ".join(f"{key}={value}" for key, value in row.items()), flush=True)
     return 0
 

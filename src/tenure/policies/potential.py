@@ -10,6 +10,9 @@ gradient of fragmentation (`tenure.policies.fgd`) it differs in four things, eac
 3. What is left of a device is worth what can be cut from it (`tenure.policies.leftovers`): 0.53 of a device take another 0.47, 0.19
    take almost nothing.
 4. Nothing is rounded to percents, so there are few ties, and the order of the nodes does not matter.
+
+Where all that is asked for is whole GPUs and nothing beside them, no cpu runs out and nothing is cut: only whole nodes can be lost, and
+the best fit keeps those.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ SPARE = 0.85
 LIGHTEST_MILLI = 300
 """A kind without GPUs is ranked among the others as if it took this."""
 
-WITHOUT_GPUS = BestFit()
+TIGHTEST = BestFit()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,10 +79,10 @@ class Potential(Score):
         self._known = known
 
     def on(self, board: Board) -> Score:
-        """For what is asked for on this board; without GPUs there is nothing to lose, and the best fit it is."""
+        """For what is asked for on this board; without GPUs, or with whole ones alone, the best fit it is."""
         if not any(node.devices for node in board.nodes):
-            return WITHOUT_GPUS
-        return knowing(board, self.name, mix_of(board), lambda mix: Potential(_known(mix, board.rooms)))
+            return TIGHTEST
+        return knowing(board, self.name, mix_of(board), lambda mix: _score(mix, board.rooms))
 
     def score(self, ask: Ask, node: NodeRoom) -> int:
         """What is lost, in sixteenths of a thousandth of a GPU."""
@@ -113,6 +116,11 @@ class Potential(Score):
                 full = np.minimum((left + milli) // STEP, CELLS)
                 found[pairs] += GRAIN * (worth.take(full) - worth.take(np.minimum(left // STEP, CELLS)))
         return found
+
+
+def _score(mix: Mix, rooms: Rooms) -> Score:
+    plain = mix.tasks and all(ask.whole and not any(ask.need) for ask, _ in mix.tasks)
+    return TIGHTEST if plain else Potential(_known(mix, rooms))
 
 
 def _worth(known: _Known, milli: int) -> int:

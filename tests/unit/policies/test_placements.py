@@ -21,6 +21,7 @@ HALF = Shape(CPU, gpu_milli=500)
 ONE = Shape(CPU, gpu_milli=1000)
 TWO = Shape(CPU, gpu_milli=2000)
 NO_GPU = Shape(CPU)
+BARE = Shape(gpu_milli=1000, tasks=2)
 
 
 def chosen(cluster: Cluster, name: str, shape: Shape) -> str:
@@ -88,6 +89,14 @@ def test_without_gpus_our_own_is_best_fit(name: str) -> None:
         cluster.node(node)
         cluster.run(f"load on {node}", Shape(Amounts(cpu_milli=cores * MILLI)), on=node)
     assert chosen(cluster, name, NO_GPU) == "b"
+
+
+@pytest.mark.parametrize(("shapes", "found"), [((BARE,), "best_fit"), ((BARE, HALF), "potential"), ((BARE, ONE), "potential")])
+def test_where_whole_gpus_are_all_that_is_asked_for_our_own_is_best_fit(shapes: tuple[Shape, ...], found: str) -> None:
+    cluster = two_gpus_each("a")
+    for number, shape in enumerate(shapes):
+        cluster.wait(f"j{number}", shape)
+    assert policy_by_name("potential").stages.score.on(Board.of(cluster.snapshot())).name == found
 
 
 def test_short_names_have_their_placement_unless_another_is_named() -> None:

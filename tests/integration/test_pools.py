@@ -58,3 +58,29 @@ def test_work_goes_to_its_pools_and_is_told_why_it_waits_for_them(living: Instal
     assert "100%" in table
     refused = living.cli("submit", "--class", "gaming", *sleep, ok=False)
     assert "--class is one of inference, training" in refused.stderr
+
+
+def test_work_of_a_class_that_the_settings_forgot_is_told_the_way_out(living: Installation) -> None:
+    busy = living.submit("--gpus", "2", "--", "sleep", "60")
+    until(lambda: living.state(busy) == "running", "the first to run")
+    waits = living.submit("--gpus", "2", "--", "true")
+    living.cli("down")
+    config = living.home / "config.toml"
+    config.write_text(config.read_text().partition("[pools.training]")[0])
+    living.cli("up")
+    why = living.cli("why", waits).stdout
+    assert "no node takes training work (class=training) since the pools in the settings were changed" in why
+    assert "cancel it and submit it again" in why
+
+
+def test_a_supposed_node_takes_the_class_of_its_pool(living: Installation) -> None:
+    busy = living.submit("--gpus", "2", "--time", "10h", "--", "sleep", "60")
+    until(lambda: living.state(busy) == "running", "the first to run")
+    living.submit("--gpus", "2", "--time", "1h", "--", "true")
+
+    def sooner(spec: str) -> int:
+        return int(living.json("what-if", "--add-nodes", spec)["sooner"])
+
+    assert sooner("1x2xH100:80G,8c,64G") == 1, "a node of no pool is open to all"
+    assert sooner("1x2xH100:80G,8c,64G,label=pool=training") == 1
+    assert sooner("1x2xL4:80G,8c,64G,label=class=inference") == 0

@@ -109,6 +109,11 @@ def test_the_whole_of_it_on_the_command_line(busy: Installation) -> None:
     }
 
 
+def test_that_turns_are_not_foreseen_is_said(busy: Installation) -> None:
+    assert any("turns are not foreseen" in note for note in busy.json("what-if", "--policy", "time_slicing")["notes"])
+    assert not any("turns" in note for note in busy.json("what-if", "--policy", "easy")["notes"])
+
+
 def test_plan_says_whom_it_would_delay(busy: Installation) -> None:
     words = ("plan", "--gpus", "2", "-t", "1h", "--priority", "8")
     told = busy.cli(*words, "--", "true").stdout

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tenure.api.context import Context
 from tenure.api.particulars import with_particulars
-from tenure.api.pools import pools_text
+from tenure.api.pools import forgotten_text, pools_text
 from tenure.api.postmortem import account
 from tenure.api.sharing import standing_text
 from tenure.api.suggesting import suggestion_view
@@ -66,7 +66,9 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail, ca
     view = with_particulars(explained(context, snapshot, policy.explain(snapshot, job.number), job.id, job.state, caller), detail)
     shares = "project" in policy.distinguishes or has_bounds({project.id: project for project in snapshot.projects})
     if pending is not None:
-        view.evidence += pools_text(context.pools, snapshot.shapes[pending.shape].labels)
+        labels = snapshot.shapes[pending.shape].labels
+        view.summary = forgotten_text(snapshot.nodes, labels) or view.summary
+        view.evidence += pools_text(context.pools, labels)
     if shares and pending is not None:
         view.evidence.append(standing_text(snapshot, pending, job.project, job.user))
     return view

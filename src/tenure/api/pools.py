@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
 from tenure.model.access import Permission
+from tenure.model.node import Node
 from tenure.model.pool import MAY, POOL, Pool, told_class
 from tenure.wire import ROOT
 from tenure.wire.pools import PoolsReply, PoolView
@@ -47,10 +48,21 @@ def pool_view(pool: Pool, picture: Picture) -> PoolView:
     )
 
 
+def forgotten_text(nodes: Iterable[Node], labels: Sequence[str]) -> str:
+    """What to do about a job of a class that no node takes any more: the settings had other pools once. Else nothing."""
+    kind = told_class(labels)
+    if not kind or any(MAY + kind in node.labels for node in nodes):
+        return ""
+    return (
+        f"no node takes {kind} work ({MAY}{kind}) since the pools in the settings were changed: "
+        "let a pool take it, or cancel it and submit it again"
+    )
+
+
 def pools_text(pools: Sequence[Pool], labels: Sequence[str]) -> list[str]:
     """Which pools a waiting job may use and which it may not, in sentences; nothing where there are no pools."""
     kind = told_class(labels)
-    if not kind:
+    if not kind or not pools:
         return []
     closed = [f"pool {pool.name} is for {' and '.join(pool.classes)}" for pool in pools if kind not in pool.classes and not pool.borrow]
     mine = [pool.name for pool in pools if kind in pool.classes]

@@ -27,6 +27,7 @@ from tenure.model.commands import Caller, SubmitJob
 from tenure.model.job import NO_CAP, PendingJob
 from tenure.model.lifecycle import NodeStatus
 from tenure.model.node import Device, Node
+from tenure.model.pool import Pool, labels_if
 from tenure.model.snapshot import Snapshot
 from tenure.optimize.words import read_policy
 from tenure.policies import MEMBERS, StagedPolicy
@@ -143,7 +144,7 @@ class _Reading:
             _check(spec)
             number += spec.count
             names = [f"new-{n}" for n in range(number - spec.count + 1, number + 1)]
-            self._suppose(NodesAdded(_nodes(self.after, spec, names)), _nodes_text(spec))
+            self._suppose(NodesAdded(_nodes(self.after, spec, names, self.context.pools)), _nodes_text(spec))
 
     def _node(self, name: str) -> Node:
         node = next((node for node in self.before.nodes if node.name == name), None)
@@ -277,8 +278,8 @@ def _check(spec: MachineSpec) -> None:
         raise _mistake("a node without cpus runs nothing", "say how many it has, as in 2x8xA100:80G,64c,512G")
 
 
-def _nodes(snapshot: Snapshot, spec: MachineSpec, names: Sequence[str]) -> tuple[Node, ...]:
-    """The nodes of a spec, with ids that are new to the snapshot."""
+def _nodes(snapshot: Snapshot, spec: MachineSpec, names: Sequence[str], pools: Sequence[Pool]) -> tuple[Node, ...]:
+    """The nodes of a spec, with ids that are new to the snapshot, in the pools that they belong to."""
     node_id = max((node.id for node in snapshot.nodes), default=0)
     device_id = max((device.id for node in snapshot.nodes for device in node.devices), default=0)
     capacity = Amounts(spec.cpu_milli, spec.memory_bytes, spec.storage_bytes, spec.bandwidth_bps)
@@ -290,7 +291,7 @@ def _nodes(snapshot: Snapshot, spec: MachineSpec, names: Sequence[str]) -> tuple
             for index in range(spec.gpus)
         )
         device_id += spec.gpus
-        nodes.append(Node(node_id, name, capacity, devices, labels=tuple(sorted(spec.labels))))
+        nodes.append(Node(node_id, name, capacity, devices, labels=labels_if(pools, name, tuple(spec.labels), [spec.gpu_model])))
     return tuple(nodes)
 
 

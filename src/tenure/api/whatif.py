@@ -154,7 +154,7 @@ def compared(context: Context, snapshot: Snapshot, wish: WhatIfRequest, caller: 
         mean_change_ms=round(sum(changes) / len(changes)) if changes else None,
         starts_now=[view.id for view in views if view.after_ms == snapshot.now_ms],
         endless=[endless.get(job_id, str(job_id)) for job_id in found.endless if job_id in visible],
-        notes=[*asked.notes, *_notes(found, len(known_before))],
+        notes=[*asked.notes, *_notes(found, len(known_before), takes_turns=(other or present).stages.slices)],
     )
 
 
@@ -181,11 +181,13 @@ def _view(shift: Shift, shown: str, name: str) -> ShiftView:
     )
 
 
-def _notes(found: WhatIf, compared: int) -> list[str]:
+def _notes(found: WhatIf, compared: int, *, takes_turns: bool) -> list[str]:
     """What one should know of the answer beside the figures."""
     notes = []
     if compared < found.waiting:
         notes.append(f"compared are {compared} of {found.waiting} waiting jobs, the first in their order; others may be concerned too")
     if any(shift.effect is Effect.BEYOND for shift in found.shifts):
         notes.append("some starts lie beyond what is worked out at once; ask for fewer jobs to see whether it reaches them")
+    if takes_turns:
+        notes.append("turns are not foreseen: who runs is taken to go on to its end, so others may start sooner, and it may end later")
     return notes

@@ -64,6 +64,16 @@ def labels_in(pools: Sequence[Pool], name: str, labels: tuple[str, ...], models:
     return tuple(sorted({*labels, *given}))
 
 
+def labels_if(pools: Sequence[Pool], name: str, labels: tuple[str, ...], models: Sequence[str]) -> tuple[str, ...]:
+    """The labels of a node that is only supposed: one that says ``pool=NAME`` is of that pool, whatever its name is; one that says what
+    may run there is taken at its word."""
+    if any(label.startswith((MAY, FOR)) for label in labels):
+        return tuple(sorted(labels))
+    said = {label.removeprefix(POOL) for label in labels if label.startswith(POOL)}
+    pools = [replace(pool, nodes=("*",), labels=(), gpu="") if pool.name in said else pool for pool in pools]
+    return labels_in(pools, name, labels, models)
+
+
 def class_of(shape: Shape, limit_ms: int, *, serves: bool = False) -> str:
     """The class of work that does not say its own. What serves others, or is over soon, is inference; what asks for no GPU is compute;
     whole GPUs or several tasks for long are training; a part of a GPU for long is general. Nothing is taken for graphics."""

@@ -34,7 +34,7 @@ class Sight(NamedTuple):
         if caller.sees_all:
             return None
         names = caller.only if caller.only is not None else [name for name, _ in caller.projects]
-        row = link.row(USER_OF, caller.uid)
+        row = link.row(USER_OF, caller.uid) if caller.role else None
         return Sight(
             _numbers(link, [name for name in names if caller.role_in(name) >= Role.VIEWER]),
             int(row[0]) if row else -1,

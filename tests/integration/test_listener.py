@@ -68,10 +68,15 @@ def test_nobody_gets_in_without_a_token(listening: Installation) -> None:
         assert "www-authenticate: Bearer" in text
     assert asked(listening, f"POST /api/v1/jobs HTTP/1.1\r\n{HOST}", "{}")[0] == 401
     assert asked(listening, f"GET /api/v1/status HTTP/1.1\r\n{HOST}\r\nAuthorization: Bearer no-such-token")[0] == 401
+    assert socket_status(listening) == b"401"
+
+
+def socket_status(listening: Installation) -> bytes:
+    """The status with which a WebSocket without a token is refused."""
     upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
     with connected(listening) as connection:
         connection.sendall(f"GET /api/v1/events/ws HTTP/1.1\r\n{HOST}\r\nConnection: Upgrade\r\n{upgrade}\r\n\r\n".encode())
-        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+        return connection.recv(65536).split(b" ")[1]
 
 
 def test_pages_of_others_get_nowhere(listening: Installation) -> None:
@@ -119,6 +124,16 @@ def test_one_address_has_so_many_connections(listening: Installation) -> None:
         assert not is_answered(stack.enter_context(connected(listening)))
         kept[0].close()
         until(lambda: is_answered(stack.enter_context(connected(listening))), "room for another connection")
+
+
+def test_nobody_can_fill_the_daemons_log(listening: Installation) -> None:
+    before = listening.daemon_log()
+    for sent in ("nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\0\r\n\r\n"):
+        with connected(listening) as connection:
+            connection.sendall(sent.encode())
+            assert connection.recv(65536)[:12] in (b"HTTP/1.1 400", b"")
+    assert socket_status(listening) in (b"401", b"429")
+    assert listening.daemon_log() == before
 
 
 def test_the_socket_and_what_it_shows_are_as_before(listening: Installation) -> None:

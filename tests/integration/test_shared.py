@@ -135,6 +135,11 @@ def test_what_is_anothers_is_not_there(shared: Installation) -> None:
     assert asked(shared, OTHER, lambda client: client.admin.down()) == "forbidden"
 
 
+def test_doctor_is_content(shared: Installation) -> None:
+    checks = {check["name"]: check["level"] for check in shared.json("doctor")["checks"] if check["name"] in ("shared", "access")}
+    assert checks == {"shared": "ok", "access": "ok"}
+
+
 def test_root_has_no_jobs(shared: Installation) -> None:
     with connect(str(shared.home)) as client, pytest.raises(TenureError) as refused:
         client.submit(["true"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import socket
 from typing import Any
 
@@ -24,6 +25,16 @@ from tenure.api.peer import PeerProtocol, SharedPeerProtocol
 from tenure.model.amounts import parse_duration_ms
 
 SOCKET_IDLE_S = 3600
+
+
+class _Caused(logging.Filter):
+    """Keeps out of the daemon's log what anybody can cause by what he sends, or it would grow with every guess."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR and "without completing handshake" not in record.getMessage()
+
+
+logging.getLogger("uvicorn.error").addFilter(_Caused())
 
 
 def server(front: Front, listener: Listener | None = None, log_path: str = "", *, shared: bool = False) -> Server:

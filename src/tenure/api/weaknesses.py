@@ -26,15 +26,15 @@ def weaknesses(context: Context) -> list[CheckView]:
 
 
 def _files(context: Context) -> Iterator[CheckView]:
-    closed = [context.home] if context.identity.shared else [context.home, context.socket]
-    for file in closed:
+    shared = context.identity.shared  # then users go through the home to their socket, and may list nothing
+    for file in [context.home] if shared else [context.home, context.socket]:
         try:
             mode = stat.S_IMODE(os.stat(file).st_mode)
         except OSError:
             continue
-        if mode & 0o077:
+        if mode & (0o066 if shared else 0o077):
             text = f"{file} has mode {mode:o}: others on this machine can open it"
-            yield CheckView(name="access", level="warning", text=text, remedy=f"chmod go= {file}")
+            yield CheckView(name="access", level="warning", text=text, remedy=f"chmod go={'x' if shared else ''} {file}")
 
 
 def _tokens(context: Context) -> Iterator[CheckView]:

@@ -211,6 +211,7 @@ def _run_loop(loop: ControlLoop, shut_down: Callable[[], None]) -> None:
 
 def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket) -> Context:
     from tenure.api.context import Context
+    from tenure.config.telling import told
     from tenure.control.hinting import Hints
     from tenure.executors.local.tasks import holder_of
 
@@ -222,6 +223,7 @@ def _context(parts: Parts, loop: ControlLoop, bus: Bus, listening: socket.socket
         socket=Path(listening.getsockname()),
         default_memory_bytes=parse_bytes(parts.settings.default_memory) if parts.settings.default_memory else 0,
         own_plan=parts.settings.plan.settings(),
+        settings=told(parts.settings),
         pools=config.pools_of(parts.settings),
         started_ms=parts.clock.now_ms(),
         diagnose=lambda _deep: diagnose(parts),

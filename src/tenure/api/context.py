@@ -56,6 +56,7 @@ class Context:
     socket: Path
     default_memory_bytes: int = 0
     own_plan: PlanSettings = PlanSettings()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     pools: tuple[Pool, ...] = ()
     started_ms: int = 0
     diagnose: Callable[[bool], Sequence[CheckView]] = lambda _check_store: ()

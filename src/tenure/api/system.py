@@ -19,6 +19,7 @@ from tenure.model.access import Permission
 from tenure.model.people import Note
 from tenure.wire import PROTOCOL, ROOT
 from tenure.wire.dto import BackupReply, BackupRequest, CheckView, DoctorReply, ErrorReply, StatusView
+from tenure.wire.resources import SettingsReply
 
 routes = Routes(ROOT)
 DOWN_NOTED_S = 2.0
@@ -115,6 +116,12 @@ def _listening(listener: Listener | None) -> list[CheckView]:
     found = [CheckView(name="listener", level=level, text=text, remedy=remedy) for text in listener.warnings()]
     how = "TLS" if listener.tls is not None else "no TLS"
     return found or [CheckView(name="listener", level="ok", text=f"listens on {listener.address} ({how}); a token is always asked for")]
+
+
+@routes.get("/settings", SettingsReply, needs=Permission.MACHINE_READ)
+async def settings(request: Request) -> Response:
+    """The settings that hold, by section, without secrets."""
+    return answer(SettingsReply(settings=dict(context_of(request).settings)))
 
 
 @routes.post("/backup", BackupRequest, BackupReply, errors=("backup_failed",), needs=Permission.DAEMON_WRITE)

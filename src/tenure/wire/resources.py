@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tenure.wire.base import Line, Number, Reply, Request, Whole, Word
@@ -188,4 +190,4 @@ class ProfilesReply(Reply):
 class SettingsReply(Reply):
     """The settings that hold, by section, without secrets."""
 
-    settings: dict[str, object]
+    settings: dict[str, Any]

@@ -20,19 +20,16 @@ from tenure.api.context import MAX_BODY_BYTES, Receive
 from tenure.api.errors import ApiError
 from tenure.api.front import App, Scope, Send
 from tenure.api.identity import CALLER
-from tenure.api.limits import Buckets
+from tenure.api.limits import Failures
 from tenure.api.listener import Listener
 from tenure.api.login import Login
 from tenure.api.problems import error_response
-from tenure.config.listen import Rate
 from tenure.model.amounts import parse_duration_ms
 from tenure.wire.dto import ErrorReply
 
 Message = MutableMapping[str, Any]
 Headers = dict[bytes, bytes]
 
-FAILURES = Rate(20, 60_000)
-"""So often may one address show no identity or a wrong one before it has to wait."""
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 ALWAYS = (
@@ -48,9 +45,9 @@ UNLESS_SET = (
 )
 
 
-def refusal(status: int, code: str, message: str, remedy: str = "", wait_s: int = 0) -> ApiError:
+def refusal(status: int, code: str, message: str, remedy: str = "") -> ApiError:
     """The error that ends a call here."""
-    return ApiError(status, ErrorReply(code=code, message=message, remedy=remedy), wait_s)
+    return ApiError(status, ErrorReply(code=code, message=message, remedy=remedy))
 
 
 def cookie_name(is_tls: bool, port: int) -> str:
@@ -69,7 +66,7 @@ class Gate:
         self._is_tls = listener.tls is not None
         self._hosts = listener.hosts
         self._cookie = cookie_name(self._is_tls, listener.address.port).encode()
-        self._failures = Buckets(FAILURES)
+        self._failures = Failures()
         self._body_within_s = parse_duration_ms(listener.settings.body_within) / 1000
         self._always = (*ALWAYS, HSTS) if self._is_tls and not listener.address.is_loopback else ALWAYS
 
@@ -85,9 +82,8 @@ class Gate:
         except ApiError as error:
             await call.end(error)
         finally:
-            if call.status == 401:
-                self._failures.take(host)
             caller = scope.get(CALLER)
+            self._failures.note(host, _shown(scope), call.status, caller is not None)
             user = caller.user if caller is not None else "-"
             verb = scope.get("method", "WEBSOCKET")
             self._log.note(host, user, verb, scope["path"], call.status, (time.monotonic() - began) * 1000)
@@ -95,10 +91,6 @@ class Gate:
     def _examine(self, scope: Scope, host: str) -> bool:
         """Raise ApiError unless it may go on; turn a cookie that counts into what it stands for. Whether it says that it comes from
         a page of this listener."""
-        wait_s = self._failures.left_s(host)
-        if wait_s:
-            text = "too many calls from this address had no valid token"
-            raise refusal(429, "too_many_failures", text, "wait, then show a token that is valid", int(wait_s) + 1)
         called = self._called(scope)
         headers: Headers = dict(scope["headers"])
         origin = headers.get(b"origin")
@@ -107,6 +99,7 @@ class Gate:
             raise refusal(403, "wrong_origin", text, "programs send no Origin; pages call the origin that they came from")
         is_own_origin = origin is not None or headers.get(b"sec-fetch-site") == b"same-origin"
         self._take_cookie(scope, headers, is_own_origin)
+        self._failures.check(host, _shown(scope))
         return is_own_origin
 
     def _called(self, scope: Scope) -> str:
@@ -194,6 +187,11 @@ class _Call:
         """Answer with an error, if nothing was answered yet."""
         if not self.status:
             await error_response(error)(self._scope, self._receive, self.send)
+
+
+def _shown(scope: Scope) -> bytes | None:
+    """The secret that a call shows, with its kind."""
+    return next((value for name, value in scope["headers"] if name == b"authorization"), None)
 
 
 def _cookie(text: bytes, name: bytes) -> bytes:

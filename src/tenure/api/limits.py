@@ -12,6 +12,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from enum import StrEnum
+from hashlib import sha256
+from http import HTTPStatus
 from typing import Any
 
 from tenure.api.errors import ApiError
@@ -21,6 +23,8 @@ from tenure.wire.dto import ErrorReply
 
 KEPT = 8192
 DEFAULTS = ListenSettings()
+FAILURES = Rate(20, 60_000)
+"""So often may one address show no identity or a wrong one before it has to wait."""
 
 
 class Kind(StrEnum):
@@ -92,3 +96,31 @@ class Limits:
             text = f"there were too many calls of this kind ({kind}) in a short time"
             remedy = "wait for as long as Retry-After says; many jobs fit into one call"
             raise ApiError(429, ErrorReply(code="too_many_calls", message=text, remedy=remedy), math.ceil(wait_s))
+
+
+class Failures:
+    """Whoever shows nothing valid again and again has to wait, and all with him who come from the same address, but for those whose
+    secret was valid before: a stranger in the same building, or on the same machine, shuts nobody out who is at work."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._buckets = Buckets(FAILURES, clock)
+        self._proven: OrderedDict[bytes, None] = OrderedDict()
+
+    def check(self, address: str, shown: bytes | None) -> None:
+        """Raise ApiError when this address has to wait with what it shows."""
+        wait_s = self._buckets.left_s(address)
+        if wait_s and (shown is None or sha256(shown).digest() not in self._proven):
+            text = "too many calls from this address had no valid token"
+            reply = ErrorReply(code="too_many_failures", message=text, remedy="wait, then show a token that is valid")
+            raise ApiError(429, reply, math.ceil(wait_s))
+
+    def note(self, address: str, shown: bytes | None, status: int, is_known: bool) -> None:
+        """What became of a call: its status, and whether its caller is known."""
+        if status == HTTPStatus.UNAUTHORIZED:
+            self._buckets.take(address)
+        elif is_known and shown is not None:
+            digest = sha256(shown).digest()
+            self._proven[digest] = None
+            self._proven.move_to_end(digest)
+            if len(self._proven) > KEPT:
+                self._proven.popitem(last=False)

@@ -112,6 +112,12 @@ def test_a_job_reports_figures(shared: Installation) -> None:
     assert run(shared, NOBODY, 'echo \'{"loss": 1}\' >> "$TENURE_METRICS_FILE"')[1] == "succeeded"
 
 
+def test_a_job_tells_of_a_checkpoint(shared: Installation) -> None:
+    said = 'stat -c "%Y %u" "$TENURE_CHECKPOINT_FILE"; echo here > "$TENURE_CHECKPOINT_FILE"; touch "$TENURE_CHECKPOINT_FILE"'
+    _, state, output = run(shared, NOBODY, said)
+    assert (state, output) == ("succeeded", f"0 {NOBODY}\n")
+
+
 def test_a_log_is_for_its_owner(shared: Installation) -> None:
     job, _, output = run(shared, NOBODY, "echo mine")
     assert output == "mine\n"
@@ -247,7 +253,7 @@ def test_a_home_is_closed_before_anybody_is_served(place: Path) -> None:
     finally:
         os.umask(before)
     modes = {entry.name: entry.stat().st_mode & 0o777 for entry in home.iterdir()}
-    assert modes == {"logs": 0o700, "tenure.db": 0o600, "metrics": 0o711, "shared": 0o710}
+    assert modes == {"logs": 0o700, "tenure.db": 0o600, "metrics": 0o711, "checkpoints": 0o711, "shared": 0o710}
     assert home.stat().st_mode & 0o777 == 0o711
     os.chown(home, NOBODY, 0)
     with pytest.raises(commons.CannotShare):

@@ -7,14 +7,13 @@ needs a daemon or waits for one; outside of a job nothing happens, and signals s
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import threading
 from types import FrameType
 
 VARIABLE = "TENURE_CHECKPOINT_FILE"
-MOST_BYTES = 4096
+MOST_BYTES = 4000
 
 
 class _Notice:
@@ -47,35 +46,33 @@ _notice = _Notice()
 def checkpointed(where: str = "") -> bool:
     """Say that a checkpoint was written just now: what was done before it is not lost if this job has to make room for another.
 
-    ``where`` is what the next run needs to find it (a path, a step, a line of JSON), up to 4096 bytes; without it, what was said
+    ``where`` is what the next run needs to find it (a path, a step, some JSON), one line of up to 4000 bytes; without it, what was said
     before stays. Call it once the checkpoint is whole. Whether it was noted: False outside of a job, or when the disk is full.
 
-    :raises ValueError: ``where`` is longer than that.
+    :raises ValueError: ``where`` is longer than that, or more than a line.
     """
     said = where.encode()
-    if len(said) > MOST_BYTES:
-        raise ValueError(f"tenure.checkpointed() keeps {MOST_BYTES} bytes, not {len(said)}: write the rest beside your checkpoint")
+    if len(said) > MOST_BYTES or b"\n" in said:
+        raise ValueError(f"tenure.checkpointed() keeps one line of {MOST_BYTES} bytes: write the rest beside your checkpoint")
     path = os.environ.get(VARIABLE)
     if not path:
         return False
     try:
-        if said:
-            _replace(path, said)
-        else:
-            _touch(path)
+        _note(path, said)
     except OSError:
         return False
     return True
 
 
 def last_checkpoint() -> str:
-    """What `checkpointed` was told last, in this run of the job or in an earlier one; empty for nothing, and outside of a job."""
+    """What `checkpointed` was told last, in this run of the job or in an earlier one: the first line of the file. Empty for nothing,
+    and outside of a job."""
     try:
         fd = os.open(os.environ.get(VARIABLE, ""), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
-        return os.read(fd, MOST_BYTES).decode(errors="replace").strip()
+        return os.read(fd, MOST_BYTES).decode(errors="replace").partition("\n")[0].strip()
     except OSError:
         return ""
     finally:
@@ -96,22 +93,13 @@ def should_preempt() -> bool:
     return _notice.has_come
 
 
-def _touch(path: str) -> None:
+def _note(path: str, said: bytes) -> None:
+    """The time is now, and the first line what was said, if anything was. Written at once: the program may be killed at any moment."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
+        if said:
+            os.pwrite(fd, said + b"\n", 0)
+            os.ftruncate(fd, len(said) + 1)
         os.utime(fd)
     finally:
         os.close(fd)
-
-
-def _replace(path: str, said: bytes) -> None:
-    """Whole or not at all: the program may be killed at any moment."""
-    beside = f"{path}.{os.getpid()}"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(beside)
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, said + b"\n")
-    finally:
-        os.close(fd)
-    os.replace(beside, path)

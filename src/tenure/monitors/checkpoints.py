@@ -21,7 +21,7 @@ MOST_BYTES = 64 << 10
 EVERY_MS = 60_000
 EARLY_MS = 60_000
 """A time so far ahead is not believed."""
-_FILE = re.compile(r"([0-9]{1,18})(\.[0-9]{1,9})?")
+_FILE = re.compile(r"[0-9]{1,18}")
 
 Tell = Callable[[Sequence[tuple[int, int]]], None]
 
@@ -47,24 +47,23 @@ class Checkpoints:
                 os.close(folder)
 
     def _round(self, folder: int, live: Mapping[int, int], now_ms: int) -> None:
-        names = sorted(name for name in os.listdir(folder) if _FILE.fullmatch(name))
-        owners = {name: int(name.partition(".")[0]) for name in names}
-        others = sorted(set(owners.values()) - set(live))
+        files = sorted(int(name) for name in os.listdir(folder) if _FILE.fullmatch(name))
+        others = [job_id for job_id in files if job_id not in live]
         waiting = self._still_open(others) if others else ()
         due = []
-        for name, job_id in owners.items():
-            at_ms = _written_ms(folder, name, now_ms) if name == str(job_id) else 0
+        for job_id in files:
+            at_ms = _written_ms(folder, str(job_id), now_ms)
             told_ms, run = self._told.get(job_id, (0, 0))
             if at_ms > told_ms and (run != live.get(job_id, 0) or now_ms - told_ms >= EVERY_MS):
                 due.append((job_id, at_ms))
         if due:
             self._tell(due)
             self._told.update((job_id, (at_ms, live.get(job_id, 0))) for job_id, at_ms in due)
-        for name, job_id in owners.items():
-            if job_id not in live and job_id not in waiting:
+        for job_id in others:
+            if job_id not in waiting:
                 self._told.pop(job_id, None)
                 with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=folder)
+                    os.unlink(str(job_id), dir_fd=folder)
 
 
 def _written_ms(folder: int, name: str, now_ms: int) -> int:

@@ -41,8 +41,13 @@ def test_the_next_run_finds_what_was_said(file: Path) -> None:
     assert tenure.checkpointed()
     assert tenure.last_checkpoint() == "/data/step-200.pt"
     assert os.listdir(file.parent) == ["7"]
-    with pytest.raises(ValueError, match="4096"):
-        tenure.checkpointed("x" * 4097)
+    assert tenure.checkpointed("x" * 4000)
+    assert tenure.last_checkpoint() == "x" * 4000
+    for said in ("x" * 4001, "two\nlines"):
+        with pytest.raises(ValueError, match="4000"):
+            tenure.checkpointed(said)
+    file.write_text("short\nrest of what was there before, if one is killed in the middle of it")
+    assert tenure.last_checkpoint() == "short"
 
 
 def test_what_cannot_be_written_is_said_and_hurts_nobody(file: Path, tmp_path: Path) -> None:
@@ -53,8 +58,7 @@ def test_what_cannot_be_written_is_said_and_hurts_nobody(file: Path, tmp_path: P
     os.mkfifo(file)
     assert not tenure.checkpointed()
     assert tenure.last_checkpoint() == ""
-    assert tenure.checkpointed("here")  # takes the place of what is no file
-    assert tenure.last_checkpoint() == "here"
+    assert not tenure.checkpointed("here")
 
 
 def test_outside_of_a_job_nothing_happens(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,6 @@ def test_what_could_not_be_told_is_told_later(rig: Rig) -> None:
 def test_a_displaced_job_keeps_its_file_and_who_has_ended_does_not(rig: Rig) -> None:
     rig.touch("7", NOW_MS)
     rig.touch("8", NOW_MS)
-    rig.touch("8.4711", NOW_MS)
     rig.waiting = {7}
     assert rig.round(NOW_MS) == [(7, NOW_MS), (8, NOW_MS)]
     assert sorted(os.listdir(rig.folder)) == ["7"]

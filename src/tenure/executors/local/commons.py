@@ -1,7 +1,7 @@
 """What it takes to serve all users of a machine from one home: root, a home that they can reach and not read, a socket for a group.
 
-Invariant: below the home others may enter two directories, that of the socket and that of the files into which tasks report, and list
-neither; every file in it was closed to them before anybody is served.
+Invariant: below the home others may enter the directory of the socket and those of the files into which tasks report, and list
+none of them; every file in it was closed to them before anybody is served.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from tenure.process import listen as bound
 
 _TOO_LONG = 100
-_ENTERED = frozenset(("shared", "metrics"))
+_REPORTS = ("metrics", "checkpoints")
+_ENTERED = frozenset(("shared", *_REPORTS))
 
 
 class CannotShare(Exception):
@@ -80,7 +81,8 @@ def prepare(home: str, gid: int | None) -> None:
     for entry in sorted(os.scandir(home), key=lambda one: one.name):
         if not entry.is_symlink() and entry.name not in _ENTERED:
             os.chmod(entry.path, 0o700 if entry.is_dir(follow_symlinks=False) else 0o600)
-    os.chmod(os.path.join(home, "metrics"), 0o711)
+    for name in _REPORTS:
+        os.chmod(os.path.join(home, name), 0o711)
     entrance = os.path.dirname(socket_path(home))
     os.chown(entrance, 0, gid if gid is not None else 0)
     os.chmod(entrance, 0o711 if gid is None else 0o710)

@@ -1,8 +1,8 @@
 """Starting tasks as those who submitted them, where a supervisor of root serves all users of a machine.
 
-What is Tenure's own (its log of the task, the file for the task's figures) is made by root in directories of root and given to the
-user; all that the user named is touched as the user, after the fork. Invariant: without an identity nothing starts, and nothing as root
-unless that is allowed.
+What is Tenure's own (its log of the task, the files for its figures and checkpoints) is made by root in directories of root and given
+to the user; all that the user named is touched as the user, after the fork. Invariant: without an identity nothing starts, and
+nothing as root unless that is allowed.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class SpawnerAs(Spawner):
         env = {**launch.template.env, **launch.env, b"TENURE_TASK_TAG": tag_of(self._tag, task.attempt, task.task)}
         try:
             self._make_figures(task, identity)
+            self._make_checkpoint(launch, identity)
             self._in_group(task, lambda: fork_as(identity, lambda step: self._prepare(launch, own, device_fds, env, step)))
         except CannotStart as failure:
             raise self._rejection(failure) from None
@@ -73,6 +74,23 @@ class SpawnerAs(Spawner):
         path = os.path.join(self._home, "metrics", f"{task.attempt}.{task.task}")
         try:
             os.close(own_file(path, identity))
+        except OSError as error:
+            raise self._log_rejection(path, error) from None
+
+    def _make_checkpoint(self, launch: Launch, identity: Identity) -> None:
+        """The file whose time says when the last checkpoint was written: the one of an earlier run stays, a new one tells of none."""
+        job = launch.env.get(b"TENURE_JOB_ID", b"").decode()
+        if not job.isdecimal():
+            return
+        path = os.path.join(self._home, "checkpoints", job)
+        is_new = not os.path.lexists(path)
+        try:
+            fd = own_file(path, identity)
+            try:
+                if is_new:
+                    os.utime(fd, (0, 0))
+            finally:
+                os.close(fd)
         except OSError as error:
             raise self._log_rejection(path, error) from None
 

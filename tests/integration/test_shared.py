@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pkgutil
 import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tenure import client as client_package
+from tenure import wire as wire_package
 from tenure.api.peer import MOST_EACH
-from tenure.client import connect, environment, http, paths, requests, start
+from tenure.client import connect, http, paths
 from tenure.client.errors import TenureError
 from tenure.client.session import Client
 from tenure.executors.local import commons
@@ -23,8 +27,9 @@ from tests.require import require
 from tests.support.living import Installation, until
 
 NOBODY, OTHER = 65534, 1
-_LOADED = (environment, requests, start)
-"""What the client needs is imported before another user runs: he may not be able to read it."""
+for package in (client_package, wire_package):
+    for module in pkgutil.iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")  # before another user runs, who may not be able to read it
 
 
 @pytest.fixture(scope="module")

@@ -39,9 +39,13 @@ test: $(READY)  ## All tests, then the coverage gates
 chaos: $(READY)  ## The violent tests at full length: a thousand kills (CI runs a few)
 	TENURE_CHAOS=full $(BIN)/python -m pytest -m chaos tests/chaos --timeout 7200 $(PYTEST)
 
-bench: $(READY)  ## Every benchmark beside its peers; figures go to bench/README.md by hand
+# What `make bench` runs, in a short form that is over in minutes; `make bench BENCH=` runs it in full, which takes more than an hour.
+BENCHES ?= throughput latency idle monitor push cli plan leases reads joining what_if scale
+BENCH ?= --quick
+
+bench: $(READY)  ## Every benchmark beside its peers, in short; figures of whole runs go to bench/README.md by hand
 	$(BIN)/pip install --quiet -e '.[bench]'
-	for name in throughput latency idle monitor push cli plan; do $(BIN)/python -m bench.$$name --json || exit 1; done
+	for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m bench.$$name $(BENCH) || exit 1; done
 
 docs: $(READY)  ## The documentation as a web site in site/
 	$(BIN)/pip install --quiet 'mkdocs<2' 'mkdocs-material<10'

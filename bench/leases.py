@@ -1,8 +1,9 @@
 """A lease acquired and given back, over the socket on one connection: how long a pair takes and costs, beside what it stands on.
 
-The limit beside it is `flock` on a file: a lock of one machine that counts nothing, survives nothing and waits for nobody. A lease is
-two durable writes for the grant and two for the release, so the disk's part is shown as well. Cpu is that of client, daemon and
-supervisor together, not of the machine: a lease starts no process that could hide.
+The peer is huey's named lock on SQLite with fsync: a row that is put and deleted, which nobody frees when its holder dies. The limit is
+`flock` on a file: a lock of one machine that counts nothing, survives nothing and waits for nobody. A lease is two durable writes for
+the grant and two for the release, so the disk's part is shown as well. Cpu is that of client, daemon and supervisor together, not of
+the machine: a lease starts no process that could hide.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from bench.peers import floor
 from tenure.client.lease_words import lease_request
 from tenure.client.session import Client
 
+HUEY = "huey lock, SQLite with fsync"
 DISK = "one page made durable, the disk's part"
 
 
@@ -35,6 +38,17 @@ def flock_pair(path: str) -> None:
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX)
     os.close(fd)
+
+
+def huey_pair(folder: Path) -> Callable[[], None]:
+    """Take one lock of huey's and give it back. Raises ImportError when huey is not installed."""
+    queue = import_module("huey").SqliteHuey(filename=str(folder / "huey.db"), fsync=True)
+
+    def pair() -> None:
+        with queue.lock_task("bench"):
+            pass
+
+    return pair
 
 
 def measured(name: str, pair: Callable[[], None], samples: int, pids: Sequence[int]) -> dict[str, Any]:
@@ -59,6 +73,11 @@ def main() -> None:
         if given.only in "tenure lease":
             with Installation("off") as tenure:
                 rows.append(measured("tenure lease", lambda: lease_pair(tenure.client), samples, [os.getpid(), *tenure.pids()]))
+        if given.only in HUEY:
+            try:
+                rows.append(measured(HUEY, huey_pair(Path(folder)), samples, [os.getpid()]))
+            except ImportError as error:
+                meter.note(f"{HUEY}: left out: {error}")
         if given.only in "flock, the limit":
             rows.append(measured("flock, the limit", lambda: flock_pair(str(Path(folder) / "lock")), samples, [os.getpid()]))
         if given.only in DISK:

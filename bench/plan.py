@@ -262,9 +262,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=50, help="cycles per warm case (cold: a tenth)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="the smallest case only, a few rounds: does it run at all?")
     options = parser.parse_args()
     results = []
-    for result in measure(options.rounds, options.seed, options.only):
+    rounds, only = (3, "tiny, 100 ") if options.quick else (options.rounds, options.only)
+    for result in measure(rounds, options.seed, only):
         results.append(result)
         if not options.json:
             print("  ".join(f"{key}={value}" for key, value in result.items()), flush=True)

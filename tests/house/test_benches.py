@@ -24,6 +24,7 @@ from tests.require import require
         ("cli", "tenure ps, ", {"p50_ms", "p99_ms"}),
         ("joining", "", {"p50_ms", "p99_ms"}),
         ("leases", "", {"p50_ms", "p99_ms"}),
+        ("reads", "tenure", {"p50_ms", "p99_ms", "per_s", "cpu_us"}),
         ("push", "10 followers", {"p50_ms", "daemon_grew_mb"}),
         ("what_if", "what-if", {"p50_ms", "p99_ms"}),
     ],

@@ -24,7 +24,7 @@ from tenure.control.granting import check_ttl, digest_of, lease_command
 from tenure.model.access import Permission
 from tenure.model.commands import Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
 from tenure.model.shape import Shape
-from tenure.store.leased import LeaseRow
+from tenure.store.leased import LeaseRow, Stage
 from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply
 from tenure.wire.leases import ENDING, EXPIRING, HELD, OVER, WAITING, LeaseRequest, LeasesReply, LeaseView, ReleaseRequest, RenewRequest
@@ -105,7 +105,7 @@ async def show(request: Request, number: Number, seen: Seen = "", wait_ms: Wait 
     return answer(view_of(context, row))
 
 
-def phase_of(row: LeaseRow) -> str:
+def phase_of(row: Stage) -> str:
     """Where a lease stands, as its holder sees it."""
     if row.is_over:
         return OVER
@@ -191,22 +191,24 @@ def _nothing() -> None:
     """To be called between two turns."""
 
 
-async def _until(context: Context, number: int, holds: Callable[[LeaseRow], bool], poll_ms: int) -> LeaseRow:
+async def _until(context: Context, number: int, holds: Callable[[Stage], bool], poll_ms: int) -> LeaseRow:
     """The lease once this holds, or as it is when the time is over. Raises ApiError when there is none."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + max(0, poll_ms) / 1000
     with context.bus.follow(number) as told:
         while True:
-            row = context.queries.lease(number)
-            if row is None:
-                raise _no_lease(number)
+            stage = context.queries.lease_stage(number)
             left_s = deadline - clock.time()
-            if holds(row) or left_s <= 0:
-                return row
+            if stage is None or holds(stage) or left_s <= 0:
+                break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
                     await told.wait()
             told.clear()
+    row = context.queries.lease(number)
+    if row is None:
+        raise _no_lease(number)
+    return row
 
 
 def _no_lease(number: int) -> ApiError:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenure.model.commands import AcquireLease, CancelJob, Command, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.observations import Observation, TaskStarted
 from tenure.model.outcomes import JobChange
 from tenure.ports import Store
 
@@ -18,12 +19,15 @@ _CONCERNED = (RenewLease, ReleaseLease, CancelJob, UpdateJob)
 
 @dataclass(slots=True)
 class LeaseWatch:
-    """The moment of the next look; 0 means now."""
+    """The moment of the next look; 0 means now. ``awaited``: a lease was asked for, renewed or given back, and somebody waits for what
+    the executor says next."""
 
     next_ms: int = 0
+    awaited: bool = False
 
     def note(self, commands: Sequence[Command], now_ms: int) -> list[JobChange]:
         """Take these into account, and name the jobs of which a holder may want to know something."""
+        self.awaited = any(isinstance(command, AcquireLease | RenewLease | ReleaseLease) for command in commands)
         for command in commands:
             if isinstance(command, AcquireLease):
                 request = command.request
@@ -39,3 +43,11 @@ class LeaseWatch:
             return ()
         self.next_ms, changes = store.expire_leases(now_ms)
         return changes
+
+
+def frees_nothing(commands: Sequence[Command], seen: Sequence[Observation]) -> bool:
+    """Whether nobody can start, and nobody new waits, for these: a task that was launched runs, a lease is kept for longer or is to end
+    (which its executor will report)."""
+    return all(isinstance(command, RenewLease | ReleaseLease) for command in commands) and all(
+        isinstance(item, TaskStarted) for item in seen
+    )

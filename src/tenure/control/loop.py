@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tenure.control.health import LoopHealth
-from tenure.control.leasing import LeaseWatch
+from tenure.control.leasing import LeaseWatch, frees_nothing
 from tenure.control.steps import (
     REPLANS,
     Intake,
@@ -234,7 +234,7 @@ class ControlLoop:
     def _take_in(self, turn: _Turn) -> None:
         if turn.asked or turn.seen.items:
             turn.intake = intake_step(self.ports, turn.commands, turn.seen, turn.now_ms)
-            self._dirty = True
+            self._dirty = self._dirty or not (frees_nothing(turn.commands, turn.seen.items) and self.planner.leaves_nobody)
             turn.noted += self.leases.note(turn.commands, turn.now_ms)
 
     def _answer(self, turn: _Turn) -> None:
@@ -344,7 +344,7 @@ class ControlLoop:
             slept_from = time.monotonic()
             self._waiter.watch(self.ports.executor.descriptor, self.ports.executor.generation)
             self._waiter.sleep(self._pause_s())
-            if not self._inbox and time.monotonic() - slept_from < BUSY_S:
+            if not self._inbox and not self.leases.awaited and time.monotonic() - slept_from < BUSY_S:
                 # Short tasks end in company: a turn costs the same for one report as for ten.
                 time.sleep(GATHER_S)
 

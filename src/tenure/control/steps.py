@@ -70,6 +70,16 @@ class Planner:
             self.unplanned = True
         return self.board
 
+    @property
+    def leaves_nobody(self) -> bool:
+        """Whether the last plan started all who waited and nothing rests: until something is freed or somebody comes, the next one
+        would decide nothing."""
+        board, last = self.board, self.last
+        if board is None or last is None or self.unplanned or board.resting or len(board.waiting.rows) > len(last.decisions):
+            return False
+        started = {start.job_id for decision in last.decisions for start in decision.starts}
+        return all(job_id in started and not row.is_array for job_id, row in board.waiting.rows.items())
+
     def _rebuild(self, ports: Ports, snapshot: Snapshot) -> Board:
         _follow_policy(ports, snapshot.settings)
         self.board, self.revision, self.nodes = Board.of(snapshot, ports.policy.distinguishes), snapshot.revision, snapshot.nodes

@@ -11,10 +11,9 @@ from sqlalchemy import select
 from tenure.store.arrays import index_at
 from tenure.store.intern import Names
 from tenure.store.listing import ids_of, records
-from tenure.store.reader import ask
 from tenure.store.rooms import in_front_of
 from tenure.store.schema import allocation, allocation_device, attempt, dependency, device, event, job, node
-from tenure.store.sql import Link
+from tenure.store.sql import Link, Statement, const, param
 from tenure.store.views import job_views, shown_state
 from tenure.wire.dto import AfterView, AttemptView, EventView, JobDetail, TaskView
 from tenure.wire.ids import format_id
@@ -22,6 +21,42 @@ from tenure.wire.ids import format_id
 MAX_EVENTS = 200
 MAX_ATTEMPTS = 50
 REDACTED = "********"
+_MENTIONED = ("on_job", "condition", "satisfied")
+AFTER = Statement(
+    select(*(dependency.c[name] for name in _MENTIONED), job.c.name, job.c.state, job.c.array_live)
+    .join(job, job.c.id == dependency.c.on_job)
+    .where(dependency.c.job_id == param("id"))
+    .order_by(dependency.c.on_job),
+    "id",
+)
+_TRIED = ("id", "previous_id", "number", "started_ms", "ended_ms", "outcome", "stop_why", "rest", "slice_ms", "checkpoint_ms")
+ATTEMPT = Statement(select(*(attempt.c[name] for name in _TRIED)).where(attempt.c.id == param("id")), "id")
+_RAN = (
+    *("task", "state", "pid", "exit_code", "signal", "reason", "why"),
+    *("started_ms", "ended_ms", "cpu_ms", "peak_memory_bytes", "stdout", "stderr"),
+)
+TASKS = Statement(
+    select(*(allocation.c[name] for name in _RAN), node.c.name, node.c.pretend)
+    .select_from(allocation.join(node, node.c.id == allocation.c.node_id))
+    .where(allocation.c.attempt_id == param("attempt"))
+    .order_by(allocation.c.task),
+    "attempt",
+)
+DEVICES = Statement(
+    select(allocation_device.c.task, device.c.uuid, device.c.device_index)
+    .select_from(allocation_device.join(device, device.c.id == allocation_device.c.device_id))
+    .where(allocation_device.c.attempt_id == param("attempt"))
+    .order_by(device.c.device_index),
+    "attempt",
+)
+EVENTS = Statement(
+    select(event.c.cursor, event.c.kind, event.c.at_ms, event.c.version, event.c.data)
+    .where(event.c.job_id == param("job"))
+    .order_by(event.c.cursor.desc())
+    .limit(const(MAX_EVENTS))
+    .offset(const(0)),
+    "job",
+)
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|COOKIE|_PAT$", re.IGNORECASE)
 _NOT_SECRET = {"KEYBOARD", "SSH_AUTH_SOCK"}
 
@@ -60,9 +95,7 @@ def detail(link: Link, names: Names, job_id: int, position: int, now_ms: int) ->
 
 def _after(link: Link, job_id: int) -> list[AfterView]:
     """What a job waits for; an element waits for what its array does."""
-    columns = (dependency.c.on_job, dependency.c.condition, dependency.c.satisfied, job.c.name, job.c.state, job.c.array_live)
-    clause = select(*columns).join(job, job.c.id == dependency.c.on_job).where(dependency.c.job_id == job_id)
-    rows = ask(link, clause.order_by(dependency.c.on_job))
+    rows = link.rows(AFTER, job_id)
     shown = ids_of(link, [row[0] for row in rows])
     return [
         AfterView(
@@ -76,16 +109,12 @@ def attempt_chain(link: Link, last_id: int, limit: int = MAX_ATTEMPTS) -> list[t
     """The attempts of a job from its last one backwards: (id, previous, number, started, ended, outcome, why it was stopped, its rest,
     since when, its last checkpoint: see `tenure.model.job.RunningJob`)."""
     chain: list[tuple[Any, ...]] = []
-    columns = [
-        *(attempt.c[name] for name in ("id", "previous_id", "number", "started_ms", "ended_ms", "outcome", "stop_why")),
-        *(attempt.c[name] for name in ("rest", "slice_ms", "checkpoint_ms")),
-    ]
     while last_id and len(chain) < limit:
-        rows = ask(link, select(*columns).where(attempt.c.id == last_id))
-        if not rows:
+        row = link.row(ATTEMPT, last_id)
+        if row is None:
             break
-        chain.append(rows[0])
-        last_id = rows[0][1]
+        chain.append(row)
+        last_id = row[1]
     return chain
 
 
@@ -113,12 +142,8 @@ def _tasks(link: Link, attempt_id: int) -> list[TaskView]:
     devices = _devices(link, attempt_id)
     first = in_front_of(link, attempt_id)
     behind = ids_of(link, [first])[first] if first else ""
-    columns = [allocation.c[name] for name in ("task", "state", "pid", "exit_code", "signal", "reason", "why")]
-    columns += [allocation.c[name] for name in ("started_ms", "ended_ms", "cpu_ms", "peak_memory_bytes", "stdout", "stderr")]
-    joined = allocation.join(node, node.c.id == allocation.c.node_id)
-    clause = select(*columns, node.c.name, node.c.pretend).select_from(joined).where(allocation.c.attempt_id == attempt_id)
     views = []
-    for row in ask(link, clause.order_by(allocation.c.task)):
+    for row in link.rows(TASKS, attempt_id):
         task, state, pid, exit_code, signal, reason, why, started, ended, cpu_ms, peak, stdout, stderr, name, pretend = row
         held = devices.get(task, [])
         views.append(
@@ -147,18 +172,14 @@ def _tasks(link: Link, attempt_id: int) -> list[TaskView]:
 
 
 def _devices(link: Link, attempt_id: int) -> dict[int, list[tuple[str, int]]]:
-    joined = allocation_device.join(device, device.c.id == allocation_device.c.device_id)
-    clause = select(allocation_device.c.task, device.c.uuid, device.c.device_index).select_from(joined)
     found: dict[int, list[tuple[str, int]]] = {}
-    for task, uuid, index in ask(link, clause.where(allocation_device.c.attempt_id == attempt_id).order_by(device.c.device_index)):
+    for task, uuid, index in link.rows(DEVICES, attempt_id):
         found.setdefault(task, []).append((uuid, index))
     return found
 
 
 def _events(link: Link, job_id: int) -> list[EventView]:
-    columns = (event.c.cursor, event.c.kind, event.c.at_ms, event.c.version, event.c.data)
-    clause = select(*columns).where(event.c.job_id == job_id).order_by(event.c.cursor.desc()).limit(MAX_EVENTS)
     return [
         EventView(cursor=cursor, kind=kind, at_ms=at_ms, version=version, data=msgspec.json.decode(data))
-        for cursor, kind, at_ms, version, data in reversed(ask(link, clause))
+        for cursor, kind, at_ms, version, data in reversed(link.rows(EVENTS, job_id))
     ]

@@ -18,7 +18,7 @@ from tenure.model.shape import Shape
 from tenure.model.upkeep import Upkeep, upkeep_of
 from tenure.store.intern import Names
 from tenure.store.schema import OPEN_LEASE, allocation, allocation_device, attempt, device, job, node, node_capacity, project, user
-from tenure.store.sql import InList, Link, Statement, const
+from tenure.store.sql import InList, Link, Statement, const, param
 
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 _HOUR_MS = 3_600_000
@@ -56,6 +56,19 @@ _FROM = (
     .outerjoin(allocation, allocation.c.attempt_id == attempt.c.id)
 )
 LEASES = InList(lambda keys: select(*_COLUMNS).select_from(_FROM).where(job.c.id.in_(keys), job.c.kind == const("lease")))
+STAGE = Statement(
+    select(
+        job.c.state,
+        job.c.attempt_id,
+        func.coalesce(attempt.c.wish, const(0)),
+        func.coalesce(attempt.c.stop_reason, const("")),
+        func.coalesce(job.c.lease_expires_at_ms, const(0)),
+        job.c.lease_warned_ms,
+    )
+    .select_from(job.outerjoin(attempt, attempt.c.id == job.c.last_attempt_id))
+    .where(job.c.id == param("id"), job.c.kind == const(LEASE)),
+    "id",
+)
 OPEN = Statement(select(job.c.id).where(OPEN_LEASE).order_by(job.c.id))
 SHARES = InList(
     lambda keys: (
@@ -120,10 +133,42 @@ class Place:
         return max(amount / whole if whole else 0.0 for amount, whole in parts)
 
 
+class Stage:
+    """Where a lease stands. ``is_settled``: its executor has heard all that was asked of it; ``is_free``: nothing is held for it any
+    more; ``is_warned``: its holder was told that its end is near."""
+
+    __slots__ = ()
+    state: str
+    is_settled: bool
+    is_free: bool
+    is_warned: bool
+    stop_reason: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, granted or not."""
+        return self.state in _ENDED
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its executor has confirmed it and it has not ended."""
+        return self.state == "running"
+
+
 @dataclass(frozen=True, slots=True)
-class LeaseRow:
-    """A lease as its rows have it. ``expires_ms`` is the end of its wait while it waits; ``is_settled``: its executor has heard all
-    that was asked of it; ``is_free``: nothing is held for it any more; ``is_warned``: its holder was told that its end is near."""
+class StageRow(Stage):
+    """What who waits for a lease looks at, time and again."""
+
+    state: str
+    is_settled: bool
+    is_free: bool
+    is_warned: bool
+    stop_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow(Stage):
+    """A lease as its rows have it. ``expires_ms`` is the end of its wait while it waits."""
 
     number: int
     name: str
@@ -153,16 +198,6 @@ class LeaseRow:
     devices: tuple[str, ...] = ()
     device_memory_bytes: int = 0
     pretend: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, granted or not."""
-        return self.state in _ENDED
-
-    @property
-    def is_held(self) -> bool:
-        """Whether its executor has confirmed it and it has not ended."""
-        return self.state == "running"
 
     @property
     def price_micro(self) -> int:
@@ -214,6 +249,15 @@ def check_leases(link: Link) -> Iterator[Violation]:
 def open_leases(link: Link) -> list[int]:
     """The leases that are not over, by id."""
     return [number for (number,) in link.rows(OPEN)]
+
+
+def read_stage(link: Link, number: int) -> StageRow | None:
+    """Where one lease stands, for a tenth of what the whole of it costs; None when that is no lease."""
+    row = link.row(STAGE, number)
+    if row is None:
+        return None
+    state, attempt_id, wish, stop_reason, expires_ms, warned_ms = row
+    return StageRow(state, not wish, not attempt_id, warned_ms == expires_ms, stop_reason)
 
 
 def read_leases(link: Link, names: Names, ids: Sequence[int]) -> list[LeaseRow]:

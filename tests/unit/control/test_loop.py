@@ -6,17 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tenure.control import loop as loop_module
 from tenure.control.loop import ControlLoop
-from tenure.control.steps import Ports
-from tenure.model.commands import Applied, Caller, CancelJob, UpdateJob
-from tenure.model.observations import Capabilities, Observations, TaskEmptied
+from tenure.control.steps import Planner, Ports
+from tenure.model.commands import Applied, Caller, CancelJob, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.observations import Capabilities, Observations, TaskEmptied, TaskStarted
 from tenure.model.outcomes import Commands, Committed, JobChange, Recorded
-from tenure.model.plan import Decision, Plan, Rejection
+from tenure.model.plan import Decision, Plan, Rejection, Start
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.ports import StaleEpoch, StoreUnavailable
 
@@ -315,3 +316,33 @@ def test_health_shows_a_turn_that_does_not_end() -> None:
         leave.set()
         stuck.result(10)
     assert running.loop.health.stuck_for_s() == 0
+
+
+def test_nothing_is_planned_for_what_frees_nothing_while_nobody_waits() -> None:
+    with Running() as running:
+        running.loop.submit([cancel()]).result(10)
+        running.loop.call(lambda: None).result(10)
+        plans = running.policy.plans
+        for command in (ReleaseLease("", CALLER, 7, "digest"), RenewLease("", CALLER, 7, "digest", 1_000)):
+            running.loop.submit([command]).result(10)
+        running.executor.reports.append(TaskStarted(1, 0, 1, 1_000_000))  # type: ignore[arg-type]
+        running.loop.wake()
+        until(lambda: running.executor.acknowledged == 1)
+        running.loop.call(lambda: None).result(10)
+        assert running.policy.plans == plans
+        running.executor.reports.append(TaskEmptied(1, 0, 1))
+        running.loop.wake()
+        until(lambda: running.policy.plans > plans)
+
+
+@pytest.mark.parametrize(
+    ("starts", "is_array", "left"), [((3, 4), 0, True), ((3,), 0, False), ((), 0, False), ((3, 4), 1, False)], ids=str
+)
+def test_a_plan_leaves_somebody_unless_it_started_all_who_waited(starts: tuple[int, ...], is_array: int, left: bool) -> None:
+    rows = {job_id: SimpleNamespace(is_array=is_array) for job_id in (3, 4)}
+    board: Any = SimpleNamespace(waiting=SimpleNamespace(rows=rows), resting={})
+    last = Plan(1, tuple(Decision(starts=(Start(job_id, ()),)) for job_id in starts))
+    assert Planner(board, unplanned=False, last=last).leaves_nobody is left
+    assert not Planner(board, unplanned=True, last=last).leaves_nobody
+    board.resting[9] = object()
+    assert not Planner(board, unplanned=False, last=last).leaves_nobody

@@ -102,6 +102,10 @@ class Store(Protocol):
         call it again (a new or renewed lease may make that sooner), and which leases changed."""
         ...
 
+    def expire_guidance(self, now_ms: int) -> tuple[int, int]:
+        """End guidance that has stood for its time; when to call it again (new guidance may make that sooner), and how much ended."""
+        ...
+
     def live_tasks(self) -> list[tuple[int, int]]:
         """The (attempt, task) pairs whose allocation is not released, sorted."""
         ...

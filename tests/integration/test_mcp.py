@@ -36,7 +36,10 @@ TOOLS = {
     "cancel",
     "capacity",
     "explain",
+    "end_guidance",
     "follow",
+    "guidance",
+    "guide",
     "list_jobs",
     "recommendations",
     "release_lease",
@@ -135,6 +138,9 @@ def test_an_agent_looks_tries_confirms_and_cleans_up(living: Installation) -> No
             ended = await call(session, "cancel", job=wide["id"], confirm=plan["confirm"])
             assert [result["ok"] for result in ended["results"]] == [True]
             assert (await call(session, "recommendations"))["recommendations"] == []
+            given = await confirmed(session, "guide", steps=2, name="sweep*", note="later tonight")
+            assert (await call(session, "guidance"))["guidance"][0]["text"] == "jobs of name sweep* count 2 more"
+            assert (await call(session, "end_guidance", number=given["id"]))["ended_ms"]
             with pytest.raises(Refused, match=r"\[not_found\] there is no job 99"):
                 await call(session, "explain", job="99")
             with pytest.raises(Refused, match=r"\[never_fits\]"):

@@ -113,3 +113,34 @@ def test_reports_of_the_past_in_every_form(living: Installation) -> None:
         (("report", "usage", "--by", "day", "--since", "2000-01-01"), "at most 366 days"),
     ):
         assert told in living.cli(*words, ok=False).stderr
+
+
+def test_guidance_moves_work_ahead_says_so_and_ends(living: Installation) -> None:
+    living.submit("--cpus", "2", "--memory", "7G", "--time", "1h", "--name", "filler", "--", "sleep", "600")
+    living.submit("--cpus", "4", "--memory", "15G", "--gpus", "2", "--time", "1h", "--name", "far", "--", "sleep", "600")
+    first = living.submit("--cpus", "2", "--time", "1h", "--name", "first", "--", "sleep", "600")
+    second = living.submit("--cpus", "2", "--time", "1h", "--name", "second", "--", "sleep", "600")
+    until(lambda: living.state("1") == living.state("2") == "running", "both to run")
+    given = living.json("guide", "raise", "2", "--name", "second", "--for", "2h", "--note", "the paper")
+    assert given["text"] == "jobs of name second count 2 more"
+    why = living.cli("why", second).stdout
+    assert "by guidance it counts with priority 7 instead of 5" in why
+    assert "guidance" not in living.cli("why", first).stdout
+    assert "the paper" in living.cli("guide").stdout
+    living.kill_daemon()
+    living.cli("cancel", "1")
+    until(lambda: living.state(second) == "running", "the raised job to start first, by a daemon that starts anew")
+    assert living.state(first) == "pending"
+    assert "is over" in living.cli("guide", "end", str(given["id"])).stdout
+    assert living.cli("guide").stdout == "no guidance stands\n"
+    living.cli("guide", "profile", "fast")
+    assert living.json("policy")["policy"] == "portfolio:profile=fast"
+    living.cli("guide", "end", "2")
+    assert living.json("policy")["policy"] != "portfolio:profile=fast"
+    for words, told in (
+        (("guide", "shout"), "is nothing to do with guidance"),
+        (("guide", "raise", "9", "--name", "x"), "by 3 steps at most"),
+        (("guide", "raise", "1", "--name", "x", "--for", "2d"), "at most"),
+        (("guide", "end", "7"), "there is no guidance 7"),
+    ):
+        assert told in living.cli(*words, ok=False).stderr

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tenure.api.context import Context
+from tenure.api.guided import with_guidance
 from tenure.api.particulars import with_particulars
 from tenure.api.pools import forgotten_text, pools_text
 from tenure.api.postmortem import account
@@ -69,6 +70,7 @@ def explanation_view(context: Context, snapshot: Snapshot, detail: JobDetail, ca
         labels = snapshot.shapes[pending.shape].labels
         view.summary = forgotten_text(snapshot.nodes, labels) or view.summary
         view.evidence += pools_text(context.pools, labels)
+        view = with_guidance(view, job, pending, context.queries.guidance())
     if shares and pending is not None:
         view.evidence.append(standing_text(snapshot, pending, job.project, job.user))
     return view

@@ -64,6 +64,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("projects", "projects", "Say how projects stand: quotas, what they hold and held, shares.", ("project", "quota")),
             Entry("reserve", "reserve", "Set nodes aside for a time: for a project, a user, or maintenance."),
             Entry("unreserve", "reserve", "Take a reservation back."),
+            Entry("guide", "guide", "Raise or lower a class of work, or let another policy decide, for a while."),
             Entry("queue", "queue", "List queues; pause one, resume it, set its limits.", ("queues",)),
         ),
     ),

@@ -1,12 +1,15 @@
-"""The part of the client for whoever thinks ahead, a person or a program: how things stand, what would help, what was held."""
+"""The part of the client for whoever thinks ahead, a person or a program: how things stand, what would help, what
+was held; and guidance back."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tenure.client.link import Link, path_of, quote
 
 if TYPE_CHECKING:
+    from tenure.wire.guidance import GuidanceRequest, GuidancesReply, GuidanceView
     from tenure.wire.reports import ReportReply
     from tenure.wire.thinking import RecommendationsReply, StatusReport
 
@@ -39,3 +42,22 @@ class Thinking:
 
         path = path_of(f"/api/v1/report/{quote(kind)}", since_ms=since_ms or None, until_ms=until_ms or None, by=by)
         return self._link.call("GET", path, ReportReply, timeout_s=PATIENCE_S)
+
+    def guidance(self, past: int = 0) -> GuidancesReply:
+        """What guidance stands; with ``past`` so much of all that is kept, the newest first."""
+        from tenure.wire.guidance import GuidancesReply
+
+        return self._link.call("GET", path_of("/api/v1/guidance", past=past or None), GuidancesReply)
+
+    def guide(self, request: GuidanceRequest) -> GuidanceView:
+        """Raise or lower a class of work, or let another policy decide, for a while."""
+        from tenure.wire.guidance import GuidanceView
+
+        request.key = request.key or os.urandom(16).hex()
+        return self._link.call("POST", "/api/v1/guidance", GuidanceView, request)
+
+    def end_guidance(self, number: int) -> GuidanceView:
+        """Take guidance back."""
+        from tenure.wire.guidance import EndRequest, GuidanceView
+
+        return self._link.call("POST", "/api/v1/guidance/end", GuidanceView, EndRequest(key=os.urandom(16).hex(), guidance=number))

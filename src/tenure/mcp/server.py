@@ -30,8 +30,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-INSTRUCTIONS = """Tenure runs jobs on shared machines and lends GPUs. Look first: capacity, list_jobs, what_if. submit, cancel and
-acquire_lease only say what would happen and give a confirmation; call them again with the same arguments and confirm to do
+INSTRUCTIONS = """Tenure runs jobs on shared machines and lends GPUs. Look first: capacity, list_jobs, what_if. submit, cancel,
+guide and acquire_lease only say what would happen and give a confirmation; call them again with the same arguments and confirm to do
 it. A job that waits: explain says why and what would help; recommendations lists changes that were tried out. Give jobs a
 time limit: it starts them sooner. Errors read [code] what is wrong; what to do about it."""
 
@@ -63,6 +63,7 @@ def build(tools: Tools) -> MCPServer[Any]:
     _looking(server, tools)
     _jobs(server, tools)
     _leases(server, tools)
+    _guidance(server, tools)
     return server
 
 
@@ -163,6 +164,38 @@ def _jobs(server: MCPServer[Any], tools: Tools) -> None:
     def cancel(context: Context[Any, Any], job: Job, confirm: Confirm = "") -> Answer:
         """End a job, waiting or running. Without confirm: what it is, and who would start then."""
         return tools.cancel(_secret(context), job, confirm)
+
+
+def _guidance(server: MCPServer[Any], tools: Tools) -> None:
+    @server.tool(annotations=_LOOKS)
+    @said
+    def guidance(context: Context[Any, Any]) -> Answer:
+        """What guidance stands: which work counts more or less for a while, which policy decides, who asked for it, until when."""
+        return tools.guidance(_secret(context))
+
+    @server.tool(annotations=_ACTS)
+    @said
+    def guide(
+        context: Context[Any, Any],
+        steps: Annotated[int, Field(ge=-3, le=3, description="Steps of priority more (or less) for a class of work.")] = 0,
+        project: str = "",
+        queue: str = "",
+        user: str = "",
+        name: Annotated[str, Field(description="Names of jobs, a pattern such as sweep*.")] = "",
+        policy: Annotated[str, Field(description="Or another policy, such as portfolio:profile=fast.")] = "",
+        length: Annotated[str, Field(description="For how long, 24h at most.")] = "1h",
+        note: str = "",
+        confirm: Confirm = "",
+    ) -> Answer:
+        """Raise or lower a class of work, or let another policy decide, for a while. It ends by itself, and makes nothing critical."""
+        wish = {"steps": steps, "project": project, "queue": queue, "user": user, "name": name, "policy": policy}
+        return tools.guide(_secret(context), {**wish, "length": length, "note": note}, confirm)
+
+    @server.tool(annotations=_ACTS)
+    @said
+    def end_guidance(context: Context[Any, Any], number: int) -> Answer:
+        """Take guidance back."""
+        return tools.end_guidance(_secret(context), number)
 
 
 def _leases(server: MCPServer[Any], tools: Tools) -> None:

@@ -278,6 +278,32 @@ class RemoveReservation:
     reservation: str
 
 
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """Give guidance for ``length_ms`` (0: an hour): either ``steps`` of priority more or less for jobs of ``project``, ``queue``,
+    ``user`` and ``name`` (a pattern; empty: any), or another ``policy``. Answers with its number as the note."""
+
+    key: str
+    caller: Caller
+    steps: int = 0
+    project: str = ""
+    queue: str = ""
+    user: str = ""
+    name: str = ""
+    policy: str = ""
+    length_ms: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndGuidance:
+    """Take the guidance of that number back. One that is over is left alone, which is not an error."""
+
+    key: str
+    caller: Caller
+    guidance: int
+
+
 Command = (
     SubmitJob
     | AcquireLease
@@ -295,6 +321,8 @@ Command = (
     | ResolveConflict
     | MakeReservation
     | RemoveReservation
+    | Guide
+    | EndGuidance
     | PeopleCommand
 )
 

@@ -16,6 +16,8 @@ from tenure.model.commands import (
     Applied,
     CancelJob,
     Command,
+    EndGuidance,
+    Guide,
     HoldJob,
     MakeReservation,
     Refused,
@@ -36,6 +38,8 @@ from tenure.store import arrays, resting
 from tenure.store.caps import refuse_more
 from tenure.store.choosing import choose
 from tenure.store.ending import Endings
+from tenure.store.guiding import end as end_guidance
+from tenure.store.guiding import guide
 from tenure.store.intern import INSERT_QUEUE, next_id
 from tenure.store.leases import release, renew
 from tenure.store.nodes import NODE_BY_NAME, WRITE_WANTED
@@ -286,6 +290,8 @@ _SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {
     ResolveConflict: resolve,
     MakeReservation: reserve,
     RemoveReservation: unreserve,
+    Guide: guide,
+    EndGuidance: end_guidance,
     **PEOPLE,
 }
 """Who carries out what is no act on a job that a person names."""

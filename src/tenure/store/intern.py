@@ -15,13 +15,15 @@ from sqlalchemy import func, select
 
 from tenure.model.amounts import Amounts
 from tenure.model.commands import Caller, Holder, JobSpec
+from tenure.model.guidance import ClassGuidance
 from tenure.model.queue import Queue
 from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.chosen import last_choice, plan_settings
+from tenure.store.guided import classes as classes_guided
 from tenure.store.measured import anomaly, series
 from tenure.store.people_schema import token
-from tenure.store.plan_schema import conflict, policy_choice, reservation
+from tenure.store.plan_schema import conflict, guidance, policy_choice, reservation
 from tenure.store.schema import device, job_context, job_spec, node, project, queue, shape, user
 from tenure.store.sql import InList, Link, Statement, const, insert, param
 from tenure.store.windows import ReservationRow, standing
@@ -73,7 +75,21 @@ DEVICE_NAMES = Statement(select(device.c.id, device.c.uuid, device.c.device_inde
 
 _LAST_ID = {
     table: Statement(select(func.coalesce(func.max(table.c.id), const(0))))
-    for table in (shape, job_spec, job_context, user, project, queue, policy_choice, conflict, reservation, series, anomaly, token)
+    for table in (
+        shape,
+        job_spec,
+        job_context,
+        user,
+        project,
+        queue,
+        policy_choice,
+        conflict,
+        reservation,
+        guidance,
+        series,
+        anomaly,
+        token,
+    )
 }
 
 
@@ -117,6 +133,7 @@ class Names:
         self._queues: dict[str, Queue] | None = None
         self._plan: PlanSettings | None = None
         self._reservations: tuple[ReservationRow, ...] | None = None
+        self._guidance: tuple[ClassGuidance, ...] | None = None
         self._strategy: str | None = None
         self._nodes: dict[int, str] = {}
         self._devices: dict[int, tuple[str, int]] = {}
@@ -287,6 +304,16 @@ class Names:
     def forget_reservations(self) -> None:
         """Somebody writes reservations: read them afresh."""
         self._reservations = None
+
+    def guidance(self, link: Link) -> tuple[ClassGuidance, ...]:
+        """The classes of work that are raised or lowered now."""
+        if self._guidance is None:
+            self._guidance = classes_guided(link)
+        return self._guidance
+
+    def forget_guidance(self) -> None:
+        """Somebody gives or ends guidance: read it afresh."""
+        self._guidance = None
 
     def forget_queues(self) -> None:
         """Somebody writes queues: read them afresh."""

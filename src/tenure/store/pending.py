@@ -7,11 +7,14 @@ is built per job on the way: a column of the answer becomes the bytes of a colum
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from itertools import groupby
 
 from sqlalchemy import and_, case, func, or_, select
 
-from tenure.model.job import CHUNK_SPAN, NO_CAP, JobChunk, JobTable
+from tenure.model.guidance import ClassGuidance
+from tenure.model.job import CHUNK_SPAN, JOB_COLUMNS, NO_CAP, JobChunk, JobTable
+from tenure.store.guided import with_guidance
 from tenure.store.schema import WAITING, job
 from tenure.store.sql import Link, Row, Statement, const
 
@@ -58,6 +61,7 @@ WAITING_COLUMNS = Statement(
         ),
     )
 )
+_PRIORITY = JOB_COLUMNS.index("priority")
 TOUCHED_ARRAYS = Statement(
     select(job.c.id, job.c.array_next).where(
         WAITING,
@@ -68,9 +72,9 @@ TOUCHED_ARRAYS = Statement(
 )
 
 
-def read_pending(link: Link) -> JobTable:
-    """Every waiting job that a plan may see."""
-    rows = sorted(link.rows(WAITING_COLUMNS))
+def read_pending(link: Link, standing: Sequence[ClassGuidance] = ()) -> JobTable:
+    """Every waiting job that a plan may see, with the priority that counts under what guidance stands."""
+    rows = sorted(with_guidance(link, standing, link.rows(WAITING_COLUMNS), _PRIORITY))
     return JobTable(tuple(_chunk(number, list(part)) for number, part in groupby(rows, lambda row: row[0] // CHUNK_SPAN)))
 
 

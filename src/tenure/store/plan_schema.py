@@ -1,4 +1,5 @@
-"""The tables of what planning decides and goes by beside the jobs: policies, promises, reasons, conflicts, reservations.
+"""The tables of what planning decides and goes by beside the jobs: policies, promises, reasons, conflicts, reservations,
+guidance.
 
 They are apart from `tenure.store.schema` because none of them says what is there or in use: each row says what was decided, and since
 when. Invariants that the database itself holds: one open conflict of a key, one part of a reservation on a node, and a reservation ends
@@ -100,3 +101,19 @@ reservation_part = Table(
     PrimaryKeyConstraint("reservation_id", "node_id"),
     sqlite_with_rowid=False,
 )
+
+# What somebody who thinks ahead asks for, for a while: ``steps`` of priority for jobs of a project, queue, user (0: any) and name (a
+# pattern), or a ``policy`` in the place of ``before`` (empty: that of the settings). What is over stays for a while, as history.
+guidance = Table(
+    "guidance",
+    metadata,
+    _id(),
+    *(_int(name) for name in ("steps", "project_id", "queue_id", "user_id")),
+    *(_str(name) for name in ("name", "policy", "before", "note")),
+    _int("uid", None),
+    _str("made_by"),
+    *(_int(name, None) for name in ("made_ms", "until_ms")),
+    _maybe("ended_ms"),
+    _str("ended_by"),
+)
+_partial("ix_guidance_open", guidance.c.until_ms, where=guidance.c.ended_ms.is_(None))

@@ -47,6 +47,7 @@ from tenure.wire.policy import PolicyUse
 
 if TYPE_CHECKING:
     from tenure.core.advice import Habit
+    from tenure.store.guided import GuidanceRow
     from tenure.store.reports import Held, Wasted
 
 __all__ = ["JobRow", "LogFile", "Queries"]
@@ -280,6 +281,13 @@ class Queries:
 
         with self._reader.read() as link:
             return wasted(link, spans, by, caller, now_ms)
+
+    def guidance(self, limit: int = 0) -> list[GuidanceRow]:
+        """What guidance stands, by id; with a limit so much of all that is kept, the newest first."""
+        from tenure.store.guided import read
+
+        with self._reader.read() as link:
+            return read(link, limit)
 
     def owners(self, job_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
         """The uid and the project of each of these jobs."""

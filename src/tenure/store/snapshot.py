@@ -7,6 +7,7 @@ advances a board by changes and rebuilds it from a snapshot).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from sqlalchemy import select
 from tenure.model.allocation import Allocation, Claim, DeviceShare, Eviction, Placement
 from tenure.model.amounts import Amounts
 from tenure.model.commands import LEASE
+from tenure.model.guidance import ClassGuidance
 from tenure.model.job import NO_CAP, NO_TURNS, RESTS, PendingJob, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.settings import PlanSettings
@@ -22,6 +24,7 @@ from tenure.model.snapshot import Changes, Snapshot
 from tenure.model.window import TimeWindow
 from tenure.store import arrays
 from tenure.store.accounts import read_projects, read_usage
+from tenure.store.guided import as_guided
 from tenure.store.intern import Names
 from tenure.store.nodes import read_nodes
 from tenure.store.pending import TOUCHED_ARRAYS, read_pending
@@ -114,6 +117,8 @@ _MOVING = {"job.starting", "job.requeued", "job.ended", "job.task", "job.release
 """The events that may come with a change of what somebody holds."""
 
 _RESERVING = {"reservation.made", "reservation.removed"}
+GUIDING = {"guidance.made", "guidance.ended"}
+"""After these any waiting job may count for more or less: the rows of all of them are read afresh."""
 
 
 def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int) -> Snapshot:
@@ -126,7 +131,7 @@ def read_snapshot(link: Link, names: Names, settings: StoreSettings, now_ms: int
         seed=settings.seed,
         nodes=read_nodes(link),
         shapes=names.all_shapes(link),
-        pending=read_pending(link),
+        pending=read_pending(link, names.guidance(link)),
         running=tuple(held[number] for number in sorted(held)),
         claims=read_claims(link, names, now_ms),
         evictions=_evictions(link, names.plan(link, settings.plan), now_ms),
@@ -173,7 +178,7 @@ def read_changes(
         since,
         revision,
         now_ms,
-        pending={row.id: _pending(row, templates) for row in waiting},
+        pending={row.id: _pending(row, templates, names.guidance(link)) for row in waiting},
         pending_removed=tuple(sorted((*gone, *(number for number, row in rows.items() if not row.waits)))),
         running=running,
         running_removed=tuple(sorted((*gone, *(rows.keys() - running.keys())))),
@@ -198,8 +203,9 @@ def _uses_devices(names: Names, link: Link, rows: dict[int, JobRow], attempts: S
     return bool(attempts) and any(names.shape(link, row.shape_id).gpu_milli for row in rows.values() if row.attempt_id)
 
 
-def _pending(row: JobRow, templates: dict[int, JobRow]) -> PendingJob:
-    return pending_of(row, templates[row.array_id] if row.array_id else None)
+def _pending(row: JobRow, templates: dict[int, JobRow], standing: Sequence[ClassGuidance]) -> PendingJob:
+    found = pending_of(row, templates[row.array_id] if row.array_id else None)
+    return replace(found, priority=as_guided(found, row.name, standing)) if standing else found
 
 
 def _running(held: Rows, shares: Rows) -> dict[int, RunningJob]:

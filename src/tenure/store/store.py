@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from tenure.model.access import SCHEDULER
 from tenure.model.anomaly import Anomaly
 from tenure.model.commands import Answer, Command
 from tenure.model.hint import Hint
@@ -18,7 +19,7 @@ from tenure.model.observations import NodeFound, Observation
 from tenure.model.outcomes import Commands, Committed, Event, JobChange, Recorded, Violation
 from tenure.model.plan import Plan
 from tenure.model.snapshot import Changes, Snapshot
-from tenure.store import alive, leader
+from tenure.store import alive, guiding, leader
 from tenure.store.accounts import define_projects, read_projects
 from tenure.store.apply import apply
 from tenure.store.choosing import count, note_strategy
@@ -34,7 +35,7 @@ from tenure.store.recent import Recent
 from tenure.store.record import Recording
 from tenure.store.series import KnownSeries, forget_reports
 from tenure.store.settings import StoreSettings
-from tenure.store.snapshot import read_changes, read_snapshot, read_touches
+from tenure.store.snapshot import GUIDING, read_changes, read_snapshot, read_touches
 from tenure.store.sql import Link
 from tenure.store.stream import read_events
 from tenure.store.tx import READ_ATTEMPTS, READ_REVISION, Transaction
@@ -183,6 +184,8 @@ class SqlStore:
             if self._tx is not None:
                 self._tx.write_counters()
             touches = read_touches(link, since)
+        if any(touch[0] in GUIDING for touch in touches):
+            return None
         return read_changes(link, self._names, self.settings, touches, since, revision, now_ms)
 
     def commit(self, plan: Plan, epoch: int, now_ms: int) -> Committed:
@@ -226,6 +229,11 @@ class SqlStore:
         """See the port."""
         with self._write(now_ms) as tx:
             return expire(tx)
+
+    def expire_guidance(self, now_ms: int) -> tuple[int, int]:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            return guiding.expire(tx, SCHEDULER)
 
     def live_tasks(self) -> list[tuple[int, int]]:
         """See the port."""

@@ -76,6 +76,9 @@ class StoreDouble:
     def expire_leases(self, now_ms: int) -> tuple[int, list[JobChange]]:
         return 2**60, []
 
+    def expire_guidance(self, now_ms: int) -> tuple[int, int]:
+        return now_ms + 86_400_000, 0
+
     def claim_commands(self, epoch: int, now_ms: int, *, launches: bool = True) -> Commands:
         self.calls.append("claim")
         return Commands()

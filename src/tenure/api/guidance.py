@@ -1,0 +1,89 @@
+"""Routes about guidance: what stands, giving some, taking it back.
+
+Everybody may guide his own work; the work of others and the policy take an operator, as the store judges in the transaction that
+makes it true. Invariant: who may not see the work of others is not told of guidance that names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenure.api.context import Context, answer, body_of, caller_from, context_of
+from tenure.api.guided import text_of
+from tenure.api.jobs import refused
+from tenure.api.parameters import Past
+from tenure.api.routes import Routes
+from tenure.model.access import Caller, Permission
+from tenure.model.commands import EndGuidance, Guide, Refused
+from tenure.store.guided import GuidanceRow
+from tenure.wire import ROOT
+from tenure.wire.guidance import EndRequest, GuidanceRequest, GuidancesReply, GuidanceView
+
+routes = Routes(ROOT)
+_REFUSALS = ("bad_request", "not_found", "forbidden", "too_many", "name_taken", "unknown_policy", "key_reused")
+_KEPT = 1000
+
+
+@routes.get("/guidance", GuidancesReply, needs=Permission.JOBS_READ)
+async def guidance(request: Request, past: Past = 0) -> Response:
+    """What guidance stands; with ``past`` so much of all that is kept."""
+    context, caller = context_of(request), caller_from(request)
+    rows = await asyncio.to_thread(context.queries.guidance, past)
+    return answer(GuidancesReply(guidance=[view(row) for row in rows if _is_shown(row, caller)]))
+
+
+@routes.post("/guidance", GuidanceRequest, GuidanceView, statuses=(201,), errors=_REFUSALS, needs=Permission.JOBS_WRITE)
+async def give(request: Request) -> Response:
+    """Raise or lower a class of work, or let another policy decide, for a while."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, GuidanceRequest)
+    said = (wish.steps, wish.project, wish.queue, wish.user, wish.name, wish.policy, wish.length_ms, wish.note)
+    given = (await context.apply([Guide(wish.key, caller, *said)]))[0]
+    if isinstance(given, Refused):
+        raise refused(given)
+    return answer(await _one(context, int(given.note)), 201)
+
+
+@routes.post("/guidance/end", EndRequest, GuidanceView, errors=("not_found", "not_yours", "key_reused"), needs=Permission.JOBS_WRITE)
+async def end(request: Request) -> Response:
+    """Take guidance back; what it changed is as before from the next plan on."""
+    context, caller = context_of(request), caller_from(request)
+    wish = await body_of(request, EndRequest)
+    given = (await context.apply([EndGuidance(wish.key, caller, wish.guidance)]))[0]
+    if isinstance(given, Refused):
+        raise refused(given)
+    return answer(await _one(context, wish.guidance))
+
+
+async def _one(context: Context, number: int) -> GuidanceView:
+    rows = await asyncio.to_thread(context.queries.guidance, _KEPT)
+    return view(next(row for row in rows if row.id == number))
+
+
+def _is_shown(row: GuidanceRow, caller: Caller) -> bool:
+    """Whether it is the caller's own, or names nothing that he may not see."""
+    return caller.sees_all or row.uid == caller.uid or not (row.user_id or row.project_id or row.name)
+
+
+def view(row: GuidanceRow) -> GuidanceView:
+    """One row as the wire shows it."""
+    return GuidanceView(
+        id=row.id,
+        text=text_of(row),
+        steps=row.steps,
+        project=row.project or "",
+        queue=row.queue or "",
+        user=row.user or "",
+        name=row.name,
+        policy=row.policy,
+        before=row.before,
+        note=row.note,
+        made_by=row.made_by,
+        made_ms=row.made_ms,
+        until_ms=row.until_ms,
+        ended_ms=row.ended_ms or 0,
+        ended_by=row.ended_by,
+    )

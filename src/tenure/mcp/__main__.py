@@ -14,7 +14,8 @@ from tenure.client.session import Client
 from tenure.client.start import connect
 from tenure.client.words import span_of
 from tenure.mcp.own_token import Caps, token_for
-from tenure.mcp.tools import Connect, Tools
+from tenure.mcp.steering import SteeringTools
+from tenure.mcp.tools import Connect
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +57,7 @@ def _serve(words: argparse.Namespace) -> None:
         place = client.place or place_of(f"unix:{paths.daemon_socket(paths.home())}")
         own = token_for(client, paths.home(), words.name, caps) if caps else ""
     connecting = connector(place, own)
-    server = build(Tools(connecting))
+    server = build(SteeringTools(connecting))
     if words.http:
         host, port = address_of(words.http)
         serve_http(server, connecting, host, port, lambda chosen: _tell(f"tenure mcp: http://{host}:{chosen}/mcp"))

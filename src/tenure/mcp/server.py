@@ -22,6 +22,7 @@ from pydantic import Field
 
 from tenure import __version__
 from tenure.client.errors import TenureError
+from tenure.mcp.steering import SteeringTools
 from tenure.mcp.tools import Answer, Connect, Tools
 
 P = ParamSpec("P")
@@ -57,7 +58,7 @@ def said(tool: Callable[P, Answer]) -> Callable[P, Answer]:
     return call
 
 
-def build(tools: Tools) -> MCPServer[Any]:
+def build(tools: SteeringTools) -> MCPServer[Any]:
     """The server with all tools."""
     server: MCPServer[Any] = MCPServer("tenure", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
     _looking(server, tools)
@@ -166,7 +167,7 @@ def _jobs(server: MCPServer[Any], tools: Tools) -> None:
         return tools.cancel(_secret(context), job, confirm)
 
 
-def _guidance(server: MCPServer[Any], tools: Tools) -> None:
+def _guidance(server: MCPServer[Any], tools: SteeringTools) -> None:
     @server.tool(annotations=_LOOKS)
     @said
     def guidance(context: Context[Any, Any]) -> Answer:

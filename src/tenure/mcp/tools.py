@@ -20,7 +20,6 @@ from tenure.client.session import Client
 from tenure.mcp.confirming import LASTS_S, Confirmations
 from tenure.mcp.saying import job_line, lease_view, plain, shift_lines
 from tenure.wire import dto
-from tenure.wire.guidance import GuidanceRequest
 from tenure.wire.leases import WAITING, LeaseRequest
 from tenure.wire.whatif import PriorityWish, WhatIfRequest
 
@@ -168,31 +167,6 @@ class Tools:
             told["note"] = plan.note
         told["delays"] = shift_lines(plan.delayed)
         return told
-
-    def guidance(self, secret: str) -> Answer:
-        """What guidance stands."""
-        with self._client(secret) as client:
-            found: Answer = plain(client.thinking.guidance())
-        return found
-
-    def guide(self, secret: str, wish: Mapping[str, Any], confirm: str) -> Answer:
-        """Raise or lower a class of work, or let another policy decide, for a while."""
-        given = {name: value for name, value in wish.items() if value not in ("", None, 0)}
-        given["length_ms"] = words.span_of(given.pop("length", "1h"))
-        request = GuidanceRequest(**given)
-        if not confirm:
-            with self._client(secret) as client:
-                plan = self._supposed(client, {"policy": request.policy}) if request.policy else given
-            return self._dry(secret, "guide", wish, plan)
-        request.key = self._key(secret, "guide", wish, confirm)
-        with self._client(secret) as client:
-            return {"dry_run": False, **plain(client.thinking.guide(request))}
-
-    def end_guidance(self, secret: str, number: int) -> Answer:
-        """Take guidance back."""
-        with self._client(secret) as client:
-            found: Answer = plain(client.thinking.end_guidance(number))
-        return found
 
     def cancel(self, secret: str, job: str, confirm: str) -> Answer:
         """End a job, or say what would follow."""

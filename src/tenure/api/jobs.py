@@ -51,6 +51,8 @@ _REFUSALS = ("not_found", "key_reused", "never_fits", "no_pool", "dependency_cyc
 def refused(refusal: Refused | ErrorReply) -> ApiError:
     """A refusal as an HTTP error; its code picks the status."""
     reply = refusal if isinstance(refusal, ErrorReply) else ErrorReply(code=refusal.code, message=refusal.why)
+    if reply.code == "malformed":  # by the store: the form was right, or it had not come so far
+        reply.code = "bad_request"
     return ApiError(status_of(reply.code), reply)
 
 

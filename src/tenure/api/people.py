@@ -73,7 +73,9 @@ async def users(request: Request) -> Response:
     return answer(UsersReply(users=await _users(context_of(request))))
 
 
-@routes.post("/users", UserRequest, UserView, errors=("name_taken", "ambiguous", "key_reused"), needs=Permission.USERS_WRITE)
+@routes.post(
+    "/users", UserRequest, UserView, errors=("not_found", "name_taken", "ambiguous", "key_reused"), needs=Permission.USERS_WRITE
+)
 async def set_user(request: Request) -> Response:
     """Make or change a user."""
     context, caller = context_of(request), caller_from(request)

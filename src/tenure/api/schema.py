@@ -1,7 +1,7 @@
 """The OpenAPI document of the table of routes, made from the very structs and annotations that calls are read with.
 
-It is worked out for each who asks, and needs nothing but msgspec. Invariant: whatever a route takes, gives or is answered with has its
-schema here; a test sends calls that the document allows, and others, and compares.
+It needs nothing but msgspec. Invariant: whatever a route takes, gives or is answered with has its schema here; a test sends calls that
+the document allows, and others, and compares.
 Format: https://spec.openapis.org/oas/v3.1.0
 """
 

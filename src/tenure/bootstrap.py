@@ -28,7 +28,7 @@ from tenure.config.flags import NO_FLAGS, Flags, add_options, parsed
 from tenure.executors.local import commons
 from tenure.model.amounts import parse_bytes, parse_duration_ms
 from tenure.ports import StoreUnavailable
-from tenure.process import allow_many_files, become_frugal, listen, log, only_one
+from tenure.process import allow_many_files, answer_promptly, become_frugal, listen, log, only_one
 from tenure.process import detach as leave_terminal
 
 if TYPE_CHECKING:
@@ -325,6 +325,7 @@ def daemon(home: str, *, detach: bool, flags: Flags = NO_FLAGS, alter: Callable[
     lock.flush()
     Path(paths.daemon_flags(home)).write_text(json.dumps(flags.words()))
     become_frugal()
+    answer_promptly()
     allow_many_files()
     listening = listen(Path(paths.daemon_socket(home)))
     try:

@@ -137,8 +137,8 @@ def test_the_machine_is_not_sent_to_who_wants_jobs_only(living: Installation) ->
     [
         ("/api/v1/events?topics=jobs", "", "there is no topic 'jobs'"),
         ("/api/v1/events?heartbeat_s=0", "", "the parameter heartbeat_s is not as it must be: expected `int` >= 1"),
-        ("/api/v1/events", "x1", "Last-Event-ID is the id of an event"),
-        ("/api/v1/events", "9" * 30, "Last-Event-ID is the id of an event"),
+        ("/api/v1/events", "x1", "the header Last-Event-ID is not as it must be"),
+        ("/api/v1/events", "9" * 30, "the header Last-Event-ID is not as it must be"),
     ],
 )
 def test_what_is_not_understood_is_refused(living: Installation, path: str, last: str, says: str) -> None:

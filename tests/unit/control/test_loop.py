@@ -291,8 +291,8 @@ def test_a_lost_leadership_ends_the_loop_and_refuses_what_waits() -> None:
 
 def test_a_rejected_decision_is_planned_anew_at_once_but_not_for_ever() -> None:
     with Running() as running:
-        running.loop.call(lambda: None).result(10)
-        before = running.policy.plans
+        until(lambda: running.policy.plans > 0)  # the first turn may be answered before it plans
+        before = running.loop.call(lambda: running.policy.plans).result(10)
         running.store.rejections = [Rejection("no_room", 1)] * 10
         running.loop.submit([cancel()]).result(10)
         # Calls are made at the start of a turn: when this one is answered, the turn of the submission is over and no other has planned.

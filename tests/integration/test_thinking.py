@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import shlex
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,3 +148,21 @@ def test_guidance_moves_work_ahead_says_so_and_ends(living: Installation) -> Non
         (("guide", "end", "7"), "there is no guidance 7"),
     ):
         assert told in living.cli(*words, ok=False).stderr
+
+
+def test_whoever_follows_is_told_how_things_stand(living: Installation) -> None:
+    living.up()
+    with living.client() as client, contextlib.closing(http.client.HTTPConnection("tenure", timeout=30)) as connection:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(30)
+        connection.sock.connect(client.admin.status().socket)
+        connection.request("GET", "/api/v1/events?topics=scheduling_update")
+        lines = connection.getresponse()
+        job = client.submit(["sleep", "600"], cpus="0.5").id
+        reports = (
+            json.loads(line[6:]) for line in iter(lines.readline, b"") if line.startswith(b"data: ") and b"status.report" in line
+        )
+        told = next(report["data"] for report in reports if report["data"].get("running"))
+    assert told["running"] == 1
+    assert {stock["kind"]: stock.get("allocated", 0) for stock in told["available"]}["cpu"] == 500
+    assert living.state(job) == "running"

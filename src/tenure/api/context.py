@@ -82,6 +82,13 @@ class Context:
     def __post_init__(self) -> None:
         self.identity = Identity(self.queries)
         self.feed = Feed(self.bus, self.queries, self.alarm)
+        self.feed.beside = self._report
+
+    async def _report(self) -> None:
+        """Tell whoever follows how things stand, after each cycle but not more than once a second."""
+        from tenure.api.thinking import push_reports
+
+        await push_reports(self)
 
     def alarm(self) -> Anomaly | None:
         """Whether the control loop does not turn; asks nothing of it."""

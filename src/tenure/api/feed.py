@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -86,6 +86,8 @@ class Feed:
         self._asides: dict[str, Aside] = {}
         self.newest_aside = 0
         self.followers = 0
+        self.beside: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """What runs beside the reader while anybody follows."""
 
     @property
     def newest(self) -> int:
@@ -110,6 +112,7 @@ class Feed:
         try:
             if not self._tasks:
                 self._tasks = [asyncio.create_task(self._follow_store()), asyncio.create_task(self._guard())]
+                self._tasks += [asyncio.create_task(self.beside())] if self.beside is not None else []
             yield await asyncio.to_thread(self._store.last_cursor)
         finally:
             self.followers -= 1

@@ -9,12 +9,15 @@ is told of a job that he may not see.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import to_builtins
+from msgspec.json import encode
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,11 +34,12 @@ from tenure.core.board import Board
 from tenure.core.picture import Picture
 from tenure.core.standing import Bottleneck, standing_of
 from tenure.core.whatif import in_line
-from tenure.model.access import Caller, Permission
+from tenure.model.access import SCHEDULER, Caller, Permission
 from tenure.model.amounts import MILLI
 from tenure.model.plan import Plan
 from tenure.monitors.tasks import CPU, GPU, MEMORY, TaskLook
 from tenure.wire import ROOT
+from tenure.wire.dto import EventView
 from tenure.wire.thinking import (
     BottleneckView,
     RecommendationsReply,
@@ -97,6 +101,31 @@ class Thinker:
                 self._advised, self._advice = await aside(self._context, lambda: recommended(self._context, picture))
                 self._advised_s = time.monotonic()
         return replace(self._advised, recommendations=self._advice.to(caller))
+
+
+async def push_reports(context: Context) -> None:
+    """Send a report to whoever follows, when something has changed and a second has passed; for as long as this is let run."""
+    thinker, listener = context.kept(Thinker), context.bus.listen()
+    try:
+        while True:
+            await listener.wait()
+            listener.clear()
+            with contextlib.suppress(Exception):  # a store or a loop that cannot answer now is told of by others
+                wide, narrow = await thinker.report(SCHEDULER), await thinker.report(NOBODY)
+                context.feed.show("scheduling_update", _told(wide), stands=False, narrow=_told(narrow))
+            await asyncio.sleep(REPORT_EVERY_S)
+    finally:
+        context.bus.leave(listener)
+
+
+def _told(report: StatusReport) -> bytes:
+    """A report in the words of an event that is not stored."""
+    event = EventView(cursor=0, kind="status.report", at_ms=report.timestamp_ms, data=to_builtins(report))
+    return encode(event)
+
+
+NOBODY = Caller(-2, "")
+"""Who sees no job at all."""
 
 
 def _seen(context: Context) -> tuple[Picture, Plan | None]:

@@ -52,6 +52,19 @@ def test_what_runs_have_used_lets_the_next_one_start(living: Installation) -> No
         client.submit(["sleep", "600"], name="far", memory="14G", cpus="4", time="1h")
         next_one = client.submit(["sleep", "1"], name="probe", memory="7G", cpus="0.2", time="1h").id
     until(lambda: living.state(big) == "running", "the filler to run")
+    with followed(living, "hint") as events:
+        hint = next(event for event in events if event["kind"] == "hint.given" and event["job"] == next_one)
+        check_the_change(living, next_one)
+        until(lambda: "less_memory" not in [one["kind"] for one in living.json("report", "advice")["recommendations"]], "the end of it")
+        over = next(event for event in events if event["kind"] == "hint.withdrawn")
+    assert hint["data"]["kind"] == "less_memory"
+    assert hint["data"]["figures"]["runs"] == 5
+    assert (over["job"], over["data"]["key"]) == (next_one, hint["data"]["key"])
+    assert over["data"]["remedy"] == hint["data"]["remedy"]
+
+
+def check_the_change(living: Installation, next_one: str) -> None:
+    """What is recommended for the job starts it."""
     found = advice(living)["less_memory"]
     assert (found["job"], found["runs"], found["starts_now"]) == (next_one, 5, [next_one])
     assert found["evidence"]["runs"] == 5
@@ -150,19 +163,24 @@ def test_guidance_moves_work_ahead_says_so_and_ends(living: Installation) -> Non
         assert told in living.cli(*words, ok=False).stderr
 
 
-def test_whoever_follows_is_told_how_things_stand(living: Installation) -> None:
-    living.up()
-    with living.client() as client, contextlib.closing(http.client.HTTPConnection("tenure", timeout=30)) as connection:
+@contextlib.contextmanager
+def followed(living: Installation, topic: str) -> Iterator[Iterator[Any]]:
+    """The events of a topic from now on, as they come."""
+    with contextlib.closing(http.client.HTTPConnection("tenure", timeout=30)) as connection:
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(30)
-        connection.sock.connect(client.admin.status().socket)
-        connection.request("GET", "/api/v1/events?topics=scheduling_update")
+        with living.client() as client:
+            connection.sock.connect(client.admin.status().socket)
+        connection.request("GET", f"/api/v1/events?topics={topic}")
         lines = connection.getresponse()
+        yield (event for line in iter(lines.readline, b"") if line.startswith(b"data: ") and "kind" in (event := json.loads(line[6:])))
+
+
+def test_whoever_follows_is_told_how_things_stand(living: Installation) -> None:
+    living.up()
+    with living.client() as client, followed(living, "scheduling_update") as events:
         job = client.submit(["sleep", "600"], cpus="0.5").id
-        reports = (
-            json.loads(line[6:]) for line in iter(lines.readline, b"") if line.startswith(b"data: ") and b"status.report" in line
-        )
-        told = next(report["data"] for report in reports if report["data"].get("running"))
+        told = next(event["data"] for event in events if event["kind"] == "status.report" and event["data"].get("running"))
     assert told["running"] == 1
     assert {stock["kind"]: stock.get("allocated", 0) for stock in told["available"]}["cpu"] == 500
     assert living.state(job) == "running"

@@ -12,6 +12,7 @@ from tenure.api.suggesting import suggestion_view
 from tenure.core.advice import Advice, AdviceKind
 from tenure.model.amounts import MILLI, format_bytes, format_duration_ms, format_milli
 from tenure.model.explanation import Change, Suggestion
+from tenure.model.hint import Hint
 from tenure.model.snapshot import Snapshot
 from tenure.wire.text import clock_text, count_text
 from tenure.wire.thinking import Evidence, RecommendationView
@@ -97,6 +98,17 @@ def _runs(advice: Advice) -> int:
     return advice.habit.runs if advice.change.kind in (AdviceKind.LESS_MEMORY, AdviceKind.SHORTER_LIMIT) else 0
 
 
+def hint_of(advice: Advice, said: RecommendationView) -> Hint:
+    """The same for those who follow. It is of a job only where it speaks of that one alone, so that whoever may see the job may hear
+    it; any other speaks of several, and reaches those who see everything. What follows for others is left out."""
+    subject = said.job or said.node or said.project
+    alone = advice.change.kind in _OF_ONE_JOB
+    figures = {name: value for name, value in said.evidence.items() if not isinstance(value, str)}
+    job_id = advice.change.job_id if alone else 0
+    return Hint(f"advice:{said.kind}:{subject}", said.kind, said.text, said.command, job_id, "" if alone else subject, figures)
+
+
+_OF_ONE_JOB = (AdviceKind.LESS_MEMORY, AdviceKind.SHORTER_LIMIT, AdviceKind.SHARED_GPU, AdviceKind.FREE_IDLE_GPU)
 Said = tuple[str, str, Evidence]
 """The sentence, the command, the figures it rests on."""
 

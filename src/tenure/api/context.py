@@ -85,10 +85,10 @@ class Context:
         self.feed.beside = self._report
 
     async def _report(self) -> None:
-        """Tell whoever follows how things stand, after each cycle but not more than once a second."""
-        from tenure.api.thinking import push_reports
+        """Tell whoever follows how things stand, after each cycle but not more than once a second, and what would help."""
+        from tenure.api.thinking import push_advice, push_reports
 
-        await push_reports(self)
+        await asyncio.gather(push_reports(self), push_advice(self))
 
     def alarm(self) -> Anomaly | None:
         """Whether the control loop does not turn; asks nothing of it."""

@@ -1,9 +1,9 @@
 """What those are told who think ahead: a report of how things stand, and recommendations that were tried out.
 
 A report is made from a picture of the planner's board in a thread of its own, at most once a second however often it is asked for, so
-it costs the cycle a few references per job. Recommendations take longer: they are worked out
-for who asks, and kept while nothing changes, for `ADVICE_EVERY_S` at most. Invariant: nothing is written, and nobody
-is told of a job that he may not see.
+it costs the cycle a few references per job. Recommendations take longer: they are worked out for who asks and for who follows, and kept
+while nothing changes, for `ADVICE_EVERY_S` at most. Those that are new or over are told as hints. Invariant: nothing else is written,
+and nobody is told of a job that he may not see.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api.advising import Speaker
+from tenure.api.advising import Speaker, hint_of
 from tenure.api.context import Context, answer, context_of
 from tenure.api.identity import caller_from
 from tenure.api.parameters import Switch
@@ -36,6 +36,7 @@ from tenure.core.standing import Bottleneck, standing_of
 from tenure.core.whatif import in_line
 from tenure.model.access import SCHEDULER, Caller, Permission
 from tenure.model.amounts import MILLI
+from tenure.model.hint import Hint
 from tenure.model.plan import Plan
 from tenure.monitors.tasks import CPU, GPU, MEMORY, TaskLook
 from tenure.wire import ROOT
@@ -49,6 +50,8 @@ from tenure.wire.thinking import (
 
 routes = Routes(ROOT)
 REPORT_EVERY_S, ADVICE_EVERY_S = 1.0, 10.0
+REST = 20
+"""Unasked, advice is worked out for one part of the time in so many."""
 _USED = {"cpu": (CPU, 10.0), "memory": (MEMORY, 1.0), "gpu": (GPU, 10.0)}
 """By kind, the figure of a task and what turns it into the kind's unit: a per cent of one cpu is ten thousandths of it."""
 
@@ -98,7 +101,8 @@ class Thinker:
         async with self._advising:
             picture, _ = await self._context.on_control(lambda: _seen(self._context))
             if picture.revision != self._advised.revision or time.monotonic() - self._advised_s >= ADVICE_EVERY_S:
-                self._advised, self._advice = await aside(self._context, lambda: recommended(self._context, picture))
+                self._advised, self._advice, hints = await aside(self._context, lambda: recommended(self._context, picture))
+                self._context.hints.publish("recommendations", hints)
                 self._advised_s = time.monotonic()
         return replace(self._advised, recommendations=self._advice.to(caller))
 
@@ -114,6 +118,21 @@ async def push_reports(context: Context) -> None:
                 wide, narrow = await thinker.report(SCHEDULER), await thinker.report(NOBODY)
                 context.feed.show("scheduling_update", _told(wide), stands=False, narrow=_told(narrow))
             await asyncio.sleep(REPORT_EVERY_S)
+    finally:
+        context.bus.leave(listener)
+
+
+async def push_advice(context: Context) -> None:
+    """Work advice out when something has changed, so that whoever follows hears of it; for as long as this is let run."""
+    thinker, listener = context.kept(Thinker), context.bus.listen()
+    try:
+        while True:
+            listener.clear()
+            began_s = time.monotonic()
+            with contextlib.suppress(Exception):  # as above
+                await thinker.advice(SCHEDULER)
+            await asyncio.sleep(max(ADVICE_EVERY_S, REST * (time.monotonic() - began_s)))
+            await listener.wait()
     finally:
         context.bus.leave(listener)
 
@@ -202,12 +221,12 @@ def _measured(context: Context, picture: Picture) -> tuple[dict[str, int], dict[
     }
 
 
-def recommended(context: Context, picture: Picture) -> tuple[RecommendationsReply, _Told]:
-    """The advice for one moment: when it is of, and its entries."""
+def recommended(context: Context, picture: Picture) -> tuple[RecommendationsReply, _Told, list[Hint]]:
+    """The advice for one moment: when it is of, its entries, and the same as hints."""
     snapshot, policy, queries = picture.snapshot(), context.loop.ports.policy, context.queries
     reply = RecommendationsReply(recommendations=[], at_ms=snapshot.now_ms, revision=snapshot.revision)
     if not policy.foreseeable or not len(snapshot.pending):
-        return reply, _Told()
+        return reply, _Told(), []
     board = Board.of(snapshot, policy.stages.distinguishes)
     first = in_line(board, snapshot.now_ms, policy.stages, LOOKED_AT)
     idle = {one.job_id: one.text for one in queries.anomalies() if one.kind == "idle_gpu" and one.job_id}
@@ -216,7 +235,9 @@ def recommended(context: Context, picture: Picture) -> tuple[RecommendationsRepl
     named = [_named(one) for one in found]
     concerned = sorted(frozenset[int]().union(*named))
     speaker = Speaker(snapshot, queries.ids_of(concerned), idle)
-    return reply, _Told(tuple((speaker.say(one), jobs) for one, jobs in zip(found, named, strict=True)), queries.owners(concerned))
+    said = [speaker.say(one) for one in found]
+    told = _Told(tuple(zip(said, named, strict=True)), queries.owners(concerned))
+    return reply, told, [hint_of(one, view) for one, view in zip(found, said, strict=True)]
 
 
 def _named(advice: Advice) -> frozenset[int]:

@@ -158,7 +158,7 @@ def token(
     if action not in ("list", "create", "revoke"):
         raise usage(f"{action!r} is nothing to do with tokens", "choose list, create or revoke")
     if (action == "revoke") != bool(name):
-        raise usage("name the token" if action == "revoke" else f"{action} takes no token", "tenure token lists them")
+        raise _misnamed(action, name)
     form_is_json = options.is_json(output, as_json)
     with options.client() as client:
         if action == "revoke":
@@ -191,6 +191,14 @@ def token(
         return
     console.note(f"token {made.token.id} of {made.token.user}; this is its secret, which is not shown again:")
     console.out(made.secret)
+
+
+def _misnamed(action: str, name: str) -> Exception:
+    """A name that is missing, or one too many."""
+    if action == "revoke":
+        return usage("name the token", "tenure token lists them")
+    way = f"for a user: tenure token create --user {name}" if action == "create" else "tenure token lists them all"
+    return usage(f"{action} takes no name", way)
 
 
 def _hours(text: str) -> float:

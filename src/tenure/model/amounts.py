@@ -73,7 +73,7 @@ RESOURCES: tuple[str, ...] = tuple(f.name for f in fields(Amounts))
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b?)", re.IGNORECASE)
 _STEPS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _SIZES = (("P", KIB**5), ("T", KIB**4), ("G", GIB), ("M", MIB), ("K", KIB))
-_SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.IGNORECASE)
+_SPAN = re.compile(r"(?:(\d+)d)? ?(?:(\d+)h)? ?(?:(\d+)m(?!s))? ?(?:(\d+(?:\.\d+)?)s)? ?(?:(\d+)ms)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
 
@@ -127,7 +127,7 @@ def format_milli(amount: int) -> str:
 
 
 def parse_duration_ms(text: str) -> int:
-    """Read a duration as ``90s``, ``2h30m``, ``1d`` or as Slurm does: minutes, ``M:S``, ``H:M:S``, ``D-H[:M[:S]]``.
+    """Read a duration as ``90s``, ``2h30m``, ``2h 30m``, ``1d`` or as Slurm does: minutes, ``M:S``, ``H:M:S``, ``D-H[:M[:S]]``.
 
     A bare number is minutes, as in Slurm. Raises ValueError for anything else.
     """

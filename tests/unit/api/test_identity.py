@@ -108,7 +108,7 @@ def test_a_token_is_forgotten_when_it_is_revoked_and_ends_in_time(people: People
     assert refused(identity, {}, bearer(made.secret)) == (401, "bad_token")
 
 
-@pytest.mark.parametrize("header", [b"", b"Bearer", b"Bearer x", b"Basic eA==", b"Bearer \xff", make().secret.encode()])
+@pytest.mark.parametrize("header", [b"", b"Bearer", b"Bearer x", b"Basic eA==", b"Bearer \xff", make().secret.encode()], ids=range(6))
 def test_what_is_no_token_names_nobody_also_on_the_owners_socket(identity: Identity, people: People, header: bytes) -> None:
     assert refused(identity, peer(OWNER), {b"authorization": header}) == (401, "bad_token")
     assert people.reads == 0

@@ -51,6 +51,11 @@ def test_what_means_nothing_is_a_mistake_in_the_command_line(shell: Shell, words
     assert (done.code, done.out) == (2, "")
 
 
+def test_who_names_a_user_for_a_token_is_told_how(shell: Shell) -> None:
+    done = shell("token", "create", "amy")
+    assert (done.code, "tenure token create --user amy" in done.err) == (2, True)
+
+
 def test_a_secret_stands_alone_on_the_output(shell: Shell, client: FakeClient) -> None:
     client.answers["make_token"] = TokenReply(secret="tenure_k3v7ab2q_s", token=TOKEN)
     done = shell("token", "create", "--expires", "8h", "--gpu-hours", "2.5", "--jobs", "4", "--lease-time", "10m", "--read-only")

@@ -89,6 +89,7 @@ def test_a_shown_count_reads_as_itself(amount: int) -> None:
     [
         ("90s", 90_000),
         ("2h30m", 9_000_000),
+        ("2h 30m", 9_000_000),
         ("1d", 86_400_000),
         ("350ms", 350),
         ("1.5s", 1500),
@@ -104,6 +105,11 @@ def test_a_shown_count_reads_as_itself(amount: int) -> None:
 )
 def test_durations(text: str, amount_ms: int) -> None:
     assert parse_duration_ms(text) == amount_ms
+
+
+@pytest.mark.parametrize("amount_ms", [1, 999, 1000, 61_000, 3_660_000, 90_000_000, 86_400_000 * 400])
+def test_a_duration_as_it_is_shown_may_be_typed(amount_ms: int) -> None:
+    assert parse_duration_ms(format_duration_ms(amount_ms)) == amount_ms
 
 
 @pytest.mark.parametrize("text", ["", "  ", "-5", "1h2d", "5 minutes", "1:2:3:4", "1-", "99999999999999d"])

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 LOOKED_AT = 16
 """So many waiting jobs, the first of their groups, stand in the line of one cycle."""
 
-Line = tuple[int, int, int]
-"""A place in the line: (minus the priority, since when it waits, id). Smaller goes first."""
+Line = tuple[int, int, bool, int]
+"""A place in the line: (minus the priority, since when it waits, whether it rests, id). Smaller goes first. Who rests since the
+moment at which another came rests for that one, so it stands behind it."""
 
 Enough = Callable[[Mapping[int, NodeRoom]], bool]
 """Whether rooms, by node index, are enough for somebody."""
@@ -72,9 +73,9 @@ class Rotation:
     def run(self) -> None:
         """Give everybody in the line its turn whose turn it is; to be done before anybody starts."""
         resting = [job for job in self.board.resting.values() if job.rest == RESTS and job.slice_ms >= 0 and not job.stopping]
-        line: list[tuple[Line, PendingJob | RunningJob]] = [((-job.priority, job.slice_ms, job.id), job) for job in resting]
+        line: list[tuple[Line, PendingJob | RunningJob]] = [((-job.priority, job.slice_ms, True, job.id), job) for job in resting]
         if self.slices:
-            line += [((-job.priority, max(job.submitted_ms, job.eligible_ms), job.id), job) for job in self._first_waiting()]
+            line += [((-job.priority, max(job.submitted_ms, job.eligible_ms), False, job.id), job) for job in self._first_waiting()]
         for _, job in sorted(line, key=lambda item: item[0]):
             if isinstance(job, RunningJob):
                 self._of_resting(job)

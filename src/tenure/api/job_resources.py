@@ -28,7 +28,8 @@ from tenure.wire import ROOT
 from tenure.wire.cursors import cursor_of
 from tenure.wire.dto import ActRequest, ActResult, JobDetail, JobView, Selection, UpdateRequest
 from tenure.wire.ids import format_indices, parse_indices
-from tenure.wire.resources import ActionRequest, ElementsPage, ForecastReply, JobPatch, JobsPage, StartView
+from tenure.wire.requests import JobPatch
+from tenure.wire.resources import ActionRequest, ElementsPage, ForecastReply, JobsPage, StartView
 
 routes = Routes(ROOT)
 _REFUSALS = ("bad_request", "not_yours", "not_waiting", "not_running", "ended", "is_a_lease", "not_an_array", "limit_too_long")

@@ -29,8 +29,9 @@ from tenure.wire import ROOT
 from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply
 from tenure.wire.dto import DeviceView, NodesReply, NodeView, QueuesReply, QueueView
 from tenure.wire.pools import PoolsReply, PoolView
+from tenure.wire.requests import QueuePatch
 from tenure.wire.reservation import ReservationsReply, ReservationView
-from tenure.wire.resources import ActionRequest, ConflictChoice, DevicesPage, QueuePatch, QuotasReply, QuotaView, UsagePage, UsageView
+from tenure.wire.resources import ActionRequest, ConflictChoice, DevicesPage, QuotasReply, QuotaView, UsagePage, UsageView
 from tenure.wire.sharing import ProjectsReply, ProjectView
 
 routes = Routes(ROOT)

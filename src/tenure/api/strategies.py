@@ -95,8 +95,7 @@ async def set_strategy(request: Request) -> Response:
 
 async def _present(request: Request) -> StrategyView:
     view = await current(context_of(request))
-    named = view.policy.partition(":")[0]
-    name = "priority_based" if named == DEFAULT else strategy_of(named)
+    name, _ = _strategy(view.policy)
     return StrategyView(
         strategy=name if name in STRATEGIES else "",
         policy=view.policy,
@@ -107,6 +106,12 @@ async def _present(request: Request) -> StrategyView:
     )
 
 
+def _strategy(policy: str) -> tuple[str, str]:
+    """The name that operators know a policy by, its own where it is no strategy; and its settings, colon included."""
+    named, colon, config = policy.partition(":")
+    return "priority_based" if named == DEFAULT else strategy_of(named), colon + config
+
+
 @routes.get("/strategy/performance", StrategyUsesReply, needs=Permission.CLUSTER_READ)
 @documented.get("/strategy/performance", StrategyUsesReply, needs=Permission.CLUSTER_READ)
 async def performance(request: Request) -> Response:
@@ -114,10 +119,9 @@ async def performance(request: Request) -> Response:
     uses = await asyncio.to_thread(context_of(request).queries.policy_uses)
     found = []
     for use in uses:
-        named = use.policy.partition(":")[0]
-        name = "priority_based" if named == DEFAULT else strategy_of(named)
+        name, config = _strategy(use.policy)
         if name in STRATEGIES:
-            found.append(msgspec.structs.replace(use, policy=name + use.policy[len(named) :]))
+            found.append(msgspec.structs.replace(use, policy=name + config))
     return answer(StrategyUsesReply(strategies=found))
 
 

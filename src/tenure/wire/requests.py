@@ -96,10 +96,9 @@ class ActRequest(Request):
     why: Line = ""
 
 
-class UpdateRequest(Request):
-    """Change the selected jobs; an absent field is left alone."""
+class JobPatch(Request):
+    """What is to change of one job; an absent field is left alone."""
 
-    select: Selection
     key: Word = ""
     name: Word | None = None
     priority: Whole | None = None
@@ -118,6 +117,12 @@ class UpdateRequest(Request):
     nodes: Whole | None = None
 
 
+class UpdateRequest(JobPatch, kw_only=True):
+    """Change the selected jobs; an absent field is left alone."""
+
+    select: Selection
+
+
 class WaitRequest(Request):
     """Answer when all selected jobs have ended, or after ``timeout_ms`` (at most 30 s a call; a client asks again)."""
 
@@ -134,15 +139,20 @@ class NodeRequest(Request):
     reason: Line = ""
 
 
-class QueueRequest(Request):
-    """Make or change a queue; an absent field is left alone."""
+class QueuePatch(Request):
+    """What is to change of a queue, which is made if there is none; an absent field is left alone."""
 
-    name: Word
     key: Word = ""
     paused: bool | None = None
     default_limit_ms: Whole | None = None
     max_limit_ms: Whole | None = None
     bonus: Number | None = None
+
+
+class QueueRequest(QueuePatch, kw_only=True):
+    """Make or change a queue; an absent field is left alone."""
+
+    name: Word
 
 
 class BackupRequest(Request):

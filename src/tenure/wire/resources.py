@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tenure.wire.base import Line, Number, Reply, Request, Whole, Word
+from tenure.wire.base import Line, Reply, Request, Whole, Word
 from tenure.wire.installation import DeviceView
 from tenure.wire.jobs import JobView
 from tenure.wire.policy import PolicyUse
@@ -35,37 +35,6 @@ class ActionRequest(Request):
 
     key: Word = ""
     why: Line = ""
-
-
-class JobPatch(Request):
-    """What is to change of one job; an absent field is left alone."""
-
-    key: Word = ""
-    name: Word | None = None
-    priority: Whole | None = None
-    limit_ms: Whole | None = None
-    queue: Word | None = None
-    deadline_ms: Whole | None = None
-    array_cap: Whole | None = None
-    retries: Whole | None = None
-    cpu_milli: Whole | None = None
-    memory_bytes: Whole | None = None
-    gpu_milli: Whole | None = None
-    gpu_memory_bytes: Whole | None = None
-    gpu_model: Word | None = None
-    tasks: Whole | None = None
-    storage_bytes: Whole | None = None
-    nodes: Whole | None = None
-
-
-class QueuePatch(Request):
-    """What is to change of a queue, which is made if there is none; an absent field is left alone."""
-
-    key: Word = ""
-    paused: bool | None = None
-    default_limit_ms: Whole | None = None
-    max_limit_ms: Whole | None = None
-    bonus: Number | None = None
 
 
 class ConflictChoice(Request):

@@ -59,7 +59,7 @@ class Shell:
             "NO_COLOR": "1",
         }
 
-    def run(self, command: str, timeout_s: float = 60) -> tuple[int, str]:
+    def run(self, command: str, timeout_s: float = 240) -> tuple[int, str]:
         """Run one command; its exit status and everything it wrote. Raises TimeoutError with what came so far."""
         script = self._folder / "command"
         script.write_text(f"(exit {self._status})\n{command}\n")

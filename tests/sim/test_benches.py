@@ -19,9 +19,9 @@ BENCHES = {
 }
 
 
-def bench(name: str, traces: str) -> subprocess.CompletedProcess[str]:
+def bench(name: str, traces: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run one on few jobs."""
-    command = [sys.executable, "-m", f"bench.{name}", "--json", "--quick"]
+    command = [sys.executable, "-m", f"bench.{name}", "--json", "--quick", *options]
     environment = {**os.environ, "TENURE_TRACES": traces}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
@@ -36,9 +36,19 @@ def test_it_prints_one_line_per_case(name: str) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) >= 4
     for row in rows:
-        assert BENCHES[name] <= set(row)
+        assert BENCHES[name] <= set(row) or row["policy"] == "bound"
         assert row.get("avebsld", 1) >= 1
         assert row.get("bound", 96) < 100
+
+
+def test_no_policy_goes_below_the_bound_of_its_log() -> None:
+    traces = os.environ.get("TENURE_TRACES", "")
+    if not traces:
+        pytest.skip("TENURE_TRACES names no folder with the published logs")
+    rows = [json.loads(line) for line in bench("queueing", traces, "--policy=sjf-easy,tenure", "--runtimes=exact").stdout.splitlines()]
+    bounds = {row["log"]: row["mean_turnaround_h"] for row in rows if row["policy"] == "bound"}
+    assert sorted(bounds) == ["chronus", "philly"]
+    assert all(row["mean_turnaround_h"] >= bounds[row["log"]] > 0 for row in rows)
 
 
 @pytest.mark.parametrize(("traces", "sentence"), [("", "TENURE_TRACES is not set"), ("/nowhere", "does not exist")])

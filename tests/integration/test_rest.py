@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tenure.api.front import TABLE
 from tests.support.rest import application
 
 ROOT, OTHERS = "/api/v1", "/api/resource-scheduler"
@@ -138,3 +139,30 @@ def test_usage_forecast_and_health(calls: TestClient) -> None:
     assert {sample["node"] for sample in get(calls, "/usage")["samples"]} == {"gpus", "plain"}
     assert get(calls, "/forecast/starts")["starts"] == []
     assert get(calls, "/health")["status"] == get(calls, "/ready")["status"] == "pass"
+
+
+READABLE = sorted({route.path for route in TABLE if route.method == "GET" and "{" not in route.path})
+MOVES = ("content-length",)
+"""What may differ between two looks at something that says what time it is."""
+
+
+@pytest.mark.parametrize("path", [*READABLE, f"{ROOT}/jobs/1", f"{ROOT}/jobs/99", f"{ROOT}/jobs?limit=x"])
+def test_head_is_the_head_of_get(calls: TestClient, path: str) -> None:
+    head = calls.head(path)
+    assert head.content == b""
+    if head.headers["content-type"].startswith("text/event-stream"):
+        assert head.status_code == 200, "a stream that never begins"
+        return
+    got = calls.get(path)
+    assert head.status_code == got.status_code
+    moves = MOVES if head.headers["content-length"] != got.headers["content-length"] else ()
+    assert [one for one in head.headers.items() if one[0] not in moves] == [one for one in got.headers.items() if one[0] not in moves]
+
+
+def test_a_path_says_what_can_be_done_to_it(calls: TestClient) -> None:
+    said = calls.options(f"{ROOT}/queues/default")
+    assert (said.status_code, said.headers["allow"], said.content) == (204, "GET, HEAD, OPTIONS, PUT", b"")
+    refused = calls.delete(f"{ROOT}/queues/default")
+    assert (refused.status_code, refused.headers["allow"], refused.json()["code"]) == (405, said.headers["allow"], "method_not_allowed")
+    assert calls.head(f"{ROOT}/jobs/act").headers["allow"] == "OPTIONS, POST"
+    assert calls.options(f"{ROOT}/nowhere").status_code == 404

@@ -114,11 +114,11 @@ class Front:
         except Exception as error:
             if isinstance(error, ApiError) and error.reply.code == "forbidden":
                 self._denials.note(scope, error.reply.code)
-            await error_response(error, spoken)(scope, receive, send)
+            await _answered(error_response(error, spoken), scope, receive, send)
             if not is_foreseen(error):
                 raise  # the server logs it
         else:
-            await response(scope, receive, send)
+            await _answered(response, scope, receive, send)
 
     async def _respond(self, scope: Scope, path: str, receive: Receive) -> Response:
         """The answer to a call that is let in. Raises ApiError for any other."""
@@ -133,6 +133,10 @@ class Front:
             self._context.limits.charge(scope, method)
             request = keyed(decoded(await read_body(headers, receive), SubmitRequest), headers)  # as `jobs.submit`, without the table
             return await jobs.submit_one(self._context, request, caller_from_scope(scope))
+        if method == "OPTIONS":
+            let_in(identity, scope, headers, Permission.SELF_READ)
+            self._context.limits.charge(scope, method)
+            return Response(status_code=204, headers={"Allow": self._finder.allowed(path)})
         try:
             target, of_path = self._finder.find(method, path)
         except ApiError:
@@ -146,3 +150,12 @@ class Front:
         scope["app"] = self
         asked = Request(scope, receive) if method != WEBSOCKET else HTTPConnection(scope)
         return await target.route.endpoint(asked, **arguments)
+
+
+async def _answered(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer; to HEAD its head alone, so that a stream never begins."""
+    if scope.get("method") != "HEAD":
+        await response(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": b""})

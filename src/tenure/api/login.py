@@ -97,9 +97,9 @@ class Login:
     async def page(self, scope: Scope, receive: Receive, *, is_own_origin: bool) -> Response | None:
         """The answer to a call of one of the pages, None for another call. Raises ApiError."""
         match scope["type"], scope.get("method"), scope["path"]:
-            case "http", "GET", "/login":
+            case "http", "GET" | "HEAD", "/login":
                 return _shown("Log in", _FORM, script=True)
-            case "http", "GET", "/":
+            case "http", "GET" | "HEAD", "/":
                 return self._home(scope)
             case "http", "POST", "/login" | "/logout" if not is_own_origin:
                 raise failure("cross_site", "a session begins and ends at this daemon's own pages", "open the link of: tenure login")

@@ -201,18 +201,23 @@ class Finder:
             self._open.setdefault(path.count("/"), []).append((pattern, methods))
 
     def find(self, method: str, path: str) -> tuple[Target, dict[str, str]]:
-        """The target and the parameters in its path. Raises ApiError: there is no such path, or another method is meant."""
+        """The target and the parameters in its path; HEAD means what GET means. Raises ApiError: there is no such path, or another
+        method is meant."""
         methods, given = self._at(path)
-        if method in methods:
-            return methods[method], given
-        allowed = set(methods)
-        allowed.discard(WEBSOCKET)
+        meant = "GET" if method == "HEAD" else method
+        if meant in methods:
+            return methods[meant], given
         if method == WEBSOCKET:
             raise failure("not_found", f"there is no WebSocket at {path[:200]}", f"open {ROOT}/events/ws")
-        if not allowed:
-            raise failure("not_found", f"there is nothing at {path[:200]}", f"GET {ROOT}/openapi.json says what can be called")
-        listed = ", ".join(sorted(allowed))
+        listed = self.allowed(path)
         raise failure("method_not_allowed", f"{path[:200]} takes {listed}", headers={"Allow": listed})
+
+    def allowed(self, path: str) -> str:
+        """The methods that a path takes, as the header Allow has them (RFC 9110, section 10.2.1). Raises ApiError where there is none."""
+        methods = set(self._at(path)[0]) - {WEBSOCKET}
+        if not methods:
+            raise failure("not_found", f"there is nothing at {path[:200]}", f"GET {ROOT}/openapi.json says what can be called")
+        return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
     def _at(self, path: str) -> tuple[Mapping[str, Target], dict[str, str]]:
         """What can be done at a path, and the parameters in it. Of several patterns the one that was written first counts."""

@@ -81,6 +81,7 @@ LOG = {"route": "log", "ref": "7", "task": 0, "stream": "out", "offset": -1}
         ("GET", "/v1/jobs/7/log", b"stream=a+b%C3%A9%26", {**LOG, "stream": "a b\u00e9&"}),
         ("GET", "/v1/jobs/7/log", b"task=007&stream=", {**LOG, "task": 7, "stream": ""}),
         ("GET", "/v1/jobs", b"after=0", {"route": "jobs", "after": 0}),
+        ("HEAD", "/v1/jobs", b"after=0", {"route": "jobs", "after": 0}),
         ("POST", "/v1/jobs/act", b"", {"route": "act"}),
     ],
 )
@@ -103,7 +104,7 @@ def test_a_call_is_found_with_its_arguments(method: str, path: str, query: bytes
         ("GET", "/v1/jobs/7/log", b"task=" + b"9" * 5000, "malformed"),
         ("GET", "/v1/jobs/7/nothing", b"", "not_found"),
         ("GET", "/v1/jobs/7/", b"", "not_found"),
-        ("HEAD", "/v1/jobs/7", b"", "method_not_allowed"),
+        ("HEAD", "/v1/jobs/act", b"", "method_not_allowed"),
         ("PUT", "/v1/jobs/act", b"", "method_not_allowed"),
         ("DELETE", "/v1/jobs/act", b"", "method_not_allowed"),
     ],
@@ -117,7 +118,8 @@ def test_whatever_is_not_in_the_table_is_refused(method: str, path: str, query: 
 def test_another_method_is_told_which_there_are() -> None:
     with pytest.raises(ApiError) as found:
         called("PUT", "/v1/jobs/7")
-    assert found.value.headers["Allow"] == "DELETE, GET"
+    assert found.value.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS"
+    assert Finder(routes).allowed("/v1/jobs/act") == "OPTIONS, POST"
 
 
 def test_no_two_routes_are_the_same() -> None:

@@ -213,7 +213,7 @@ class Finder:
         raise failure("method_not_allowed", f"{path[:200]} takes {listed}", headers={"Allow": listed})
 
     def allowed(self, path: str) -> str:
-        """The methods that a path takes, as the header Allow has them (RFC 9110, section 10.2.1). Raises ApiError where there is none."""
+        """The methods that a path takes, as the header Allow has them (RFC 9110, 10.2.1). Raises ApiError where there is none."""
         methods = set(self._at(path)[0]) - {WEBSOCKET}
         if not methods:
             raise failure("not_found", f"there is nothing at {path[:200]}", f"GET {ROOT}/openapi.json says what can be called")

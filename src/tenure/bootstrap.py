@@ -281,6 +281,7 @@ def store_settings(home: str, settings: config.Settings) -> StoreSettings:
         keep_events_ms=parse_duration_ms(keep.events),
         keep_samples_ms=parse_duration_ms(keep.samples),
         keep_steps_ms=(parse_duration_ms(keep.fine), parse_duration_ms(keep.minutes), parse_duration_ms(keep.coarse)),
+        keep_audit_ms=config.audit_span_ms(keep.audit),
         projects=tuple(project.project(name) for name, project in sorted(settings.projects.items())),
     )
 

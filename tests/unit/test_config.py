@@ -67,6 +67,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("[[pretend_nodes]]\nname='a'\n[[pretend_nodes]]\nname='a'", "same name"),
         ("[queues.q]\nmax_time = 'long'", "queues.q.max_time"),
         ("[retention]\nevents = 'x'", "retention.events"),
+        ("[retention]\nevents = ''", "retention.events"),
+        ("[retention]\naudit = '2h'", "retention.audit: who changed what is kept for a day at least"),
         ("default_memory = 3", "default_memory"),
         ("not toml", "config.toml"),
     ],

@@ -26,6 +26,7 @@ from tenure.store.audit import Record
 from tenure.store.people import Person, TokenRow
 from tenure.wire import ROOT
 from tenure.wire.people import (
+    AuditMark,
     AuditReply,
     AuditView,
     RemoveUserRequest,
@@ -134,9 +135,10 @@ async def audit(request: Request, after: After = -1, before: Count = 0, limit: L
     """What was done: rows after a number in order, or the last ones (before a number), the newest first."""
     context = context_of(request)
     if after >= 0:
-        found = await asyncio.to_thread(context.queries.audit, after, 0, limit)
-    else:
-        found = await asyncio.to_thread(context.queries.audit, 0, before if before > 0 else 2**62, limit)
+        rows, ends = await asyncio.to_thread(context.queries.audit_page, after, limit)
+        floor, last = AuditMark(seq=ends.floor, hash=ends.floor_hash), AuditMark(seq=ends.last, hash=ends.last_hash)
+        return answer(AuditReply(entries=[_entry(record) for record in rows], floor=floor, last=last))
+    found = await asyncio.to_thread(context.queries.audit, 0, before if before > 0 else 2**62, limit)
     return answer(AuditReply(entries=[_entry(record) for record in found]))
 
 

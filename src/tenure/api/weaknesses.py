@@ -55,4 +55,6 @@ def _tokens(context: Context) -> Iterator[CheckView]:
 def _log(context: Context) -> Iterator[CheckView]:
     for found in context.queries.audit_breaks(LOOKED_AT):
         text = f"the audit log is not as it was written: {found.subject}: {found.detail}"
-        yield CheckView(name="audit", level="problem", text=text, remedy="compare it with a copy: tenure audit --export")
+        yield CheckView(
+            name="audit", level="problem", text=text, remedy="compare it with a copy: tenure audit export, tenure audit verify"
+        )

@@ -82,7 +82,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("whoami", "people", "Say who you are to the daemon, and what you may do."),
             Entry("user", "people", "List users; add one, set roles and projects, remove one.", ("users",)),
             Entry("token", "people", "List tokens; make one, narrowed as far as it goes; revoke one.", ("tokens",)),
-            Entry("audit", "people", "Print who changed what."),
+            Entry("audit", "audit", "Print who changed what; export it, verify an export."),
         ),
     ),
     (

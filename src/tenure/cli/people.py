@@ -1,4 +1,4 @@
-"""``user``, ``token``, ``audit`` and ``whoami``: who may do what, and who did what."""
+"""``user``, ``token`` and ``whoami``: who may do what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tenure.cli.text import moment, span
 from tenure.client.errors import usage
 from tenure.client.session import new_key
 from tenure.client.words import span_of
-from tenure.wire.people import AuditView, TokenRequest, TokenView, UserView, WhoAmI
+from tenure.wire.people import TokenRequest, TokenView, UserView, WhoAmI
 
 _USERS = (Column("USER"), Column("ROLE"), Column("UID", right=True), Column("PROJECTS", cut=True), Column("TOKENS", right=True))
 _TOKENS = (
@@ -26,16 +26,6 @@ _TOKENS = (
     Column("EXPIRES"),
     Column("STATE"),
     Column("LABEL", cut=True, drop=1),
-)
-_AUDIT = (
-    Column("SEQ", right=True),
-    Column("TIME"),
-    Column("USER"),
-    Column("VIA"),
-    Column("WHAT"),
-    Column("TARGET", cut=True),
-    Column("OUTCOME"),
-    Column("DETAIL", cut=True, drop=1),
 )
 _ROLES = "viewer, user, operator or admin"
 Project = Annotated[list[str] | None, typer.Option("--project", "-A", metavar="PROJECT", help="Only for this; repeat for more.")]
@@ -235,55 +225,6 @@ def _caps(view: TokenView) -> str:
     parts = [f"{view.gpu_hours:g} GPU-hours"] if view.gpu_hours else []
     parts += [f"{view.jobs} jobs"] if view.jobs else []
     return ", ".join(parts + ([f"leases of {span(view.lease_ms)}"] if view.lease_ms else []))
-
-
-def audit(
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, metavar="N", help="The last N rows.")] = 50,
-    export: Annotated[bool, typer.Option("--export", help="Print all that is kept as JSON, a row a line, the oldest first.")] = False,
-    after: Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="With --export: what follows this row.")] = 0,
-    output: options.Form = "table",
-    as_json: options.Json = False,
-) -> None:
-    """Print who changed what, the newest first: every change that was asked for, also those that were refused.
-
-    Each row's hash covers the row and the hash before it, so that none can be altered or removed unseen; tenure doctor --check-store
-    follows the chain. An export that is kept elsewhere proves it also against somebody who can write to the store.
-
-    Examples:
-
-        tenure audit
-        tenure audit -n 500 --json
-        tenure audit --export > audit.jsonl
-    """
-    form_is_json = options.is_json(output, as_json)
-    with options.client() as client:
-        if export:
-            for entry in client.people.whole_audit(after):
-                console.out(console.to_json(console.plain(entry)))
-            return
-        reply = client.people.audit(limit)
-    if form_is_json:
-        console.out_json(reply)
-    else:
-        console.out(audit_table(reply.entries, present_ms(), colour=console.has_colour()))
-
-
-def audit_table(entries: Sequence[AuditView], now_ms: int, *, colour: bool = False) -> str:
-    """The table of ``audit``."""
-    rows = [
-        (
-            str(view.seq),
-            moment(view.at_ms, now_ms),
-            console.clean(view.user),
-            view.via,
-            console.clean(view.what) + (f" x{view.count}" if view.count > 1 else ""),
-            console.clean(view.target),
-            view.outcome,
-            " ".join(f"{name}={console.clean(str(value))}" for name, value in view.detail.items()),
-        )
-        for view in entries
-    ]
-    return render(_AUDIT, rows, colour=colour)
 
 
 def whoami(output: options.Form = "table", as_json: options.Json = False) -> None:

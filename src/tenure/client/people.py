@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tenure.client.link import path_of
 
 if TYPE_CHECKING:
     from tenure.client.link import Link
-    from tenure.wire.people import AuditReply, AuditView, TokenReply, TokenRequest, TokensReply, UsersReply, UserView, WhoAmI
+    from tenure.wire.people import AuditReply, TokenReply, TokenRequest, TokensReply, UsersReply, UserView, WhoAmI
 
 PAGE = 1000
 
@@ -73,10 +72,8 @@ class People:
 
         return self._link.call("GET", path_of("/api/v1/audit", limit=limit), AuditReply)
 
-    def whole_audit(self, after: int = 0) -> Iterator[AuditView]:
-        """Everything that is kept of what was done after a row, in order."""
+    def audit_after(self, after: int, limit: int = PAGE) -> AuditReply:
+        """What was done after a row, in order, a page of it; and where the log begins and ends."""
         from tenure.wire.people import AuditReply
 
-        while found := self._link.call("GET", path_of("/api/v1/audit", after=after, limit=PAGE), AuditReply).entries:
-            yield from found
-            after = found[-1].seq
+        return self._link.call("GET", path_of("/api/v1/audit", after=after, limit=limit), AuditReply)

@@ -24,6 +24,7 @@ from tenure.model.upkeep import POWER_FULL, POWER_IDLE, POWER_SLEEP, PRICE, labe
 
 _GPUS = re.compile(r"(?:(\d{1,3})x)?([A-Za-z0-9_. -]+?)(?::(\d+(?:\.\d+)?[KMGT]i?B?))?(?::(\d+\.\d))?", re.IGNORECASE)
 
+LEAST_AUDIT_MS = 86_400_000
 _PLAN_FIELDS = {field.name for field in fields(PlanSettings)}
 
 
@@ -182,7 +183,7 @@ class PoolSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rena
 class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How long the past is kept: details of ended runs with their logs, as well as the snapshots and scripts that no job needs any more
     (``runs``); events; utilisation samples; figures of tasks in steps of five seconds (``fine``), one minute (``minutes``) and ten
-    (``coarse``). Jobs themselves are kept."""
+    (``coarse``); who changed what (``audit``). Jobs themselves are kept."""
 
     runs: str = "30d"
     events: str = "7d"
@@ -190,6 +191,7 @@ class RetentionSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     fine: str = "1h"
     minutes: str = "2d"
     coarse: str = "30d"
+    audit: str = "400d"
 
 
 class LeaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -216,6 +218,14 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     shared: SharedSettings = SharedSettings()
     default_memory: str = ""
     max_pending: int = 1_000_000
+
+
+def audit_span_ms(text: str) -> int:
+    """For how long it is kept who changed what. Raises ValueError, also for less than a day: nobody would have looked by then."""
+    found = parse_duration_ms(text)
+    if found < LEAST_AUDIT_MS:
+        raise ValueError(f"who changed what is kept for a day at least, not {text}")
+    return found
 
 
 def labels_of(node: NodeSettings | PretendNodeSettings) -> tuple[str, ...]:
@@ -248,40 +258,35 @@ def load(path: Path) -> Settings:
 def check(settings: Settings) -> None:
     """Read every text in the settings once, so that a bad one is refused at the door. Raises ValueError naming the setting."""
     node = settings.node
-    readings = [
-        ("node.cpus", node.cpus, parse_milli),
-        ("node.memory", node.memory, parse_bytes),
+    readings: list[tuple[str, str, Callable[[str], object]]] = [
         ("node.reserve_memory", node.reserve_memory, parse_bytes),
         ("node.log_keep", node.log_keep, parse_bytes),
         ("node.probe", node.probe, parse_duration_ms),
         *((f"plan.{name}", text, parse_duration_ms) for name, text in settings.plan.durations().items()),
-        ("default_memory", settings.default_memory, parse_bytes),
         ("leases.max_ttl", settings.leases.max_ttl, parse_duration_ms),
     ]
-    retention = settings.retention
-    readings += [(f"retention.{name}", getattr(retention, name), parse_duration_ms) for name in retention.__struct_fields__]
+    kept = {name: getattr(settings.retention, name) for name in settings.retention.__struct_fields__}
+    readings += [(f"retention.{name}", text, audit_span_ms if name == "audit" else parse_duration_ms) for name, text in kept.items()]
+    # Of these an empty text means that there is none, or that it is found out.
+    open_ones: list[tuple[str, str, Callable[[str], object]]] = [
+        ("node.cpus", node.cpus, parse_milli),
+        ("node.memory", node.memory, parse_bytes),
+        ("default_memory", settings.default_memory, parse_bytes),
+    ]
     for name, queue in settings.queues.items():
-        readings += [(f"queues.{name}.default_time", queue.default_time, parse_duration_ms)]
-        readings += [(f"queues.{name}.max_time", queue.max_time, parse_duration_ms)]
+        open_ones += [(f"queues.{name}.default_time", queue.default_time, parse_duration_ms)]
+        open_ones += [(f"queues.{name}.max_time", queue.max_time, parse_duration_ms)]
     for pretend in settings.pretend_nodes:
         readings += [(f"pretend_nodes.{pretend.name}.cpus", pretend.cpus, parse_milli)]
         readings += [(f"pretend_nodes.{pretend.name}.memory", pretend.memory, parse_bytes)]
         pretend.gpu_groups()
         labels_of(pretend)
     labels_of(node)
-    made: list[tuple[str, str, Callable[[str], object]]] = [
-        (f"projects.{name}", name, project.project) for name, project in settings.projects.items()
-    ]
-    made += [(f"pools.{name}", name, pool.pool) for name, pool in settings.pools.items()]
-    for setting, name, make in made:
+    readings += [(f"projects.{name}", name, project.project) for name, project in settings.projects.items()]
+    readings += [(f"pools.{name}", name, pool.pool) for name, pool in settings.pools.items()]
+    for setting, text, read in (*readings, *(one for one in open_ones if one[1])):
         try:
-            make(name)
-        except ValueError as error:
-            raise ValueError(f"{setting}: {error}") from None
-    for setting, text, read in readings:
-        try:
-            if text:
-                read(text)
+            read(text)
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from None
     check_monitoring(settings.monitor, settings.anomalies, settings.notify)

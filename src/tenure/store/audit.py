@@ -9,9 +9,8 @@ events and not kept here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +24,7 @@ from tenure.store.people_schema import audit
 from tenure.store.schema import meta
 from tenure.store.sql import Link, Statement, const, param
 from tenure.store.tx import Transaction
+from tenure.wire.chain import Chain, link_of
 
 COLUMNS = ("id", "at_ms", "uid", "user_name", "via", "token_id", "what", "count", "target", "outcome", "detail", "hash")
 _ALL = tuple(audit.c[name] for name in COLUMNS)
@@ -79,9 +79,13 @@ class Record(NamedTuple):
     hash: str
 
 
-def link_of(before: str, row: Sequence[Any]) -> str:
-    """The hash of a row (all columns but the hash) after another row's hash."""
-    return sha256(before.encode() + _encode(list(row))).hexdigest()
+class Ends(NamedTuple):
+    """Number and hash of the last row, and of the last one that was removed for its age."""
+
+    last: int
+    last_hash: str
+    floor: int
+    floor_hash: str
 
 
 class Recording:
@@ -153,6 +157,11 @@ def _words(name: str) -> str:
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
+def ends_of(link: Link) -> Ends:
+    """Where the log begins and ends."""
+    return Ends(*(link.row(ENDS) or (0, "", 0, "")))
+
+
 def records(link: Link, after: int, limit: int) -> list[Record]:
     """Rows after a number, in order."""
     return [Record(*row) for row in link.rows(PAGE, after, limit)]
@@ -173,26 +182,23 @@ def pages(read: Callable[[int, int], list[Record]]) -> Iterator[Record]:
 
 def breaks(found: Iterator[Record], ends: tuple[int, str, int, str]) -> Iterator[Violation]:
     """Where a chain does not hold; ``ends`` are its last number and hash, and those of the last row that was removed for its age."""
-    last, last_hash, seq, before = ends
+    last, last_hash, floor, floor_hash = ends
+    chain = Chain(floor, floor_hash)
     for record in found:
-        if record.seq != seq + 1:
-            yield Violation("audit_is_whole", f"audit {seq + 1}", f"the rows from {seq + 1} to {record.seq - 1} are missing")
-        elif link_of(before, record[:-1]) != record.hash:
-            yield Violation("audit_is_whole", f"audit {record.seq}", "the row was altered, or the one before it was")
-        seq, before = record.seq, record.hash
-    if (seq, before) != (last, last_hash):
-        yield Violation("audit_is_whole", f"audit {last}", f"the log ends with row {seq}, and not as it was left")
+        if wrong := chain.follow(record[:-1], record.hash):
+            yield Violation("audit_is_whole", f"audit {record.seq}", wrong)
+    if (chain.seq, chain.hash) != (last, last_hash):
+        yield Violation("audit_is_whole", f"audit {last}", f"the log ends with row {chain.seq}, and not as it was left")
 
 
 def check_audit(link: Link) -> Iterator[Violation]:
     """Where the chain of a store does not hold."""
-    ends = link.row(ENDS) or (0, "", 0, "")
-    return breaks(pages(lambda after, limit: records(link, after, limit)), (ends[0], ends[1], ends[2], ends[3]))
+    return breaks(pages(lambda after, limit: records(link, after, limit)), ends_of(link))
 
 
 def breaks_lately(link: Link, count: int) -> Iterator[Violation]:
     """Where the last rows, so many, do not hold; the one before them is taken as it is."""
-    last, last_hash, floor, floor_hash = link.row(ENDS) or (0, "", 0, "")
+    last, last_hash, floor, floor_hash = ends_of(link)
     rows = newest(link, last + 1, count + 1)[::-1]
     if len(rows) > count:
         floor, floor_hash = rows[0].seq, rows[0].hash

@@ -24,7 +24,7 @@ from tenure.model.outcomes import Violation
 from tenure.model.shape import Shape
 from tenure.store import audit, details, overview, people
 from tenure.store.accounts import PROJECT_NAMES, USER_NAMES
-from tenure.store.audit import Record
+from tenure.store.audit import Ends, Record
 from tenure.store.chosen import Choice, last_choice
 from tenure.store.conflicts import ConflictRow, open_conflicts, past_conflicts
 from tenure.store.database import Database
@@ -165,6 +165,11 @@ class Queries:
         """Rows of the audit log after a number in order; or, with ``before``, the last ones before it, the newest first."""
         with self._reader.read() as link:
             return audit.newest(link, before, limit) if before else audit.records(link, after, limit)
+
+    def audit_page(self, after: int, limit: int) -> tuple[list[Record], Ends]:
+        """Rows of the audit log after a number in order, and where the log began and ended at that moment."""
+        with self._reader.read() as link:
+            return audit.records(link, after, limit), audit.ends_of(link)
 
     def audit_breaks(self, count: int) -> list[Violation]:
         """Where the last rows of the audit log, so many, do not hold."""

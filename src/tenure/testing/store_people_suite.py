@@ -28,6 +28,7 @@ from tenure.model.people import CreateToken, Note, RemoveUser, RevokeToken, SetM
 from tenure.store.store import SqlStore
 from tenure.testing.store_rig import ADA, BEN, ONE_CPU, ONE_GPU, SPEC, StoreRig, ended
 from tenure.testing.store_suite import OpenStore
+from tenure.wire.chain import SOUND, Chain
 
 ROOT = Caller(0, "root", Role.ADMIN)
 HOUR = 3_600_000
@@ -244,5 +245,8 @@ class StorePeopleSuite:
         rig.store.retain(rig.now_ms)
         queries = rig.store.queries()  # type: ignore[attr-defined]
         assert [row.seq for row in queries.audit()] == [6]
+        rows, ends = queries.audit_page(0, 9)
+        assert (len(rows), ends.floor, ends.last, ends.last_hash) == (1, 5, 6, rows[0].hash)
+        assert Chain(ends.floor, ends.floor_hash).follow(rows[0][:-1], rows[0].hash) == SOUND
         self.done(rig, Note("", ROOT, "backup"))
         assert rig.store.check() == []

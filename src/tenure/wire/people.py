@@ -133,7 +133,16 @@ class AuditView(Reply):
     hash: str = ""
 
 
+class AuditMark(msgspec.Struct, frozen=True):
+    """A row's number and hash; 0 and nothing stand before the first one."""
+
+    seq: int = 0
+    hash: str = ""
+
+
 class AuditReply(Reply):
-    """Rows of the audit log."""
+    """Rows of the audit log. With ``after`` also the last row that was removed for its age (``floor``), and the last one of all."""
 
     entries: list[AuditView]
+    floor: AuditMark = AuditMark()
+    last: AuditMark = AuditMark()

@@ -6,15 +6,12 @@ import json
 
 import pytest
 
-from tenure.cli.people import audit_table, me_text, tokens_table, users_table
-from tenure.wire.people import AuditReply, AuditView, TokenReply, TokenRequest, TokensReply, TokenView, UsersReply, UserView, WhoAmI
+from tenure.cli.people import me_text, tokens_table, users_table
+from tenure.wire.people import TokenReply, TokenRequest, TokensReply, TokenView, UsersReply, UserView, WhoAmI
 from tests.unit.cli.conftest import FakeClient, Shell
 
 AMY = UserView(name="amy", role="user", projects={"vision": "operator"}, tokens=2)
 TOKEN = TokenView(id="k3v7ab2q", user="amy", role="user", projects=["vision"], gpu_hours=2.5, jobs=4, lease_ms=600_000, label="agent")
-ROW = AuditView(
-    seq=7, at_ms=1, user="amy", uid=5, via="token", what="submit", outcome="ok", count=3, target="1-3", detail={"name": "x"}
-)
 
 
 def test_a_user_is_added_with_roles_in_projects(shell: Shell, client: FakeClient) -> None:
@@ -72,15 +69,11 @@ def test_everything_is_there_as_json_too(shell: Shell, client: FakeClient) -> No
     client.answers |= {
         "users": UsersReply(users=[AMY]),
         "tokens": TokensReply(tokens=[TOKEN]),
-        "audit": AuditReply(entries=[ROW]),
         "whoami": WhoAmI(user="amy", uid=5, role="user", via="token", may=["jobs.read"]),
-        "whole_audit": iter([ROW, ROW]),
     }
-    for command in ("user", "token", "audit", "whoami"):
+    for command in ("user", "token", "whoami"):
         assert json.loads(shell(command, "--json").out)
         assert shell(command).code == 0
-    lines = shell("audit", "--export").out.splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == [7, 7]
 
 
 def test_tables_say_what_matters_and_show_no_control_characters() -> None:
@@ -89,7 +82,6 @@ def test_tables_say_what_matters_and_show_no_control_characters() -> None:
     assert "2.5 GPU-hours, 4 jobs, leases of 10m" in text
     assert "revoked" in text
     assert "\x1b" not in text + users_table([UserView(name="a\x1bb", role="user", disabled=True)])
-    assert "submit x3" in audit_table([ROW], 0)
     assert "no token" in tokens_table([], 0) or "there are no tokens" in tokens_table([], 0)
     me = WhoAmI(user="amy", uid=5, role="user", via="token", may=["jobs.read"], projects={"vision": "operator"}, token=TOKEN)
     assert "token k3v7ab2q: projects vision; 2.5 GPU-hours" in me_text(me, 0)

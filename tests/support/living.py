@@ -131,7 +131,7 @@ class Installation:
     def tear_down(self) -> None:
         """End daemon, supervisor and tasks, by pid."""
         for part in ("tenure.bootstrap", "tests.chaos.crashing", "supervisor"):
-            for pid in _processes_of(str(self.home), part):
+            for pid in processes_of(str(self.home), part):
                 for child in _descendants(pid) if part == "supervisor" else ():
                     _thaw(child)
                     kill(child)
@@ -167,8 +167,8 @@ def _thaw(pid: int) -> None:
                 Path(f"/sys/fs/cgroup/freezer{group}/freezer.state").write_text("THAWED")
 
 
-def _processes_of(home: str, part: str) -> list[int]:
-    """Processes with both words in their command line: the parts of one installation."""
+def processes_of(home: str, part: str) -> list[int]:
+    """Processes with both words in their command line: the parts of one installation, or of an engine."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

@@ -66,7 +66,8 @@ _CONTAINERS = (
     Column("STATE"),
     Column("CPU", right=True),
     Column("MEMORY", right=True),
-    Column("NET IN/OUT", right=True),
+    Column("NET IN/OUT", right=True, drop=2),
+    Column("DISK R/W", right=True, drop=3),
 )
 
 
@@ -191,6 +192,7 @@ def _container(one: ContainerSample) -> tuple[str, ...]:
         _figure(one.cpu_percent, "%"),
         _of(one.memory_bytes, one.memory_limit_bytes),
         _pair(one.network_received_bytes, one.network_sent_bytes, ""),
+        _pair(one.read_bytes, one.written_bytes, ""),
     )
 
 

@@ -22,8 +22,8 @@ def watch_of(
 ) -> Watch:
     """The watch of this machine, not yet started."""
     samplers: list[Sampler] = [HostSampler(node), GpuSampler(node)]
-    if settings.containers != "off":
-        samplers.append(ContainerSampler(settings.containers))
     if tasks is not None:
         samplers.append(tasks)
+    if settings.containers != "off":
+        samplers.append(ContainerSampler(settings.containers))  # last: an engine may take a second
     return Watch(samplers, settings.every_s(), now_ms=now_ms, log=log, sinks=sinks)

@@ -1,20 +1,27 @@
 """A look at the containers of this machine, by the Docker API: Docker itself, or podman's service, which speaks it too.
 
-No engine is no error: most machines have none. Invariant: looking costs the engine one list and one figure per running container, of
-`MOST_FOLLOWED` at most; the others are listed without figures.
+No engine is no error: most machines have none. The two differ in what they tell: podman's memory includes the page cache and comes
+without its parts, so these are read from the container's control group; and it tells zeros of a network that it does not count, so one
+over which nothing has gone yet has no figures. Docker answers with the figures that it reads next, up to a second later: all are asked
+for side by side. Invariant: looking costs the engine one list and one figure per running container, of `MOST_FOLLOWED` at most, and
+once in a container's life one more; the others are listed without figures.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from tenure.monitors.unix_http import Unanswered, get_json
+from tenure.monitors.unix_http import Unanswered, get_each, get_json
 from tenure.wire.monitoring import ContainerSample
 
 MOST_FOLLOWED = 64
+STATS_PATIENCE_S = 5.0
 _NS_PER_S = 1_000_000_000
+_GROUPS = "/sys/fs/cgroup"
 
 
 class ContainersSeen(NamedTuple):
@@ -42,6 +49,7 @@ class ContainerSampler:
     def __init__(self, chosen: str = "auto") -> None:
         self._sockets = sockets(chosen)
         self._before: dict[str, tuple[int, int]] = {}
+        self._groups: dict[str, str] = {}
 
     def sample(self, now_ms: int) -> ContainersSeen:
         """One look. Raises Unanswered when an engine is there and does not answer."""
@@ -61,18 +69,34 @@ class ContainerSampler:
         found = sorted((_listed(entry) for entry in listed), key=lambda one: (one.name, one.id))
         running = [one for one in found if one.state == "running"][:MOST_FOLLOWED]
         before, self._before = self._before, {}
-        for one in running:
-            try:
-                stats = get_json(path, f"/containers/{one.id}/stats?stream=false&one-shot=true")
-            except Unanswered:
+        groups, self._groups = self._groups, {}
+        asked = [f"/containers/{one.id}/stats?stream=false&one-shot=true" for one in running]
+        for one, stats in zip(running, get_each(path, asked, STATS_PATIENCE_S), strict=True):
+            if isinstance(stats, Unanswered):
                 continue  # it has ended since it was listed
-            used_ns = _add_figures(one, stats)
+            _add_traffic(one, stats)
+            self._add_memory(one, stats.get("memory_stats") or {}, path, groups)
+            used_ns = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
             if used_ns is not None:
-                self._before[one.id] = (used_ns, now_ms)
-                was_ns, was_ms = before.get(one.id, (used_ns, now_ms))
-                if now_ms > was_ms and used_ns >= was_ns:
-                    one.cpu_percent = round(100 * (used_ns - was_ns) / ((now_ms - was_ms) * (_NS_PER_S // 1000)), 1)
+                at_ms = _read_at(stats, now_ms)
+                self._before[one.id] = (int(used_ns), at_ms)
+                was_ns, was_ms = before.get(one.id, (used_ns, at_ms))
+                if at_ms > was_ms and used_ns >= was_ns:
+                    one.cpu_percent = round(100 * (used_ns - was_ns) / ((at_ms - was_ms) * (_NS_PER_S // 1000)), 1)
         return found
+
+    def _add_memory(self, one: ContainerSample, memory: Mapping[str, Any], path: str, groups: Mapping[str, str]) -> None:
+        """Pages of files that could be dropped at once are not the container's; engines show it so."""
+        if "usage" not in memory:
+            return
+        parts = memory.get("stats")
+        if not parts:
+            self._groups[one.id] = groups[one.id] if one.id in groups else _group_of(path, one.id)
+            parts = _parts_in(self._groups[one.id])
+        cached = parts.get("total_inactive_file", parts.get("inactive_file", 0))
+        one.memory_bytes = max(0, int(memory["usage"]) - int(cached))
+        limit = int(memory.get("limit") or 0)
+        one.memory_limit_bytes = limit if 0 < limit < 1 << 60 else None
 
 
 def _listed(entry: Mapping[str, Any]) -> ContainerSample:
@@ -85,18 +109,47 @@ def _listed(entry: Mapping[str, Any]) -> ContainerSample:
     )
 
 
-def _add_figures(sample: ContainerSample, stats: Mapping[str, Any]) -> int | None:
-    """What the engine counts; the nanoseconds of cpu used so far, None where it does not say."""
-    memory = stats.get("memory_stats") or {}
-    if "usage" in memory:
-        # Pages of files that could be dropped at once are not the container's; engines show it so.
-        cached = (memory.get("stats") or {}).get("total_inactive_file", (memory.get("stats") or {}).get("inactive_file", 0))
-        sample.memory_bytes = max(0, int(memory["usage"]) - int(cached))
-        limit = int(memory.get("limit") or 0)
-        sample.memory_limit_bytes = limit if 0 < limit < 1 << 60 else None
-    networks = stats.get("networks")
-    if networks:
-        sample.network_received_bytes = sum(int(one.get("rx_bytes", 0)) for one in networks.values())
-        sample.network_sent_bytes = sum(int(one.get("tx_bytes", 0)) for one in networks.values())
-    used = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
-    return None if used is None else int(used)
+def _read_at(stats: Mapping[str, Any], now_ms: int) -> int:
+    """When the engine read the counters: on a busy machine that may be long after the look began."""
+    with contextlib.suppress(ValueError):
+        at_ms = round(datetime.fromisoformat(str(stats.get("read", ""))).timestamp() * 1000)
+        return at_ms if at_ms > 0 else now_ms
+    return now_ms
+
+
+def _add_traffic(sample: ContainerSample, stats: Mapping[str, Any]) -> None:
+    networks = (stats.get("networks") or {}).values()
+    received, sent = (sum(int(one.get(name, 0)) for one in networks) for name in ("rx_bytes", "tx_bytes"))
+    if received or sent:
+        sample.network_received_bytes, sample.network_sent_bytes = received, sent
+    moved = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive")
+    if moved:  # the kernel counts, one line a device and kind
+        by_kind = [(str(one.get("op", "")).lower(), int(one.get("value", 0))) for one in moved]
+        sample.read_bytes = sum(value for kind, value in by_kind if kind == "read")
+        sample.written_bytes = sum(value for kind, value in by_kind if kind == "write")
+
+
+def _group_of(path: str, number: str) -> str:
+    """The memory control group of a container by that of its first process; empty where it cannot be told."""
+    try:
+        pid = int(get_json(path, f"/containers/{number}/json")["State"]["Pid"])
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except (OSError, Unanswered, KeyError, TypeError, ValueError):
+        return ""
+    places = {controllers: place for _, controllers, place in lines if number in place}
+    for controllers, place in places.items():
+        if "memory" in controllers.split(","):
+            return f"{_GROUPS}/memory{place}"
+    return f"{_GROUPS}{places['']}" if "" in places else ""
+
+
+def _parts_in(group: str) -> dict[str, int]:
+    """What the memory of a control group consists of; nothing where it cannot be read."""
+    if not group:
+        return {}
+    try:
+        with open(f"{group}/memory.stat", encoding="ascii") as file:
+            return {name: int(value) for name, _, value in (line.partition(" ") for line in file)}
+    except (OSError, ValueError):
+        return {}

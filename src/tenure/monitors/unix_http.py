@@ -5,12 +5,17 @@ Requests are HTTP/1.0: the answer then ends with the connection and is never chu
 
 from __future__ import annotations
 
+import contextlib
 import json
+import selectors
 import socket
+import struct
 import time
+from collections.abc import Sequence
 from typing import Any
 
 MOST_BYTES = 16 << 20
+PATIENCE_S = 2.0
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -18,37 +23,59 @@ class Unanswered(Exception):
     """Nobody answered sensibly; the text says what was wrong."""
 
 
-def get_json(path: str, target: str, patience_s: float = 2.0) -> Any:
+def get_json(path: str, target: str, patience_s: float = PATIENCE_S) -> Any:
     """The JSON at ``target`` of who listens on the socket ``path``. Raises Unanswered, or OSError when nobody listens."""
-    head, _, body = _exchange(path, f"GET {target} HTTP/1.0\r\nHost: engine\r\n\r\n".encode("ascii"), patience_s).partition(_HEAD_END)
+    (found,) = get_each(path, [target], patience_s)
+    if isinstance(found, Unanswered):
+        raise found
+    return found
+
+
+def get_each(path: str, targets: Sequence[str], patience_s: float = PATIENCE_S) -> list[Any]:
+    """The JSON at each target, or the Unanswered that says why there is none; asked side by side, so it takes as long as the slowest.
+
+    Raises OSError when nobody listens.
+    """
+    deadline = time.monotonic() + patience_s
+    bodies = [bytearray() for _ in targets]
+    found: list[Any] = [Unanswered(f"no answer within {patience_s:g} s") for _ in targets]
+    with contextlib.ExitStack() as links, selectors.DefaultSelector() as ready:
+        for number, target in enumerate(targets):
+            link = links.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(deadline - time.monotonic()))
+            try:
+                link.connect(path)
+                link.sendall(f"GET {target} HTTP/1.0\r\nHost: engine\r\n\r\n".encode("ascii"))
+            except BlockingIOError:
+                continue
+            ready.register(link, selectors.EVENT_READ, number)
+        while ready.get_map() and time.monotonic() < deadline:
+            for key, _ in ready.select(max(0.0, deadline - time.monotonic())):
+                number, body = key.data, bodies[key.data]
+                part = key.fileobj.recv(1 << 16)  # type: ignore[union-attr]
+                body += part
+                if part and len(body) <= MOST_BYTES:
+                    continue
+                ready.unregister(key.fileobj)
+                too_large = f"the answer is larger than {MOST_BYTES} bytes"
+                found[number] = Unanswered(too_large) if part else _read(targets[number], bytes(body))
+    return found
+
+
+def _timeval(seconds: float) -> bytes:
+    """As the kernel wants it. A timeout of Python's own would refuse at once where many wait to be let in."""
+    return struct.pack("@ll", *divmod(max(1000, round(seconds * 1_000_000)), 1_000_000))
+
+
+def _read(target: str, answer: bytes) -> Any:
+    head, _, body = answer.partition(_HEAD_END)
     words = head.split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
-        raise Unanswered("what answers speaks no HTTP")
+        return Unanswered("what answers speaks no HTTP")
     if words[1] != b"200":
-        raise Unanswered(f"{target} was answered with {words[1].decode()}: {body[:200].decode('utf-8', 'replace').strip()}")
+        said = body[:200].decode("utf-8", "replace").strip()
+        return Unanswered(f"{target} was answered with {words[1].decode()}: {said}")
     try:
         return json.loads(body)
     except ValueError:
-        raise Unanswered(f"{target} was answered with something that is no JSON") from None
-
-
-def _exchange(path: str, message: bytes, patience_s: float) -> bytes:
-    deadline = time.monotonic() + patience_s
-    parts: list[bytes] = []
-    size = 0
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-        try:
-            link.settimeout(patience_s)
-            link.connect(path)
-            link.sendall(message)
-            while True:
-                link.settimeout(max(0.001, deadline - time.monotonic()))
-                part = link.recv(1 << 16)
-                if not part:
-                    return b"".join(parts)
-                parts.append(part)
-                size += len(part)
-                if size > MOST_BYTES:
-                    raise Unanswered(f"the answer is larger than {MOST_BYTES} bytes")
-        except TimeoutError:
-            raise Unanswered(f"no answer within {patience_s:g} s") from None
+        return Unanswered(f"{target} was answered with something that is no JSON")

@@ -18,6 +18,8 @@ FIRST_S = 1.0
 """The second round comes this soon, for rates are differences."""
 LONGEST_PAUSE_S = 60.0
 STOP_S = 5.0
+_LEAST_REST = 0.25
+"""Of the pause between two rounds, however long a round takes."""
 _FORGET = 3
 """What was seen is forgotten after so many failures in a row: old figures look like present ones."""
 
@@ -127,8 +129,10 @@ class Watch(threading.Thread):
         """Until stopped."""
         pause_s = min(FIRST_S, self.every_s)
         while True:
+            began_s = time.monotonic()
             self.look()
-            if self._halt.wait(pause_s):
+            took_s = time.monotonic() - began_s  # some samplers wait for somebody; but a slow machine is left alone for a while
+            if self._halt.wait(max(pause_s - took_s, pause_s * _LEAST_REST)):
                 break
             pause_s = self.every_s
         for sampler, turn in self._samplers:

@@ -66,6 +66,8 @@ class ContainerSample(Reply):
     memory_limit_bytes: int | None = None
     network_received_bytes: int | None = None
     network_sent_bytes: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
 
 
 class CpuReply(Reply):

@@ -38,10 +38,12 @@ def test_what_is_not_there_is_left_out() -> None:
 
 def test_running_containers_and_troubles_are_shown() -> None:
     stopped = ContainerSample(id="1", name="old", image="i", state="exited")
-    running = ContainerSample(id="2", name="web", image="i", state="running", cpu_percent=12.0, memory_bytes=MIB)
+    running = ContainerSample(
+        id="2", name="web", image="i", state="running", cpu_percent=12.0, memory_bytes=MIB, read_bytes=0, written_bytes=MIB
+    )
     troubled = SamplerView(name="gpus", samples=1, errors=2, pause_s=10, last_error="RuntimeError: gone")
     shown = tables(reply(gpus=[], containers=[stopped, running], samplers=[troubled]), [], 0, 0)
-    assert shown[1].splitlines()[1].split() == ["web", "i", "running", "12%", "1M", "-"]
+    assert shown[1].splitlines()[1].split() == ["web", "i", "running", "12%", "1M", "-", "0/1M"]
     assert "old" not in "".join(shown)
     assert shown[-1] == "gpus: RuntimeError: gone"
 

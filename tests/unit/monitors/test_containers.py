@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tenure.monitors import unix_http
+from tenure.monitors import containers, unix_http
 from tenure.monitors.containers import MOST_FOLLOWED, ContainerSampler, sockets
 from tenure.monitors.unix_http import Unanswered, get_json
 from tests.support.engine import Engine, engine_at
@@ -54,6 +55,38 @@ def test_what_an_engine_does_not_tell_is_absent(engine: Engine) -> None:
     engine.answers[stats_of("a")] = {"memory_stats": {}, "cpu_stats": {}}
     (found,) = ContainerSampler(engine.path).sample(0).containers
     assert (found.cpu_percent, found.memory_bytes, found.network_sent_bytes, found.name) == (None, None, None, "")
+
+
+def test_podmans_gaps_are_filled(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its memory has no parts, and of a network that it does not count it tells zeros."""
+    stats = {
+        "read": "2026-11-22T19:24:31.747781136Z",
+        "cpu_stats": {"cpu_usage": {"total_usage": 1_000_000_000}},
+        "memory_stats": {"usage": 9_000, "limit": 100_000},
+        "networks": {"network": {"rx_bytes": 0, "tx_bytes": 0}},
+        "blkio_stats": {
+            "io_service_bytes_recursive": [{"op": "Read", "value": 3}, {"op": "write", "value": 5}, {"op": "Total", "value": 8}]
+        },
+    }
+    monkeypatch.setattr(containers, "_group_of", lambda _path, _number: str(tmp_path))
+    (tmp_path / "memory.stat").write_text("cache 4000\ntotal_inactive_file 2500\n")
+    engine.answers[LIST] = [{"Id": "a", "Names": ["/web"], "State": "running"}]
+    engine.answers[stats_of("a")] = stats
+    sampler = ContainerSampler(engine.path)
+    (found,) = sampler.sample(0).containers
+    assert (found.memory_bytes, found.network_sent_bytes, found.read_bytes, found.written_bytes) == (6_500, None, 3, 5)
+    (tmp_path / "memory.stat").unlink()
+    stats |= {"read": "2026-11-22T19:24:33.747Z", "cpu_stats": {"cpu_usage": {"total_usage": 2_000_000_000}}}
+    (found,) = sampler.sample(9_999_999).containers
+    assert (found.memory_bytes, found.cpu_percent) == (9_000, 50.0), "by the engine's clock, not by ours"
+
+
+def test_the_control_group_of_a_container_is_that_of_its_first_process(engine: Engine) -> None:
+    own = Path("/proc/self/cgroup").read_text().splitlines()[-1].split(":", 2)[2]
+    for number, pid in ((own, os.getpid()), ("in-no-group", os.getpid()), ("ended", 0)):
+        engine.answers[f"/containers/{number}/json"] = {"State": {"Pid": pid}}
+    assert containers._group_of(engine.path, own).startswith("/sys/fs/cgroup/")
+    assert [containers._group_of(engine.path, one) for one in ("in-no-group", "ended", "nobody")] == ["", "", ""]
 
 
 def test_a_container_that_ends_between_list_and_look_is_listed(engine: Engine) -> None:

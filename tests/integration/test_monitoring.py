@@ -101,7 +101,7 @@ def test_a_job_that_stalls_is_told_and_ended_as_the_settings_want() -> None:
         why = living.cli("why", job).stdout
         assert "stalled: it reports a throughput of 0 a second" in why
         until(lambda: not get(living, "/api/v1/anomalies").get("anomalies"), "the anomaly to be over")
-        (past,) = get(living, "/api/v1/anomalies?limit=5")["anomalies"]
+        (past,) = get(living, "/api/v1/anomalies?history=1")["anomalies"]
         assert (past["job"], past["kind"], past["action"], past["evidence"]["throughput"]) == (job, "stalled", "kill", 0.0)
         kinds = [json.loads(line)["kind"] for line in living.cli("events", job, "--json").stdout.splitlines()]
         assert [kind for kind in kinds if kind.startswith("anomaly")] == ["anomaly.opened", "anomaly.closed"]

@@ -12,33 +12,66 @@ from starlette.responses import Response
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.explaining import HIDDEN
 from tenure.api.jobs import one_job, refused
-from tenure.api.parameters import Switch
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, History, Limit, Moment, Until
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.commands import Refused, ResolveConflict
 from tenure.model.conflict import ConflictKind, Resolution
 from tenure.store.conflicts import ConflictRow
+from tenure.store.retention import KEPT_CONFLICTS
 from tenure.wire import ROOT
 from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply, ResolveRequest
+from tenure.wire.cursors import Key
 
 routes = Routes(ROOT)
-PAST = 200
 By = Literal["age", "severity"]
+Kind = Literal["", "resource_competition", "priority_conflict", "schedule_conflict"]
 REFUSALS = ("not_found", "ended", "not_available", "not_a_contender", "one_contender")
-"""So many conflicts of the past are told."""
+
+
+def _key(by: By, row: ConflictRow, history: int) -> Key:
+    if by == "severity":
+        return (-row.severity, row.opened_ms, row.id)
+    return (-row.id,) if history else (row.id,)
+
+
+async def seen_by(request: Request, history: int = 0) -> list[ConflictRow]:
+    """The open conflicts, or with ``history`` all that are kept, of which a job is for the caller."""
+    queries = context_of(request).queries
+    rows = await asyncio.to_thread(queries.conflicts, KEPT_CONFLICTS if history else 0)
+    visible = await asyncio.to_thread(queries.seen, caller_from(request), _named(rows))
+    return [row for row in rows if visible.intersection((*row.contenders, *row.holders))]
+
+
+async def views(request: Request, rows: Sequence[ConflictRow]) -> list[ConflictView]:
+    """Conflicts as the caller is told of them."""
+    queries = context_of(request).queries
+    visible = await asyncio.to_thread(queries.seen, caller_from(request), _named(rows))
+    names = await asyncio.to_thread(queries.ids_of, sorted(visible))
+    return [view(row, names) for row in rows]
 
 
 @routes.get("/conflicts", ConflictsReply, needs=Permission.JOBS_READ)
-async def conflicts(request: Request, by: By = "age", history: Switch = 0) -> Response:
-    """The open conflicts: the oldest first, or the most severe (``by=severity``); with ``history=1`` all, the newest first."""
-    context = context_of(request)
-    rows = await asyncio.to_thread(context.queries.conflicts, PAST if history else 0)
-    if by == "severity":
-        rows = sorted(rows, key=lambda row: (-row.severity, row.opened_ms, row.id))
-    visible = await asyncio.to_thread(context.queries.seen, caller_from(request), _named(rows))
-    rows = [row for row in rows if visible.intersection((*row.contenders, *row.holders))]
-    names = await asyncio.to_thread(context.queries.ids_of, sorted(visible))
-    return answer(ConflictsReply(conflicts=[view(row, names) for row in rows]))
+async def conflicts(
+    request: Request,
+    by: By = "age",
+    history: History = 0,
+    kind: Kind = "",
+    since_ms: Moment = 0,
+    until_ms: Until = 0,
+    limit: Limit = 100,
+    cursor: Cursor = "",
+) -> Response:
+    """A page of the open conflicts: the oldest first, or the most severe (``by=severity``); with ``history=1`` of all, the newest
+    first. ``since_ms`` and ``until_ms`` are about when they opened."""
+    wanted = [
+        row
+        for row in await seen_by(request, history)
+        if kind in ("", row.kind) and row.opened_ms >= since_ms and (not until_ms or row.opened_ms < until_ms)
+    ]
+    page, more = page_of(f"conflicts-{by}-{history}", wanted, lambda row: _key(by, row, history), limit, cursor)
+    return answer(ConflictsReply(conflicts=await views(request, page), next=more))
 
 
 @routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, errors=REFUSALS, needs=Permission.JOBS_WRITE)

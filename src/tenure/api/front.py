@@ -44,6 +44,7 @@ from tenure.api import (
 from tenure.api.context import ApiError, Context, Receive, decoded, keyed, read_body
 from tenure.api.denials import Denials
 from tenure.api.identity import caller_from_scope, let_in
+from tenure.api.parameters import BIG
 from tenure.api.problems import error_response, is_foreseen, mismatch
 from tenure.api.routes import WEBSOCKET, Finder, Route
 from tenure.model.access import Permission
@@ -110,7 +111,7 @@ class Front:
             spoken = 1
             path = scope["path"] = _MOVED.get(path) or ROOT + path[len(MEETING) :]
         try:
-            response = await self._respond(scope, path, receive)
+            response = await self._respond(scope, path, receive, pages=spoken > 1)
         except Exception as error:
             if isinstance(error, ApiError) and error.reply.code == "forbidden":
                 self._denials.note(scope, error.reply.code)
@@ -120,8 +121,8 @@ class Front:
         else:
             await _answered(response, scope, receive, send)
 
-    async def _respond(self, scope: Scope, path: str, receive: Receive) -> Response:
-        """The answer to a call that is let in. Raises ApiError for any other."""
+    async def _respond(self, scope: Scope, path: str, receive: Receive, *, pages: bool) -> Response:
+        """The answer to a call that is let in; without ``pages`` a list is answered whole. Raises ApiError for any other."""
         headers = dict(scope["headers"])
         said = headers.get(b"tenure-protocol", _OWN)
         if said not in _SPOKEN:
@@ -147,6 +148,8 @@ class Front:
         self._context.limits.charge(scope, method)
         target.check(headers)
         arguments = target.arguments(of_path, scope["query_string"])
+        if not pages and "cursor" in arguments:
+            arguments["limit"] = BIG
         scope["app"] = self
         asked = Request(scope, receive) if method != WEBSOCKET else HTTPConnection(scope)
         return await target.route.endpoint(asked, **arguments)

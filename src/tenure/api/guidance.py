@@ -14,7 +14,8 @@ from starlette.responses import Response
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.guided import text_of
 from tenure.api.jobs import refused
-from tenure.api.parameters import Past
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, History, Limit, Named
 from tenure.api.routes import Routes
 from tenure.model.access import Caller, Permission
 from tenure.model.commands import EndGuidance, Guide, Refused
@@ -24,15 +25,32 @@ from tenure.wire.guidance import EndRequest, GuidanceRequest, GuidancesReply, Gu
 
 routes = Routes(ROOT)
 _REFUSALS = ("bad_request", "not_found", "forbidden", "too_many", "name_taken", "unknown_policy", "key_reused")
-_KEPT = 1000
+_KEPT = 10**6
+"""More than is ever kept."""
 
 
 @routes.get("/guidance", GuidancesReply, needs=Permission.JOBS_READ)
-async def guidance(request: Request, past: Past = 0) -> Response:
-    """What guidance stands; with ``past`` so much of all that is kept."""
+async def guidance(
+    request: Request,
+    history: History = 0,
+    project: Named = "",
+    queue: Named = "",
+    user: Named = "",
+    limit: Limit = 100,
+    cursor: Cursor = "",
+) -> Response:
+    """A page of what guidance stands; with ``history=1`` of all that is kept, the newest first. Filters are about the work that it
+    concerns, and are joined by *and*."""
     context, caller = context_of(request), caller_from(request)
-    rows = await asyncio.to_thread(context.queries.guidance, past)
-    return answer(GuidancesReply(guidance=[view(row) for row in rows if _is_shown(row, caller)]))
+    rows = await asyncio.to_thread(context.queries.guidance, _KEPT if history else 0)
+    wanted = [
+        row
+        for row in rows
+        if _is_shown(row, caller)
+        and all(value in ("", found or "") for value, found in ((project, row.project), (queue, row.queue), (user, row.user)))
+    ]
+    page, more = page_of(f"guidance-{history}", wanted, lambda row: (-row.id if history else row.id,), limit, cursor)
+    return answer(GuidancesReply(guidance=[view(row) for row in page], next=more))
 
 
 @routes.post("/guidance", GuidanceRequest, GuidanceView, statuses=(201,), errors=_REFUSALS, needs=Permission.JOBS_WRITE)

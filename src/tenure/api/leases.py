@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
-from tenure.api.parameters import Number, Seen, Wait
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, Limit, Named, Number, Seen, Wait
 from tenure.api.peer import PEER_PID
 from tenure.api.routes import Routes
 from tenure.control.admission import Inadmissible
@@ -87,11 +88,21 @@ async def release(request: Request, number: Number) -> Response:
 
 
 @routes.get("/leases", LeasesReply, needs=Permission.JOBS_READ)
-async def listing(request: Request) -> Response:
-    """The leases that are held or waited for."""
+async def listing(
+    request: Request, phase: Seen = "", user: Named = "", project: Named = "", node: Named = "", limit: Limit = 100, cursor: Cursor = ""
+) -> Response:
+    """A page of the leases that are held or waited for, by number; filters are joined by *and*."""
     context = context_of(request)
     caller, rows = caller_from(request), await asyncio.to_thread(context.queries.open_leases)
-    return answer(LeasesReply(leases=[view_of(context, row) for row in rows if caller.sees(row.uid, row.project)]))
+    wanted = [
+        row
+        for row in rows
+        if caller.sees(row.uid, row.project)
+        and phase in ("", phase_of(row))
+        and (user in ("", row.user) and project in ("", row.project) and node in ("", row.place.name))
+    ]
+    page, more = page_of("leases", wanted, lambda row: (row.number,), limit, cursor)
+    return answer(LeasesReply(leases=[view_of(context, row) for row in page], next=more))
 
 
 @routes.get("/leases/{number}", LeaseView, needs=Permission.JOBS_READ)

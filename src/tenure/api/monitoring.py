@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, caller_from, context_of
 from tenure.api.jobs import one_job
-from tenure.api.parameters import Moment, Named, Past, Ref, Step
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, History, Limit, Moment, Named, Ref, Step, Until
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.anomaly import Anomaly
@@ -39,6 +40,8 @@ from tenure.wire.monitoring import (
 
 routes = Routes(ROOT)
 documented = Routes("/api/resource-scheduler")
+KEPT_ANOMALIES = 10**6
+"""More than are ever kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +140,31 @@ async def metrics(request: Request, ref: Ref, since_ms: Moment = 0, step_ms: Ste
 
 
 @routes.get("/anomalies", AnomaliesReply, needs=Permission.JOBS_READ)
-async def anomalies(request: Request, limit: Past = 0) -> Response:
-    """What has gone on for too long: the open ones, or with ``limit`` so many of all that are kept."""
+async def anomalies(
+    request: Request,
+    history: History = 0,
+    kind: Named = "",
+    since_ms: Moment = 0,
+    until_ms: Until = 0,
+    limit: Limit = 100,
+    cursor: Cursor = "",
+) -> Response:
+    """A page of what has gone on for too long, the oldest first; with ``history=1`` of all that are kept, the newest first.
+    ``since_ms`` and ``until_ms`` are about when it began."""
     queries = context_of(request).queries
-    found = await asyncio.to_thread(lambda: queries.anomalies(limit=limit))
+    found = await asyncio.to_thread(lambda: queries.anomalies(limit=KEPT_ANOMALIES if history else 0))
     visible = await asyncio.to_thread(queries.seen, caller_from(request), [one.job_id for one in found if one.job_id])
-    found = [one for one in found if not one.job_id or one.job_id in visible]
-    ids = await asyncio.to_thread(queries.ids_of, [one.job_id for one in found if one.job_id])
-    return answer(AnomaliesReply(anomalies=[_anomaly(one, ids.get(one.job_id, "")) for one in found]))
+    wanted = [
+        one
+        for one in found
+        if (not one.job_id or one.job_id in visible)
+        and kind in ("", one.kind)
+        and (one.opened_ms >= since_ms and (not until_ms or one.opened_ms < until_ms))
+    ]
+    way = -1 if history else 1
+    page, more = page_of(f"anomalies-{history}", wanted, lambda one: (way * one.opened_ms, one.key), limit, cursor)
+    ids = await asyncio.to_thread(queries.ids_of, [one.job_id for one in page if one.job_id])
+    return answer(AnomaliesReply(anomalies=[_anomaly(one, ids.get(one.job_id, "")) for one in page], next=more))
 
 
 def _anomaly(one: Anomaly, job: str) -> AnomalyView:

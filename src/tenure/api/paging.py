@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tenure.api.problems import failure
-from tenure.wire.cursors import cursor_of, name_after, number_after
+from tenure.wire.cursors import Key, cursor_of, key_after, name_after, number_after
 
 T = TypeVar("T")
 
@@ -19,12 +19,29 @@ def number_of(kind: str, cursor: str) -> int:
         raise failure("bad_request", str(error)) from None
 
 
-def page_of(kind: str, entries: Sequence[T], name: Callable[[T], str], limit: int, cursor: str) -> tuple[list[T], str]:
-    """The entries by name that come after the cursor, and the cursor of the next page. Raises ApiError."""
+def key_of(kind: str, cursor: str, *parts: type[int | str]) -> Key:
+    """The key after which a page begins. Raises ApiError."""
     try:
-        after = name_after(kind, cursor)
+        return key_after(kind, cursor, *parts)
     except ValueError as error:
         raise failure("bad_request", str(error)) from None
-    rest = sorted((entry for entry in entries if name(entry) > after), key=name)
-    page = rest[:limit]
-    return page, cursor_of(kind, name(page[-1])) if len(rest) > limit else ""
+
+
+def page_of(kind: str, entries: Sequence[T], key: Callable[[T], Key], limit: int, cursor: str) -> tuple[list[T], str]:
+    """The entries by their keys that come after the cursor, and the cursor of the next page. Raises ApiError.
+
+    A key ends in an id; what goes down is negative. An entry whose key changes meanwhile may be met twice or not at all, others not."""
+    keyed = sorted(((key(entry), number) for number, entry in enumerate(entries)))
+    after = key_of(kind, cursor, *(type(part) for part in keyed[0][0])) if keyed else _none(kind, cursor)
+    rest = [(found, number) for found, number in keyed if found > after]
+    page = [entries[number] for _, number in rest[:limit]]
+    return page, cursor_of(kind, rest[limit - 1][0]) if len(rest) > limit else ""
+
+
+def _none(kind: str, cursor: str) -> Key:
+    """No key: there is nothing to go on with. Raises ApiError for what is no cursor of the list."""
+    try:
+        name_after(kind, cursor)
+    except ValueError as error:
+        raise failure("bad_request", str(error)) from None
+    return ()

@@ -22,7 +22,11 @@ Named = Annotated[str, Meta(max_length=200, pattern=_NO_NUL, description="Only w
 Code = Annotated[str, Meta(max_length=60, pattern=r"^[a-z_]+$", description="The code of an error.", examples=["not_found"])]
 Number = Annotated[int, Meta(ge=0, le=BIG, description="Its number.", examples=[1])]
 Limit = Annotated[int, Meta(ge=1, le=1000, description="So many at most.")]
-Cursor = Annotated[str, Meta(max_length=200, pattern=r"^[A-Za-z0-9_-]*$", description="The next of the page before; empty: the first.")]
+Cursor = Annotated[
+    str, Meta(max_length=2000, pattern=r"^[A-Za-z0-9_-]*$", description="The next of the page before; empty: the first.")
+]
+History = Annotated[int, Meta(ge=0, le=1, description="1: all that are kept, the newest first.")]
+Until = Annotated[int, Meta(ge=0, le=MOST, description="A moment in milliseconds since the epoch, before which it is; 0: no matter.")]
 Moment = Annotated[int, Meta(ge=0, le=MOST, description="A moment in milliseconds since the epoch; 0: the beginning.")]
 Switch = Annotated[int, Meta(ge=0, le=1, description="1: yes.")]
 Count = Annotated[int, Meta(ge=0, le=BIG)]
@@ -44,7 +48,6 @@ Topics = Annotated[
 ]
 Step = Literal[0, 5_000, 60_000, 600_000]
 """The steps of time in which figures are kept; 0: the finest that reaches back far enough."""
-Past = Annotated[int, Meta(ge=0, le=1000, description="So many of those that are kept, the newest first; 0: only what goes on.")]
 Page = Annotated[int, Meta(ge=1, le=10_000, description="So many at most.")]
 Job = Annotated[str, Meta(max_length=4096, pattern=_NO_NUL, description="Only of this job; empty: of all.", examples=["last"])]
 Small = Annotated[int, Meta(ge=0, le=1_000_000, description="Its number; 0: the last attempt, or the first task.")]

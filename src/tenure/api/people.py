@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import pwd
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +17,8 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
-from tenure.api.parameters import After, Count, Limit
+from tenure.api.paging import number_of, page_of
+from tenure.api.parameters import After, Count, Cursor, Limit, Named, Switch
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.model.access import READING, Caller, Caps, Permission, Role, Scope
@@ -25,6 +27,7 @@ from tenure.model.people import SESSION, TOKEN, CreateToken, RemoveUser, RevokeT
 from tenure.store.audit import Record
 from tenure.store.people import Person, TokenRow
 from tenure.wire import ROOT
+from tenure.wire.cursors import cursor_of
 from tenure.wire.people import (
     AuditMark,
     AuditReply,
@@ -47,6 +50,7 @@ GPU_HOUR = 3_600_000_000
 """Thousandths of a GPU times milliseconds."""
 _NAMED = ("not_found", "ambiguous", "key_reused")
 NONE = "none"
+RoleWord = Literal["", "nobody", "viewer", "user", "operator", "admin"]
 
 
 @routes.get("/whoami", WhoAmI, needs=Permission.SELF_READ)
@@ -69,9 +73,12 @@ async def whoami(request: Request) -> Response:
 
 
 @routes.get("/users", UsersReply, needs=Permission.USERS_WRITE)
-async def users(request: Request) -> Response:
-    """All users."""
-    return answer(UsersReply(users=await _users(context_of(request))))
+async def users(request: Request, role: RoleWord = "", project: Named = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """A page of users by name: of one role, or who are members of one project."""
+    found = (await _users(context_of(request))).items()
+    wanted = [(number, one) for number, one in found if role in ("", one.role) and (not project or project in one.projects)]
+    page, more = page_of("users", wanted, lambda pair: (pair[1].name, pair[0]), limit, cursor)
+    return answer(UsersReply(users=[one for _, one in page], next=more))
 
 
 @routes.post(
@@ -87,7 +94,7 @@ async def set_user(request: Request) -> Response:
     await changed(context, first)
     for name, given in sorted(with_roles.items()):
         await changed(context, SetMember(f"{wish.key}:{name}", caller, wish.name, name, given))
-    return answer(next(view for view in await _users(context) if view.name == wish.name))
+    return answer(next(view for view in (await _users(context)).values() if view.name == wish.name))
 
 
 @routes.post("/users/remove", RemoveUserRequest, UserView, errors=_NAMED, needs=Permission.USERS_WRITE)
@@ -96,18 +103,26 @@ async def remove_user(request: Request) -> Response:
     context = context_of(request)
     wish = await body_of(request, RemoveUserRequest)
     await changed(context, RemoveUser(wish.key, caller_from(request), wish.name))
-    return answer(next(view for view in await _users(context) if view.name == wish.name))
+    return answer(next(view for view in (await _users(context)).values() if view.name == wish.name))
 
 
 @routes.get("/tokens", TokensReply, needs=Permission.SELF_READ)
-async def tokens(request: Request) -> Response:
-    """The caller's tokens and sessions; an administrator's answer has everybody's."""
+async def tokens(request: Request, user: Named = "", valid: Switch = 0, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """A page of the caller's tokens and sessions, the newest first; an administrator's answer has everybody's. With ``valid=1`` only
+    those that let somebody in."""
     context, caller = context_of(request), caller_from(request)
     rows, names = await asyncio.gather(asyncio.to_thread(context.queries.tokens), asyncio.to_thread(context.queries.people))
     by_id = {person.id: person for person in names}
     all_of_them, now_ms = caller.may(Permission.USERS_WRITE), context.loop.clock.now_ms()
-    own = [row for row in reversed(rows) if row.kind in (TOKEN, SESSION) and (all_of_them or by_id[row.user_id].uid == caller.uid)]
-    return answer(TokensReply(tokens=[token_view(row, by_id[row.user_id].name, now_ms) for row in own]))
+    own = [
+        row
+        for row in rows
+        if row.kind in (TOKEN, SESSION)
+        and (all_of_them or by_id[row.user_id].uid == caller.uid)
+        and (user in ("", by_id[row.user_id].name) and (not valid or row.is_valid(now_ms)))
+    ]
+    page, more = page_of("tokens", own, lambda row: (-row.id,), limit, cursor)
+    return answer(TokensReply(tokens=[token_view(row, by_id[row.user_id].name, now_ms) for row in page], next=more))
 
 
 @routes.post("/tokens", TokenRequest, TokenReply, statuses=(201,), errors=_NAMED, needs=Permission.TOKENS_WRITE)
@@ -131,15 +146,21 @@ async def revoke_token(request: Request) -> Response:
 
 
 @routes.get("/audit", AuditReply, needs=Permission.AUDIT_READ)
-async def audit(request: Request, after: After = -1, before: Count = 0, limit: Limit = 100) -> Response:
-    """What was done: rows after a number in order, or the last ones (before a number), the newest first."""
+async def audit(request: Request, after: After = -1, before: Count = 0, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """A page of what was done: rows after a number in order, or the last ones (before a number), the newest first."""
     context = context_of(request)
     if after >= 0:
-        rows, ends = await asyncio.to_thread(context.queries.audit_page, after, limit)
+        rows, ends = await asyncio.to_thread(context.queries.audit_page, number_of("audit-up", cursor) or after, limit + 1)
         floor, last = AuditMark(seq=ends.floor, hash=ends.floor_hash), AuditMark(seq=ends.last, hash=ends.last_hash)
-        return answer(AuditReply(entries=[_entry(record) for record in rows], floor=floor, last=last))
-    found = await asyncio.to_thread(context.queries.audit, 0, before if before > 0 else 2**62, limit)
-    return answer(AuditReply(entries=[_entry(record) for record in found]))
+        return answer(AuditReply(entries=_entries(rows[:limit]), floor=floor, last=last, next=_next_row("audit-up", rows, limit)))
+    first = number_of("audit-down", cursor) or before or 2**62
+    found = await asyncio.to_thread(context.queries.audit, 0, first, limit + 1)
+    return answer(AuditReply(entries=_entries(found[:limit]), next=_next_row("audit-down", found, limit)))
+
+
+def _next_row(kind: str, found: Sequence[Record], limit: int) -> str:
+    """The cursor after a page of rows of which one more was read."""
+    return cursor_of(kind, found[limit - 1].seq) if len(found) > limit else ""
 
 
 async def mint(
@@ -200,11 +221,12 @@ def _bad(message: str) -> ApiError:
     return failure("bad_request", message)
 
 
-async def _users(context: Context) -> list[UserView]:
+async def _users(context: Context) -> dict[int, UserView]:
+    """All users by number."""
     found, rows = await asyncio.gather(asyncio.to_thread(context.queries.people), asyncio.to_thread(context.queries.tokens))
     now_ms = context.loop.clock.now_ms()
     valid = [row.user_id for row in rows if row.kind == TOKEN and row.is_valid(now_ms)]
-    return [_user(context, person, valid) for person in sorted(found, key=lambda person: (person.name, person.id))]
+    return {person.id: _user(context, person, valid) for person in found}
 
 
 def _user(context: Context, person: Person, valid: Sequence[int]) -> UserView:
@@ -238,6 +260,10 @@ def token_view(row: TokenRow, user: str, now_ms: int) -> TokenView:
         revoked_ms=row.revoked_ms or 0,
         valid=row.is_valid(now_ms),
     )
+
+
+def _entries(found: Sequence[Record]) -> list[AuditView]:
+    return [_entry(record) for record in found]
 
 
 def _entry(record: Record) -> AuditView:

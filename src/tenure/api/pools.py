@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import answer, context_of
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, Limit, Named
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
@@ -20,12 +22,19 @@ from tenure.wire.pools import PoolsReply, PoolView
 routes = Routes(ROOT)
 
 
-@routes.get("/pools", PoolsReply, needs=Permission.CLUSTER_READ)
-async def pools(request: Request) -> Response:
-    """All pools: their nodes and GPUs, and what is held of them."""
+async def all_pools(request: Request) -> list[PoolView]:
+    """All pools."""
     context = context_of(request)
     picture = await context.on_control(lambda: picture_of(context))
-    return answer(PoolsReply(pools=[pool_view(pool, picture) for pool in context.pools]))
+    return [pool_view(pool, picture) for pool in context.pools]
+
+
+@routes.get("/pools", PoolsReply, needs=Permission.CLUSTER_READ)
+async def pools(request: Request, work_class: Named = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """A page of pools by name: their nodes and GPUs, and what is held of them; with ``work_class`` those that are for such work."""
+    wanted = [one for one in await all_pools(request) if not work_class or work_class in one.classes]
+    page, more = page_of("pools", wanted, lambda one: (one.name,), limit, cursor)
+    return answer(PoolsReply(pools=page, next=more))
 
 
 def pool_view(pool: Pool, picture: Picture) -> PoolView:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import pwd
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from msgspec.structs import replace
 from starlette.requests import Request
@@ -16,7 +17,8 @@ from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
-from tenure.api.parameters import Switch
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, History, Limit, Moment, Named, Until
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
@@ -27,13 +29,15 @@ from tenure.model.node import Device, Node
 from tenure.model.window import WindowPart
 from tenure.store.windows import ReservationRow
 from tenure.wire import ROOT
+from tenure.wire.cursors import Key
 from tenure.wire.dto import ErrorReply, Selection
 from tenure.wire.reservation import PartView, RemovalRequest, ReservationRequest, ReservationsReply, ReservationView
 
 routes = Routes(ROOT)
-PAST = 200
+PAST = 10**6
+"""More reservations than are ever kept."""
+State = Literal["", "planned", "active", "over", "removed"]
 _REFUSALS = ("not_found", "overlap", "name_taken", "too_many", "bad_time")
-"""So many reservations of the past are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +55,44 @@ class _Names:
         return {node.id: node for node in self.picture.nodes}
 
 
-@routes.get("/reservations", ReservationsReply, needs=Permission.CLUSTER_READ)
-async def reservations(request: Request, history: Switch = 0) -> Response:
-    """The reservations that are not over, the first to begin first; with ``history=1`` all that are kept, the newest first."""
+async def all_reservations(request: Request, history: int = 0) -> list[ReservationView]:
+    """The reservations that are not over, or all that are kept, as the caller is told of them."""
     context = context_of(request)
     rows = await asyncio.to_thread(context.queries.reservations, PAST if history else 0)
-    ordered = rows if history else sorted(rows, key=lambda row: (row.from_ms, row.id))
-    views, caller = await _views(context, ordered), caller_from(request)
+    views, caller = await _views(context, rows), caller_from(request)
     if not caller.sees_all:
         inside = {word for view in views for word in view.running}
         found = await asyncio.to_thread(context.queries.jobs, Selection(ids=sorted(inside), limit=max(1, len(inside))), caller)
         shown = {job.id for job in found.jobs} if inside else set()
         views = [_narrowed(view, caller, shown) for view in views]
-    return answer(ReservationsReply(reservations=views))
+    return views
+
+
+@routes.get("/reservations", ReservationsReply, needs=Permission.CLUSTER_READ)
+async def reservations(
+    request: Request,
+    history: History = 0,
+    state: State = "",
+    node: Named = "",
+    project: Named = "",
+    user: Named = "",
+    since_ms: Moment = 0,
+    until_ms: Until = 0,
+    limit: Limit = 100,
+    cursor: Cursor = "",
+) -> Response:
+    """A page of the reservations that are not over, the first to begin first; with ``history=1`` of all that are kept, the newest
+    first. Filters are joined by *and*; ``since_ms`` and ``until_ms`` leave out what ends before the one and begins after the other."""
+    wanted = [
+        one
+        for one in await all_reservations(request, history)
+        if (state in ("", one.state) and project in ("", one.project) and user in ("", one.user))
+        and (not node or any(part.node == node for part in one.parts))
+        and (one.until_ms > since_ms and (not until_ms or one.from_ms < until_ms))
+    ]
+    ordered: Callable[[ReservationView], Key] = (lambda one: (-one.id,)) if history else (lambda one: (one.from_ms, one.id))
+    page, more = page_of(f"reservations-{history}", wanted, ordered, limit, cursor)
+    return answer(ReservationsReply(reservations=page, next=more))
 
 
 def _narrowed(view: ReservationView, caller: Caller, shown: set[str]) -> ReservationView:

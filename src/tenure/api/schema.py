@@ -99,6 +99,7 @@ def _errors(route: Route) -> dict[str, Any]:
         *(_WITH_BODY if route.takes is not None else ()),
         *(_WITH_KEY if KEY in route.heeded else ()),
         *(("not_found",) if "{" in route.path else ()),
+        *(("bad_request",) if any(name == "cursor" for name, _, _ in parameters_of(route.endpoint)) else ()),
         *route.errors,
     ]
     by_status: dict[int, list[str]] = {}

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import Context, answer, caller_from, context_of
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, Limit, Named
 from tenure.api.routes import Routes
 from tenure.core.board import Board
 from tenure.core.ledger import Account
@@ -30,13 +33,22 @@ routes = Routes(ROOT)
 MILLION = 1_000_000
 
 
-@routes.get("/projects", ProjectsReply, needs=Permission.CLUSTER_READ)
-async def projects(request: Request) -> Response:
-    """All projects: weight, quota, maximum, what they hold and held, and what share that is."""
+async def all_projects(request: Request) -> ProjectsReply:
+    """The standings of all projects that the caller has to do with."""
     context = context_of(request)
     picture = await context.on_control(lambda: picture_of(context))
     named, users = await asyncio.to_thread(context.queries.sharers)
-    return answer(seen_by(standings(picture, named, users), caller_from(request)))
+    return seen_by(standings(picture, named, users), caller_from(request))
+
+
+@routes.get("/projects", ProjectsReply, needs=Permission.CLUSTER_READ)
+async def projects(request: Request, user: Named = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """A page of projects by name: weight, quota, maximum, what they hold and held, and what share that is; with ``user`` those in
+    which that user has held something."""
+    found = await all_projects(request)
+    wanted = [one for one in found.projects if not user or any(each.user == user for each in one.users)]
+    page, more = page_of("projects", wanted, lambda one: (one.name,), limit, cursor)
+    return answer(replace(found, projects=page, next=more))
 
 
 def seen_by(reply: ProjectsReply, caller: Caller) -> ProjectsReply:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -19,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
-from tenure.api.parameters import Number
+from tenure.api.paging import page_of
+from tenure.api.parameters import Cursor, Limit, Named, Number
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.model.access import Caller, Permission
@@ -29,6 +30,7 @@ from tenure.wire.simulations import SimulationRequest, SimulationsReply, Simulat
 routes = Routes(ROOT)
 MOST_AT_ONCE, MOST_OF_ONE, KEPT = 2, 1, 50
 PATIENCE_S = 900.0
+State = Literal["", "running", "succeeded", "failed", "cancelled"]
 RUNTIMES = ("exact", "requested", "predicted")
 _LINE = 64 * 1024 * 1024
 
@@ -140,10 +142,12 @@ async def start(request: Request) -> Response:
 
 
 @routes.get("/simulations", SimulationsReply, needs=Permission.JOBS_READ)
-async def listing(request: Request) -> Response:
-    """Your simulations, the newest first, without what came of them."""
-    found = context_of(request).kept(Simulations).seen_by(caller_from(request))
-    return answer(SimulationsReply(simulations=[replace(run.view, result={}) for run in found]))
+async def listing(request: Request, state: State = "", user: Named = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """A page of your simulations, the newest first, without what came of them."""
+    found = [run.view for run in context_of(request).kept(Simulations).seen_by(caller_from(request))]
+    wanted = [one for one in found if state in ("", one.state) and user in ("", one.user)]
+    page, more = page_of("simulations", wanted, lambda one: (-one.id,), limit, cursor)
+    return answer(SimulationsReply(simulations=[replace(one, result={}) for one in page], next=more))
 
 
 @routes.get("/simulations/{number}", SimulationView, needs=Permission.JOBS_READ)

@@ -7,7 +7,7 @@ short. Invariant: whatever is changed goes through the command that the bulk cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -17,8 +17,8 @@ from starlette.responses import Response
 from tenure.api import cluster, conflicts, pools, reservations, sharing
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, refused
-from tenure.api.paging import page_of
-from tenure.api.parameters import Cursor, Limit, Moment, Name, Named
+from tenure.api.paging import key_of, page_of
+from tenure.api.parameters import Cursor, Limit, Moment, Name, Named, Until
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.api.tags import check_match, tag_of, tagged
@@ -26,22 +26,18 @@ from tenure.model.access import Permission
 from tenure.model.commands import Applied, Command, Refused, RemoveReservation, ResolveConflict, SetNode, SetQueue
 from tenure.model.conflict import Resolution
 from tenure.wire import ROOT
-from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply
-from tenure.wire.dto import DeviceView, NodesReply, NodeView, QueuesReply, QueueView
-from tenure.wire.pools import PoolsReply, PoolView
+from tenure.wire.conflict import ConflictView, ResolveReply
+from tenure.wire.cursors import cursor_of
+from tenure.wire.dto import DeviceView, NodeView, QueueView
+from tenure.wire.pools import PoolView
 from tenure.wire.requests import QueuePatch
-from tenure.wire.reservation import ReservationsReply, ReservationView
+from tenure.wire.reservation import ReservationView
 from tenure.wire.resources import ActionRequest, ConflictChoice, DevicesPage, QuotasReply, QuotaView, UsagePage, UsageView
-from tenure.wire.sharing import ProjectsReply, ProjectView
+from tenure.wire.sharing import ProjectView
 
 routes = Routes(ROOT)
 T = TypeVar("T")
 TAGGED = {"statuses": (200, 304), "headers": ("If-None-Match",)}
-
-
-async def told(listing: Callable[[Request], Awaitable[Response]], request: Request, kind: type[T]) -> T:
-    """What the caller is told of all of them."""
-    return msgspec.json.decode((await listing(request)).body, type=kind)
 
 
 def one_of(entries: list[T], what: str, name: str, named: Callable[[T], str]) -> T:
@@ -61,7 +57,7 @@ async def done(request: Request, command: Command) -> Applied:
 
 
 async def _node(request: Request, name: str) -> NodeView:
-    return one_of((await told(cluster.nodes, request, NodesReply)).nodes, "node", name, lambda node: node.name)
+    return one_of((await cluster.all_nodes(request)).nodes, "node", name, lambda node: node.name)
 
 
 @routes.get("/nodes/{name}", NodeView, needs=Permission.CLUSTER_READ, **TAGGED)
@@ -87,23 +83,25 @@ async def resume(request: Request, name: Name) -> Response:
 
 
 @routes.get("/devices", DevicesPage, errors=("bad_request",), needs=Permission.CLUSTER_READ)
-async def devices(request: Request, node: Named = "", status: Named = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
-    """A page of devices by their UUIDs: of one node, or in one state such as ok or lost."""
-    found = (await told(cluster.nodes, request, NodesReply)).devices
-    wanted = [device for device in found if node in ("", device.node) and status in ("", device.status)]
-    page, more = page_of("devices", wanted, lambda device: device.uuid, limit, cursor)
+async def devices(
+    request: Request, node: Named = "", status: Named = "", model: Named = "", limit: Limit = 100, cursor: Cursor = ""
+) -> Response:
+    """A page of devices by their UUIDs: of one node, in one state such as ok or lost, of one model."""
+    found = (await cluster.all_nodes(request)).devices
+    wanted = [one for one in found if node in ("", one.node) and status in ("", one.status) and model in ("", one.model)]
+    page, more = page_of("devices", wanted, lambda device: (device.uuid,), limit, cursor)
     return answer(DevicesPage(devices=page, next=more))
 
 
 @routes.get("/devices/{uuid}", DeviceView, needs=Permission.CLUSTER_READ, **TAGGED)
 async def device(request: Request, uuid: Name) -> Response:
     """One device: what it has, who holds it."""
-    found = (await told(cluster.nodes, request, NodesReply)).devices
+    found = (await cluster.all_nodes(request)).devices
     return tagged(request, one_of(found, "device", uuid, lambda device: device.uuid))
 
 
 async def _queue(request: Request, name: str) -> QueueView:
-    return one_of((await told(cluster.queues, request, QueuesReply)).queues, "queue", name, lambda queue: queue.name)
+    return one_of((await asyncio.to_thread(context_of(request).queries.queues)).queues, "queue", name, lambda queue: queue.name)
 
 
 def _queue_tag(queue: QueueView) -> str:
@@ -133,7 +131,7 @@ async def set_queue(request: Request, name: Name) -> Response:
 @routes.get("/projects/{name}", ProjectView, needs=Permission.CLUSTER_READ, **TAGGED)
 async def project(request: Request, name: Name) -> Response:
     """One project: what it is entitled to, holds and held."""
-    found = (await told(sharing.projects, request, ProjectsReply)).projects
+    found = (await sharing.all_projects(request)).projects
     return tagged(request, one_of(found, "project", name, lambda project: project.name))
 
 
@@ -149,37 +147,38 @@ def _quota(project: ProjectView) -> QuotaView:
 
 
 @routes.get("/quotas", QuotasReply, needs=Permission.CLUSTER_READ)
-async def quotas(request: Request) -> Response:
-    """What projects may hold, without borrowing and at all; -1 where nothing is said."""
-    found = (await told(sharing.projects, request, ProjectsReply)).projects
-    return answer(QuotasReply(quotas=[_quota(project) for project in found]))
+async def quotas(request: Request, limit: Limit = 100, cursor: Cursor = "") -> Response:
+    """A page of what projects may hold by their names, without borrowing and at all; -1 where nothing is said."""
+    found = (await sharing.all_projects(request)).projects
+    page, more = page_of("quotas", found, lambda project: (project.name,), limit, cursor)
+    return answer(QuotasReply(quotas=[_quota(project) for project in page], next=more))
 
 
 @routes.get("/quotas/{name}", QuotaView, needs=Permission.CLUSTER_READ, **TAGGED)
 async def quota(request: Request, name: Name) -> Response:
     """What one project may hold."""
-    found = (await told(sharing.projects, request, ProjectsReply)).projects
+    found = (await sharing.all_projects(request)).projects
     return tagged(request, _quota(one_of(found, "project", name, lambda project: project.name)))
 
 
 @routes.get("/pools/{name}", PoolView, needs=Permission.CLUSTER_READ, **TAGGED)
 async def pool(request: Request, name: Name) -> Response:
     """One pool of nodes, and what is held of it."""
-    found = (await told(pools.pools, request, PoolsReply)).pools
+    found = await pools.all_pools(request)
     return tagged(request, one_of(found, "pool", name, lambda pool: pool.name))
 
 
 @routes.get("/reservations/{name}", ReservationView, needs=Permission.CLUSTER_READ, **TAGGED)
 async def reservation(request: Request, name: Name) -> Response:
     """One reservation that is not over."""
-    found = (await told(reservations.reservations, request, ReservationsReply)).reservations
+    found = await reservations.all_reservations(request)
     return tagged(request, one_of(found, "reservation", name, lambda reservation: reservation.name))
 
 
 @routes.delete("/reservations/{name}", ReservationView, headers=("Idempotency-Key",), needs=Permission.CLUSTER_WRITE)
 async def unreserve(request: Request, name: Name) -> Response:
     """Take a reservation back; the answer is how it was."""
-    found = (await told(reservations.reservations, request, ReservationsReply)).reservations
+    found = await reservations.all_reservations(request)
     before = one_of(found, "reservation", name, lambda reservation: reservation.name)
     await done(request, RemoveReservation(request.headers.get("idempotency-key", ""), caller_from(request), name))
     return answer(before)
@@ -188,7 +187,7 @@ async def unreserve(request: Request, name: Name) -> Response:
 @routes.get("/conflicts/{conflict}", ConflictView, needs=Permission.JOBS_READ, **TAGGED)
 async def conflict(request: Request, conflict: Name) -> Response:
     """One open conflict."""
-    found = (await told(conflicts.conflicts, request, ConflictsReply)).conflicts
+    found = await conflicts.views(request, await conflicts.seen_by(request))
     return tagged(request, one_of(found, "open conflict", conflict, lambda view: view.id))
 
 
@@ -207,8 +206,12 @@ async def resolve(request: Request, conflict: Name) -> Response:
 
 
 @routes.get("/usage", UsagePage, needs=Permission.CLUSTER_READ)
-async def usage(request: Request, since_ms: Moment = 0, limit: Limit = 1000) -> Response:
-    """What was held of the nodes over time, minute by minute."""
-    found = await asyncio.to_thread(context_of(request).queries.usage, since_ms, limit + 1)
-    views = [UsageView(**one._asdict()) for one in found]
-    return answer(UsagePage(samples=views[:limit], next_ms=views[limit].at_ms if len(views) > limit else 0))
+async def usage(
+    request: Request, node: Named = "", since_ms: Moment = 0, until_ms: Until = 0, limit: Limit = 1000, cursor: Cursor = ""
+) -> Response:
+    """A page of what was held of the nodes over time, minute by minute, by time and node."""
+    after = key_of("usage", cursor, int, str)
+    found = await asyncio.to_thread(context_of(request).queries.usage, (since_ms, until_ms), node, after, limit + 1)
+    page = [UsageView(**one._asdict()) for one in found[:limit]]
+    more = cursor_of("usage", (page[-1].at_ms, page[-1].node)) if len(found) > limit else ""
+    return answer(UsagePage(samples=page, next=more))

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from tenure.api import conflicts
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
-from tenure.api.parameters import Name
+from tenure.api.parameters import Cursor, Limit, Name
 from tenure.api.policy import current
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
@@ -146,9 +146,9 @@ def _profile(name: str) -> ProfileView:
 
 
 @documented.get("/conflicts/queue", ConflictsReply, needs=Permission.JOBS_READ)
-async def queue(request: Request, use_priority: Truth = "false") -> Response:
-    """The open conflicts: first come, first listed, or with ``use_priority=true`` the most severe first."""
-    return await conflicts.conflicts(request, "severity" if use_priority == "true" else "age")
+async def queue(request: Request, use_priority: Truth = "false", limit: Limit = 1000, cursor: Cursor = "") -> Response:
+    """A page of the open conflicts: first come, first listed, or with ``use_priority=true`` the most severe first."""
+    return await conflicts.conflicts(request, "severity" if use_priority == "true" else "age", limit=limit, cursor=cursor)
 
 
 @documented.post("/conflicts/resolve", ResolveRequest, ResolveReply, errors=conflicts.REFUSALS, needs=Permission.JOBS_WRITE)

@@ -56,7 +56,7 @@ def guide(
         raise usage(f"{action!r} is nothing to do with guidance", f"choose {', '.join(ACTIONS)}")
     with options.client() as client:
         if action == "list":
-            found = client.thinking.guidance(1000 if past else 0)
+            found = client.thinking.guidance(history=past)
             if options.is_json(output, as_json):
                 console.out_json(found)
             else:

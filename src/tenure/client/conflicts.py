@@ -20,13 +20,13 @@ class Conflicts:
         """The open conflicts that nobody has resolved: the oldest first, or ``by`` severity."""
         from tenure.wire.conflict import ConflictsReply
 
-        return self._link.call("GET", f"/api/v1/conflicts?by={by}", ConflictsReply)
+        return self._link.whole("/api/v1/conflicts", ConflictsReply, by=by)
 
     def history(self) -> ConflictsReply:
         """The conflicts of the past and present, the newest first."""
         from tenure.wire.conflict import ConflictsReply
 
-        return self._link.call("GET", "/api/v1/conflicts?history=1", ConflictsReply)
+        return self._link.whole("/api/v1/conflicts", ConflictsReply, history=1)
 
     def resolve(self, conflict: str, by: str, *, favour: str = "") -> ResolveReply:
         """Resolve an open conflict ``by`` priority (of the job ``favour``), fair or time-slicing."""

@@ -49,4 +49,4 @@ class Leases:
 
     def open(self) -> list[LeaseView]:
         """The leases that are held or waited for, everybody's."""
-        return self._link.call("GET", "/api/v1/leases", LeasesReply).leases
+        return self._link.whole("/api/v1/leases", LeasesReply).leases

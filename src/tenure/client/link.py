@@ -15,14 +15,17 @@ import msgspec
 
 from tenure.client import http
 from tenure.client.errors import DaemonUnreachable, TenureError, TimedOut, error_of
+from tenure.wire.base import Page
 
 if TYPE_CHECKING:
     from tenure.client.place import Place
 
 Answer = TypeVar("Answer")
+Paged = TypeVar("Paged", bound=Page)
 
 ELSEWHERE = "on its machine: tenure status says whether and where it listens"
 TRIES = 5
+PAGE = 1000
 PAUSE_S = 0.05
 
 _encode = msgspec.json.Encoder().encode
@@ -77,6 +80,17 @@ class Link:
             return decoder(kind).decode(payload)
         except msgspec.MsgspecError as error:
             raise TenureError("bad_answer", f"the daemon's answer makes no sense: {error}", "run: tenure down && tenure up") from error
+
+    def whole(self, path: str, kind: type[Paged], **query: object) -> Paged:
+        """All pages of a list as one answer, whose ``next`` is empty. Raises as `call`."""
+        found = page = self.call("GET", path_of(path, **query, limit=PAGE), kind)
+        while page.next:
+            page = self.call("GET", path_of(path, **query, limit=PAGE, cursor=page.next), kind)
+            for name in kind.__struct_fields__:
+                if isinstance(part := getattr(page, name), list):
+                    getattr(found, name).extend(part)
+        found.next = ""
+        return found
 
     def again(self) -> Link:
         """Another one to the same daemon, for another thread."""

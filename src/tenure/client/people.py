@@ -34,7 +34,7 @@ class People:
         """All users."""
         from tenure.wire.people import UsersReply
 
-        return self._link.call("GET", "/api/v1/users", UsersReply)
+        return self._link.whole("/api/v1/users", UsersReply)
 
     def set_user(self, name: str, **changes: Any) -> UserView:
         """Make a user or change one; fields as in `tenure.wire.people.UserRequest`."""
@@ -52,7 +52,7 @@ class People:
         """The caller's tokens; everybody's for an administrator."""
         from tenure.wire.people import TokensReply
 
-        return self._link.call("GET", "/api/v1/tokens", TokensReply)
+        return self._link.whole("/api/v1/tokens", TokensReply)
 
     def make_token(self, request: TokenRequest) -> TokenReply:
         """Make a token; its secret is in this answer and nowhere else."""

@@ -21,13 +21,13 @@ class Reservations:
         """Those that are not over, the first to begin first."""
         from tenure.wire.reservation import ReservationsReply
 
-        return self._link.call("GET", "/api/v1/reservations", ReservationsReply)
+        return self._link.whole("/api/v1/reservations", ReservationsReply)
 
     def history(self) -> ReservationsReply:
         """All that are kept, the newest first."""
         from tenure.wire.reservation import ReservationsReply
 
-        return self._link.call("GET", "/api/v1/reservations?history=1", ReservationsReply)
+        return self._link.whole("/api/v1/reservations", ReservationsReply, history=1)
 
     def make(
         self,

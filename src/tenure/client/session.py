@@ -211,7 +211,7 @@ class Admin:
 
     def nodes(self) -> dto.NodesReply:
         """All nodes and devices."""
-        return self._link.call("GET", "/api/v1/nodes", dto.NodesReply)
+        return self._link.whole("/api/v1/nodes", dto.NodesReply)
 
     def set_node(self, name: str, status: str, reason: str = "") -> dto.NodeView:
         """Drain (``draining``) or resume (``up``) a node."""
@@ -227,17 +227,17 @@ class Admin:
 
     def projects(self) -> ProjectsReply:
         """How projects stand."""
-        return self._link.call("GET", "/api/v1/projects", ProjectsReply)
+        return self._link.whole("/api/v1/projects", ProjectsReply)
 
     def pools(self) -> PoolsReply:
         """The pools of nodes, and what is held of them."""
         from tenure.wire.pools import PoolsReply
 
-        return self._link.call("GET", "/api/v1/pools", PoolsReply)
+        return self._link.whole("/api/v1/pools", PoolsReply)
 
     def queues(self) -> dto.QueuesReply:
         """All queues."""
-        return self._link.call("GET", "/api/v1/queues", dto.QueuesReply)
+        return self._link.whole("/api/v1/queues", dto.QueuesReply)
 
     def set_queue(self, name: str, **changes: Any) -> dto.QueueView:
         """Make or change a queue; fields as in `tenure.wire.dto.QueueRequest`."""

@@ -43,11 +43,11 @@ class Thinking:
         path = path_of(f"/api/v1/report/{quote(kind)}", since_ms=since_ms or None, until_ms=until_ms or None, by=by)
         return self._link.call("GET", path, ReportReply, timeout_s=PATIENCE_S)
 
-    def guidance(self, past: int = 0) -> GuidancesReply:
-        """What guidance stands; with ``past`` so much of all that is kept, the newest first."""
+    def guidance(self, *, history: bool = False) -> GuidancesReply:
+        """What guidance stands; with ``history`` all that is kept, the newest first."""
         from tenure.wire.guidance import GuidancesReply
 
-        return self._link.call("GET", path_of("/api/v1/guidance", past=past or None), GuidancesReply)
+        return self._link.whole("/api/v1/guidance", GuidancesReply, history=history)
 
     def guide(self, request: GuidanceRequest) -> GuidanceView:
         """Raise or lower a class of work, or let another policy decide, for a while."""

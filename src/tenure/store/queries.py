@@ -42,6 +42,7 @@ from tenure.store.tx import READ_REVISION
 from tenure.store.usage import UsageSample, read_samples
 from tenure.store.views import job_views
 from tenure.store.windows import ReservationRow, past, standing
+from tenure.wire.cursors import Key
 from tenure.wire.dto import EventView, JobDetail, JobsReply, JobView, NodesReply, QueuesReply, Selection
 from tenure.wire.policy import PolicyUse
 
@@ -235,10 +236,10 @@ class Queries:
         with self._reader.read() as link:
             return counts_by_state(link, filter_of(link, Selection(), SCHEDULER))
 
-    def usage(self, since_ms: int, limit: int = MAX_LISTED) -> list[UsageSample]:
-        """What was held of the nodes, from a moment on, by time and node."""
+    def usage(self, span: tuple[int, int], node: str, after: Key, limit: int) -> list[UsageSample]:
+        """What was held of the nodes, as `read_samples` says."""
         with self._reader.read() as link:
-            return read_samples(link, since_ms, limit)
+            return read_samples(link, span, node, after, limit)
 
     def live_tasks(self) -> list[LiveTask]:
         """The tasks whose processes should be there."""

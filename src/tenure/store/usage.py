@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 
 from tenure.store.schema import allocation, device, node, node_capacity, usage_sample
 from tenure.store.sql import Link, Statement, const, insert, param
 from tenure.store.tx import Transaction
+from tenure.wire.base import MOST
+from tenure.wire.cursors import Key
 
 LAST_SAMPLE = Statement(select(func.coalesce(func.max(usage_sample.c.at_ms), const(0))))
 
@@ -43,12 +45,16 @@ SAMPLES = Statement(
         usage_sample.c.jobs,
     )
     .join(node, node.c.id == usage_sample.c.node_id)
-    .where(usage_sample.c.at_ms >= param("since"))
+    .where(
+        usage_sample.c.at_ms >= param("since"),
+        usage_sample.c.at_ms < param("until"),
+        or_(usage_sample.c.at_ms > param("after"), node.c.name > param("after_node")),
+        or_(param("node") == const(""), node.c.name == param("node2")),
+    )
     .order_by(usage_sample.c.at_ms, node.c.name)
     .limit(param("limit"))
     .offset(const(0)),
-    "since",
-    "limit",
+    *("since", "until", "after", "after_node", "node", "node2", "limit"),
 )
 
 
@@ -76,6 +82,9 @@ def sample(tx: Transaction) -> None:
     tx.link.write_many(INSERT_SAMPLE, rows)
 
 
-def read_samples(link: Link, since_ms: int, limit: int) -> list[UsageSample]:
-    """Samples from a moment on, by time and node."""
-    return [UsageSample(*row) for row in link.rows(SAMPLES, since_ms, limit)]
+def read_samples(link: Link, span: tuple[int, int], node: str, after: Key, limit: int) -> list[UsageSample]:
+    """Samples from a moment on to before another (0: no matter), by time and node: of one node, if one is named, and after a key."""
+    since_ms, until_ms = span
+    at_ms, name = after or (-1, "")
+    given = (max(since_ms, at_ms), until_ms or MOST, at_ms, name, node, node, limit)
+    return [UsageSample(*row) for row in link.rows(SAMPLES, *given)]

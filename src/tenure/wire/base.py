@@ -32,6 +32,12 @@ class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Base of what the server answers: a client ignores fields it does not know."""
 
 
+class Page(Reply, kw_only=True):
+    """Base of pages of a list: ``next`` is the cursor of the next one, empty at the end."""
+
+    next: str = ""
+
+
 class ErrorReply(Reply, tag="error", tag_field="type"):
     """Why something was refused: ``code`` is stable, ``message`` one sentence, ``remedy`` the way out, ``details`` typed by the code.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Line, Reply, Request, Word
+from tenure.wire.base import Line, Page, Reply, Request, Word
 
 
 class ResolveRequest(Request):
@@ -38,7 +38,7 @@ class ConflictView(Reply):
     resolved_ms: int = 0
 
 
-class ConflictsReply(Reply):
+class ConflictsReply(Page):
     """Conflicts in the order that was asked for."""
 
     conflicts: list[ConflictView]

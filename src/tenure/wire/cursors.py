@@ -9,12 +9,31 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+import msgspec
+
 MOST = 10**18
+Key = tuple[int | str, ...]
+"""What a list is ordered by; the last part is the entry's id, so that no two are alike."""
 
 
-def cursor_of(kind: str, after: int | str) -> str:
-    """The cursor of a list of this kind that goes on after an entry's number or name."""
-    return urlsafe_b64encode(f"{kind}:{after}".encode()).rstrip(b"=").decode()
+def cursor_of(kind: str, after: int | str | Key) -> str:
+    """The cursor of a list of this kind that goes on after an entry's number, name or key."""
+    text = msgspec.json.encode(after).decode() if isinstance(after, tuple) else after
+    return urlsafe_b64encode(f"{kind}:{text}".encode()).rstrip(b"=").decode()
+
+
+def key_after(kind: str, cursor: str, *parts: type[int | str]) -> Key:
+    """The key after which a page begins, of these types, empty for no cursor. Raises ValueError."""
+    text = name_after(kind, cursor)
+    if not text:
+        return ()
+    try:
+        found: Key = msgspec.json.decode(text, type=tuple[parts])  # type: ignore[valid-type]
+    except msgspec.MsgspecError:
+        raise ValueError(_WRONG) from None
+    if any(isinstance(part, int) and abs(part) > MOST for part in found):
+        raise ValueError(_WRONG)
+    return found
 
 
 def number_after(kind: str, cursor: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Number, Reply, Request, Whole, Word
+from tenure.wire.base import Number, Page, Reply, Request, Whole, Word
 
 
 class GuidanceRequest(Request):
@@ -49,7 +49,7 @@ class GuidanceView(Reply):
     ended_by: str = ""
 
 
-class GuidancesReply(Reply):
+class GuidancesReply(Page):
     """What stands, or what is kept, the newest first."""
 
     guidance: list[GuidanceView] = msgspec.field(default_factory=list)

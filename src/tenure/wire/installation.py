@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply
+from tenure.wire.base import Page, Reply
 
 
 class DeviceView(Reply):
@@ -46,7 +46,7 @@ class NodeView(Reply):
     jobs: int = 0
 
 
-class NodesReply(Reply):
+class NodesReply(Page):
     """All nodes and devices, by name and index."""
 
     nodes: list[NodeView]
@@ -65,7 +65,7 @@ class QueueView(Reply):
     running: int = 0
 
 
-class QueuesReply(Reply):
+class QueuesReply(Page):
     """All queues, by name."""
 
     queues: list[QueueView]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply, Request, Whole, Word
+from tenure.wire.base import Page, Reply, Request, Whole, Word
 
 WAITING, HELD, EXPIRING, ENDING, OVER = "waiting", "held", "expiring", "ending", "over"
 """The phases of a lease: not granted yet; held; held, but nearly over unless it is renewed; held, but being taken back; none of it."""
@@ -106,7 +106,7 @@ class LeaseView(Reply):
     env: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class LeasesReply(Reply):
+class LeasesReply(Page):
     """Open leases, by id."""
 
     leases: list[LeaseView]

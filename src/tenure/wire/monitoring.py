@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply
+from tenure.wire.base import Page, Reply
 
 
 class HostSample(Reply):
@@ -145,7 +145,7 @@ class AnomalyView(Reply):
     evidence: dict[str, float] = msgspec.field(default_factory=dict)
 
 
-class AnomaliesReply(Reply):
+class AnomaliesReply(Page):
     """The open anomalies, the oldest first, or those that are kept, the newest first."""
 
     anomalies: list[AnomalyView]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tenure.wire.base import Reply, Request
+from tenure.wire.base import Page, Reply, Request
 
 
 class UserRequest(Request):
@@ -39,7 +39,7 @@ class UserView(Reply):
     tokens: int = 0
 
 
-class UsersReply(Reply):
+class UsersReply(Page):
     """All users, by name."""
 
     users: list[UserView]
@@ -90,7 +90,7 @@ class TokenReply(Reply):
     token: TokenView
 
 
-class TokensReply(Reply):
+class TokensReply(Page):
     """Tokens, the newest first."""
 
     tokens: list[TokenView]
@@ -140,7 +140,7 @@ class AuditMark(msgspec.Struct, frozen=True):
     hash: str = ""
 
 
-class AuditReply(Reply):
+class AuditReply(Page):
     """Rows of the audit log. With ``after`` also the last row that was removed for its age (``floor``), and the last one of all."""
 
     entries: list[AuditView]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply
+from tenure.wire.base import Page, Reply
 
 
 class PoolView(Reply):
@@ -23,7 +23,7 @@ class PoolView(Reply):
     pending: int = 0
 
 
-class PoolsReply(Reply):
-    """All pools of the settings, by name."""
+class PoolsReply(Page):
+    """Pools of the settings, by name."""
 
     pools: list[PoolView]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply, Request, Whole, Word
+from tenure.wire.base import Page, Reply, Request, Whole, Word
 
 
 class ReservationRequest(Request):
@@ -64,7 +64,7 @@ class ReservationView(Reply):
     notes: list[str] = msgspec.field(default_factory=list)
 
 
-class ReservationsReply(Reply):
+class ReservationsReply(Page):
     """Reservations: those that are not over by their start, or all that are kept, the newest first."""
 
     reservations: list[ReservationView]

@@ -6,28 +6,25 @@ from typing import Any
 
 import msgspec
 
-from tenure.wire.base import Line, Reply, Request, Whole, Word
+from tenure.wire.base import Line, Page, Reply, Request, Whole, Word
 from tenure.wire.installation import DeviceView
 from tenure.wire.jobs import JobView
 from tenure.wire.policy import PolicyUse
 from tenure.wire.sharing import Portion
 
 
-class JobsPage(Reply):
-    """Jobs, the newest first. ``next`` is the cursor of the next page, empty at the end; ``counts`` by state are of everything that
-    was asked for."""
+class JobsPage(Page):
+    """Jobs, the newest first unless another order was asked for; ``counts`` by state are of everything that was asked for."""
 
     jobs: list[JobView]
-    next: str = ""
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     revision: int = 0
 
 
-class ElementsPage(Reply):
+class ElementsPage(Page):
     """Elements of an array by index; those that are no jobs of their own yet wait."""
 
     elements: list[JobView]
-    next: str = ""
 
 
 class ActionRequest(Request):
@@ -45,11 +42,10 @@ class ConflictChoice(Request):
     favour: Word = ""
 
 
-class DevicesPage(Reply):
-    """Devices by node and index."""
+class DevicesPage(Page):
+    """Devices by their UUIDs."""
 
     devices: list[DeviceView]
-    next: str = ""
 
 
 class QuotaView(Reply):
@@ -63,8 +59,8 @@ class QuotaView(Reply):
     weight_milli: int = 1000
 
 
-class QuotasReply(Reply):
-    """The quotas of all projects, by name."""
+class QuotasReply(Page):
+    """The quotas of projects, by name."""
 
     quotas: list[QuotaView]
 
@@ -80,11 +76,10 @@ class UsageView(Reply):
     jobs: int = 0
 
 
-class UsagePage(Reply):
-    """What was held of the nodes, by time and node; ``next`` is the moment from which the next page begins, 0 at the end."""
+class UsagePage(Page):
+    """What was held of the nodes, by time and node."""
 
     samples: list[UsageView]
-    next_ms: int = 0
 
 
 class StartView(Reply):
@@ -95,12 +90,11 @@ class StartView(Reply):
     start_ms: int = 0
 
 
-class ForecastReply(Reply):
-    """The expected starts of waiting jobs as things are, the newest job first; ``next`` is the cursor of the next page."""
+class ForecastReply(Page):
+    """The expected starts of waiting jobs as things are, the newest job first."""
 
     now_ms: int
     starts: list[StartView]
-    next: str = ""
 
 
 class StrategyRequest(Request):

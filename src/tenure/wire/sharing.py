@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tenure.wire.base import Reply
+from tenure.wire.base import Page, Reply
 
 
 class Portion(Reply):
@@ -43,8 +43,8 @@ class ProjectView(Reply):
     users: list[SharerView] = msgspec.field(default_factory=list)
 
 
-class ProjectsReply(Reply):
-    """All projects that have jobs, have had some, or are named in the settings, by name. ``capacity`` is what shares are parts of."""
+class ProjectsReply(Page):
+    """Projects that have jobs, have had some, or are named in the settings, by name. ``capacity`` is what shares are parts of."""
 
     capacity: Portion
     half_life_ms: int

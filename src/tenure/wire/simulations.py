@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tenure.wire.base import Line, Reply, Request, Whole, Word
+from tenure.wire.base import Line, Page, Reply, Request, Whole, Word
 
 Spec = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[A-Za-z0-9:,=.+_ -]*$")]
 """Machines or a generator; it cannot be the path of a file."""
@@ -47,7 +47,7 @@ class SimulationView(Reply):
     result: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class SimulationsReply(Reply):
+class SimulationsReply(Page):
     """The simulations that are kept, the newest first, without their results."""
 
     simulations: list[SimulationView]

@@ -12,7 +12,7 @@ from tenure.api.front import Front
 from tenure.api.monitoring import merged, with_readings
 from tenure.monitors.containers import ContainersSeen
 from tenure.monitors.watch import Watch
-from tenure.wire.dto import DeviceView, NodesReply
+from tenure.wire.dto import DeviceView, NodesReply, NodeView
 from tenure.wire.monitoring import ContainerSample, GpuSample, HostSample
 from tests.unit.api.test_front import call, context_with
 
@@ -45,7 +45,7 @@ def device(uuid: str, **more: Any) -> DeviceView:
 
 def asked(path: str, looks: dict[str, Any] | None = None, *, off: bool = False) -> tuple[int, Any]:
     context = context_with(None)
-    context.queries.nodes = lambda _caller: NodesReply(nodes=[], devices=[device("seen")])  # type: ignore[method-assign]
+    context.queries.nodes = lambda _caller: NodesReply(nodes=[NodeView(name="box", status="up")], devices=[device("seen")])  # type: ignore[method-assign]
     if not off:
         context.watch = Watch([Looks(*pair) for pair in (looks or LOOKS).items()], 5.0, now_ms=lambda: 42)
         context.watch.look()

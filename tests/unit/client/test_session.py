@@ -208,9 +208,9 @@ def test_every_endpoint_is_asked_as_the_protocol_says() -> None:
         (lambda c: c.plan(["true"]), {"verdict": "waits"}, "POST /api/v1/plan"),
         (lambda c: c.act("cancel", ["1", 2]), {"results": []}, "POST /api/v1/jobs/act"),
         (lambda c: c.update("1", priority=9), {"results": []}, "POST /api/v1/jobs/update"),
-        (lambda c: c.admin.nodes(), {"nodes": []}, "GET /api/v1/nodes"),
+        (lambda c: c.admin.nodes(), {"nodes": []}, "GET /api/v1/nodes?limit=1000"),
         (lambda c: c.admin.set_node("a", "up"), node, "POST /api/v1/nodes"),
-        (lambda c: c.admin.queues(), {"queues": []}, "GET /api/v1/queues"),
+        (lambda c: c.admin.queues(), {"queues": []}, "GET /api/v1/queues?limit=1000"),
         (lambda c: c.admin.set_queue("q", paused=True), queue, "POST /api/v1/queues"),
         (lambda c: c.admin.doctor(), {"checks": []}, "GET /api/v1/doctor"),
         (lambda c: c.admin.doctor(check_store=True), {"checks": []}, "GET /api/v1/doctor?check_store=1"),
@@ -236,3 +236,11 @@ def test_a_head_without_end_is_refused() -> None:
 def test_headers_are_found_whatever_their_case() -> None:
     head = http.Head(b"HTTP/1.1 200 OK\r\nContent-LENGTH:  5\r\nX: y")
     assert (head.status, head.get("content-length"), head.get("x"), head.get("z")) == (200, "5", "y", "")
+
+
+def test_the_pages_of_a_list_are_followed_to_the_end() -> None:
+    pages = reply({"queues": [{"name": "a"}], "next": "after-a"}), reply({"queues": [{"name": "b"}]})
+    with daemon(*pages) as fake, client_of(fake) as client:
+        found = client.admin.queues()
+        assert ([queue.name for queue in found.queues], found.next) == (["a", "b"], "")
+        assert [asked.path for asked in fake.asked] == ["/api/v1/queues?limit=1000", "/api/v1/queues?limit=1000&cursor=after-a"]

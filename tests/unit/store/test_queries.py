@@ -228,13 +228,13 @@ def test_use_is_kept_over_time(rig: StoreRig, queries: Queries) -> None:
     rig.store.retain(rig.now_ms)
     rig.store.retain(rig.now_ms + 59_999)
     rig.store.retain(rig.now_ms + 60_000)
-    assert [(one.at_ms - first, one.node, one.cpu_milli, one.gpu_milli, one.jobs) for one in queries.usage(0)] == [
+    assert [(one.at_ms - first, one.node, one.cpu_milli, one.gpu_milli, one.jobs) for one in queries.usage((0, 0), "", (), 99)] == [
         (0, "n1", 1000, 1000, 1),
         (60_000, "n1", 1000, 1000, 1),
     ]
-    assert len(queries.usage(first + 1)) == 1
+    assert len(queries.usage((first + 1, 0), "", (), 99)) == 1
     rig.store.retain(first + 40 * 86_400_000)
-    assert [one.at_ms - first for one in queries.usage(0)] == [40 * 86_400_000]
+    assert [one.at_ms - first for one in queries.usage((0, 0), "", (), 99)] == [40 * 86_400_000]
 
 
 def test_events_are_read_by_cursor_and_name_jobs_as_people_do(rig: StoreRig, queries: Queries) -> None:

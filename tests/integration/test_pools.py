@@ -68,6 +68,9 @@ def test_work_of_a_class_that_the_settings_forgot_is_told_the_way_out(living: In
     config = living.home / "config.toml"
     config.write_text(config.read_text().partition("[pools.training]")[0])
     living.cli("up")
+    told = until(lambda: living.json("ps", waits)["jobs"][0].get("reason"), "a plan that saw it")
+    assert told["text"] == "no pool takes training work: let one take it, or submit it again"
+    assert told["payload"]["labels"] == ["class=training"]
     why = living.cli("why", waits).stdout
     assert "no node takes training work (class=training) since the pools in the settings were changed" in why
     assert "cancel it and submit it again" in why

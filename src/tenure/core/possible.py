@@ -57,7 +57,7 @@ def obstacle(ask: Ask, nodes: Sequence[Node], empty: Iterable[NodeRoom] | None =
     if holds_empty(ask, map(node_room, everything)):
         return NodeUnavailable(_down(ask, nodes, everything))
     node_id, short = nearest(ask, [node_room(node) for node in everything])
-    return NeverFits(node_id, short)
+    return NeverFits(node_id, short, tuple(label for label in ask.labels if not any(label in node.labels for node in nodes)))
 
 
 def second_obstacle(ask: Ask, nodes: Sequence[Node]) -> DeviceUnavailable | None:

@@ -181,12 +181,14 @@ class MaximumReached:
 
 @dataclass(frozen=True, slots=True)
 class NeverFits:
-    """Nothing that is declared could ever hold it. ``node_id`` is the nearest fit, ``short`` what it lacks when empty."""
+    """Nothing that is declared could ever hold it. ``node_id`` is the nearest fit, ``short`` what it lacks when empty; ``labels`` are
+    those it asks for that no node has."""
 
     code: ClassVar[str] = "never_fits"
     cure: ClassVar[Cure] = Cure.NEVER
     node_id: int = 0
     short: tuple[Shortfall, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ def reason_from_dict(data: dict[str, Any]) -> Reason:
     payload = {name: value for name, value in data.items() if name not in ("code", "cure")}
     if "short" in payload:
         payload["short"] = tuple(Shortfall(**item) for item in payload["short"])
-    for name in ("on", "nodes", "devices", "leaving"):
+    for name in ("on", "nodes", "devices", "leaving", "labels"):
         if name in payload:
             payload[name] = tuple(payload[name])
     reason: Reason = _BY_CODE[data["code"]](**payload)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tenure.model import reasons
 from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
+from tenure.model.pool import told_class
 from tenure.model.reasons import Reason, Shortfall
 
 _UNITS: dict[str, Callable[[int], str]] = {
@@ -137,6 +138,10 @@ def _nodes_text(ids: tuple[int, ...], nodes: Mapping[int, str]) -> str:
 
 
 def _never(reason: reasons.NeverFits, nodes: Mapping[int, str], _job: Callable[[int], str]) -> str:
+    if kind := told_class(reason.labels):
+        return f"no pool takes {kind} work: let one take it, or submit it again"
+    if reason.labels:
+        return f"no declared node could ever hold it: none has the label {' or '.join(reason.labels)}"
     lacks = " and ".join(lack_text(short) for short in reason.short)
     where = f" on {nodes[reason.node_id]}" if reason.node_id in nodes else ""
     return "no declared node could ever hold it" + (f": it lacks {lacks}{where}" if lacks else "")

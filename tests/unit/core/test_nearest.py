@@ -99,3 +99,6 @@ def test_obstacles_name_what_stands_in_the_way() -> None:
     assert obstacle(ask_of(Shape(gpu_milli=1000)), declared[:1]) == DeviceUnavailable((1,))
     assert obstacle(ask_of(Shape(gpu_milli=2000)), declared) == NodeUnavailable((2,))
     assert isinstance(obstacle(ask_of(Shape(gpu_milli=3000)), declared), NeverFits)
+    unlabelled = obstacle(ask_of(Shape(labels=("class=training", "ssd"))), declared)
+    assert isinstance(unlabelled, NeverFits)
+    assert unlabelled.labels == ("class=training", "ssd")

@@ -58,7 +58,7 @@ REASONS: list[Reason] = [
     DeviceUnavailable((7, 8)),
     QuotaReached(3, "gpu_milli", 4000, 2000, 5000),
     MaximumReached(3, "cpu_milli", 4000, 2000, 5000),
-    NeverFits(1, SHORT),
+    NeverFits(1, SHORT, ("class=training",)),
     NotReached(),
 ]
 

@@ -55,6 +55,8 @@ def test_reasons_without_particulars_still_say_something() -> None:
     assert "another job" in reason_text(reasons.Dependency(), {}, name)
     assert "job #3 to end" in reason_text(reasons.Dependency((3,)), {}, name)
     assert reason_text(reasons.NeverFits(), {}, name).endswith("hold it")
+    assert reason_text(reasons.NeverFits(labels=("ssd",)), {}, name).endswith("none has the label ssd")
+    assert reason_text(reasons.NeverFits(labels=("class=training",)), {}, name).startswith("no pool takes training work: let one")
     assert reason_text(reasons.QuotaReached(1), {}, name, {1: "vision"}) == "project vision is at its quota"
     gpus = reasons.MaximumReached(1, "gpu_milli", 1500, 500, 1000)
     assert "project vision would exceed its maximum of 1 GPU: it holds 1.5" in reason_text(gpus, {}, name, {1: "vision"})

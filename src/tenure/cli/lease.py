@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tenure.cli import console, options
 from tenure.cli.table import Column, render
+from tenure.cli.tabled import with_parameters
 from tenure.cli.text import memory, moment, rough
 from tenure.client.errors import usage
 from tenure.model.amounts import format_bytes, format_milli, is_whole
@@ -40,48 +43,41 @@ _COLUMNS = (
 Words = Annotated[list[str] | None, typer.Argument(metavar="[acquire|renew|release|list] [LEASE] [-- COMMAND]", show_default=False)]
 
 
+def _option(field: str, flags: tuple[str, ...], metavar: str, section: str, default: str, text: str) -> Parameter:
+    """One line of the table of options."""
+    told = typer.Option(*flags, metavar=metavar, rich_help_panel=section, help=text)
+    return Parameter(field, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[str, told])
+
+
+_TABLE = (
+    _option("cpus", ("--cpus", "-c"), "N", _ASK, "0", "Cpus: 4, 0.5, or a range: 2..8."),
+    _option("memory", ("--memory", "--mem"), "SIZE", _ASK, "0", "Memory: 8G, or 4G..16G."),
+    _option("gpus", ("--gpus", "-G"), "N", _ASK, "0", "GPUs: 1, a100:2, 0.5, or a range: 0.25..1."),
+    _option("gpu_memory", ("--gpu-memory", "--vram"), "SIZE", _ASK, "0", "Memory of each GPU: 8G, or 8G..40G."),
+    _option("storage", ("--storage",), "SIZE", _ASK, "0", "Scratch space: 100G."),
+    _option("constraint", ("--constraint", "-C"), "LABEL", _ASK, "", "Only nodes with this label; several by &."),
+    _option("ttl", ("--ttl",), "SPAN", _HOW, "5m", "It ends that long after its last renewal."),
+    _option("wait", ("--wait",), "SPAN", _HOW, "5m", "Give up when it was not granted within 30s, 10m, ..."),
+    _option("expected", ("--expected",), "SPAN", _HOW, "60s", "For how long it will be held, probably."),
+    _option("grace", ("--grace",), "SPAN", _HOW, "10s", "Warning before it is taken back."),
+    _option("priority", ("--priority",), "P", _HOW, "1", "1 to 10, or low, normal, high, critical."),
+    _option("project", ("--project", "-A"), "PROJECT", _HOW, "default", "The project it is counted for."),
+    _option("queue", ("--queue", "-p"), "QUEUE", _HOW, "default", "The queue."),
+    _option("name", ("--name", "-J"), "NAME", _HOW, "", "A name; default: the command's."),
+)
+Token = Annotated[str, typer.Option("--token", metavar="TOKEN", help=f"The token of renew and release; default: ${_TOKEN}.")]
+Export = Annotated[bool, typer.Option("--export", help="Print the environment for eval, in place of the token.")]
+Parsable = Annotated[bool, typer.Option("--parsable", help="Print the id and the token and nothing else.")]
+
+
+@partial(with_parameters, table=_TABLE)
 def lease(
+    given: dict[str, str],
     context: typer.Context,
     words: Words = None,
-    cpus: Annotated[str, typer.Option("--cpus", "-c", metavar="N", rich_help_panel=_ASK, help="Cpus: 4, 0.5, or a range: 2..8.")] = "0",
-    memory: Annotated[
-        str, typer.Option("--memory", "--mem", metavar="SIZE", rich_help_panel=_ASK, help="Memory: 8G, or 4G..16G.")
-    ] = "0",
-    gpus: Annotated[
-        str, typer.Option("--gpus", "-G", metavar="N", rich_help_panel=_ASK, help="GPUs: 1, a100:2, 0.5, or a range: 0.25..1.")
-    ] = "0",
-    gpu_memory: Annotated[
-        str, typer.Option("--gpu-memory", "--vram", metavar="SIZE", rich_help_panel=_ASK, help="Memory of each GPU: 8G, or 8G..40G.")
-    ] = "0",
-    storage: Annotated[str, typer.Option("--storage", metavar="SIZE", rich_help_panel=_ASK, help="Scratch space: 100G.")] = "0",
-    constraint: Annotated[
-        str, typer.Option("--constraint", "-C", metavar="LABEL", rich_help_panel=_ASK, help="Only nodes with this label; several by &.")
-    ] = "",
-    ttl: Annotated[
-        str, typer.Option("--ttl", metavar="SPAN", rich_help_panel=_HOW, help="It ends that long after its last renewal.")
-    ] = "5m",
-    wait: Annotated[
-        str, typer.Option("--wait", metavar="SPAN", rich_help_panel=_HOW, help="Give up when it was not granted within 30s, 10m, ...")
-    ] = "5m",
-    expected: Annotated[
-        str, typer.Option("--expected", metavar="SPAN", rich_help_panel=_HOW, help="For how long it will be held, probably.")
-    ] = "60s",
-    grace: Annotated[
-        str, typer.Option("--grace", metavar="SPAN", rich_help_panel=_HOW, help="Warning before it is taken back.")
-    ] = "10s",
-    priority: Annotated[
-        str, typer.Option("--priority", metavar="P", rich_help_panel=_HOW, help="1 to 10, or low, normal, high, critical.")
-    ] = "1",
-    project: Annotated[
-        str, typer.Option("--project", "-A", metavar="PROJECT", rich_help_panel=_HOW, help="The project it is counted for.")
-    ] = "default",
-    queue: Annotated[str, typer.Option("--queue", "-p", metavar="QUEUE", rich_help_panel=_HOW, help="The queue.")] = "default",
-    name: Annotated[
-        str, typer.Option("--name", "-J", metavar="NAME", rich_help_panel=_HOW, help="A name; default: the command's.")
-    ] = "",
-    token: Annotated[str, typer.Option("--token", metavar="TOKEN", help=f"The token of renew and release; default: ${_TOKEN}.")] = "",
-    export: Annotated[bool, typer.Option("--export", help="Print the environment for eval, in place of the token.")] = False,
-    parsable: Annotated[bool, typer.Option("--parsable", help="Print the id and the token and nothing else.")] = False,
+    token: Token = "",
+    export: Export = False,
+    parsable: Parsable = False,
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -113,30 +109,13 @@ def lease(
     if action == "list":
         _list(form_is_json)
     elif action in ("renew", "release"):
-        _change(action, before[1:], token, ttl, form_is_json)
-    else:
-        request = _request(
-            command,
-            cpus=cpus,
-            memory=memory,
-            gpus=gpus,
-            gpu_memory=gpu_memory,
-            storage=storage,
-            labels=[label.strip() for label in constraint.split("&") if label.strip()],
-            ttl=ttl,
-            wait=wait,
-            expected=expected,
-            grace=grace,
-            priority=priority,
-            project=project,
-            queue=queue,
-            name=name,
-        )
-        if command:
-            from tenure.cli.leased import run
+        _change(action, before[1:], token, given["ttl"], form_is_json)
+    elif command:
+        from tenure.cli.leased import run
 
-            raise typer.Exit(run(request, command))
-        _acquire(request, export=export, parsable=parsable, as_json=form_is_json)
+        raise typer.Exit(run(_request(command, given), command))
+    else:
+        _acquire(_request(command, given), export=export, parsable=parsable, as_json=form_is_json)
 
 
 def _split(words: list[str], context: typer.Context) -> tuple[list[str], list[str]]:
@@ -145,13 +124,14 @@ def _split(words: list[str], context: typer.Context) -> tuple[list[str], list[st
     return words[: len(words) - len(command)], command
 
 
-def _request(command: Sequence[str], **given: Any) -> LeaseRequest:
+def _request(command: Sequence[str], given: Mapping[str, str]) -> LeaseRequest:
     from tenure.client.lease_words import lease_request
     from tenure.client.requests import default_name
 
-    if command and not given["name"]:
-        given["name"] = default_name(command)
-    return lease_request(purpose=list(command) or ["tenure", "lease", "acquire"], bound=bool(command), **given)
+    wish: dict[str, Any] = {name: text for name, text in given.items() if name != "constraint"}
+    wish["labels"] = [label.strip() for label in given["constraint"].split("&") if label.strip()]
+    wish["name"] = given["name"] or (default_name(command) if command else "")
+    return lease_request(purpose=list(command) or ["tenure", "lease", "acquire"], bound=bool(command), **wish)
 
 
 def wait_for(client: Client, request: LeaseRequest) -> LeaseView:

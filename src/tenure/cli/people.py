@@ -114,21 +114,32 @@ def users_table(users: Sequence[UserView], *, colour: bool = False) -> str:
     return render(_USERS, rows, colour=colour)
 
 
+Token = Annotated[str, typer.Argument(metavar="[TOKEN]", help="Which one to revoke, as the list shows it.", show_default=False)]
+TokenAction = Annotated[str, typer.Argument(metavar="[list|create|revoke]", help="Default: list.", show_default=False)]
+Owner = Annotated[str, typer.Option("--user", metavar="USER", help="Of this user. Default: your own.")]
+Label = Annotated[str, typer.Option("--label", metavar="TEXT", help="What it is for.")]
+AtMost = Annotated[str, typer.Option("--role", metavar="ROLE", help=f"The most it may: {_ROLES}; never more than its user.")]
+May = Annotated[list[str] | None, typer.Option("--may", metavar="PERMISSION", help="Only this, as in jobs.write; repeat for more.")]
+ReadOnly = Annotated[bool, typer.Option("--read-only", help="Only look.")]
+Expires = Annotated[str, typer.Option("--expires", metavar="SPAN", help="For how long: 8h, 30d, never.")]
+GpuHours = Annotated[str, typer.Option("--gpu-hours", metavar="N", help="So much GPU time in all.")]
+Jobs = Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="So many jobs and leases at a time.")]
+LeaseTime = Annotated[str, typer.Option("--lease-time", metavar="SPAN", help="So long a lease at most.")]
+
+
 def token(
-    action: Annotated[str, typer.Argument(metavar="[list|create|revoke]", help="Default: list.", show_default=False)] = "list",
-    name: Annotated[str, typer.Argument(metavar="[TOKEN]", help="Which one to revoke, as the list shows it.", show_default=False)] = "",
-    owner: Annotated[str, typer.Option("--user", metavar="USER", help="Of this user. Default: your own.")] = "",
-    label: Annotated[str, typer.Option("--label", metavar="TEXT", help="What it is for.")] = "",
-    role: Annotated[str, typer.Option("--role", metavar="ROLE", help=f"The most it may: {_ROLES}; never more than its user.")] = "user",
+    action: TokenAction = "list",
+    name: Token = "",
+    owner: Owner = "",
+    label: Label = "",
+    role: AtMost = "user",
     project: Project = None,
-    may: Annotated[
-        list[str] | None, typer.Option("--may", metavar="PERMISSION", help="Only this, as in jobs.write; repeat for more.")
-    ] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Only look.")] = False,
-    expires: Annotated[str, typer.Option("--expires", metavar="SPAN", help="For how long: 8h, 30d, never.")] = "90d",
-    gpu_hours: Annotated[str, typer.Option("--gpu-hours", metavar="N", help="So much GPU time in all.")] = "",
-    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="So many jobs and leases at a time.")] = 0,
-    lease_time: Annotated[str, typer.Option("--lease-time", metavar="SPAN", help="So long a lease at most.")] = "",
+    may: May = None,
+    read_only: ReadOnly = False,
+    expires: Expires = "90d",
+    gpu_hours: GpuHours = "",
+    jobs: Jobs = 0,
+    lease_time: LeaseTime = "",
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -150,31 +161,35 @@ def token(
     if (action == "revoke") != bool(name):
         raise _misnamed(action, name)
     form_is_json = options.is_json(output, as_json)
+    if action == "list":
+        _list_tokens(form_is_json)
+    elif action == "revoke":
+        _revoke_token(name)
+    else:
+        wish = TokenRequest(key=new_key(), user=owner, label=label, role=role, read_only=read_only, jobs=jobs)
+        wish.projects, wish.may, wish.gpu_hours = project or [], may or [], _hours(gpu_hours)
+        wish.ttl_ms = 0 if expires == "never" else span_of(expires)
+        wish.lease_ms = span_of(lease_time) if lease_time else 0
+        _make_token(wish, form_is_json)
+
+
+def _list_tokens(form_is_json: bool) -> None:
     with options.client() as client:
-        if action == "revoke":
-            client.people.revoke_token(name)
-            console.note(f"token {name} is revoked")
-            return
-        if action == "list":
-            reply = client.people.tokens()
-            if form_is_json:
-                console.out_json(reply)
-            else:
-                console.out(tokens_table(reply.tokens, present_ms(), colour=console.has_colour()))
-            return
-        wish = TokenRequest(
-            key=new_key(),
-            user=owner,
-            label=label,
-            role=role,
-            projects=project or [],
-            may=may or [],
-            read_only=read_only,
-            ttl_ms=0 if expires == "never" else span_of(expires),
-            gpu_hours=_hours(gpu_hours),
-            jobs=jobs,
-            lease_ms=span_of(lease_time) if lease_time else 0,
-        )
+        reply = client.people.tokens()
+    if form_is_json:
+        console.out_json(reply)
+    else:
+        console.out(tokens_table(reply.tokens, present_ms(), colour=console.has_colour()))
+
+
+def _revoke_token(name: str) -> None:
+    with options.client() as client:
+        client.people.revoke_token(name)
+    console.note(f"token {name} is revoked")
+
+
+def _make_token(wish: TokenRequest, form_is_json: bool) -> None:
+    with options.client() as client:
         made = client.people.make_token(wish)
     if form_is_json:
         console.out_json(made)

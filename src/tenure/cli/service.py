@@ -111,28 +111,31 @@ def doctor_text(reply: DoctorReply) -> str:
     return "\n".join(lines)
 
 
+Foreground = Annotated[bool, typer.Option("--foreground", help="Stay in this terminal and log here.")]
+Listen = Annotated[
+    str,
+    typer.Option("--listen", metavar="HOST:PORT", rich_help_panel=_REACH, help="Listen on TCP as well; a token is always asked for."),
+]
+Cert = Annotated[str, typer.Option("--tls-cert", metavar="FILE", rich_help_panel=_REACH, help="The certificate, in PEM.")]
+Key = Annotated[str, typer.Option("--tls-key", metavar="FILE", rich_help_panel=_REACH, help="Its key, closed to others.")]
+Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-i-know", rich_help_panel=_REACH, help="Listen beyond this machine without TLS: everybody on the way can read."
+    ),
+]
+Shared = Annotated[bool, typer.Option("--shared", rich_help_panel=_REACH, help="As root: for all users; each job runs as its user.")]
+Group = Annotated[str, typer.Option("--group", metavar="GROUP", rich_help_panel=_REACH, help="With --shared: who may connect.")]
+
+
 def up(
-    foreground: Annotated[bool, typer.Option("--foreground", help="Stay in this terminal and log here.")] = False,
-    listen: Annotated[
-        str,
-        typer.Option(
-            "--listen", metavar="HOST:PORT", rich_help_panel=_REACH, help="Listen on TCP as well; a token is always asked for."
-        ),
-    ] = "",
-    tls_cert: Annotated[str, typer.Option("--tls-cert", metavar="FILE", rich_help_panel=_REACH, help="The certificate, in PEM.")] = "",
-    tls_key: Annotated[str, typer.Option("--tls-key", metavar="FILE", rich_help_panel=_REACH, help="Its key, closed to others.")] = "",
-    insecure: Annotated[
-        bool,
-        typer.Option(
-            "--insecure-i-know", rich_help_panel=_REACH, help="Listen beyond this machine without TLS: everybody on the way can read."
-        ),
-    ] = False,
-    shared: Annotated[
-        bool, typer.Option("--shared", rich_help_panel=_REACH, help="As root: for all users; each job runs as its user.")
-    ] = False,
-    group: Annotated[
-        str, typer.Option("--group", metavar="GROUP", rich_help_panel=_REACH, help="With --shared: who may connect.")
-    ] = "",
+    foreground: Foreground = False,
+    listen: Listen = "",
+    tls_cert: Cert = "",
+    tls_key: Key = "",
+    insecure: Insecure = False,
+    shared: Shared = False,
+    group: Group = "",
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -148,18 +151,11 @@ def up(
 
     What is given here holds until the daemon is stopped; section [listen] of the settings holds always.
     """
+    from tenure.config.flags import Flags
+
     options.only_here("up")
     home = paths.home()
-    flags = _flags(
-        {
-            "--listen": listen,
-            "--tls-cert": _full(tls_cert),
-            "--tls-key": _full(tls_key),
-            "--insecure-i-know": insecure,
-            "--shared": shared,
-            "--group": group,
-        }
-    )
+    flags = Flags(listen, _full(tls_cert), _full(tls_key), insecure, shared, group).words()
     if foreground:
         paths.ensure_runtime_dir(home)
         os.execv(sys.executable, [sys.executable, "-m", "tenure.bootstrap", "daemon", "--home", home, *flags])
@@ -171,20 +167,19 @@ def up(
     if options.is_json(output, as_json):
         console.out_json(view)
     else:
-        console.out(f"The daemon {'was already running' if was_running else 'is up'} (pid {view.pid}, home {view.home})")
-        if view.url:
-            console.out(f"It listens on {view.url}")
-        for warning in view.warnings:
-            console.note(f"WARNING: {warning}")
+        _say_up(view, was_running)
+
+
+def _say_up(view: StatusView, was_running: bool) -> None:
+    console.out(f"The daemon {'was already running' if was_running else 'is up'} (pid {view.pid}, home {view.home})")
+    if view.url:
+        console.out(f"It listens on {view.url}")
+    for warning in view.warnings:
+        console.note(f"WARNING: {warning}")
 
 
 def _full(path: str) -> str:
     return os.path.abspath(path) if path else ""
-
-
-def _flags(given: dict[str, str | bool]) -> list[str]:
-    """What was given, as the daemon takes it."""
-    return [word for option, value in given.items() if value for word in ([option] if value is True else [option, str(value)])]
 
 
 def _start_with(home: str, flags: list[str], was_running: bool) -> None:

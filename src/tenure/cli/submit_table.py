@@ -7,10 +7,12 @@ option means the same wherever it stands; what Slurm has and Tenure does not hon
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import Parameter, Signature, signature
+from inspect import Parameter
 from typing import Annotated, Any, NamedTuple
 
 import typer
+
+from tenure.cli.tabled import own_parameters, with_parameters
 
 ASK, WHEN, WHERE, WITH = "What it asks for (per task)", "When it starts and ends", "Where and as what", "How it is run"
 
@@ -107,23 +109,14 @@ def with_submit_options(function: Callable[..., Any], *, own_first: bool = False
 
     A spelling that the function uses for an option of its own is its own: ``-p`` of ``sweep`` is a parameter.
     """
-
-    def called(**values: Any) -> Any:
-        given = {opt.field: values.pop(opt.field) for opt in left}
-        return function({field: value for field, value in given.items() if value}, **values)
-
-    own = list(signature(function, eval_str=True).parameters.values())[1:]
-    arguments = [p for p in own if p.default is Parameter.empty]
-    options = [p for p in own if p.default is not Parameter.empty]
-    taken = {flag for p in options for flag in _flags(p.annotation)}
+    taken = {flag for p in own_parameters(function) if p.default is not Parameter.empty for flag in _flags(p.annotation)}
     left = [opt for opt in TABLE if not taken.issuperset(opt.flags)]
     table = [Parameter(o.field, Parameter.KEYWORD_ONLY, default=_default(o), annotation=_annotation(o, taken)) for o in left]
-    ordered = [*arguments, *options, *table] if own_first else [*arguments, *table, *options]
-    parameters = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in ordered]
-    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    called.__annotations__ = {p.name: p.annotation for p in parameters}
-    called.__doc__ = function.__doc__
-    called.__name__ = function.__name__
+
+    def given_only(given: dict[str, Any], **values: Any) -> Any:
+        return function({field: value for field, value in given.items() if value}, **values)
+
+    called = with_parameters(function, table, call=given_only, own_first=own_first)
     called.takes_command = True  # type: ignore[attr-defined]
     return called
 

@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from tenure import __version__
+from tenure.api.answered import Answers
 from tenure.api.bus import Bus
 from tenure.api.errors import ApiError as ApiError  # noqa: PLC0414 (what every endpoint takes from here)
 from tenure.api.feed import Feed
@@ -74,6 +75,7 @@ class Context:
     version: str = __version__
     pid: int = field(default_factory=os.getpid)
     identity: Identity = field(init=False)
+    answers: Answers = field(init=False)
     feed: Feed = field(init=False)
     _judged_nodes: Sequence[Node] = ()
     _possible: set[Shape] = field(default_factory=set)
@@ -81,6 +83,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.identity = Identity(self.queries)
+        self.answers = Answers(self.queries)
         self.feed = Feed(self.bus, self.queries, self.alarm)
         self.feed.beside = self._report
 
@@ -240,7 +243,12 @@ _encoder = msgspec.json.Encoder()
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A value of the wire as a response."""
-    return Response(_encoder.encode(value), status, headers, media_type="application/json")
+    return Response(encoded(value), status, headers, media_type="application/json")
+
+
+def encoded(value: Any) -> bytes:
+    """A value of the wire as JSON; bytes are JSON already."""
+    return value if isinstance(value, bytes) else _encoder.encode(value)
 
 
 def context_of(request: HTTPConnection) -> Context:

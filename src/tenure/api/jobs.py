@@ -9,7 +9,8 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
+from tenure.api.answered import Said, is_lasting
+from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of, encoded
 from tenure.api.explaining import explanation_view
 from tenure.api.parameters import Ref
 from tenure.api.particulars import with_troubles
@@ -136,10 +137,16 @@ async def query(request: Request) -> Response:
 )
 async def show(request: Request, ref: Ref) -> Response:
     """Everything about one job."""
-    context = context_of(request)
-    detail = await detail_of(context, ref, caller_from(request))
-    await context.add_expected_starts([detail.job])
-    return tagged(request, detail, job_tag(detail.job))
+    context, caller = context_of(request), caller_from(request)
+    answers = context.answers
+    said, stamp = answers.known(caller, ref)
+    if said is None:
+        detail = await detail_of(context, ref, caller)
+        await context.add_expected_starts([detail.job])
+        said = Said(encoded(detail), job_tag(detail.job))
+        if is_lasting(detail.job):
+            answers.keep(caller, ref, said, stamp)
+    return tagged(request, said.body, said.tag)
 
 
 @routes.get("/jobs/{ref}/why", ExplanationView, errors=("bad_request",), needs=Permission.JOBS_READ)
@@ -226,8 +233,11 @@ async def selected(context: Context, selection: Selection, caller: Caller) -> li
 
 async def detail_of(context: Context, ref: str, caller: Caller) -> JobDetail:
     """Everything about the one job that a reference names."""
-    row = await one_job(context, ref, caller)
-    detail = await asyncio.to_thread(context.queries.detail, row.job_id, row.position)
+    try:
+        count, detail = await asyncio.to_thread(context.queries.named, ref, caller)
+    except ValueError as error:
+        raise refused(Refused("bad_request", str(error))) from None
+    _check_names_one(ref, count)
     if detail is None:
         raise not_found(ref)
     if detail.job.user != caller.user and not caller.sees_all:
@@ -238,9 +248,13 @@ async def detail_of(context: Context, ref: str, caller: Caller) -> JobDetail:
 async def one_job(context: Context, ref: str, caller: Caller) -> JobRow:
     """The one job a reference names."""
     rows = await selected(context, Selection(ids=[ref]), caller)
-    if len(rows) != 1:
-        raise refused(Refused("bad_request", f"{ref} names {len(rows)} jobs; name one"))
+    _check_names_one(ref, len(rows))
     return rows[0]
+
+
+def _check_names_one(ref: str, count: int) -> None:
+    if count > 1:
+        raise refused(Refused("bad_request", f"{ref} names {count} jobs; name one"))
 
 
 def not_found(ref: str) -> ApiError:

@@ -32,7 +32,7 @@ def job_tag(job: JobView) -> str:
 
 
 def tagged(request: Request, value: Any, tag: str = "") -> Response:
-    """The answer with its tag, or 304 to who has it already."""
+    """The answer with its tag, or 304 to who has it already. Bytes are an answer that was written before."""
     tag = tag or tag_of(value)
     if _names(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers={"ETag": tag})

@@ -54,6 +54,10 @@ class Database(Protocol):
         """A new connection that can only read, for any one thread at a time."""
         ...
 
+    def written(self, link: Link) -> int:
+        """A number that is another one after any other connection has written, when it is asked of the same reader again."""
+        ...
+
     def translated_read(self) -> AbstractContextManager[None]:
         """The same as `translated` for a reader's connection."""
         ...

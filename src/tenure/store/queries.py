@@ -74,6 +74,7 @@ class Queries:
         self.url = database.url
         self._database = database
         self._reader = Reader(database)
+        self.stamp = self._reader.stamp
         self._own = threading.local()
 
     @property
@@ -116,6 +117,13 @@ class Queries:
         """Everything about one job; None when there is none."""
         with self._reader.read() as link:
             return details.detail(link, self._names, job_id, position, _now_ms())
+
+    def named(self, word: str, caller: Caller) -> tuple[int, JobDetail | None]:
+        """How many jobs a word names of those that the caller may see; if it is one, everything about it. Raises ValueError."""
+        with self._reader.read() as link:
+            rows = resolve(link, Selection(ids=[word]), caller)
+            found = details.detail(link, self._names, rows[0].job_id, rows[0].position, _now_ms()) if len(rows) == 1 else None
+            return len(rows), found
 
     def shapes(self, job_ids: Sequence[int]) -> dict[int, Shape]:
         """What these jobs ask for, by id."""

@@ -20,6 +20,8 @@ class Reader:
         self._lock = threading.Lock()
         self._idle: list[tuple[Closing, Link]] = []
         self._closed = False
+        self._watching: tuple[Closing, Link] | None = None
+        self._watches = 0
 
     @contextmanager
     def read(self) -> Iterator[Link]:
@@ -41,11 +43,30 @@ class Reader:
                 else:
                     connection.close()
 
+    def stamp(self) -> tuple[int, int]:
+        """What is another pair once anybody has written, this process or another. Not for several threads at once. Raises
+        StoreUnavailable.
+
+        It has a connection of its own: the number says something only of the connection that it was read from."""
+        if self._watching is None:
+            self._watching = self._database.reader()
+            self._watches += 1
+        try:
+            with self._database.translated_read():
+                return self._watches, self._database.written(self._watching[1])
+        except BaseException:
+            watching, self._watching = self._watching, None
+            watching[0].close()
+            raise
+
     def close(self) -> None:
         """Close the idle connections; one that is in use is closed when it comes back."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
+            if self._watching is not None:
+                idle.append(self._watching)
+                self._watching = None
         for connection, _ in idle:
             connection.close()
 

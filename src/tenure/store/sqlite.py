@@ -131,6 +131,11 @@ class SqliteDatabase:
             connection.execute("PRAGMA query_only=ON")
             return connection, Link(connection.cursor(), self.dialect)
 
+    def written(self, link: Link) -> int:
+        """Another number after any other connection, of this process or another, has committed (SQLite's data version)."""
+        link.cursor.execute("PRAGMA data_version")
+        return int(link.cursor.fetchone()[0])
+
     @property
     def url(self) -> str:
         """Where it is, as people write it."""

@@ -32,6 +32,12 @@ class QueriesDouble:
     def resolve(self, *_asked: Any) -> list[Any]:
         return []
 
+    def named(self, *_asked: Any) -> tuple[int, None]:
+        return 0, None
+
+    def stamp(self) -> int:
+        return 1
+
     def queues(self) -> QueuesReply:
         return QueuesReply([])
 

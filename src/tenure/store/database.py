@@ -20,6 +20,9 @@ class Closing(Protocol):
 class Database(Protocol):
     """One writer's connection and the borders of its transactions. Failures are raised as `StoreUnavailable`."""
 
+    written: str
+    """The query that gives another number once any other connection has written, if the same reader asks it again."""
+
     @property
     def link(self) -> Link:
         """The writer's connection, opened when it is not."""
@@ -52,10 +55,6 @@ class Database(Protocol):
 
     def reader(self) -> tuple[Closing, Link]:
         """A new connection that can only read, for any one thread at a time."""
-        ...
-
-    def written(self, link: Link) -> int:
-        """A number that is another one after any other connection has written, when it is asked of the same reader again."""
         ...
 
     def translated_read(self) -> AbstractContextManager[None]:

@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from tenure.model.access import SCHEDULER
 from tenure.model.anomaly import Anomaly
@@ -36,7 +36,7 @@ from tenure.store.reader import Reader, ask
 from tenure.store.schema import allocation, attempt, job
 from tenure.store.series import live_tasks, read_series, writers_of
 from tenure.store.sight import seen
-from tenure.store.sql import Link
+from tenure.store.sql import InList, Link, const
 from tenure.store.stream import read_events
 from tenure.store.tx import READ_REVISION
 from tenure.store.usage import UsageSample, read_samples
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 __all__ = ["JobRow", "LogFile", "Queries"]
 MAX_LISTED = 10_000
 MAX_BUCKETS = 1_000
+SHAPE_IDS = InList(lambda keys: select(job.c.id, job.c.shape_id).where(job.c.id.in_(keys)))
+_ENDED = [const(state) for state in sorted(ENDED_STATES)]
+UNFINISHED = InList(lambda keys: select(job.c.id).where(job.c.id.in_(keys), job.c.state.not_in(_ENDED)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,7 @@ class Queries:
     def shapes(self, job_ids: Sequence[int]) -> dict[int, Shape]:
         """What these jobs ask for, by id."""
         with self._reader.read() as link:
-            pairs = [pair for start in range(0, len(job_ids), 500) for pair in ask(link, _shape_ids(job_ids[start : start + 500]))]
-            return {job_id: self._names.shape(link, shape_id) for job_id, shape_id in pairs}
+            return {job_id: self._names.shape(link, shape_id) for job_id, shape_id in link.rows_in(SHAPE_IDS, job_ids)}
 
     def ids_of(self, numbers: Sequence[int]) -> dict[int, str]:
         """What people type for these jobs, by number."""
@@ -374,13 +376,8 @@ class Queries:
 
     def unfinished(self, job_ids: Sequence[int]) -> list[int]:
         """Those of the jobs that have not ended, by id."""
-        ended = [state.value for state in ENDED_STATES]
-        left: list[int] = []
         with self._reader.read() as link:
-            for start in range(0, len(job_ids), 500):
-                clause = select(job.c.id).where(job.c.id.in_(job_ids[start : start + 500]), job.c.state.not_in(sorted(ended)))
-                left += [row[0] for row in ask(link, clause)]
-        return sorted(left)
+            return sorted({number for (number,) in link.rows_in(UNFINISHED, job_ids)})
 
     def backup(self, target: Path) -> int:
         """Write a consistent copy to a new file, made durable; how many jobs it holds. Raises OSError or StoreUnavailable."""
@@ -398,7 +395,3 @@ def _now_ms() -> int:
 def _revision(link: Link) -> int:
     """The cursor of the last event."""
     return int((link.row(READ_REVISION) or (0,))[0])
-
-
-def _shape_ids(part: Sequence[int]) -> Select[Any]:
-    return select(job.c.id, job.c.shape_id).where(job.c.id.in_(part))

@@ -53,7 +53,9 @@ class Reader:
             self._watches += 1
         try:
             with self._database.translated_read():
-                return self._watches, self._database.written(self._watching[1])
+                cursor = self._watching[1].cursor
+                cursor.execute(self._database.written)
+                return self._watches, int(cursor.fetchone()[0])
         except BaseException:
             watching, self._watching = self._watching, None
             watching[0].close()

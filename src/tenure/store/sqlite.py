@@ -61,6 +61,8 @@ class _Translator:
 class SqliteDatabase:
     """A database file. `link` is the writer's connection; `reader` opens another one that can only read."""
 
+    written = "PRAGMA data_version"
+
     def __init__(self, path: str, busy_timeout_ms: int, ballast_bytes: int = 0) -> None:
         self.path = path
         self._ballast = Ballast(f"{path}.ballast", ballast_bytes)
@@ -130,11 +132,6 @@ class SqliteDatabase:
             )
             connection.execute("PRAGMA query_only=ON")
             return connection, Link(connection.cursor(), self.dialect)
-
-    def written(self, link: Link) -> int:
-        """Another number after any other connection, of this process or another, has committed (SQLite's data version)."""
-        link.cursor.execute("PRAGMA data_version")
-        return int(link.cursor.fetchone()[0])
 
     @property
     def url(self) -> str:

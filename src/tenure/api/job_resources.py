@@ -28,7 +28,7 @@ from tenure.wire import ROOT
 from tenure.wire.cursors import cursor_of
 from tenure.wire.dto import ActRequest, ActResult, JobDetail, JobView, Selection, UpdateRequest
 from tenure.wire.ids import format_indices, parse_indices
-from tenure.wire.requests import JobPatch
+from tenure.wire.requests import JobOrder, JobPatch
 from tenure.wire.resources import ActionRequest, ElementsPage, ForecastReply, JobsPage, StartView
 
 routes = Routes(ROOT)
@@ -53,11 +53,12 @@ async def jobs(
     group: Named = "",
     mine: Switch = 0,
     since_ms: Moment = 0,
+    order: JobOrder = "",
     limit: Limit = 100,
     cursor: Cursor = "",
 ) -> Response:
-    """A page of jobs, the newest first; an array is one of them. Filters are joined by *and*; ``name`` may have the wildcards * and ?,
-    ``state`` names states between commas or active, ended, all."""
+    """A page of jobs, the newest first unless another ``order`` is named; an array is one of them. Filters are joined by *and*;
+    ``name`` may have the wildcards * and ?, ``state`` names states between commas or active, ended, all."""
     wanted = Selection(
         name=name,
         states=[word for word in state.split(",") if word],
@@ -67,7 +68,8 @@ async def jobs(
         project=project,
         group=group,
         limit=limit,
-        before=number_of("jobs", cursor),
+        order=order,
+        cursor=cursor,
         since_ms=since_ms,
     )
     context = context_of(request)
@@ -76,8 +78,7 @@ async def jobs(
     except ValueError as error:
         raise failure("bad_request", str(error)) from None
     await context.add_expected_starts(found.jobs)
-    more = cursor_of("jobs", found.more) if found.more else ""
-    return answer(JobsPage(jobs=found.jobs, next=more, counts=found.counts, revision=found.revision))
+    return answer(JobsPage(jobs=found.jobs, next=found.next, counts=found.counts, revision=found.revision))
 
 
 @routes.get("/jobs/{ref}/elements", ElementsPage, needs=Permission.JOBS_READ, errors=("bad_request", "not_an_array"))

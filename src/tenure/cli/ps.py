@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from msgspec.structs import replace
@@ -13,11 +13,14 @@ from tenure.cli import console, options, text
 from tenure.cli.explain import present_ms
 from tenure.cli.table import Column, render
 from tenure.model.amounts import format_milli
+from tenure.model.lifecycle import ENDED_STATES
 from tenure.wire.dto import JobsReply, JobView, Selection
+from tenure.wire.requests import JobOrder
 
 if TYPE_CHECKING:
     from tenure.client.session import Client
 
+ENDED_WORDS = {"ended", *ENDED_STATES}
 _LIVE = ["starting", "running", "suspended", "preempted"]
 _FIRST = {"running": 0, "suspended": 0, "starting": 1, "preempted": 2, "pending": 3, "held": 4}
 _COLUMNS = (
@@ -71,6 +74,9 @@ def ps(
     mine: options.Mine = False,
     queue: options.Queue = "",
     group: options.Group = "",
+    order: Annotated[
+        str, typer.Option("--order", metavar="ORDER", help="newest, oldest, priority (of what has not ended) or ended.")
+    ] = "",
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -82,38 +88,41 @@ def ps(
         tenure ps -w                   the same, live
         tenure ps -a -n 20             the newest 20, ended ones too
         tenure ps --state pending --mine
+        tenure ps --order priority     in the order of their priority, the oldest first
         tenure ps 12 -o json           one job for a program
 
     TIME is how long it has run, ETA when it is expected to start. A pipe gets every column; a narrow screen gets fewer.
     """
     form = "json" if as_json else output
-    states = options.states_of(state) or (["all"] if everything or jobs else ["active"])
+    states = options.states_of(state) or (["all"] if everything or jobs else ["ended"] if order == "ended" else ["active"])
     most = limit or (1000 if form == "json" else 200)
     select = Selection(ids=list(jobs or ()), states=states, name=name, mine=mine, queue=queue, group=group, limit=most)
+    select.order = order_of(order)
     with options.client() as client:
         if watch and form != "json":
             from tenure.cli.watch import watch_jobs
 
-            watch_jobs(lambda: listing(client, select), lambda reply, width: screen(reply, form, width))
+            watch_jobs(lambda: listing(client, select), lambda reply, width: screen(reply, form, width, order))
             return
         reply = listing(client, select)
     if form == "json":
         console.out_json(reply)
         return
-    console.out(jobs_table(reply.jobs, present_ms(), wide=form == "wide", width=_width() if form != "wide" else 0))
-    if reply.more:
+    console.out(screen(replace(reply, next=""), form, _width(), order))
+    if reply.next:
         console.note(remark(reply))
     if not reply.jobs and console.is_terminal():
         console.hint("no jobs here; tenure ps -a shows those that have ended")
 
 
 def listing(client: Client, select: Selection) -> JobsReply:
-    """The jobs selected, at most ``select.limit``. They come newest first; when there are more, those that run are not left out."""
+    """The jobs selected, at most ``select.limit``, page after page. Where no order was asked for and there are more, those that run
+    are not left out."""
     reply = client.jobs(select)
-    while reply.more and len(reply.jobs) < select.limit:
-        page = client.jobs(replace(select, before=reply.more, limit=select.limit - len(reply.jobs)))
-        reply = replace(reply, jobs=reply.jobs + page.jobs, more=page.more)
-    if reply.more and select.states in (["active"], ["all"]):
+    while reply.next and len(reply.jobs) < select.limit:
+        page = client.jobs(replace(select, cursor=reply.next, limit=select.limit - len(reply.jobs)))
+        reply = replace(reply, jobs=reply.jobs + page.jobs, next=page.next, more=page.more)
+    if reply.next and not select.order and select.states in (["active"], ["all"]):
         live = client.jobs(replace(select, states=_LIVE)).jobs
         listed = {job.id for job in live}
         rest = [job for job in reply.jobs if job.id not in listed]
@@ -148,8 +157,10 @@ def history(
     select = Selection(
         ids=list(jobs or ()), states=states, name=name, mine=mine, queue=queue, group=group, limit=limit, since_ms=since_ms
     )
+    if not jobs and not set(states) - ENDED_WORDS:
+        select.order = "ended"
     with options.client() as client:
-        reply = client.jobs(select)
+        reply = listing(client, select)
     if options.is_json(output, as_json):
         console.out_json(reply)
     else:
@@ -160,10 +171,20 @@ def _width() -> int:
     return shutil.get_terminal_size((120, 40)).columns if console.is_terminal() else 0
 
 
-def screen(reply: JobsReply, form: str, width: int) -> str:
-    """The listing as it is drawn; a remark below it when there are more."""
-    shown = jobs_table(reply.jobs, present_ms(), wide=form == "wide", width=width if form != "wide" else 0)
-    if reply.more:
+def order_of(word: str) -> JobOrder:
+    """An order by its name. Raises `BadRequest`."""
+    for known in get_args(JobOrder):
+        if word == known:
+            return known  # type: ignore[no-any-return]
+    from tenure.client.errors import usage
+
+    raise usage(f"{word!r} is no order", f"choose {', '.join(filter(None, get_args(JobOrder)))}")
+
+
+def screen(reply: JobsReply, form: str, width: int, by: str = "") -> str:
+    """The listing as it is drawn, in the order ``by`` that it came in, if it came in one; a remark below it when there are more."""
+    shown = jobs_table(reply.jobs, present_ms(), wide=form == "wide", width=width if form != "wide" else 0, by=by)
+    if reply.next:
         shown += f"\n{remark(reply)}"
     return shown
 
@@ -179,10 +200,12 @@ def order(jobs: Sequence[JobView]) -> list[JobView]:
     return sorted(jobs, key=lambda job: (_FIRST.get(job.state, 9), job.number, job.id))
 
 
-def jobs_table(jobs: Sequence[JobView], now_ms: int, *, wide: bool = False, width: int = 0, colour: bool | None = None) -> str:
-    """The table of ``ps``."""
+def jobs_table(
+    jobs: Sequence[JobView], now_ms: int, *, wide: bool = False, width: int = 0, colour: bool | None = None, by: str = ""
+) -> str:
+    """The table of ``ps``; of jobs that came in an order ``by`` which was asked for, in that."""
     columns = _COLUMNS + _WIDE if wide else _COLUMNS
-    rows = [_row(job, now_ms) + (_wide_row(job, now_ms) if wide else ()) for job in order(jobs)]
+    rows = [_row(job, now_ms) + (_wide_row(job, now_ms) if wide else ()) for job in (jobs if by else order(jobs))]
     return render(columns, rows, width=width, colour=console.has_colour() if colour is None else colour)
 
 

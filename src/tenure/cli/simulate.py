@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -292,11 +293,11 @@ def _past(source: Source) -> Workload:
     from tenure.sim.formats.history import history_of, machines_of
 
     with options.client() as client:
-        reply = client.jobs(Selection(states=["ended"], limit=_MOST_PAST))
+        jobs = list(islice(client.every_job(Selection(states=["ended"])), _MOST_PAST + 1))
         nodes = client.admin.nodes()
-    if reply.more:
-        console.note(f"history: the newest {len(reply.jobs):,} jobs only")
-    return source.finished(history_of(reply.jobs, source.machines or machines_of(nodes)))
+    if len(jobs) > _MOST_PAST:
+        console.note(f"history: the newest {_MOST_PAST:,} jobs only")
+    return source.finished(history_of(jobs[:_MOST_PAST], source.machines or machines_of(nodes)))
 
 
 def _note_skipped(workload: Workload) -> None:

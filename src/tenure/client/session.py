@@ -20,7 +20,7 @@ from tenure.client.conflicts import Conflicts
 from tenure.client.errors import TenureError, error_of
 from tenure.client.hearing import Hearing
 from tenure.client.leases import Leases
-from tenure.client.link import Link, decoder, lost, path_of, quote
+from tenure.client.link import PAGE, Link, decoder, lost, path_of, quote
 from tenure.client.monitor import Monitor
 from tenure.client.people import People
 from tenure.client.policies import Policies
@@ -110,6 +110,16 @@ class Client(Hearing):
     def jobs(self, which: Which = None) -> dto.JobsReply:
         """A page of jobs: those selected, by default the active ones."""
         return self._link.call("POST", "/api/v1/jobs/query", dto.JobsReply, selection(which))
+
+    def every_job(self, which: Which = None) -> Iterator[dto.JobView]:
+        """All jobs selected, by default the active ones, page after page in the order of the selection."""
+        chosen = msgspec.structs.replace(selection(which), cursor="", limit=PAGE)
+        while True:
+            page = self.jobs(chosen)
+            yield from page.jobs
+            if not page.next:
+                return
+            chosen = msgspec.structs.replace(chosen, cursor=page.next)
 
     def show(self, job: str | int) -> dto.JobDetail:
         """Everything about one job."""

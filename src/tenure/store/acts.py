@@ -37,7 +37,7 @@ from tenure.model.lifecycle import ENDED_STATES, JobState, NodeStatus
 from tenure.store import arrays, resting
 from tenure.store.caps import refuse_more
 from tenure.store.choosing import choose
-from tenure.store.ending import Endings
+from tenure.store.ending import Endings, set_state
 from tenure.store.guiding import end as end_guidance
 from tenure.store.guiding import guide
 from tenure.store.intern import INSERT_QUEUE, next_id
@@ -50,7 +50,6 @@ from tenure.store.resolving import resolve
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import attempt, queue
 from tenure.store.sql import Statement, param
-from tenure.store.statements import SET_STATE
 from tenure.store.tx import Transaction, to_json
 from tenure.store.update import update
 from tenure.store.wishes import ASK_SIGNAL, ASK_STOP
@@ -179,14 +178,14 @@ def _hold(tx: Transaction, row: JobRow) -> str | Refused:
         return Refused("not_waiting", f"job {name} is {row.state}; only a waiting job can be held (suspend pauses a running one)")
     if row.state == "held":
         return "it is held already"
-    tx.link.write(SET_STATE, "held", row.id)
+    set_state(tx, row, "held")
     tx.emit("job.held", row.id, row.project_id)
     return ""
 
 
 def _release(tx: Transaction, row: JobRow) -> str | Refused:
     if row.state == "held":
-        tx.link.write(SET_STATE, "pending", row.id)
+        set_state(tx, row, "pending")
         tx.emit("job.unheld", row.id, row.project_id)
         return ""
     if row.state == "pending":
@@ -211,7 +210,7 @@ def _suspend(tx: Transaction, row: JobRow, *, resume: bool) -> str | Refused:
     stopping = tx.link.row(STOPS, row.attempt_id)
     if stopping is not None and stopping[0]:
         return Refused("not_running", f"job {name} is being stopped")
-    tx.link.write(SET_STATE, wanted, row.id)
+    set_state(tx, row, wanted)
     wish = tx.emit("job.resumed" if resume else "job.suspended", row.id, row.project_id)
     tx.link.write(ASK_SIGNAL, "resume" if resume else "suspend", wish, row.attempt_id)
     return ""

@@ -233,6 +233,7 @@ def write_template(tx: Transaction, row: JobRow, now: Standing, live: int = 0, e
         tx.link.write(COUNT_TEMPLATE, now.next, now.left, now.pace_ms, live, *ends, row.id)
     else:
         tx.link.write(WRITE_TEMPLATE, *now, live, *ends, row.id)
+        tx.move(row, now.state)
 
 
 def materialise(tx: Transaction, template: JobRow, position: int, state: str) -> JobRow:

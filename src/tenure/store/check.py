@@ -17,6 +17,7 @@ from tenure.model.project import NO_BOUNDS, SHARED, UNLIMITED, Bundle, Project
 from tenure.store import deps, resting
 from tenure.store.arrays import END_COLUMNS, ENDS
 from tenure.store.audit import check_audit
+from tenure.store.counts import check_counts
 from tenure.store.leased import check_leases
 from tenure.store.schema import (
     account,
@@ -199,6 +200,7 @@ def check(link: Link, projects: Iterable[Project] = (), known_attempts: int = 0)
         check_leases,
         _check_reservations,
         check_audit,
+        check_counts,
     )
     found = [violation for part in parts for violation in part(link)]
     return [*found, *_check_maxima(link, projects, known_attempts)]

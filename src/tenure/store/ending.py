@@ -14,6 +14,7 @@ from tenure.store.outcome import Result
 from tenure.store.rows import JobRow, read_jobs, waiting_elements
 from tenure.store.schema import job
 from tenure.store.sql import Statement, param
+from tenure.store.statements import SET_STATE
 from tenure.store.tx import Transaction, to_json
 from tenure.wire.ids import format_id
 
@@ -54,6 +55,12 @@ SETTLE_JOB = Statement(
 )
 
 _ENDED = frozenset(state.value for state in ENDED_STATES)
+
+
+def set_state(tx: Transaction, row: JobRow, state: str) -> None:
+    """Have a job in another state than its row was read with; nothing else of it changes."""
+    tx.link.write(SET_STATE, state, row.id)
+    tx.move(row, state)
 
 
 class _Open:
@@ -109,6 +116,7 @@ class Endings:
             tx.emit("job.updated", row.id, row.project_id, to_json({"dropped": template.dropped, "why": why}))
             return
         values = (0, tx.now_ms, None, 0, "", why, 0, 0, 0, row.id)
+        tx.move(row, state.value)
         self._jobs.append((state.value, row.eligible_ms, row.retried, row.node_faults, row.attempt_id, *values))
         if row.array_id:
             self.template(row.array_id).ends[arrays.ENDS[state.value]] += 1
@@ -118,6 +126,7 @@ class Endings:
         """The attempt of a job is over: it ends or waits again. ``attempt_id`` is 0 once nothing of it is held any more."""
         state = result.state.value
         over = state in _ENDED
+        self._tx.move(row, state)
         self._jobs.append(
             (
                 state,

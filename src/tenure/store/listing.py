@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from tenure.model.commands import Caller
 from tenure.model.lifecycle import ENDED_STATES, JobState
 from tenure.store.arrays import position_of
+from tenure.store.counts import read_counts
 from tenure.store.schema import job, project, queue, shape, user
 from tenure.store.sight import USER_OF, Condition, Sight, Sighted, seen
 from tenure.store.sql import InList, Link, Statement, const, param
@@ -22,8 +23,8 @@ from tenure.wire.dto import Selection
 from tenure.wire.ids import JobRef, format_id, parse_ref
 
 MAX_SELECTED = 100_000
-_ACTIVE = [state.value for state in JobState if state not in ENDED_STATES]
-_ENDED = [state.value for state in JobState if state in ENDED_STATES]
+ACTIVE = [state.value for state in JobState if state not in ENDED_STATES]
+ENDED = [state.value for state in JobState if state in ENDED_STATES]
 _NEWEST = 2**62
 
 
@@ -67,11 +68,12 @@ _NAMES = [column.name for column in select(*_COLUMNS).selected_columns]
 RECORDS = InList(lambda keys: select(*_COLUMNS).select_from(_FROM).where(job.c.id.in_(keys)))
 
 #: Filters that an absent value (0 or empty) lets pass, so that one statement serves every selection. The user is in the index.
-_FILTER_NAMES = ("queue", "queue2", "project", "project2", "group", "group2", "name", "name2", "like", "like2", "since", "since2")
-_OF_USER = or_(param("user") == const(0), job.c.user_id == param("user2"))
+FILTER_NAMES = ("queue", "queue2", "project", "project2", "group", "group2", "name", "name2", "like", "like2", "since", "since2")
+OF_USER = or_(param("user") == const(0), job.c.user_id == param("user2"))
 
 
-def _filters() -> ColumnElement[bool]:
+def filters() -> ColumnElement[bool]:
+    """What a job must be like, but for its state, its user and who may see it."""
     return and_(
         or_(param("queue") == const(0), job.c.queue_id == param("queue2")),
         or_(param("project") == const(0), job.c.project_id == param("project2")),
@@ -82,38 +84,35 @@ def _filters() -> ColumnElement[bool]:
     )
 
 
-_OWN_LINE = (job.c.array_id.is_(None), job.c.state == param("state"))
+OWN_LINE = (job.c.array_id.is_(None), job.c.state == param("state"))
 PAGE = Statement(
     select(job.c.id)
-    .where(*_OWN_LINE, job.c.id < param("before"), _OF_USER, _filters())
+    .where(*OWN_LINE, job.c.id < param("before"), OF_USER, filters())
     .order_by(job.c.id.desc())
     .limit(param("limit"))
     .offset(const(0)),
-    *("state", "before", "user", "user2", *_FILTER_NAMES, "limit"),
+    *("state", "before", "user", "user2", *FILTER_NAMES, "limit"),
 )
 COUNT = Statement(
-    select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER, _filters()), *("state", "user", "user2", *_FILTER_NAMES)
+    select(func.count()).select_from(job).where(*OWN_LINE, OF_USER, filters()), *("state", "user", "user2", *FILTER_NAMES)
 )
 
 
 def _seen_page(seen: Condition) -> Statement:
-    clause = select(job.c.id).where(*_OWN_LINE, job.c.id < param("before"), _OF_USER, _filters(), seen[0])
+    clause = select(job.c.id).where(*OWN_LINE, job.c.id < param("before"), OF_USER, filters(), seen[0])
     paged = clause.order_by(job.c.id.desc()).limit(param("limit")).offset(const(0))
-    return Statement(paged, "state", "before", "user", "user2", *_FILTER_NAMES, *seen[1], "limit")
+    return Statement(paged, "state", "before", "user", "user2", *FILTER_NAMES, *seen[1], "limit")
 
 
 def _seen_count(seen: Condition) -> Statement:
-    clause = select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER, _filters(), seen[0])
-    return Statement(clause, "state", "user", "user2", *_FILTER_NAMES, *seen[1])
+    clause = select(func.count()).select_from(job).where(*OWN_LINE, OF_USER, filters(), seen[0])
+    return Statement(clause, "state", "user", "user2", *FILTER_NAMES, *seen[1])
 
 
 SEEN_PAGE, SEEN_COUNT = Sighted(_seen_page), Sighted(_seen_count)
-#: Of the index alone: what a listing without other filters asks.
-COUNT_ALL = Statement(select(func.count()).select_from(job).where(*_OWN_LINE), "state")
-COUNT_OF_USER = Statement(select(func.count()).select_from(job).where(*_OWN_LINE, _OF_USER), "state", "user", "user2")
 MATCHING = InList(
-    lambda keys: select(job.c.id).where(_OF_USER, _filters(), job.c.id.in_(keys)),
-    *("user", "user2", *_FILTER_NAMES),
+    lambda keys: select(job.c.id).where(OF_USER, filters(), job.c.id.in_(keys)),
+    *("user", "user2", *FILTER_NAMES),
 )
 IDS = InList(lambda keys: select(job.c.id, func.coalesce(job.c.array_id, const(0)), job.c.array_index).where(job.c.id.in_(keys)))
 STATES_OF = InList(lambda keys: select(job.c.id, job.c.state).where(job.c.id.in_(keys)))
@@ -143,10 +142,20 @@ class Filter(NamedTuple):
         """The user's parameters."""
         return (self.user, self.user)
 
+    @property
+    def project(self) -> int:
+        """The project's number, 0 for any."""
+        return int(self.others[FILTER_NAMES.index("project")])
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it narrows by nothing but user, project and state."""
+        return not any(value for name, value in zip(FILTER_NAMES, self.others, strict=True) if not name.startswith("project"))
+
 
 def filter_of(link: Link, selection: Selection, caller: Caller) -> Filter:
     """The filters of a selection. Raises ValueError for a state that is none."""
-    states = _states_of(selection.states)
+    states = _states_in(selection.order, selection.states)
     queue_id, project_id, user_id = (_number(link, name, getattr(selection, name)) for name in ("queue", "project", "user"))
     if selection.mine:
         row = link.row(USER_OF, caller.uid)
@@ -181,12 +190,23 @@ def _like(pattern: str) -> str:
     return pattern.replace("*", "%").replace("?", "_")
 
 
+def _states_in(order: str, wished: Sequence[str]) -> list[str]:
+    """The states that are wished, in an order that goes by what only some of them have."""
+    fits = {"priority": (ACTIVE, "active", "not ended"), "ended": (ENDED, "ended", "ended")}.get(order)
+    if fits is None:
+        return _states_of(wished)
+    states = _states_of(wished or [fits[1]])
+    if set(states) - set(fits[0]):
+        raise ValueError(f"the order {order} is of jobs that have {fits[2]}; name such states, or {fits[1]}")
+    return states
+
+
 def _states_of(wished: Sequence[str]) -> list[str]:
     """The states that are wished, as stored; all of them when none is named."""
     states: list[str] = []
     for word in wished or ("all",):
         if word in ("all", "active", "ended"):
-            states += {"all": _ACTIVE + _ENDED, "active": _ACTIVE, "ended": _ENDED}[word]
+            states += {"all": ACTIVE + ENDED, "active": ACTIVE, "ended": ENDED}[word]
         elif word in set(JobState):
             states.append(word)
         else:
@@ -206,19 +226,19 @@ def page(link: Link, wanted: Filter, limit: int) -> list[int]:
 
 
 def counts_by_state(link: Link, wanted: Filter) -> dict[str, int]:
-    """How many jobs pass the filter, by state; an array counts once. ``before`` does not matter."""
+    """How many jobs pass the filter, by state; an array counts once. ``before`` does not matter. Where nobody asks for more than a
+    user and a project, what is kept says so."""
     if wanted.is_empty:
         return {}
+    if wanted.is_kept:
+        kept = read_counts(link, wanted.project, wanted.user, wanted.sight)
+        return {state: lines for state, lines in sorted(kept.items()) if lines and state in wanted.states}
     counts = {}
     for state in wanted.states:
         if wanted.sight is not None:
             row = link.row(SEEN_COUNT.statement(wanted.sight), state, *wanted.of_user, *wanted.others, *wanted.sight.params)
-        elif any(wanted.others):
-            row = link.row(COUNT, state, *wanted.of_user, *wanted.others)
-        elif wanted.user:
-            row = link.row(COUNT_OF_USER, state, *wanted.of_user)
         else:
-            row = link.row(COUNT_ALL, state)
+            row = link.row(COUNT, state, *wanted.of_user, *wanted.others)
         if row and row[0]:
             counts[state] = int(row[0])
     return dict(sorted(counts.items()))

@@ -30,7 +30,8 @@ from tenure.store.conflicts import ConflictRow, open_conflicts, past_conflicts
 from tenure.store.database import Database
 from tenure.store.intern import Names
 from tenure.store.leased import LeaseRow, StageRow, open_leases, read_leases, read_stage
-from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, page, records, resolve
+from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, resolve
+from tenure.store.pages import jobs_page
 from tenure.store.people import Person, TokenRow
 from tenure.store.reader import Reader, ask
 from tenure.store.schema import allocation, attempt, job
@@ -40,10 +41,9 @@ from tenure.store.sql import InList, Link, const
 from tenure.store.stream import read_events
 from tenure.store.tx import READ_REVISION
 from tenure.store.usage import UsageSample, read_samples
-from tenure.store.views import job_views
 from tenure.store.windows import ReservationRow, past, standing
 from tenure.wire.cursors import Key
-from tenure.wire.dto import EventView, JobDetail, JobsReply, JobView, NodesReply, QueuesReply, Selection
+from tenure.wire.dto import EventView, JobDetail, JobsReply, NodesReply, QueuesReply, Selection
 from tenure.wire.policy import PolicyUse
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from tenure.store.reports import Held, Wasted
 
 __all__ = ["JobRow", "LogFile", "Queries"]
-MAX_LISTED = 10_000
 MAX_BUCKETS = 1_000
 SHAPE_IDS = InList(lambda keys: select(job.c.id, job.c.shape_id).where(job.c.id.in_(keys)))
 _ENDED = [const(state) for state in sorted(ENDED_STATES)]
@@ -89,27 +88,9 @@ class Queries:
         return names
 
     def jobs(self, selection: Selection, caller: Caller) -> JobsReply:
-        """A page of jobs, the newest first; arrays are one line unless elements are named."""
-        limit = max(1, min(selection.limit, MAX_LISTED))
+        """A page of jobs, as `jobs_page` says."""
         with self._reader.read() as link:
-            if selection.ids:
-                return JobsReply(jobs=self._named(link, selection, caller, limit), revision=_revision(link))
-            wanted = filter_of(link, selection, caller)
-            ids = page(link, wanted, limit + 1)
-            more = ids[limit - 1] if len(ids) > limit else 0
-            views = job_views(link, self._names, records(link, ids[:limit]), _now_ms())
-            return JobsReply(jobs=views, more=more, counts=counts_by_state(link, wanted), revision=_revision(link))
-
-    def _named(self, link: Link, selection: Selection, caller: Caller, limit: int) -> list[JobView]:
-        """The jobs that ids name, by id; an element that is no row yet as it would be."""
-        rows = resolve(link, selection, caller)[:limit]
-        plain = [row.job_id for row in rows if row.position < 0]
-        views = {(view.number, -1): view for view in job_views(link, self._names, records(link, plain), _now_ms())}
-        for row in rows:
-            found = details.detail(link, self._names, row.job_id, row.position, _now_ms()) if row.position >= 0 else None
-            if found is not None:
-                views[row.job_id, row.position] = found.job
-        return [views[row.job_id, row.position] for row in rows if (row.job_id, row.position) in views]
+            return jobs_page(link, self._names, selection, caller, _now_ms())
 
     def resolve(self, selection: Selection, caller: Caller) -> list[JobRow]:
         """The jobs a selection names, by id. Raises ValueError for a word that names nothing."""

@@ -202,6 +202,7 @@ class Recording:
         row: JobRow = self._jobs[entry.job_id]
         if row.state == "starting" and row.attempt_id == entry.id and entry.started_ms is not None:
             self._running.append((entry.started_ms, row.id))
+            self._tx.move(row, "running")
             if row.kind == LEASE:
                 self._tx.link.write(SET_EXPIRY, entry.started_ms + entry.limit_ms, row.id)
             self._tx.emit("job.running", row.id, row.project_id, array_id=row.array_id)

@@ -62,6 +62,7 @@ def _requeue(tx: Transaction, row: JobRow) -> Answer:
     if never:
         return Refused("dependency_never", f"job {name} cannot run: {never}; requeue that one first")
     tx.link.write(REOPEN_JOB, None, None, row.id)
+    tx.move(row, "pending")
     if row.array_id:
         _reopen(tx, row.array_id, row.state)
     tx.emit("job.requeued", row.id, row.project_id, to_json({"state": "pending", "outcome": "requeued"}))

@@ -18,10 +18,11 @@ from tenure.model.outcomes import Violation
 from tenure.model.plan import Resume, Suspend
 from tenure.model.project import Bundle
 from tenure.store import accounts
+from tenure.store.ending import set_state
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, attempt, job, shape
 from tenure.store.sql import InList, Link, Statement, const, param
-from tenure.store.statements import GIVE_CAPACITY, SET_STATE
+from tenure.store.statements import GIVE_CAPACITY
 from tenure.store.tx import Transaction, to_json
 
 CPU = RESOURCES[0]
@@ -160,14 +161,14 @@ class Turns:
             wish = tx.emit("job.suspended", row.id, row.project_id, to_json({"for": suspend.beneficiary}), row.array_id)
             if not tx.link.write(ASK_REST, wish, tx.now_ms, suspend.attempt_id):
                 return row.id
-            tx.link.write(SET_STATE, "suspended", row.id)
+            set_state(tx, row, "suspended")
         for resume, cpu_milli in self._resumes:
             row = self._rows[resume.job_id]
             wish = tx.emit("job.resumed", row.id, row.project_id, array_id=row.array_id)
             if not tx.link.write(GO_ON, wish, tx.now_ms, tx.now_ms, resume.attempt_id):
                 return row.id
             tx.link.write(SET_CPUS, cpu_milli, resume.attempt_id)
-            tx.link.write(SET_STATE, "running", row.id)
+            set_state(tx, row, "running")
         return 0
 
 

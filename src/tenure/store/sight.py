@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import Column, ColumnElement, and_, or_, select
 
 from tenure.model.access import Caller, Role
 from tenure.store.habits import owners
@@ -55,13 +55,13 @@ class Sight(NamedTuple):
         return (*_filled(self.whole, whole), anywhere, somewhere, *_filled(inside, within))
 
 
-def condition(shape: tuple[int, int]) -> Condition:
-    """The condition of sights of that shape, and the names of its parameters."""
+def condition(shape: tuple[int, int], of_project: Column[int], of_user: Column[int]) -> Condition:
+    """The condition of sights of that shape on these columns, and the names of its parameters."""
     whole, within = ([f"{part}{i}" for i in range(count)] for part, count in zip(("whole", "within"), shape, strict=True))
     clause = or_(
-        job.c.project_id.in_([param(name) for name in whole]),
-        job.c.user_id == param("anywhere"),
-        and_(job.c.user_id == param("somewhere"), job.c.project_id.in_([param(name) for name in within])),
+        of_project.in_([param(name) for name in whole]),
+        of_user == param("anywhere"),
+        and_(of_user == param("somewhere"), of_project.in_([param(name) for name in within])),
     )
     return clause, [*whole, "anywhere", "somewhere", *within]
 
@@ -69,15 +69,18 @@ def condition(shape: tuple[int, int]) -> Condition:
 class Sighted:
     """A statement with one more condition: made for each shape of a sight when it is first asked for."""
 
-    def __init__(self, make: Callable[[Condition], Statement]) -> None:
+    def __init__(
+        self, make: Callable[[Condition], Statement], of_project: Column[int] = job.c.project_id, of_user: Column[int] = job.c.user_id
+    ) -> None:
         self._make = make
+        self._columns = of_project, of_user
         self._made: dict[tuple[int, int], Statement] = {}
 
     def statement(self, sight: Sight) -> Statement:
         """The statement for a sight."""
         found = self._made.get(sight.shape)
         if found is None:
-            found = self._made[sight.shape] = self._make(condition(sight.shape))
+            found = self._made[sight.shape] = self._make(condition(sight.shape, *self._columns))
         return found
 
 

@@ -275,6 +275,8 @@ class Staged:
         link.write_many(INSERT_SHARE, self._shares)
         if link.write_many(START_JOB, self._jobs) != len(self._jobs):
             raise Overcommitted(self._jobs[0][2])
+        for _, _, number in self._jobs:
+            tx.move(self.rows[number], JobState.STARTING.value)
         if link.write_many(ASK_STOP, self._stops) != len(self._stops):
             raise Overcommitted(self._stops[0][4])
         wrong = self.turns.write(tx)

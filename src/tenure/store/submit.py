@@ -96,19 +96,21 @@ def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submis
             return judged
         waits = judged
     job_id = tx.next_job()
+    state = JobState.HELD.value if request.hold else JobState.PENDING.value
     size = sum(range_size(item) for item in request.array)
-    project_id = tx.names.project_id(tx.link, request.project)
+    project_id, user_id = tx.names.project_id(tx.link, request.project), tx.names.user_id(tx.link, command.caller)
+    tx.lines.add(project_id, user_id, state)
     collected.rows.append(
         (
             job_id,
             request.name,
             request.kind,
-            JobState.HELD.value if request.hold else JobState.PENDING.value,
+            state,
             tx.names.spec_id(tx.link, command.spec),
             tx.names.shape_id(tx.link, request.shape),
             queue.id,
             project_id,
-            tx.names.user_id(tx.link, command.caller),
+            user_id,
             command.caller.uid,
             request.group,
             request.priority,

@@ -7,12 +7,13 @@ locks first. Invariant: ``event_seq`` after `write_counters` is the cursor of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from sqlalchemy import select
 
 from tenure.ports import StaleEpoch
+from tenure.store.counts import Line, Lines
 from tenure.store.intern import Names
 from tenure.store.people_schema import audit
 from tenure.store.schema import event, meta
@@ -66,6 +67,30 @@ Touch = tuple[str, int, int | None, bool]
 nor holds anything any more, so that nobody need read it."""
 
 
+class JobLine(Protocol):
+    """What of a job's row says in which line of a listing it is counted."""
+
+    @property
+    def array_id(self) -> int | None: ...
+    @property
+    def project_id(self) -> int: ...
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+
+
+class Mark(NamedTuple):
+    """Where the counters of a transaction stood."""
+
+    job_seq: int
+    attempt_seq: int
+    allocation_seq: int
+    event_seq: int
+    events: int
+    moved: Mapping[Line, int]
+
+
 class Point:
     """A savepoint: what was written after it can be taken back without ending the transaction."""
 
@@ -104,6 +129,7 @@ class Transaction:
         "event_seq",
         "job_seq",
         "leader_epoch",
+        "lines",
         "link",
         "names",
         "now_ms",
@@ -127,6 +153,7 @@ class Transaction:
         self._read = self._counters()
         self._audits: list[tuple[Any, ...]] = []
         self._events: list[tuple[int, str, int, int, int, str]] = []
+        self.lines = Lines({})
         self.touched: list[Touch] = []
 
     def require_epoch(self, epoch: int) -> None:
@@ -168,14 +195,22 @@ class Transaction:
         """A point to which what follows can be taken back."""
         return Point(self.link)
 
-    def mark(self) -> tuple[int, int, int, int, int]:
-        """Where the counters stand, for `rewind`."""
-        return (self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, len(self._events))
+    def move(self, row: JobLine, state: str) -> None:
+        """A job's row goes from the state that it was read with to another one."""
+        if row.array_id is None and row.state != state:
+            self.lines.add(row.project_id, row.user_id, row.state, -1)
+            self.lines.add(row.project_id, row.user_id, state)
 
-    def rewind(self, mark: tuple[int, int, int, int, int]) -> None:
+    def mark(self) -> Mark:
+        """Where the counters stand, for `rewind`."""
+        moved = dict(self.lines.moved)
+        return Mark(self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, len(self._events), moved)
+
+    def rewind(self, mark: Mark) -> None:
         """Set the counters back and forget the events since; the rows are taken back by a savepoint."""
-        back = self.event_seq - mark[3]
-        self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, kept = mark
+        back = self.event_seq - mark.event_seq
+        self.job_seq, self.attempt_seq, self.allocation_seq, self.event_seq, kept, moved = mark
+        self.lines = Lines(dict(moved))
         del self._events[kept:]
         if back:
             del self.touched[-back:]
@@ -188,6 +223,7 @@ class Transaction:
         if self._audits:
             self.link.write_many(INSERT_AUDIT, self._audits)
             self._audits = []
+        self.lines.write(self.link)
         now = self._counters()
         if now == self._read:
             return False

@@ -189,9 +189,11 @@ class JobDetail(Reply):
 
 
 class JobsReply(Reply):
-    """A page of jobs; ``more`` is the ``before`` of the next page, 0 at the end. ``counts`` by state are of everything selected."""
+    """A page of jobs; ``next`` is the cursor of the next one, empty at the end; ``more`` the same for the newest first, as a number.
+    ``counts`` by state are of everything selected."""
 
     jobs: list[JobView]
+    next: str = ""
     more: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     revision: int = 0

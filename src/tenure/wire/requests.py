@@ -3,6 +3,8 @@ idempotency key."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from tenure.wire.base import Line, Number, Request, Text, Whole, Word
@@ -68,10 +70,15 @@ class SubmitManyRequest(Request):
     jobs: list[SubmitRequest]
 
 
+JobOrder = Literal["", "newest", "oldest", "priority", "ended"]
+
+
 class Selection(Request):
     """Which jobs: ``ids`` in the id grammar (ids, elements, ranges, ``last``, ``last~2``), or filters, joined by *and*.
 
     ``states`` are names of states or ``active`` (everything not ended), ``ended``, ``all``. ``mine`` restricts to the caller's.
+    A page of them has ``limit`` jobs in an ``order`` (the newest first, unless told) after ``cursor``; ``before`` is a cursor of the
+    newest first. The order priority is of jobs that have not ended, the order ended of those that have.
     """
 
     ids: list[Text] = msgspec.field(default_factory=list)
@@ -85,6 +92,8 @@ class Selection(Request):
     limit: Whole = 1000
     before: Whole = 0
     since_ms: Whole = 0
+    order: JobOrder = ""
+    cursor: Line = ""
 
 
 class ActRequest(Request):

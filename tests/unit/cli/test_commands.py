@@ -213,7 +213,7 @@ def test_wait_in_vain_is_5(shell: Shell, client: FakeClient) -> None:
 
 
 def test_ps_and_history(shell: Shell, client: FakeClient) -> None:
-    client.answers["jobs"] = dto.JobsReply(jobs=[job("running")], more=3, counts={"running": 5})
+    client.answers["jobs"] = dto.JobsReply(jobs=[job("running")], next="after", counts={"running": 5})
     done = shell("ps")
     assert done.out.splitlines()[1].split()[:3] == ["12", "train", "running"]
     assert done.err == "(1 of 5 shown; -n 5 shows all)\n"
@@ -233,9 +233,9 @@ def test_a_page_that_is_full_does_not_hide_what_runs(shell: Shell, client: FakeC
     def jobs(select: dto.Selection) -> dto.JobsReply:
         if "running" in select.states:
             return dto.JobsReply(jobs=[job("running")])
-        numbers = [n for n in range(40, 20, -1) if not select.before or n < select.before][: min(2, select.limit)]
+        numbers = [n for n in range(40, 20, -1) if not select.cursor or n < int(select.cursor)][: min(2, select.limit)]
         views = [dto.JobView(id=str(n), number=n, name="w", state="pending") for n in numbers]
-        return dto.JobsReply(jobs=views, more=numbers[-1], counts={"pending": 20, "running": 1})
+        return dto.JobsReply(jobs=views, next=str(numbers[-1]), counts={"pending": 20, "running": 1})
 
     client.answers["jobs"] = jobs
     done = shell("ps", "-n", "4")

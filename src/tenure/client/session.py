@@ -20,7 +20,8 @@ from tenure.client.conflicts import Conflicts
 from tenure.client.errors import TenureError, error_of
 from tenure.client.hearing import Hearing
 from tenure.client.leases import Leases
-from tenure.client.link import PAGE, Link, decoder, lost, path_of, quote
+from tenure.client.link import Link, decoder, lost, path_of, quote
+from tenure.client.listing import Listing
 from tenure.client.monitor import Monitor
 from tenure.client.people import People
 from tenure.client.policies import Policies
@@ -51,7 +52,7 @@ def new_key() -> str:
     return os.urandom(16).hex()
 
 
-class Client(Hearing):
+class Client(Listing, Hearing):
     """A connection to one daemon; use `connect` to get one. Not for use by two threads at a time; open one per thread.
 
     Everything raises `TenureError` or one of its kinds. ``admin`` has what concerns the installation and not a job,
@@ -106,20 +107,6 @@ class Client(Hearing):
 
         request = command if isinstance(command, dto.SubmitRequest) else self._built(command, options)
         return self._link.call("POST", "/api/v1/plan", PlanReply, request, timeout_s=120)
-
-    def jobs(self, which: Which = None) -> dto.JobsReply:
-        """A page of jobs: those selected, by default the active ones."""
-        return self._link.call("POST", "/api/v1/jobs/query", dto.JobsReply, selection(which))
-
-    def every_job(self, which: Which = None) -> Iterator[dto.JobView]:
-        """All jobs selected, by default the active ones, page after page in the order of the selection."""
-        chosen = msgspec.structs.replace(selection(which), cursor="", limit=PAGE)
-        while True:
-            page = self.jobs(chosen)
-            yield from page.jobs
-            if not page.next:
-                return
-            chosen = msgspec.structs.replace(chosen, cursor=page.next)
 
     def show(self, job: str | int) -> dto.JobDetail:
         """Everything about one job."""

@@ -22,7 +22,6 @@ from tenure.control.health import LoopHealth
 from tenure.control.leasing import LeaseWatch, frees_nothing
 from tenure.control.steps import (
     REPLANS,
-    Intake,
     Planner,
     Ports,
     commit_step,
@@ -30,12 +29,11 @@ from tenure.control.steps import (
     intake_step,
     plan_step,
     reconcile_step,
-    signal_step,
 )
+from tenure.control.turn import Asked, Turn
 from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
 from tenure.model.commands import Answer, CancelJob, Command, ReleaseLease, RenewLease, RequeueJob, SuspendJob, UpdateJob
-from tenure.model.observations import Launch, Observations
 from tenure.model.outcomes import Committed, JobChange
 from tenure.model.plan import Plan
 from tenure.policies.staged import StagedPolicy
@@ -66,39 +64,6 @@ class Listener(Protocol):
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A request from another thread: commands to apply, or a call to make on the control thread."""
-
-    answer: Future[Any]
-    commands: Sequence[Command] = ()
-    call: Callable[[], Any] | None = None
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one turn takes in and what follows from it."""
-
-    now_ms: int
-    asked: list[_Asked]
-    seen: Observations
-    intake: Intake = field(default_factory=Intake)
-    launches: list[Launch] = field(default_factory=list)
-    noted: list[JobChange] = field(default_factory=list)
-    displaced: bool = False
-
-    @property
-    def commands(self) -> list[Command]:
-        """The commands of everybody who asked, in order."""
-        return [command for one in self.asked for command in one.commands]
-
-    @property
-    def changes(self) -> Sequence[JobChange]:
-        """The jobs that somebody may wait for."""
-        moved = self.intake.recorded.changes if self.intake.recorded else ()
-        return (*moved, *self.noted) if self.noted else moved
-
-
-@dataclass(slots=True)
 class ControlLoop:
     """Runs the steps. `submit`, `call`, `wake` and `stop` may be used from any thread; everything else belongs to the loop's own.
 
@@ -115,7 +80,7 @@ class ControlLoop:
     planner: Planner = field(default_factory=Planner)
     leases: LeaseWatch = field(default_factory=LeaseWatch)
     guidance: GuidanceWatch = field(default_factory=GuidanceWatch)
-    _inbox: deque[_Asked] = field(default_factory=deque)
+    _inbox: deque[Asked] = field(default_factory=deque)
     _waiter: Waiter = field(default_factory=Waiter)
     _stopping: bool = False
     _cursor: int = 0
@@ -131,11 +96,11 @@ class ControlLoop:
 
     def submit(self, commands: Sequence[Command]) -> Future[list[Answer]]:
         """Have commands applied; the answers come when they are durable."""
-        return self._ask(_Asked(Future(), commands=commands))
+        return self._ask(Asked(Future(), commands=commands))
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
         """Run a function on the control thread, between two turns; its result or its exception."""
-        return self._ask(_Asked(Future(), call=function))
+        return self._ask(Asked(Future(), call=function))
 
     def expected_starts(self, job_ids: Collection[int]) -> Timeline:
         """When these waiting jobs should start. To be made through `call`: it uses the planner's board, and leaves it as it was."""
@@ -154,7 +119,7 @@ class ControlLoop:
         self._stopping = True
         self._waiter.wake()
 
-    def _ask(self, asked: _Asked) -> Future[Any]:
+    def _ask(self, asked: Asked) -> Future[Any]:
         if self._stopping:
             asked.answer.set_exception(StoreUnavailable("shutting_down", "the daemon is shutting down; try again in a moment"))
             return asked.answer
@@ -185,7 +150,7 @@ class ControlLoop:
         """One turn: reconcile if the executor is new, take in, plan and commit, tell everybody, tidy."""
         now_ms = self.clock.now_ms()
         self._meet_executor(now_ms)
-        turn = _Turn(now_ms, self._drain(), self.ports.executor.observe(self._cursor))
+        turn = Turn(now_ms, self._drain(), self.ports.executor.observe(self._cursor))
         try:
             self._write(turn)
         except Exception as error:
@@ -193,13 +158,16 @@ class ControlLoop:
                 if not one.answer.done():
                     one.answer.set_exception(error)
             raise
-        self._tell_executor(turn)
+        try:
+            self._tell_executor(turn)
+        finally:
+            self._answer(turn)
         self._think()
         self._tidy(turn)
         if self.listener is not None:
             self.listener(self.planner.revision, turn.changes)
 
-    def _write(self, turn: _Turn) -> None:
+    def _write(self, turn: Turn) -> None:
         """Make the turn durable: in one write where nobody else writes, else with the plan in a write of its own.
 
         After an error they are apart as well, so that a plan that fails does not take submissions and exits with it.
@@ -209,13 +177,14 @@ class ControlLoop:
             with group():
                 self._take_in(turn)
                 self._plan(turn)
-            self._answer(turn)
+                self._find_due(turn)
         else:
             with group():
                 self._take_in(turn)
             self._answer(turn)
             with group():
                 self._plan(turn)
+                self._find_due(turn)
         self._apart = False
 
     def _meet_executor(self, now_ms: int) -> None:
@@ -233,15 +202,21 @@ class ControlLoop:
             self._dirty = True
             self._waiter.wake()
 
-    def _take_in(self, turn: _Turn) -> None:
+    def _take_in(self, turn: Turn) -> None:
         if turn.asked or turn.seen.items:
             turn.intake = intake_step(self.ports, turn.commands, turn.seen, turn.now_ms)
             self._dirty = self._dirty or not (frees_nothing(turn.commands, turn.seen.items) and self.planner.leaves_nobody)
             turn.noted += self.leases.note(turn.commands, turn.now_ms)
             self.guidance.note(turn.commands)
 
-    def _answer(self, turn: _Turn) -> None:
-        """What was taken in is durable: tell those who asked, and let the executor forget what it reported."""
+    def _answer(self, turn: Turn) -> None:
+        """What was taken in is durable: tell those who asked, and let the executor forget what it reported; once.
+
+        The executor is told first what it is to do: whoever asked for something waits for that, and an answer wakes threads that
+        would be in its way."""
+        if turn.answered:
+            return
+        turn.answered = True
         start = 0
         for one in turn.asked:
             end = start + len(one.commands)
@@ -251,19 +226,24 @@ class ControlLoop:
             self._cursor = turn.seen.cursor
             self.ports.executor.acknowledge(turn.seen.cursor)
 
-    def _tell_executor(self, turn: _Turn) -> None:
+    def _find_due(self, turn: Turn) -> None:
+        """What tasks must be told because of this turn, read before it is made durable: that saves a transaction."""
+        if turn.displaced or any(isinstance(command, TELLING) for command in turn.commands):
+            turn.due = self.ports.store.claim_commands(self.ports.epoch, turn.now_ms, launches=False).signals
+
+    def _tell_executor(self, turn: Turn) -> None:
         """What must be ended or started now; a crash before this is mended by `reconcile_step`."""
         recorded = turn.intake.recorded
         if recorded is not None and recorded.stops:
             self.ports.executor.signal(recorded.stops)
-        if turn.displaced or any(isinstance(command, TELLING) for command in turn.commands):
-            signal_step(self.ports, turn.now_ms, launches=False)
+        if turn.due:
+            self.ports.executor.signal(turn.due)
         if turn.launches:
             self.ports.executor.launch(turn.launches)
 
-    def _drain(self) -> list[_Asked]:
+    def _drain(self) -> list[Asked]:
         """Requests with commands; calls are made here and now, in their order."""
-        asked: list[_Asked] = []
+        asked: list[Asked] = []
         while self._inbox and len(asked) < INTAKE_BATCH:
             one = self._inbox.popleft()
             if one.call is None:
@@ -277,7 +257,7 @@ class ControlLoop:
             self._waiter.wake()
         return asked
 
-    def _plan(self, turn: _Turn) -> None:
+    def _plan(self, turn: Turn) -> None:
         for _ in range(REPLANS):
             if not self._dirty and not 0 < self.planner.next_ms <= turn.now_ms:
                 return
@@ -312,7 +292,7 @@ class ControlLoop:
     def _replan(self) -> None:
         self._dirty = self.planner.unplanned = True
 
-    def _tell_displaced(self, turn: _Turn, plan: Plan, committed: Committed) -> None:
+    def _tell_displaced(self, turn: Turn, plan: Plan, committed: Committed) -> None:
         """Say who makes room for whom."""
         for decision, rejection in zip(plan.decisions, committed.rejections, strict=True):
             if rejection is None and (decision.evicts or decision.suspends or decision.resumes):
@@ -321,7 +301,7 @@ class ControlLoop:
                     turn.noted.append(JobChange(evict.job_id, ""))
                     self.log(f"job {evict.job_id} is stopped: {evict.why}")
 
-    def _tidy(self, turn: _Turn) -> None:
+    def _tidy(self, turn: Turn) -> None:
         """What is done by time: deadlines, leases, guidance, probing devices while there are any, removing what retention lets go."""
         moment, now_ms = time.monotonic(), turn.now_ms
         if self.guidance.look(self.ports.store, now_ms):

@@ -172,9 +172,9 @@ def commit_step(ports: Ports, planner: Planner, plan: Plan, now_ms: int) -> Comm
     return ports.store.commit(plan, ports.epoch, now_ms)
 
 
-def signal_step(ports: Ports, now_ms: int, *, launches: bool = True) -> int:
-    """Tell the executor again everything that rows call for and it has not confirmed (or signals alone); how many messages."""
-    due = ports.store.claim_commands(ports.epoch, now_ms, launches=launches)
+def signal_step(ports: Ports, now_ms: int) -> int:
+    """Tell the executor again everything that rows call for and it has not confirmed; how many messages."""
+    due = ports.store.claim_commands(ports.epoch, now_ms)
     if due.launches:
         ports.executor.launch(due.launches)
     if due.signals:

@@ -48,6 +48,8 @@ def plan_on_board(board: Board, now_ms: int, stages: Stages, budget: Budget, *, 
     """
     board.waiting.move_to(now_ms, board.asks)
     board.expire(now_ms)
+    if not board.waiting.rows and not board.resting and not board.standing and stages.chooser is None:
+        return Plan(board.revision, next_ms=min(filter(None, (board.next_ms, board.next_deadline_ms)), default=0))
     may_change = stages.reclaim is not None or stages.chooser is not None or bool(board.standing) or stages.backfill.reserve > 1
     may_change = may_change or stages.slices or bool(board.resting)
     if decisions_only and not may_change and len(board.nodes) <= FEW_NODES and not _has_place(board):

@@ -12,9 +12,11 @@ from tenure.model.commands import Holder
 from tenure.model.observations import DeviceFound, NodeFound
 from tenure.testing.executor_leases_suite import ExecutorLeasesSuite, LeaseRig
 from tenure.testing.executor_limits_suite import ExecutorLimitsSuite
+from tenure.testing.executor_resizes_suite import ExecutorResizesSuite
 from tenure.testing.executor_rig import EXIT_CODE_OF_FAILS, FAILS, IMPOSSIBLE, LASTS, STUBBORN, SUCCEEDS
 from tenure.testing.executor_rooms_suite import ExecutorRoomsSuite
 from tenure.testing.executor_suite import ExecutorSuite
+from tests.require import require
 from tests.support.local_executor import local_rig
 
 
@@ -72,14 +74,24 @@ class FakeRig:
         return self.executor
 
 
-class TestFakeExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite, ExecutorLeasesSuite):
+class TestFakeExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite, ExecutorLeasesSuite, ExecutorResizesSuite):
     @pytest.fixture
     def rig(self) -> LeaseRig:
         return FakeRig()
 
 
-class TestLocalExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite, ExecutorLeasesSuite):
+class TestLocalExecutor(ExecutorSuite, ExecutorLimitsSuite, ExecutorRoomsSuite, ExecutorLeasesSuite, ExecutorResizesSuite):
     @pytest.fixture
     def rig(self) -> Iterator[LeaseRig]:
         with local_rig() as rig:
+            yield rig
+
+
+class TestLocalExecutorInGroups(ExecutorResizesSuite):
+    """Where control groups keep tasks to what they hold."""
+
+    @pytest.fixture
+    def rig(self) -> Iterator[LeaseRig]:
+        with local_rig(cgroups="auto") as rig:
+            require("cgroups", rig.executor.capabilities().resize, "cpu and memory are not both enforced by control groups")
             yield rig

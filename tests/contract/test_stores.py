@@ -13,6 +13,7 @@ from tenure.testing.store_guard_suite import StoreGuardSuite
 from tenure.testing.store_leases_suite import StoreLeasesSuite
 from tenure.testing.store_people_suite import StorePeopleSuite
 from tenure.testing.store_reservations_suite import StoreReservationsSuite
+from tenure.testing.store_resizes_suite import StoreResizesSuite
 from tenure.testing.store_rig import CAPPED
 from tenure.testing.store_rooms_suite import StoreRoomsSuite
 from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
@@ -54,6 +55,10 @@ class TestSqliteLeases(OnSqlite, StoreLeasesSuite):
 
 class TestSqliteRooms(OnSqlite, StoreRoomsSuite):
     """Starts with successors, on SQLite."""
+
+
+class TestSqliteResizes(OnSqlite, StoreResizesSuite):
+    """What a running attempt holds, on SQLite."""
 
 
 class TestSqliteReservations(OnSqlite, StoreReservationsSuite):

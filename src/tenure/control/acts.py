@@ -67,6 +67,8 @@ def update_commands(
                 deadline_ms=wish.deadline_ms,
                 array_cap=wish.array_cap,
                 retries=wish.retries,
+                cpu_milli=wish.cpu_milli,
+                memory_bytes=wish.memory_bytes,
             )
         )
     return commands

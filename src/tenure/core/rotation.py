@@ -211,18 +211,22 @@ class Rotation:
         for held in job.allocations:
             index = self.board.rooms.index.get(held.node_id)
             if index is not None:
-                need[index] = need.get(index, 0) + self.board.shapes[job.shape].amounts.cpu_milli - held.amounts.cpu_milli
+                need[index] = need.get(index, 0) + self._awake_milli(job) - held.amounts.cpu_milli
         return need
+
+    def _awake_milli(self, job: RunningJob) -> int:
+        """The cpus of each of its tasks when it goes on."""
+        return job.cpu_milli or self.board.shapes[job.shape].amounts.cpu_milli
 
     def _resume(self, job: RunningJob) -> None:
         """Let it go on, and take its cpus for the rest of the cycle."""
-        rooms, amounts = self.board.rooms, self.board.shapes[job.shape].amounts.as_tuple()
+        rooms, cpu_milli = self.board.rooms, self._awake_milli(job)
         for held in job.allocations:
             index = rooms.index.get(held.node_id)
             if index is not None:
                 old = rooms.holdings[index][RUNNING, job.id, held.task]
                 rooms.release(index, (RUNNING, job.id, held.task))
-                rooms.hold(index, (RUNNING, job.id, held.task), replace(old, need=amounts))
+                rooms.hold(index, (RUNNING, job.id, held.task), replace(old, need=(cpu_milli, *old.need[1:])))
         self.decisions.append(Decision(resumes=(Resume(job.id, job.attempt_id),)))
 
     def _keep(self, job_id: int, chance: Chance | None, need: Mapping[int, int]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from tenure.core import resizing
 from tenure.core.feasibility import Ask, DeviceRoom, NodeRoom, ask_of, device_fits, give, is_allowed, places_left, take
 from tenure.core.ledger import asked_by
 from tenure.core.placement import is_dealt_evenly
@@ -18,7 +19,7 @@ from tenure.core.set_aside import entered, holders_of
 from tenure.core.successors import can_be_taken_over
 from tenure.model.allocation import DeviceShare, Placement
 from tenure.model.lifecycle import DeviceStatus, JobState, NodeStatus
-from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Rejection, Resume, Start
+from tenure.model.plan import ClaimRequest, Decision, LockedDevice, LockedJob, LockedNode, LockedRows, Rejection, Resize, Resume, Start
 from tenure.model.project import Bundle
 from tenure.model.shape import Shape
 
@@ -44,7 +45,18 @@ def verify(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) 
         if rejection is not None:
             return rejection
     resumes = (_check_resume(resume, shapes, now, locked) for resume in decision.resumes)
-    return _check_bounds(decision, locked, shapes) or next(filter(None, resumes), None)
+    return _check_bounds(decision, locked, shapes) or next(filter(None, resumes), None) or _check_resizes(decision, shapes, locked)
+
+
+def _check_resizes(decision: Decision, shapes: Mapping[int, Shape], locked: LockedRows) -> Rejection | None:
+    """Whether attempts may hold other amounts, one after another, beside all that is promised."""
+    if not decision.resizes:
+        return None
+    if decision != Decision(resizes=decision.resizes):
+        return Rejection("malformed", decision.resizes[0].job_id, "what runs is resized in a decision of its own")
+    rooms = _rooms_later(replace(locked, leaving=()))
+    found = (resizing.refused(resize, shapes, rooms, locked) for resize in decision.resizes)
+    return next(filter(None, found), None)
 
 
 def _check_bounds(decision: Decision, locked: LockedRows, shapes: Mapping[int, Shape]) -> Rejection | None:
@@ -54,12 +66,17 @@ def _check_bounds(decision: Decision, locked: LockedRows, shapes: Mapping[int, S
     quotas = Quotas(
         {number: row.project for number, row in locked.projects.items()}, {number: row.held for number, row in locked.projects.items()}
     )
-    wanted: tuple[Start | ClaimRequest | Resume, ...] = (*decision.starts, *decision.claims, *decision.resumes)
+    wanted: tuple[Start | ClaimRequest | Resume | Resize, ...] = (
+        *decision.starts,
+        *decision.claims,
+        *decision.resumes,
+        *decision.resizes,
+    )
     for item in wanted:
         job = locked.jobs[item.job_id]
-        bundle = asked_by(ask_of(shapes[job.shape]))
+        bundle = resizing.taken_by(item, locked) if isinstance(item, Resize) else asked_by(ask_of(shapes[job.shape]))
         if isinstance(item, Resume):
-            bundle = Bundle(bundle.cpu_milli)
+            bundle = Bundle(awake_milli(job, shapes))
         bar = quotas.bar(job.project, bundle)
         if bar is not None:
             return Rejection("maximum", item.job_id, f"its project would hold {bar.held + bar.needed} {bar.resource} of {bar.bound}")
@@ -73,13 +90,18 @@ def _check_resume(resume: Resume, shapes: Mapping[int, Shape], rooms: Mapping[in
     held = [one for one in locked.resting if one.attempt_id == resume.attempt_id]
     if job is None or job.state != JobState.SUSPENDED or not held:
         return Rejection("job_changed", resume.job_id, "it does not rest any more")
-    cpu_milli = shapes[job.shape].amounts.cpu_milli
+    cpu_milli = awake_milli(job, shapes)
     for one in held:
         room = rooms.get(one.node_id)
         if room is None or room.free[0] < cpu_milli:
             return Rejection("no_room", one.node_id, "its cpus are no longer free")
         room.free[0] -= cpu_milli
     return None
+
+
+def awake_milli(job: LockedJob, shapes: Mapping[int, Shape]) -> int:
+    """The cpus of each task of a job when it goes on."""
+    return job.cpu_milli or shapes[job.shape].amounts.cpu_milli
 
 
 def _check_item(

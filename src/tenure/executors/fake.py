@@ -23,6 +23,7 @@ from tenure.model.observations import (
     NodeFound,
     Observation,
     Observations,
+    Resized,
     Signal,
     SignalAction,
     SignalDone,
@@ -77,6 +78,7 @@ class FakeExecutor:
             limit=True,
             rooms=True,
             leases=True,
+            resize=True,
             enforces={"cpu": "pretend", "memory": "pretend", "time": "pretend"},
         )
 
@@ -121,7 +123,8 @@ class FakeExecutor:
             else:
                 self._obey(task, signal, now_ms)
                 if signal.number:
-                    self._line.items.append(SignalDone(*key, signal.fence, signal.number))
+                    resizes = signal.action is SignalAction.RESIZE
+                    self._line.items.append(_resized(task, signal) if resizes else SignalDone(*key, signal.fence, signal.number))
                     self._announce()
         self.step()
 
@@ -376,6 +379,15 @@ class FakeExecutor:
     def _announce(self) -> None:
         if self._wake is not None and not self._severed:
             self._wake()
+
+
+def _resized(task: ScriptedTask, signal: Signal) -> Resized:
+    """A task is kept to what is asked for, but never to less memory than it is to use."""
+    amounts = task.launch.amounts
+    enough = signal.memory_bytes >= task.acts.peak_memory_bytes
+    memory_bytes = signal.memory_bytes if enough else amounts.memory_bytes
+    why = "" if enough else f"it uses {task.acts.peak_memory_bytes} bytes of memory"
+    return Resized(*_key(task), signal.fence, signal.number, signal.cpu_milli, memory_bytes, why)
 
 
 def _key(task: ScriptedTask) -> Key:

@@ -184,7 +184,9 @@ class SuspendJob:
 
 @dataclass(frozen=True, slots=True)
 class UpdateJob:
-    """Change a waiting job; None leaves a field alone. Of a running job only ``priority``, ``name`` and ``limit_ms`` may change."""
+    """Change a waiting job; None leaves a field alone. Of a running job only ``priority``, ``name`` and ``limit_ms`` may change, and
+    what each of its tasks holds: to ``cpu_milli`` and ``memory_bytes``, which never change what a waiting job asks for (``shape``
+    does). ``why`` is told with that."""
 
     key: str
     caller: Caller
@@ -198,6 +200,9 @@ class UpdateJob:
     deadline_ms: int | None = None
     array_cap: int | None = None
     retries: int | None = None
+    cpu_milli: int | None = None
+    memory_bytes: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

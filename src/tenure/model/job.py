@@ -144,6 +144,7 @@ class RunningJob:
     ``rest`` is 0 while it runs, `STOPS` once it was asked to rest in favour of others, `RESTS` when it does and has given its cpus
     back; since ``slice_ms`` it has run, or rested, without a break (`NO_TURNS`: it takes none, as when a person has suspended it).
     ``checkpoint_ms`` is when it last said that it has written a checkpoint in this run (0: it has not).
+    ``cpu_milli`` is what each task holds while it does not rest, where that was lowered (0: what it asked for).
     """
 
     id: int
@@ -163,3 +164,4 @@ class RunningJob:
     rest: int = 0
     slice_ms: int = NO_TURNS
     checkpoint_ms: int = 0
+    cpu_milli: int = 0

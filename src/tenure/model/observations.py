@@ -51,7 +51,8 @@ RETURNED = "returned"
 
 class SignalAction(StrEnum):
     """What to do to a task. ``stop`` is polite, then hard after the grace; it always takes the whole tree. ``limit`` is a new time
-    limit, counted from the start as the first one was: a task that has run for longer already ends as timed out.
+    limit, counted from the start as the first one was: a task that has run for longer already ends as timed out. ``resize`` keeps a
+    task to other amounts of cpu and memory than before, as far as it does not use more memory than that now (`Resized`).
 
     A lease has no process to tell: it is over after the grace of a stop, and at its limit at once; it cannot be suspended."""
 
@@ -59,6 +60,7 @@ class SignalAction(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     LIMIT = "limit"
+    RESIZE = "resize"
     CHECKPOINT = "checkpoint"
 
 
@@ -70,7 +72,8 @@ class Signal:
 
     ``left_ms`` above 0 sets the limit so that the task ends that much later than now, whatever it has used.
 
-    A ``number`` above 0 asks to be told (`SignalDone`) when this signal was carried out; numbers of one attempt only grow.
+    A ``number`` above 0 asks to be told (`SignalDone`, of a resize `Resized`) when this signal was carried out; numbers of one attempt
+    only grow. ``cpu_milli`` and ``memory_bytes`` (0: none) are those of a resize.
     """
 
     attempt_id: int
@@ -82,6 +85,8 @@ class Signal:
     number: int = 0
     limit_ms: int = 0
     left_ms: int = 0
+    cpu_milli: int = 0
+    memory_bytes: int = 0
 
 
 class EndReason(StrEnum):
@@ -157,7 +162,21 @@ class SignalDone:
     number: int
 
 
-Observation = TaskStarted | LaunchRejected | TaskEnded | TaskEmptied | SignalDone
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """To what a task is kept since the resize ``number`` was carried out; ``why`` says what hindered it where that is not what was
+    asked for, and is empty where it is. None: it is not known, so nothing has changed that anybody may rely on."""
+
+    attempt_id: int
+    task: int
+    fence: int
+    number: int
+    cpu_milli: int | None
+    memory_bytes: int | None
+    why: str = ""
+
+
+Observation = TaskStarted | LaunchRejected | TaskEnded | TaskEmptied | SignalDone | Resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +228,13 @@ class DeviceFound:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an executor can do and what it enforces; a policy does not use what is absent. ``limit``: the time limit of a task that
-    runs can be changed; ``rooms``: tasks can wait for each other's room; ``leases``: it can hold what a caller leases."""
+    runs can be changed; ``rooms``: tasks can wait for each other's room; ``leases``: it can hold what a caller leases; ``resize``:
+    the cpu and memory that a task is kept to can be changed while it runs."""
 
     suspend: bool = False
     checkpoint: bool = False
     limit: bool = False
     rooms: bool = False
     leases: bool = False
+    resize: bool = False
     enforces: dict[str, str] = field(default_factory=dict)

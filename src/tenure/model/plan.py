@@ -71,11 +71,15 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """Restart an elastic attempt with another number of tasks."""
+    """Let each task of an attempt that runs hold so much cpu and memory from now on, where it is (`tenure.core.resizing`).
+
+    What is less than it holds comes free only once its executor has confirmed that the task is kept to it."""
 
     job_id: int
     attempt_id: int
-    tasks: int
+    cpu_milli: int
+    memory_bytes: int
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ class LockedDevice:
 class LockedJob:
     """A job as locked by a commit. ``ready`` is false while a person or a dependency holds it or its start has not come.
 
-    ``limit_ms`` is the time limit of a run that starts now (0: none)."""
+    ``limit_ms`` is the time limit of a run that starts now (0: none); ``cpu_milli`` as in `RunningJob`."""
 
     id: int
     state: JobState
@@ -184,6 +188,7 @@ class LockedJob:
     project: int = 0
     limit_ms: int = 0
     user: int = 0
+    cpu_milli: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,7 @@ class LockedRows:
 
     For decisions that promise room: ``leaving`` is what attempts hold that are being stopped or are to be evicted, ``claims`` are the
     promises that stand. ``windows`` are those of the touched nodes that are not over at ``now_ms``, by id. ``resting`` is what attempts
-    hold that rest (`tenure.core.rotation`).
+    hold that rest (`tenure.core.rotation`), ``resizing`` what those hold that are to hold something else.
     """
 
     nodes: dict[int, LockedNode]
@@ -224,6 +229,7 @@ class LockedRows:
     windows: tuple[TimeWindow, ...] = ()
     holders: tuple[LockedHolder, ...] = ()
     resting: tuple[Allocation, ...] = ()
+    resizing: tuple[Allocation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from tenure.model.allocation import DeviceShare
 from tenure.model.lifecycle import AllocationState
 from tenure.model.observations import EndReason, Launch, Observation, TaskEmptied, TaskEnded
 from tenure.model.outcomes import Commands
-from tenure.store import wishes
+from tenure.store import resizing, wishes
 from tenure.store.attempts import read_attempts
 from tenure.store.launches import in_room, launch_of
 from tenure.store.rows import read_jobs
@@ -56,7 +56,7 @@ def live_tasks(link: Link) -> list[tuple[int, int]]:
 
 def claim_commands(tx: Transaction, *, launches: bool = True) -> Commands:
     """Launches that nobody confirmed, and signals that not every task has heard."""
-    return Commands(_launches(tx) if launches else (), wishes.due(tx))
+    return Commands(_launches(tx) if launches else (), (*wishes.due(tx), *resizing.due(tx)))
 
 
 def _launches(tx: Transaction) -> tuple[Launch, ...]:

@@ -46,6 +46,7 @@ TASKS = InList(
             attempt.c.stop_why,
             attempt.c.limit_ms,
             job.c.array_id,
+            attempt.c.shrunk,
             *(allocation.c[name] for name in _TASK_COLUMNS),
         )
         .join(job, job.c.id == attempt.c.job_id)
@@ -105,6 +106,6 @@ def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
     for row in link.rows_in(TASKS, ids):
         entry = found.get(row[0])
         if entry is None:
-            entry = found[row[0]] = AttemptRow(*row[:9])
-        entry.tasks.append(TaskRow(row[9], row[10], row[11], row[12:16], *row[16:]))
+            entry = found[row[0]] = AttemptRow(*row[:10])
+        entry.tasks.append(TaskRow(row[10], row[11], row[12], row[13:17], *row[17:]))
     return found

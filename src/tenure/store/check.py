@@ -14,7 +14,7 @@ from tenure.model.amounts import RESOURCES
 from tenure.model.lifecycle import ENDED_STATES, LIVE_STATES
 from tenure.model.outcomes import Violation
 from tenure.model.project import NO_BOUNDS, SHARED, UNLIMITED, Bundle, Project
-from tenure.store import deps, resting
+from tenure.store import deps, resizing, resting
 from tenure.store.arrays import END_COLUMNS, ENDS
 from tenure.store.audit import check_audit
 from tenure.store.counts import check_counts
@@ -193,6 +193,7 @@ def check(link: Link, projects: Iterable[Project] = (), known_attempts: int = 0)
         _check_shares,
         _check_rooms,
         resting.violations,
+        resizing.violations,
         _check_counters,
         _check_jobs,
         _check_arrays,

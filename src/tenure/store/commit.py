@@ -9,90 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
-import msgspec
-from sqlalchemy import func, select
-
+from tenure.core import resizing
 from tenure.core.feasibility import ask_of
 from tenure.core.ledger import asked_by
 from tenure.core.set_aside import ends_of, holders_of
-from tenure.core.verify import verify
+from tenure.core.verify import awake_milli, verify
 from tenure.model.allocation import Allocation
-from tenure.model.amounts import RESOURCES, Amounts
+from tenure.model.amounts import Amounts
+from tenure.model.commands import LEASE
 from tenure.model.job import RESTS, RunningJob, limit_until
-from tenure.model.lifecycle import AllocationState, DeviceStatus, JobState
+from tenure.model.lifecycle import AllocationState, JobState
 from tenure.model.observations import Launch
 from tenure.model.plan import (
     ClaimRequest,
     Decision,
     Evict,
-    LockedDevice,
     LockedHolder,
     LockedJob,
     LockedNode,
     LockedRows,
     Plan,
     Rejection,
+    Resize,
     Resume,
     Start,
 )
 from tenure.model.project import Bundle
 from tenure.store.accounts import lock_projects
-from tenure.store.nodes import status_of
+from tenure.store.locking import APPS, lock_devices, lock_nodes
 from tenure.store.rows import JobRow, read_jobs
-from tenure.store.schema import allocation, attempt, device, job, node, node_capacity, shape
 from tenure.store.snapshot import read_claims, read_holders
-from tenure.store.sql import InList, Link, const
 from tenure.store.staging import Overcommitted, Staged
 from tenure.store.tx import Transaction
-
-LOCK_NODES = InList(
-    lambda keys: (
-        select(
-            node.c.id,
-            node.c.present,
-            node.c.wanted,
-            node.c.labels,
-            node_capacity.c.resource,
-            node_capacity.c.capacity,
-            node_capacity.c.used,
-        )
-        .join(node_capacity, node_capacity.c.node_id == node.c.id)
-        .where(node.c.id.in_(keys))
-        .order_by(node_capacity.c.node_id, node_capacity.c.resource)
-        .with_for_update()
-    )
-)
-LOCK_DEVICES = InList(
-    lambda keys: (
-        select(
-            device.c.id,
-            device.c.node_id,
-            device.c.status,
-            device.c.model,
-            device.c.capacity_milli,
-            device.c.memory_bytes,
-            device.c.used_milli,
-            device.c.used_memory,
-            device.c.capability,
-        )
-        .where(device.c.id.in_(keys))
-        .order_by(device.c.id)
-        .with_for_update()
-    )
-)
-APPS = InList(
-    lambda keys: (
-        select(allocation.c.node_id, shape.c.app, func.count())
-        .select_from(allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(job, job.c.id == attempt.c.job_id))
-        .join(shape, shape.c.id == job.c.shape_id)
-        .where(allocation.c.released_at_ms.is_(None), allocation.c.node_id.in_(keys), shape.c.app != const(""))
-        .group_by(allocation.c.node_id, shape.c.app)
-        .order_by(allocation.c.node_id, shape.c.app)
-    )
-)
-_SLOT = {name: position for position, name in enumerate(RESOURCES)}
 
 
 def commit(tx: Transaction, plan: Plan) -> tuple[tuple[Rejection | None, ...], list[Launch]]:
@@ -147,14 +96,18 @@ class Batch:
             jobs.update(claim.job_id for claim in decision.claims)
             jobs.update(suspend.job_id for suspend in decision.suspends)
             jobs.update(resume.job_id for resume in decision.resumes)
+            jobs.update(resize.job_id for resize in decision.resizes)
         rows = read_jobs(tx.link, sorted(jobs))
         templates = sorted({row.array_id for row in rows.values() if row.array_id} - rows.keys())
         rows.update(read_jobs(tx.link, templates))
         wanted: list[Start | ClaimRequest] = [*starts, *(claim for decision in decisions for claim in decision.claims)]
         placements = [placement for item in wanted for placement in item.placements]
-        resting = self._read_resting(decisions)
-        nodes = _lock_nodes(tx.link, sorted({item.node_id for item in placements} | {held.node_id for held in resting}))
-        devices = _lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
+        going = self._read_resting(decisions)
+        resting = tuple(held for job in going for held in job.allocations)
+        changing = self._read_resizing(decisions)
+        touched = {item.node_id for item in placements} | {held.node_id for held in (*resting, *changing)}
+        nodes = lock_nodes(tx.link, sorted(touched))
+        devices = lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
         self.staged = Staged(tx, rows)
         self._paused = {queue.id for queue in tx.names.queues(tx.link).values() if queue.paused}
         self._locked = LockedRows(
@@ -163,13 +116,16 @@ class Batch:
             {number: self._lock_job(row) for number, row in rows.items()},
             projects=lock_projects(tx, {row.project_id for row in rows.values()}),
             resting=resting,
+            resizing=changing,
         )
+        for job in going:
+            self._locked.jobs[job.id] = replace(self._locked.jobs[job.id], cpu_milli=job.cpu_milli)
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
         if any(shape.max_per_node for shape in self._shapes.values()):
             self._count_apps()
         self._close(tx)
         self._leaving: dict[int, RunningJob] = {}
-        if any(decision.evicts or decision.claims for decision in decisions):
+        if any(decision.evicts or decision.claims or decision.resizes for decision in decisions):
             self._read_leaving(decisions)
 
     def _close(self, tx: Transaction) -> None:
@@ -197,12 +153,18 @@ class Batch:
         leaving = tuple(held for job in self._leaving.values() for held in job.allocations)
         self._locked = replace(self._locked, leaving=leaving, claims=claims)
 
-    def _read_resting(self, decisions: Sequence[Decision]) -> tuple[Allocation, ...]:
-        """What attempts hold that are to go on."""
+    def _read_resting(self, decisions: Sequence[Decision]) -> list[RunningJob]:
+        """The attempts that are to go on, with what they hold."""
         attempts = sorted({resume.attempt_id for decision in decisions for resume in decision.resumes})
+        rests = [job for job in read_holders(self._tx.link, [], attempts).values() if job.rest == RESTS and not job.stopping]
+        alive = [tuple(held for held in job.allocations if held.state != AllocationState.RELEASING) for job in rests]
+        return [replace(job, allocations=held) for job, held in zip(rests, alive, strict=True)]
+
+    def _read_resizing(self, decisions: Sequence[Decision]) -> tuple[Allocation, ...]:
+        """What attempts hold that are to hold something else."""
+        attempts = sorted({resize.attempt_id for decision in decisions for resize in decision.resizes})
         found = read_holders(self._tx.link, [], attempts)
-        rests = [held for job in found.values() if job.rest == RESTS and not job.stopping for held in job.allocations]
-        return tuple(held for held in rests if held.state != AllocationState.RELEASING)
+        return tuple(held for job in found.values() if not job.stopping for held in job.allocations)
 
     def _count_apps(self) -> None:
         """What stands beside what on the locked nodes: only where a shape limits it, because it is one more look at the store."""
@@ -244,17 +206,34 @@ class Batch:
             self.staged.turns.suspend(suspend)
         for resume in decision.resumes:
             self._go_on(resume)
+        for resize in decision.resizes:
+            self._resize(resize)
         return None
 
     def _go_on(self, resume: Resume) -> None:
         """Stage that an attempt goes on, and count its cpus in the locked rows."""
-        shape = self._shapes[self._locked.jobs[resume.job_id].shape]
+        cpu_milli = awake_milli(self._locked.jobs[resume.job_id], self._shapes)
         held = [one for one in self._locked.resting if one.attempt_id == resume.attempt_id]
-        self.staged.resume(resume, shape, held)
+        self.staged.resume(resume, cpu_milli, held)
         for one in held:
-            node = self._locked.nodes[one.node_id]
-            self._locked.nodes[node.id] = replace(node, used=node.used + Amounts(shape.amounts.cpu_milli))
-        self._charge(self.staged.rows[resume.job_id].project_id, Bundle(shape.amounts.cpu_milli * len(held)))
+            self._use(one.node_id, Amounts(cpu_milli))
+        self._charge(self.staged.rows[resume.job_id].project_id, Bundle(cpu_milli * len(held)))
+
+    def _resize(self, resize: Resize) -> None:
+        """Stage that an attempt is to hold something else, and count what it takes in the locked rows."""
+        held = resizing.held_by(resize, self._locked)
+        self._charge(self.staged.rows[resize.job_id].project_id, resizing.taken_by(resize, self._locked))
+        self.staged.resize(resize, held)
+        for one in held:
+            self._use(one.node_id, resizing.wider(one.amounts, resize) - one.amounts)
+        others = tuple(one for one in self._locked.resizing if one.attempt_id != resize.attempt_id)
+        wide = tuple(replace(one, amounts=resizing.wider(one.amounts, resize)) for one in held)
+        self._locked = replace(self._locked, resizing=(*others, *wide))
+
+    def _use(self, node_id: int, amounts: Amounts) -> None:
+        """Count so much more of a node in the locked rows."""
+        node = self._locked.nodes[node_id]
+        self._locked.nodes[node_id] = replace(node, used=node.used + amounts)
 
     def _charge(self, project: int, bundle: Bundle) -> None:
         """Count so much more for a project in the locked rows."""
@@ -269,7 +248,9 @@ class Batch:
         nodes, devices = self._locked.nodes, self._locked.devices
         going_on = {resume.attempt_id for resume in decision.resumes}
         resting = tuple(held for held in self._locked.resting if held.attempt_id in going_on)
-        wanted = {item.node_id for item in placements} | {held.node_id for held in resting}
+        changing = {resize.attempt_id for resize in decision.resizes}
+        resized = tuple(held for held in self._locked.resizing if held.attempt_id in changing)
+        wanted = {item.node_id for item in placements} | {held.node_id for held in (*resting, *resized)}
         return LockedRows(
             {node_id: nodes[node_id] for node_id in sorted(wanted & nodes.keys())},
             {share.device_id: devices[share.device_id] for item in placements for share in item.devices if share.device_id in devices},
@@ -281,12 +262,11 @@ class Batch:
             self._locked.windows,
             self._locked.holders,
             resting,
+            resized,
         )
 
     def _judge_rows(self, decision: Decision) -> Rejection | None:
         """What only the store can see: positions of an array that are rows already, rooms of arrays, attempts that are gone."""
-        if decision.resizes:
-            return Rejection("malformed", decision.resizes[0].job_id, "no executor of this store resizes an attempt")
         seen: set[tuple[int, int]] = set()
         rooms: dict[int, int] = {}
         for start in decision.starts:
@@ -308,7 +288,11 @@ class Batch:
         return self._judge_rests(decision)
 
     def _judge_rests(self, decision: Decision) -> Rejection | None:
-        """Whether those who are to rest run."""
+        """Whether those run who are to rest, or to hold something else."""
+        for resize in decision.resizes:
+            row = self.staged.rows.get(resize.job_id)
+            if row is None or row.attempt_id != resize.attempt_id or row.kind == LEASE:
+                return Rejection("job_changed", resize.job_id, "that attempt does not run now")
         for suspend in decision.suspends:
             row = self.staged.rows.get(suspend.job_id)
             if row is None or row.attempt_id != suspend.attempt_id or row.state != "running":
@@ -346,27 +330,3 @@ class Batch:
         jobs[job.id] = replace(
             job, state=state, ready=job.is_array and left > 0, array_left=left, array_room=self.staged.room(shape_of)
         )
-
-
-def _lock_nodes(link: Link, ids: list[int]) -> dict[int, LockedNode]:
-    found: dict[int, tuple[list[int], list[int], int, str, str]] = {}
-    for number, present, wanted, labels, resource, capacity, used in link.rows_in(LOCK_NODES, ids):
-        entry = found.get(number)
-        if entry is None:
-            entry = found[number] = ([0] * len(RESOURCES), [0] * len(RESOURCES), present, wanted, labels)
-        slot = _SLOT[resource]
-        entry[0][slot] = capacity
-        entry[1][slot] = used
-    return {
-        number: LockedNode(number, status_of(present, wanted), Amounts(*capacity), Amounts(*used), _labels(labels))
-        for number, (capacity, used, present, wanted, labels) in found.items()
-    }
-
-
-@lru_cache(maxsize=1024)
-def _labels(text: str) -> tuple[str, ...]:
-    return tuple(msgspec.json.decode(text))
-
-
-def _lock_devices(link: Link, ids: list[int]) -> dict[int, LockedDevice]:
-    return {row[0]: LockedDevice(row[0], row[1], DeviceStatus(row[2]), *row[3:]) for row in link.rows_in(LOCK_DEVICES, ids)}

@@ -23,6 +23,8 @@ RELEASED = "released"
 NEVER_RAN = (NODE_FAULT, RETURNED)
 """Why an attempt of a job never ran although the job itself is not at fault."""
 
+_OUT_OF_MEMORY = (EndReason.OOM.value, EndReason.OOM_SAMPLED.value)
+
 
 @dataclass(slots=True)
 class TaskRow:
@@ -69,6 +71,7 @@ class AttemptRow:
     stop_why: str
     limit_ms: int
     array_id: int | None
+    shrunk: int = 0
     tasks: list[TaskRow] = field(default_factory=list)
     changed: bool = False
     outcome: str = ""
@@ -101,6 +104,14 @@ def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int
         return _stopped(job, attempt, first)
     if first.reason in NEVER_RAN:
         return _not_started(job, first, settings, now_ms)
+    return _ran(job, attempt, first, settings, now_ms)
+
+
+def _ran(job: JobRow, attempt: AttemptRow, first: TaskRow, settings: StoreSettings, now_ms: int) -> Result:
+    """It ended by itself: it runs again where that is wished, and where it had too little through no fault of its own."""
+    if attempt.shrunk and first.reason in _OUT_OF_MEMORY and attempt.stop_reason != "cancelled":
+        why = "it needed more memory than was left to it, so it runs again with what it asked for"
+        return _again(first, "shrunk", why, 0, job.retried, 0)
     result = _ended(first)
     may_repeat = result.state in (JobState.FAILED, JobState.LOST) and first.reason != JOB_FAULT and attempt.stop_reason != "cancelled"
     if may_repeat and job.retried < job.retries:
@@ -135,7 +146,7 @@ def _ended(task: TaskRow) -> Result:
     reason, code, signal = task.reason, task.exit_code, task.signal
     if reason == EndReason.TIMEOUT.value:
         return Result(JobState.TIMED_OUT, "timed_out", reason, task.why or "it reached its time limit", code, signal)
-    if reason in (EndReason.OOM.value, EndReason.OOM_SAMPLED.value):
+    if reason in _OUT_OF_MEMORY:
         return Result(JobState.FAILED, "failed", reason, task.why or "it used more memory than it asked for", code, signal)
     if reason == EndReason.UNKNOWN.value:
         return Result(JobState.LOST, "lost", reason, task.why or "nobody could collect its exit", code, signal)

@@ -16,6 +16,7 @@ from tenure.model.observations import (
     EndReason,
     LaunchRejected,
     Observation,
+    Resized,
     Signal,
     SignalAction,
     SignalDone,
@@ -24,7 +25,7 @@ from tenure.model.observations import (
     TaskStarted,
 )
 from tenure.model.outcomes import JobChange
-from tenure.store import resting, rooms, wishes
+from tenure.store import resizing, resting, rooms, wishes
 from tenure.store.attempts import WRITE_ATTEMPT, WRITE_TASK, read_attempts
 from tenure.store.ending import Endings
 from tenure.store.leases import SET_EXPIRY
@@ -63,6 +64,7 @@ class Recording:
         self._running: list[tuple[int, int]] = []
         self._freed: list[TaskRow] = []
         self._heard: list[SignalDone] = []
+        self._resized: list[Resized] = []
         self._gangs: list[tuple[int, int]] = []
         self.changes: list[JobChange] = []
         self.stops: list[Signal] = []
@@ -79,6 +81,8 @@ class Recording:
             self._follow(touched)
         if self._heard:
             resting.settle(self._tx, wishes.hear(self._tx.link, self._heard))
+        if self._resized:
+            resizing.settle(self._tx, self._resized)
 
     def _follow(self, touched: list[AttemptRow]) -> None:
         """What the changed attempts mean for their jobs; everything written."""
@@ -106,11 +110,17 @@ class Recording:
             return self._started(entry, task, item)
         if isinstance(item, TaskEmptied):
             return self._emptied(task)
-        if isinstance(item, SignalDone):
-            self._heard.append(item)
-            self.changes.append(JobChange(entry.job_id, self._jobs[entry.job_id].state))
-            return task.ended_ms is None
+        if isinstance(item, SignalDone | Resized):
+            return self._answered(entry, task, item)
         return self._rejected(entry, task, item)
+
+    def _answered(self, entry: AttemptRow, task: TaskRow, item: SignalDone | Resized) -> bool:
+        if isinstance(item, Resized):
+            self._resized.append(item)
+        else:
+            self._heard.append(item)
+        self.changes.append(JobChange(entry.job_id, self._jobs[entry.job_id].state))
+        return task.ended_ms is None
 
     def _goes_on(self, stop: Signal) -> bool:
         """Whether the task that a stop is for had not ended by the end of this call."""

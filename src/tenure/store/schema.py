@@ -19,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 19
+SCHEMA_VERSION = 20
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -220,9 +220,14 @@ attempt = Table(
     # Taking turns: see `tenure.model.job.RunningJob`; for how long it has rested.
     *(_int(name) for name in ("rest", "slice_ms", "stood_ms")),
     _int("checkpoint_ms"),
+    # What each task is to hold where that was changed, the number of the wish while not all have confirmed it, and whether it was the
+    # scheduler who lowered it.
+    *(_int(name) for name in ("resize_cpu_milli", "resize_memory_bytes", "resize_due", "shrunk")),
 )
 SIGNALLED = text("wish != 0 AND ended_ms IS NULL")
 _partial("ix_attempt_signalled", attempt.c.id, where=SIGNALLED)
+RESIZING = text("resize_due != 0 AND ended_ms IS NULL")
+_partial("ix_attempt_resizing", attempt.c.id, where=RESIZING)
 
 node = Table(
     "node",
@@ -305,6 +310,7 @@ allocation = Table(
     _int("heard"),
     _maybe("room"),
     _int("behind"),
+    _int("resized"),
     PrimaryKeyConstraint("attempt_id", "task"),
     sqlite_with_rowid=False,
 )

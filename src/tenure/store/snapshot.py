@@ -67,6 +67,8 @@ _HELD_COLUMNS = (
     attempt.c.stood_ms,
     job.c.kind,
     attempt.c.checkpoint_ms,
+    attempt.c.resize_cpu_milli,
+    attempt.c.resize_due,
 )
 
 
@@ -113,7 +115,17 @@ MADE = Statement(
 TOUCHED_SINCE = Statement(select(event.c.job_id, event.c.kind).where(event.c.cursor > param("since")).order_by(event.c.cursor), "since")
 
 
-_MOVING = {"job.starting", "job.requeued", "job.ended", "job.task", "job.released", "job.rests", "job.resumed"}
+_MOVING = {
+    "job.starting",
+    "job.requeued",
+    "job.ended",
+    "job.task",
+    "job.released",
+    "job.rests",
+    "job.resumed",
+    "job.resizing",
+    "job.resized",
+}
 """The events that may come with a change of what somebody holds."""
 
 _RESERVING = {"reservation.made", "reservation.removed"}
@@ -231,7 +243,7 @@ def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> R
     attempt_id, started, committed, limit, stop, ended = row[0], *row[10:15]
     start = committed if started is None else started
     number, shape, queue, project, user, priority, array_id, grace_ms, ran_ms, state, room = row[15:26]
-    rest, slice_ms, stood_ms, kind, saved_ms = row[26:]
+    rest, slice_ms, stood_ms, kind, saved_ms, cpu_milli, resize_due = row[26:]
     start += stood_ms  # as if it had begun later by as long as it has rested
     takes_turns = state in ("starting", "running") and room is None and kind != LEASE  # nobody can let its holder rest
     return RunningJob(
@@ -252,6 +264,7 @@ def _running_job(row: tuple[Any, ...], allocations: tuple[Allocation, ...]) -> R
         rest=rest,
         slice_ms=(slice_ms or (NO_TURNS if rest else start)) if rest or takes_turns else NO_TURNS,
         checkpoint_ms=saved_ms,
+        cpu_milli=0 if resize_due else cpu_milli,  # until that is confirmed its tasks may use what they asked for
     )
 
 

@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tenure.core.ledger import NOTHING, Account
+from tenure.core.resizing import wider
 from tenure.model.allocation import Allocation, Placement
-from tenure.model.amounts import RESOURCES
+from tenure.model.amounts import RESOURCES, Amounts
 from tenure.model.job import limit_until
 from tenure.model.lifecycle import AllocationState, JobState
 from tenure.model.observations import Launch
-from tenure.model.plan import ClaimRequest, Evict, Resume, Start
+from tenure.model.plan import ClaimRequest, Evict, Resize, Resume, Start
 from tenure.model.project import Bundle
 from tenure.model.shape import Shape
 from tenure.store import accounts, arrays
 from tenure.store.launches import in_room, launch_of, log_paths
 from tenure.store.plan_schema import claim
+from tenure.store.resizing import Resizes
 from tenure.store.resting import CPU, Turns
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, allocation_device, attempt, job
@@ -109,11 +111,12 @@ class Staged:
         self._kept: list[tuple[int]] = []
         self._events: list[tuple[str, int, int, str, int | None]] = []
         self.turns = Turns(rows)
+        self.resizes = Resizes(rows)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was staged."""
-        return not self._attempts and not self._stops and not self._claims and not self.turns
+        return not self._attempts and not self._stops and not self._claims and not self.turns and not self.resizes
 
     def room(self, row: JobRow) -> int:
         """How many more elements of the array that a job is (or belongs to) may start; plenty for a plain job."""
@@ -248,14 +251,27 @@ class Staged:
         data = to_json({"reason": "preempted", "for": evict.beneficiary, "why": why})
         self._events.append(("job.stopping", row.id, row.project_id, data, row.array_id))
 
-    def resume(self, resume: Resume, shape: Shape, held: Sequence[Allocation]) -> None:
-        """Stage that an attempt with these tasks goes on: it takes its cpus again."""
-        row, cpu_milli = self.rows[resume.job_id], shape.amounts.cpu_milli
+    def resume(self, resume: Resume, cpu_milli: int, held: Sequence[Allocation]) -> None:
+        """Stage that an attempt with these tasks goes on: each takes so much cpu again."""
+        row = self.rows[resume.job_id]
         for one in held:
             self._capacity[one.node_id, CPU] = self._capacity.get((one.node_id, CPU), 0) + cpu_milli
         owner = (row.project_id, row.user_id)
         self._moved[owner] = self._moved.get(owner, NOTHING).plus(Bundle(cpu_milli * len(held)))
         self.turns.resume(resume, cpu_milli)
+
+    def resize(self, resize: Resize, held: Sequence[Allocation]) -> None:
+        """Stage that an attempt with these tasks is to hold something else: it takes at once what is more."""
+        row = self.rows[resize.job_id]
+        owner = (row.project_id, row.user_id)
+        for one in held:
+            more = wider(one.amounts, resize) - one.amounts
+            for resource, amount in zip(RESOURCES, more.as_tuple(), strict=True):
+                if amount:
+                    self._capacity[one.node_id, resource] = self._capacity.get((one.node_id, resource), 0) + amount
+            if more != Amounts():
+                self._moved[owner] = self._moved.get(owner, NOTHING).plus(Bundle(more.cpu_milli, more.memory_bytes))
+        self.resizes.add(resize, held)
 
     def claim(self, claim: ClaimRequest, victims: Sequence[int]) -> None:
         """Stage a promise of capacity, for which these jobs leave."""
@@ -279,7 +295,7 @@ class Staged:
             tx.move(self.rows[number], JobState.STARTING.value)
         if link.write_many(ASK_STOP, self._stops) != len(self._stops):
             raise Overcommitted(self._stops[0][4])
-        wrong = self.turns.write(tx)
+        wrong = self.turns.write(tx) or self.resizes.write(tx)
         if wrong:
             raise Overcommitted(wrong)
         link.write_many(INSERT_CLAIM, self._claims)

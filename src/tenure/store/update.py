@@ -10,6 +10,7 @@ from tenure.model.commands import LEASE, Answer, Applied, Refused, UpdateJob
 from tenure.model.job import limit_until
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.store import arrays
+from tenure.store.amounts import Change, change_of
 from tenure.store.leases import SET_EXPIRY
 from tenure.store.nodes import read_capacities
 from tenure.store.rows import JobRow, read_jobs
@@ -28,6 +29,7 @@ WRITE_JOB = Statement(
     *_CHANGEABLE,
     "id",
 )
+_WAITING = frozenset({"held", "pending"})
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 _WHILE_RUNNING = frozenset({"name", "priority", "limit_ms"})
 
@@ -38,12 +40,38 @@ def update(tx: Transaction, command: UpdateJob, row: JobRow) -> Answer:
     wanted = _wanted(tx, command)
     if isinstance(wanted, Refused):
         return wanted
-    if not wanted:
-        return Applied(row.id, tx.event_seq, note="nothing changes")
-    if row.state in _ENDED:
+    amounts = command.cpu_milli is not None or command.memory_bytes is not None
+    impossible = _impossible(row, name, wanted, amounts=amounts)
+    if impossible is not None:
+        return impossible
+    found: Change | Answer = Applied(row.id, tx.event_seq, note="nothing changes")
+    if amounts and not row.is_array and row.state not in _WAITING and _is_of_amounts(tx, command, row):
+        wanted.pop("shape_id", None)
+        found = change_of(tx, command, row)
+    if isinstance(found, Refused) or (isinstance(found, Applied) and not wanted):
+        return found
+    return _carry_out(tx, row, wanted, found if isinstance(found, Change) else None)
+
+
+def _impossible(row: JobRow, name: str, wanted: dict[str, Any], *, amounts: bool) -> Refused | None:
+    if row.state in _ENDED and (wanted or amounts):
         return Refused("ended", f"job {name} has ended; requeue runs it again")
     if "array_cap" in wanted and not row.is_array:
         return Refused("not_an_array", f"job {name} is not an array; it has no cap")
+    return None
+
+
+def _is_of_amounts(tx: Transaction, command: UpdateJob, row: JobRow) -> bool:
+    """Whether nothing else of what the job asks for would change than its cpu and memory."""
+    if command.shape is None:
+        return True
+    present = tx.names.shape(tx.link, row.shape_id)
+    cpu_milli, memory_bytes = present.amounts.cpu_milli, present.amounts.memory_bytes
+    return replace(command.shape, amounts=replace(command.shape.amounts, cpu_milli=cpu_milli, memory_bytes=memory_bytes)) == present
+
+
+def _carry_out(tx: Transaction, row: JobRow, wanted: dict[str, Any], change: Change | None) -> Answer:
+    """Write what is wanted of a job, or say why not; of an array, to those of its elements to which it can be done."""
     rows = [row]
     if row.is_array:
         ids = [number for (number,) in tx.link.rows(arrays.OPEN_ELEMENTS, row.id)]
@@ -53,8 +81,10 @@ def update(tx: Transaction, command: UpdateJob, row: JobRow) -> Answer:
     if all(refused):
         return refused[0] or Applied(row.id)
     for one, refusal in zip(rows, refused, strict=True):
-        if refusal is None:
+        if refusal is None and wanted:
             _write(tx, one, wanted)
+    if change is not None:
+        change.write(tx)
     return Applied(row.id, tx.event_seq, note="" if not any(refused) else "elements that run keep what they have")
 
 
@@ -81,11 +111,11 @@ def _wanted(tx: Transaction, command: UpdateJob) -> dict[str, Any] | Refused:
 
 
 def _refusal(tx: Transaction, row: JobRow, wanted: dict[str, Any]) -> Refused | None:
-    waits = row.state in ("held", "pending")
+    waits = row.state in _WAITING
     late = sorted(wanted.keys() - _WHILE_RUNNING - ({"array_cap"} if row.is_array else set()))
     if late and not waits:
         name = format_id(row.id, row.array_id or 0, row.array_index)
-        return Refused("not_waiting", f"job {name} is {row.state}; only its name, priority and time limit can change now")
+        return Refused("not_waiting", f"job {name} is {row.state}; only its name, priority, time limit, cpus and memory can change now")
     if "limit_ms" in wanted or "queue_id" in wanted:
         queue_id, limit_ms = wanted.get("queue_id", row.queue_id), wanted.get("limit_ms", row.limit_ms)
         found = limit_refusal(next(queue for queue in tx.names.queues(tx.link).values() if queue.id == queue_id), limit_ms)

@@ -16,6 +16,7 @@ from tenure.model.observations import (
     Launch,
     LaunchRejected,
     Observation,
+    Resized,
     Signal,
     SignalAction,
     SignalDone,
@@ -25,7 +26,7 @@ from tenure.model.observations import (
 )
 from tenure.ports import Executor
 
-_O = TypeVar("_O", TaskStarted, LaunchRejected, TaskEnded, TaskEmptied, SignalDone)
+_O = TypeVar("_O", TaskStarted, LaunchRejected, TaskEnded, TaskEmptied, SignalDone, Resized)
 
 SUCCEEDS, FAILS, LASTS, STUBBORN, IMPOSSIBLE = "succeeds", "fails", "lasts", "stubborn", "impossible"
 EXIT_CODE_OF_FAILS = 3

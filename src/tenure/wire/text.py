@@ -39,6 +39,12 @@ def count_text(milli: int, what: str) -> str:
     return f"{format_milli(milli)} {what}{'' if milli == 1000 else 's'}"
 
 
+def amounts_text(cpu_milli: int, memory_bytes: int) -> str:
+    """Cpu and memory as people say them: ``2 cpus and 4 GiB``."""
+    cpus = count_text(cpu_milli, "cpu")
+    return f"{cpus} and {format_bytes(memory_bytes)}" if memory_bytes else cpus
+
+
 def lack_text(short: Shortfall) -> str:
     """What is lacking, in words: ``2 cpus (3 needed, 1 free)``; fractions of a GPU are per device, never summed."""
     if short.resource == "places":

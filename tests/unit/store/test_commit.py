@@ -83,9 +83,9 @@ def test_a_claim_is_kept_until_its_deadline_or_the_start(rig: StoreRig) -> None:
     rig.sound()
 
 
-def test_what_no_executor_does_is_rejected(rig: StoreRig) -> None:
+def test_nobody_may_hold_more_than_was_asked_for(rig: StoreRig) -> None:
     launch = rig.run(rig.submit())
-    assert codes(rig.commit(Decision(resizes=(Resize(launch.job_id, launch.attempt_id, 2),))).rejections) == ["malformed"]
+    assert codes(rig.commit(Decision(resizes=(Resize(launch.job_id, launch.attempt_id, 1001, 0),))).rejections) == ["malformed"]
 
 
 def test_an_eviction_names_a_running_attempt(rig: StoreRig, blind: None) -> None:

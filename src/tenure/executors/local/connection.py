@@ -21,7 +21,7 @@ from typing import Any
 
 from tenure.process import given_files
 
-PROTOCOL = (1, 4)
+PROTOCOL = (1, 5)
 """The oldest and the newest that we speak: tasks outlive an upgrade, under the supervisor that started them."""
 
 CHANGES_LIMITS = 2
@@ -32,6 +32,9 @@ KEEPS_ROOMS = 3
 
 HOLDS_LEASES = 4
 """From this one on a supervisor can hold a lease: a task without a process of its own."""
+
+CHANGES_AMOUNTS = 5
+"""From this one on a supervisor can keep a task that runs to other amounts of cpu and memory."""
 
 _LONGEST_PATH = 100
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenure.executors.local import signals
 from tenure.executors.local.accounts import account_of
-from tenure.executors.local.connection import CHANGES_LIMITS, HOLDS_LEASES, KEEPS_ROOMS
+from tenure.executors.local.connection import CHANGES_AMOUNTS, CHANGES_LIMITS, HOLDS_LEASES, KEEPS_ROOMS
 from tenure.executors.local.devices import Devices, is_blocked, obstacle
 from tenure.executors.local.diagnose import Facts, Finding, diagnose
 from tenure.executors.local.diagnose import strays as leftover_processes
@@ -42,7 +43,6 @@ from tenure.model.observations import (
     Observations,
     Signal,
     SignalAction,
-    SignalDone,
     TaskEmptied,
     TaskEnded,
 )
@@ -50,12 +50,6 @@ from tenure.model.observations import (
 if TYPE_CHECKING:
     from tenure.executors.local.nvml import Nvml
 
-_ACTIONS = {
-    SignalAction.STOP: "stop",
-    SignalAction.SUSPEND: "suspend",
-    SignalAction.RESUME: "resume",
-    SignalAction.LIMIT: "limit",
-}
 _encode = msgspec.json.Encoder().encode
 MAX_SENT = 1024
 
@@ -84,7 +78,7 @@ class LocalExecutor:
         self._composer = Composer(settings.home, self._inventory.capacity(), self._pretend, account_of if settings.shared else None)
         self._lengths = lengths.directory_of(settings.home)
         self._sent: dict[int, list[Launch]] = {}
-        self._asked: dict[int, list[SignalDone]] = {}
+        self._asked: dict[int, list[Signal]] = {}
         self._session = Session(settings, self._awaken, self._begun, self._take_in, watched)
         self._session.open()
 
@@ -120,6 +114,7 @@ class LocalExecutor:
             limit=spoken >= CHANGES_LIMITS,
             rooms=spoken >= KEEPS_ROOMS,
             leases=spoken >= HOLDS_LEASES,
+            resize=spoken >= CHANGES_AMOUNTS and set(enforces.values()) == {"enforced"},
             enforces={**enforces, "time": "enforced", "gpu": "advisory"},
         )
 
@@ -159,7 +154,7 @@ class LocalExecutor:
         if link is None:
             return
         number = link.next_id()
-        self._asked[number] = [SignalDone(signal.attempt_id, signal.task, fence, signal.number) for signal, _ in asked if signal.number]
+        self._asked[number] = [signal for signal, _ in asked if signal.number]
         items = [item for _, item in asked]
         self._session.send(_encode({"op": "signal", "id": number, "fence": fence, "items": items}) + b"\n")
 
@@ -297,13 +292,12 @@ class LocalExecutor:
         if known.is_over:
             for report in known.reports:
                 self._reports.add(report)
-        if known.is_final or signal.action not in _ACTIONS:
+        if known.is_final:
             return None
-        item = {"attempt": signal.attempt_id, "task": signal.task, "action": _ACTIONS[signal.action]}
-        if signal.action is SignalAction.LIMIT:
-            limit = {"left_ms": signal.left_ms} if signal.left_ms else {"limit_ms": signal.limit_ms}
-            return item | limit if self.capabilities().limit else None
-        return {**item, "grace_ms": signal.grace_ms, "reason": signal.reason[:200]}
+        item = signals.item_of(signal, self.capabilities())
+        if item is None and signal.action is SignalAction.RESIZE:
+            self._reports.add(signals.unable(signal))
+        return item
 
     def _report_unknown(self, key: Key, fence: int) -> None:
         why = "the supervisor does not know this task: it never started here, or its end is long acknowledged"
@@ -365,9 +359,8 @@ class LocalExecutor:
 
     def _answered(self, reply: Reply) -> list[Key]:
         """Deal with one answer; the tasks that a signal did not find."""
-        for done in self._asked.pop(reply.id, []):
-            if reply.reply != "error" and (done.attempt_id, done.task) not in reply.missing:
-                self._reports.add(done)
+        for done in signals.reports_of(self._asked.pop(reply.id, []), reply):
+            self._reports.add(done)
         batch = self._sent.pop(reply.id, [])
         if reply.reply != "error" or not batch:
             return reply.missing

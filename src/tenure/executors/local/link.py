@@ -81,6 +81,7 @@ class Reply(msgspec.Struct, frozen=True):
     code: str = ""
     why: str = ""
     missing: list[tuple[int, int]] = []
+    resized: list[tuple[int, int, int | None, int | None, str]] = []
     body: dict[str, Any] = {}
 
 

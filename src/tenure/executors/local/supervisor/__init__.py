@@ -10,9 +10,9 @@ Invariant: what happened is in the journal before it is announced; a task is nev
 
 from __future__ import annotations
 
-PROTOCOL = 4
+PROTOCOL = 5
 """What is spoken with a daemon that speaks it too. 1: without changing a time limit. 2: without tasks that take over each
-other's room. 3: without leases."""
+other's room. 3: without leases. 4: without changing cpu and memory."""
 
 OLDEST_PROTOCOL = 1
-VERSION = "1.3"
+VERSION = "1.4"

@@ -9,6 +9,7 @@ two tasks a group has neither a limit nor a quota.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -86,10 +87,30 @@ class GroupV1:
             self._main.put("memory.limit_in_bytes", limit)
             if self._kind.swap:
                 self._main.put("memory.memsw.limit_in_bytes", limit)
-        if self._cpu is not None and cpu_milli:
+        if cpu_milli:
+            self.limit_cpu(cpu_milli)
+
+    def limit_cpu(self, cpu_milli: int) -> None:
+        if self._cpu is not None:
             quota_us = max(cpu_milli * _PERIOD_US // 1000, _SMALLEST_QUOTA_US)
             self._cpu.put("cpu.cfs_quota_us", b"%d" % quota_us)
             self._throttled = True
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        if not self._kind.memory:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        self._limited = True
+        present = self._main.number("memory.limit_in_bytes") or 0
+        names = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"] if self._kind.swap else ["memory.limit_in_bytes"]
+        if memory_bytes > present:
+            names.reverse()  # memory alone is never limited higher than together with swap
+        self._main.put(names[0], b"%d" % memory_bytes)
+        try:
+            for name in names[1:]:
+                self._main.put(name, b"%d" % memory_bytes)
+        except OSError:
+            self._main.put(names[0], b"%d" % present)
+            raise
 
     def pids(self) -> list[int]:
         try:
@@ -102,6 +123,10 @@ class GroupV1:
 
     def usage_bytes(self) -> int | None:
         return self._main.number("memory.usage_in_bytes") if self._kind.memory else None
+
+    def needed_bytes(self) -> int | None:
+        used = self.usage_bytes()
+        return None if used is None else max(used - self._main.files_bytes(b"total_"), 0)
 
     def cpu_ms(self) -> int | None:
         if not self._kind.accounts or self._cpu is None:

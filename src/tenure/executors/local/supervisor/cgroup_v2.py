@@ -64,11 +64,17 @@ class GroupV2:
     def confine(self, pid: int, cpu_milli: int, memory_bytes: int) -> None:
         self._limited = True
         if self._kind.memory and memory_bytes:
-            self._files.put("memory.max", b"%d" % memory_bytes)
+            self.limit_memory(memory_bytes)
             self._optional("memory.swap.max", b"0")
         if self._kind.cpu and cpu_milli:
-            quota = max(cpu_milli * _PERIOD_US // 1000, _SMALLEST_QUOTA_US)
-            self._files.put("cpu.max", b"%d %d" % (quota, _PERIOD_US))
+            self.limit_cpu(cpu_milli)
+
+    def limit_cpu(self, cpu_milli: int) -> None:
+        quota = max(cpu_milli * _PERIOD_US // 1000, _SMALLEST_QUOTA_US)
+        self._files.put("cpu.max", b"%d %d" % (quota, _PERIOD_US))
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        self._files.put("memory.max", b"%d" % memory_bytes)
 
     def pids(self) -> list[int]:
         try:
@@ -82,6 +88,10 @@ class GroupV2:
 
     def usage_bytes(self) -> int | None:
         return self._files.number("memory.current")
+
+    def needed_bytes(self) -> int | None:
+        used = self.usage_bytes()
+        return None if used is None else max(used - self._files.files_bytes(), 0)
 
     def cpu_ms(self) -> int | None:
         used = self._files.field("cpu.stat", b"usage_usec")

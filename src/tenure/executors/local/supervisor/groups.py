@@ -58,6 +58,12 @@ class Group(Protocol):
     def confine(self, pid: int, cpu_milli: int, memory_bytes: int) -> None:
         """Set the limits for the task whose first process is `pid`; 0 is none."""
 
+    def limit_cpu(self, cpu_milli: int) -> None:
+        """Another limit for the task that is inside. Raises OSError."""
+
+    def limit_memory(self, memory_bytes: int) -> None:
+        """Another limit for the task that is inside, higher or lower. Raises OSError, and then the present one stands."""
+
     def pids(self) -> list[int]:
         """Every process inside, zombies left out."""
 
@@ -66,6 +72,9 @@ class Group(Protocol):
 
     def usage_bytes(self) -> int | None:
         """Memory in use now."""
+
+    def needed_bytes(self) -> int | None:
+        """Memory in use now that the kernel cannot take back by dropping what it has of files; None where nobody counts."""
 
     def cpu_ms(self) -> int | None:
         """Cpu time used since `recycle`, where the kernel counts it for this group."""
@@ -131,6 +140,10 @@ class Files:
             return int(words[words.index(key) + 1])
         except (OSError, ValueError, IndexError):
             return 0
+
+    def files_bytes(self, prefix: bytes = b"") -> int:
+        """Of the memory in use what holds pages of files, by `memory.stat`."""
+        return sum(self.field("memory.stat", prefix + name) for name in (b"inactive_file", b"active_file"))
 
     def close(self) -> None:
         """Let go of the opened files."""

@@ -135,10 +135,10 @@ def launches(message: Message, templates: dict[str, Template]) -> list[Launch]:
 
 class Signal:
     """One action on a task: stop (TERM, grace, KILL), kill, suspend, resume, limit (a new time limit: `limit_ms` from its start, or
-    `left_ms` from now on), signal."""
+    `left_ms` from now on), resize (other amounts of cpu and memory, 0: as it is), signal."""
 
-    __slots__ = ("action", "attempt", "grace_ms", "left_ms", "limit_ms", "number", "reason", "task")
-    ACTIONS = ("stop", "kill", "suspend", "resume", "limit", "signal")
+    __slots__ = ("action", "attempt", "cpu_milli", "grace_ms", "left_ms", "limit_ms", "memory_bytes", "number", "reason", "task")
+    ACTIONS = ("stop", "kill", "suspend", "resume", "limit", "resize", "signal")
 
     def __init__(self, raw: Message) -> None:
         self.attempt = _integer(raw.get("attempt"), "attempt")
@@ -152,6 +152,8 @@ class Signal:
         self.left_ms = _integer(raw.get("left_ms", 0), "left_ms")
         has_limit = self.action == "limit" and not self.left_ms
         self.limit_ms = _integer(raw.get("limit_ms"), "limit_ms") if has_limit else 0
+        self.cpu_milli = _integer(raw.get("cpu_milli", 0), "cpu_milli")
+        self.memory_bytes = _integer(raw.get("memory_bytes", 0), "memory_bytes")
         grace = raw.get("grace_ms")
         self.grace_ms = None if grace is None else _integer(grace, "grace_ms")
         reason = raw.get("reason", "")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .task import Task
 
-#: What observers are told; the other kinds (boot, intent, ack, suspended, resumed, limited, fence) are the supervisor's own memory.
+#: What observers are told; the other kinds (boot, intent, ack, fence, and the notes of a task: suspended, resumed, limited, resized)
+#: are the supervisor's own memory.
 PUBLIC = frozenset((b"started", b"rejected", b"exited", b"emptied"))
 
 

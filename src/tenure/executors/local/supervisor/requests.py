@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import OLDEST_PROTOCOL, PROTOCOL, VERSION, clock, limits, memory, protocol
+from . import OLDEST_PROTOCOL, PROTOCOL, VERSION, amounts, clock, limits, memory, protocol
 from .protocol import Message, Refused
 from .server import Client
 from .task import Task
@@ -96,14 +96,18 @@ class Requests:
         resident = self._resident
         items = protocol.signals(message)
         resident.raise_fence(protocol.number(message, "fence"))
-        missing = []
+        missing, resized = [], []
         for item in items:
             task = resident.tree.tasks.get((item.attempt, item.task))
-            if task is not None:
+            if task is not None and item.action == "resize":
+                kept = amounts.change(task, item.cpu_milli, item.memory_bytes, resident.journal)
+                resized.append([item.attempt, item.task, *kept])
+            elif task is not None:
                 self._act(task, item)
             elif not resident.starts.tell_waiting(item):
                 missing.append([item.attempt, item.task])
-        return {"reply": "signal", "missing": missing} if missing else {"reply": "signal"}
+        found = {"missing": missing, "resized": resized}
+        return {"reply": "signal", **{name: value for name, value in found.items() if value}}
 
     def _act(self, task: Task, item: protocol.Signal) -> None:
         endings = self._resident.endings

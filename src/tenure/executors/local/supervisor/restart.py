@@ -51,7 +51,7 @@ class Past:
             (self.intents if kind == "intent" else self.started)[key] = record
             self.boot_of[key] = self.boot_id
             self.finished.pop(key, None)
-        elif kind in ("ending", "suspended", "resumed", "limited"):
+        elif kind in ("ending", "suspended", "resumed", "limited", "resized"):
             self.notes.setdefault(key, []).append(record)
         elif kind in ("rejected", "exited", "emptied"):
             self._ended(key, kind, record)
@@ -195,6 +195,9 @@ def _attach(resident: Resident, task: Task) -> None:
 
 def _restore_limits(resident: Resident, task: Task, notes: list[Record]) -> None:
     endings = resident.endings
+    for note in notes:
+        if note["kind"] == "resized":
+            task.cpu_milli, task.memory_bytes = _integer(note, "cpu_milli"), _integer(note, "memory_bytes")
     if task.group is not None:
         with suppress(OSError):  # the limits that the earlier supervisor set still stand
             task.group.confine(task.pid, task.cpu_milli, task.memory_bytes)

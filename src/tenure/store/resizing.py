@@ -1,0 +1,208 @@
+"""Attempts that are to hold other amounts than before, until every task has confirmed it; the rows of `tenure.core.resizing`.
+
+What is more is taken in the transaction that decides it, what is less is given back in the one that records that the executor keeps the
+task to it. The wish has a number, the cursor of its event: it is due for every task that has not answered it, also after a crash, and
+an answer to an earlier one changes nothing. Invariant: no row ever says less than what the task may really use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from tenure.core.ledger import NOTHING, Account
+from tenure.core.resizing import wider
+from tenure.model.allocation import Allocation
+from tenure.model.amounts import RESOURCES
+from tenure.model.observations import Resized, Signal, SignalAction
+from tenure.model.outcomes import Violation
+from tenure.model.plan import Resize
+from tenure.model.project import Bundle
+from tenure.store import accounts
+from tenure.store.rows import JobRow
+from tenure.store.schema import RESIZING, allocation, attempt, job, shape
+from tenure.store.sql import InList, Link, Statement, const, param
+from tenure.store.statements import GIVE_CAPACITY
+from tenure.store.tx import Transaction, to_json
+
+CHANGED = RESOURCES[:2]
+"""What can be changed: cpu and memory."""
+_ALIVE = (allocation.c.released_at_ms.is_(None), allocation.c.ended_ms.is_(None))
+_OWN = (allocation.c.attempt_id == param("attempt"), allocation.c.task == param("task"), *_ALIVE)
+
+ASK_RESIZE = Statement(
+    attempt.update()
+    .ordered_values(
+        (attempt.c.resize_cpu_milli, param("cpu")),
+        (attempt.c.resize_memory_bytes, param("memory")),
+        (attempt.c.resize_due, param("due")),
+    )
+    .where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None), attempt.c.stop_reason == const("")),
+    *("cpu", "memory", "due", "id"),
+)
+WIDEN = Statement(
+    allocation.update()
+    .ordered_values((allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")))
+    .where(*_OWN),
+    *("cpu", "memory", "attempt", "task"),
+)
+ANSWERED = Statement(
+    allocation.update()
+    .ordered_values(
+        (allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")), (allocation.c.resized, param("number"))
+    )
+    .where(*_OWN),
+    *("cpu", "memory", "number", "attempt", "task"),
+)
+DUE = Statement(
+    select(*(attempt.c[name] for name in ("id", "resize_due", "resize_cpu_milli", "resize_memory_bytes")))
+    .where(RESIZING)
+    .order_by(attempt.c.id)
+)
+UNANSWERED = InList(
+    lambda keys: (
+        select(allocation.c.attempt_id, allocation.c.task, allocation.c.resized)
+        .where(allocation.c.attempt_id.in_(keys), *_ALIVE)
+        .order_by(allocation.c.attempt_id, allocation.c.task)
+    )
+)
+ASKED = InList(
+    lambda keys: (
+        select(
+            *(allocation.c[name] for name in ("attempt_id", "task", "node_id", "cpu_milli", "memory_bytes", "resized")),
+            attempt.c.resize_due,
+            *(job.c[name] for name in ("id", "project_id", "user_id", "array_id")),
+        )
+        .select_from(allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(job, job.c.id == attempt.c.job_id))
+        .where(allocation.c.attempt_id.in_(keys), attempt.c.resize_due != const(0), *_ALIVE)
+        .order_by(allocation.c.attempt_id, allocation.c.task)
+    )
+)
+SETTLE = Statement(
+    attempt.update()
+    .ordered_values(
+        (attempt.c.resize_cpu_milli, param("cpu")), (attempt.c.resize_memory_bytes, param("memory")), (attempt.c.resize_due, const(0))
+    )
+    .where(
+        attempt.c.id == param("id"),
+        ~select(allocation.c.task)
+        .where(allocation.c.attempt_id == attempt.c.id, *_ALIVE, allocation.c.resized < attempt.c.resize_due)
+        .exists(),
+    ),
+    *("cpu", "memory", "id"),
+)
+BEYOND = Statement(
+    select(allocation.c.attempt_id, func.max(allocation.c.cpu_milli), func.max(allocation.c.memory_bytes))
+    .select_from(
+        allocation.join(attempt, attempt.c.id == allocation.c.attempt_id)
+        .join(job, job.c.id == attempt.c.job_id)
+        .join(shape, shape.c.id == job.c.shape_id)
+    )
+    .where(
+        allocation.c.released_at_ms.is_(None),
+        (allocation.c.cpu_milli > shape.c.cpu_milli) | (allocation.c.memory_bytes > shape.c.memory_bytes),
+    )
+    .group_by(allocation.c.attempt_id)
+    .order_by(allocation.c.attempt_id)
+)
+
+
+class Resizes:
+    """What accepted decisions say of what attempts are to hold, to be written with them."""
+
+    def __init__(self, rows: Mapping[int, JobRow]) -> None:
+        self._rows = rows
+        self._resizes: list[tuple[Resize, Sequence[Allocation]]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._resizes)
+
+    def add(self, resize: Resize, held: Sequence[Allocation]) -> None:
+        """Stage that the tasks of an attempt, which hold this, are to hold something else."""
+        self._resizes.append((resize, held))
+
+    def write(self, tx: Transaction) -> int:
+        """Write the wishes, and what is taken at once; the id of a job that is not as it should be, 0 for none."""
+        for resize, held in self._resizes:
+            row = self._rows[resize.job_id]
+            data = {"cpu_milli": resize.cpu_milli, "memory_bytes": resize.memory_bytes, "why": resize.why}
+            number = tx.emit("job.resizing", row.id, row.project_id, to_json(data), row.array_id)
+            if not tx.link.write(ASK_RESIZE, resize.cpu_milli, resize.memory_bytes, number, resize.attempt_id):
+                return row.id
+            for one in held:
+                wide = wider(one.amounts, resize)
+                tx.link.write(WIDEN, wide.cpu_milli, wide.memory_bytes, one.attempt_id, one.task)
+        return 0
+
+
+def due(tx: Transaction) -> tuple[Signal, ...]:
+    """The wishes that tasks have not answered yet, by attempt and task."""
+    wishes = {row[0]: row[1:] for row in tx.link.rows(DUE)}
+    found = []
+    for attempt_id, task, answered in tx.link.rows_in(UNANSWERED, list(wishes)):
+        number, cpu_milli, memory_bytes = wishes[attempt_id]
+        if answered < number:
+            amounts = {"cpu_milli": cpu_milli, "memory_bytes": memory_bytes}
+            found.append(Signal(attempt_id, task, tx.leader_epoch, SignalAction.RESIZE, number=number, **amounts))
+    return tuple(found)
+
+
+class _Task(NamedTuple):
+    """A living task of an attempt that is to hold something else."""
+
+    attempt_id: int
+    task: int
+    node_id: int
+    cpu_milli: int
+    memory_bytes: int
+    answered: int
+    number: int
+    job_id: int
+    project_id: int
+    user_id: int
+    array_id: int | None
+
+
+def settle(tx: Transaction, reports: Sequence[Resized]) -> None:
+    """Note to what tasks are kept now, and give back what they held beyond it."""
+    told = {(item.attempt_id, item.task): item for item in reports}
+    tasks = [_Task(*row) for row in tx.link.rows_in(ASKED, sorted({item.attempt_id for item in reports}))]
+    given: dict[tuple[int, str], int] = {}
+    moved: dict[Account, Bundle] = {}
+    held: dict[int, tuple[int, int]] = {}
+    answered: dict[int, tuple[_Task, str]] = {}
+    for one in tasks:
+        cpu_milli, memory_bytes = one.cpu_milli, one.memory_bytes
+        item = told.get((one.attempt_id, one.task))
+        if item is not None and item.number == one.number > one.answered:
+            cpu_milli, memory_bytes = _least(cpu_milli, item.cpu_milli), _least(memory_bytes, item.memory_bytes)
+            less = Bundle(one.cpu_milli - cpu_milli, one.memory_bytes - memory_bytes)
+            tx.link.write(ANSWERED, cpu_milli, memory_bytes, one.number, one.attempt_id, one.task)
+            for resource, amount in zip(CHANGED, less, strict=False):
+                given[one.node_id, resource] = given.get((one.node_id, resource), 0) + amount
+            owner = (one.project_id, one.user_id)
+            moved[owner] = moved.get(owner, NOTHING).minus(less)
+            answered[one.attempt_id] = one, item.why or answered.get(one.attempt_id, (one, ""))[1]
+        most = held.get(one.attempt_id, (0, 0))
+        held[one.attempt_id] = (max(most[0], cpu_milli), max(most[1], memory_bytes))
+    tx.link.write_many(GIVE_CAPACITY, [(n, n, n, *key) for key, n in sorted(given.items()) if n])
+    accounts.move(tx, {owner: bundle for owner, bundle in moved.items() if bundle != NOTHING})
+    for attempt_id, (one, why) in sorted(answered.items()):
+        amounts = held[attempt_id]
+        tx.link.write(SETTLE, *amounts, attempt_id)
+        data = {"cpu_milli": amounts[0], "memory_bytes": amounts[1], "why": why}
+        tx.emit("job.resized", one.job_id, one.project_id, to_json(data), one.array_id)
+
+
+def _least(held: int, kept: int | None) -> int:
+    return held if kept is None else min(held, kept)
+
+
+def violations(link: Link) -> Iterator[Violation]:
+    """Who holds more than was asked for."""
+    for attempt_id, cpu_milli, memory_bytes in link.rows(BEYOND):
+        yield Violation(
+            "nobody_holds_more_than_asked", f"attempt {attempt_id}", f"{cpu_milli} thousandths of a cpu, {memory_bytes} bytes"
+        )

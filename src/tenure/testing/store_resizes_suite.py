@@ -1,0 +1,220 @@
+"""The contract of a store about what a running attempt holds: less than it asked for, that again, and never an amount twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenure.model.access import SCHEDULER
+from tenure.model.amounts import GIB, Amounts
+from tenure.model.commands import LEASE, AcquireLease, Applied, Holder, JobRequest, JobSpec, Refused, SuspendJob, UpdateJob
+from tenure.model.observations import EndReason, Resized, Signal, SignalAction
+from tenure.model.plan import Decision, Resize, Start
+from tenure.model.shape import Shape
+from tenure.testing.store_rig import ADA, BEN, StoreRig, ended, started
+from tenure.testing.store_suite import StoreSuiteBase
+
+BIG = Shape(Amounts(6000, 48 * GIB))
+HALF = Shape(Amounts(4000, 16 * GIB))
+
+
+def resized(signal: Signal, why: str = "", **kept: int | None) -> Resized:
+    """The report that a task is kept to what was asked, or to something else."""
+    cpu_milli, memory_bytes = kept.get("cpu_milli", signal.cpu_milli), kept.get("memory_bytes", signal.memory_bytes)
+    return Resized(signal.attempt_id, signal.task, signal.fence, signal.number, cpu_milli, memory_bytes, why)
+
+
+class StoreResizesSuite(StoreSuiteBase):
+    """What a running attempt holds."""
+
+    def held(self, rig: StoreRig, job: int) -> list[tuple[int, int]]:
+        """What each task holds: cpu and memory."""
+        running = rig.running(job)
+        assert running is not None
+        return [(one.amounts.cpu_milli, one.amounts.memory_bytes // GIB) for one in running.allocations]
+
+    def lower(self, rig: StoreRig, job: int, cpu_milli: int | None = None, gib: int | None = None, **how: object) -> Applied | Refused:
+        """Ask for other amounts."""
+        memory = None if gib is None else gib * GIB
+        answer = rig.act(UpdateJob, job, cpu_milli=cpu_milli, memory_bytes=memory, **how)  # type: ignore[arg-type]
+        assert isinstance(answer, Applied | Refused)
+        return answer
+
+    def asked(self, rig: StoreRig) -> list[Signal]:
+        """The resizes that the executor would be told of now."""
+        return [signal for signal in rig.due() if signal.action is SignalAction.RESIZE]
+
+    def code(self, answer: object) -> str:
+        """The code of a refusal."""
+        assert isinstance(answer, Refused), answer
+        return answer.code
+
+    def test_room_comes_free_only_when_the_executor_has_confirmed(self, rig: StoreRig) -> None:
+        job, other = rig.submit(BIG), rig.submit(HALF)
+        rig.run(job, BIG)
+        assert isinstance(self.lower(rig, job, 2000, 8), Applied)
+        assert self.held(rig, job) == [(6000, 48)]
+        rejection, _ = rig.try_start(other, HALF)
+        assert rejection is not None, "it is not free yet"
+        rig.reopen()
+        signal, *rest = self.asked(rig)
+        assert (signal.cpu_milli, signal.memory_bytes, rest) == (2000, 8 * GIB, [])
+        rig.record(resized(signal), resized(signal))
+        assert self.held(rig, job) == [(2000, 8)]
+        assert self.asked(rig) == []
+        rig.start(other, HALF)
+        assert rig.kinds(job)[-2:] == ["job.resizing", "job.resized"]
+        rig.sound()
+
+    def test_an_amount_that_is_not_named_stays(self, rig: StoreRig) -> None:
+        job = rig.submit(BIG)
+        rig.run(job, BIG)
+        self.lower(rig, job, gib=8)
+        rig.record(resized(self.asked(rig)[0]))
+        self.lower(rig, job, cpu_milli=500)
+        rig.record(resized(self.asked(rig)[0]))
+        assert self.held(rig, job) == [(500, 8)]
+        rig.sound()
+
+    def test_what_the_executor_could_not_lower_stays_held(self, rig: StoreRig) -> None:
+        job = rig.submit(BIG)
+        rig.run(job, BIG)
+        self.lower(rig, job, 2000, 8)
+        rig.record(resized(self.asked(rig)[0], "it uses 30 GiB", memory_bytes=48 * GIB))
+        assert self.held(rig, job) == [(2000, 48)]
+        assert self.asked(rig) == []
+        self.lower(rig, job, 1000)
+        rig.record(resized(self.asked(rig)[0], "nobody can tell", cpu_milli=None, memory_bytes=None))
+        assert self.held(rig, job) == [(2000, 48)]
+        rig.sound()
+
+    def test_a_late_answer_to_an_earlier_wish_frees_nothing(self, rig: StoreRig) -> None:
+        job = rig.submit(BIG)
+        rig.run(job, BIG)
+        self.lower(rig, job, 1000, 8)
+        first = self.asked(rig)[0]
+        self.lower(rig, job, 5000, 40)
+        rig.record(resized(first))
+        assert self.held(rig, job) == [(6000, 48)]
+        rig.record(resized(self.asked(rig)[0]))
+        assert self.held(rig, job) == [(5000, 40)]
+        rig.sound()
+
+    def test_what_was_given_comes_back_up_to_the_ask_where_it_is_free(self, rig: StoreRig) -> None:
+        job, other = rig.submit(BIG), rig.submit(HALF)
+        rig.run(job, BIG)
+        self.lower(rig, job, 2000, 8)
+        rig.record(resized(self.asked(rig)[0]))
+        launch = rig.run(other, HALF)
+        assert self.code(self.lower(rig, job, 6000)) == "no_room"
+        assert isinstance(self.lower(rig, job, 4000), Applied)
+        assert self.held(rig, job) == [(4000, 8)], "it is taken at once"
+        rig.record(resized(self.asked(rig)[0]), ended(launch))
+        assert isinstance(self.lower(rig, job, 6000, 48), Applied)
+        rig.record(resized(self.asked(rig)[0]))
+        assert self.held(rig, job) == [(6000, 48)]
+        rig.sound()
+
+    def test_what_is_refused(self, rig: StoreRig) -> None:
+        job = rig.submit(BIG)
+        waits = rig.act(UpdateJob, job, cpu_milli=1000)
+        assert isinstance(waits, Applied)
+        assert waits.note == "nothing changes", "what a waiting job asks for is its shape"
+        rig.start(job, BIG)
+        assert self.code(self.lower(rig, job, 1000)) == "not_running"
+        rig.record(started(rig.store.claim_commands(rig.epoch, rig.now_ms).launches[0], rig.now_ms))
+        assert self.code(self.lower(rig, job, 6001)) == "above_ask"
+        assert self.code(self.lower(rig, job, gib=49)) == "above_ask"
+        assert self.code(self.lower(rig, job, 0)) == "malformed"
+        assert self.code(rig.act(UpdateJob, job, BEN, cpu_milli=1000)) == "not_yours"
+        shape = Shape(Amounts(1000, 48 * GIB), gpu_milli=1000)
+        assert self.code(rig.act(UpdateJob, job, cpu_milli=1000, shape=shape)) == "not_waiting"
+        rig.act(SuspendJob, job)
+        assert self.code(self.lower(rig, job, 1000)) == "not_running"
+        assert self.held(rig, job) == [(6000, 48)]
+        rig.sound()
+
+    def test_all_tasks_of_a_gang_hold_the_same_and_each_answers(self, rig: StoreRig) -> None:
+        gang = Shape(Amounts(3000, 10 * GIB), tasks=2)
+        job = rig.submit(gang)
+        launches = rig.start(job, gang, nodes=(1, 1))
+        rig.record(started(launches[0], rig.now_ms))
+        assert self.code(self.lower(rig, job, 1000)) == "not_running"
+        rig.record(started(launches[1], rig.now_ms))
+        self.lower(rig, job, 1000)
+        first, second = self.asked(rig)
+        rig.record(resized(first))
+        assert self.held(rig, job) == [(1000, 10), (3000, 10)]
+        assert self.asked(rig) == [second]
+        rig.record(resized(second))
+        assert self.held(rig, job) == [(1000, 10)] * 2
+        rig.sound()
+
+    def test_an_end_beside_the_answer_gives_everything_back_once(self, rig: StoreRig) -> None:
+        job, after = rig.submit(BIG), rig.submit(Shape(Amounts(8000, 64 * GIB)))
+        launch = rig.run(job, BIG)
+        self.lower(rig, job, 1000, 8)
+        signal = self.asked(rig)[0]
+        rig.record(resized(signal), ended(launch))
+        assert self.asked(rig) == []
+        rig.start(after, Shape(Amounts(8000, 64 * GIB)))
+        rig.record(resized(signal))
+        rig.sound()
+
+    def test_the_scheduler_lowers_once_and_not_what_an_owner_has_said(self, rig: StoreRig) -> None:
+        job, told = rig.submit(HALF), rig.submit(HALF)
+        rig.run(job, HALF), rig.run(told, HALF)
+        assert isinstance(self.lower(rig, told, 4000, 16), Applied)
+        assert self.asked(rig) == [], "it holds that already"
+        for number in (job, told):
+            self.lower(rig, number, 1000, 8, caller=SCHEDULER, why="it used 0.2 of 4 cpus")
+        (signal,) = self.asked(rig)
+        rig.record(resized(signal))
+        self.lower(rig, job, 500, 4, caller=SCHEDULER)
+        assert (self.held(rig, job), self.held(rig, told), self.asked(rig)) == ([(1000, 8)], [(4000, 16)], [])
+        rig.sound()
+
+    def test_who_runs_out_of_memory_that_the_scheduler_took_runs_again(self, rig: StoreRig) -> None:
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        self.lower(rig, job, 1000, 8, caller=SCHEDULER)
+        rig.record(resized(self.asked(rig)[0]))
+        rig.record(ended(launch, None, EndReason.OOM, signal=9))
+        assert rig.pending(job) is not None
+        again = rig.run(job, HALF)
+        assert again.amounts == HALF.amounts
+        self.lower(rig, job, 1000, 8, caller=SCHEDULER)
+        assert self.asked(rig) == [], "never twice"
+        self.lower(rig, job, 1000, 8)
+        rig.record(resized(self.asked(rig)[0]))
+        assert rig.states(rig.record(ended(again, None, EndReason.OOM, signal=9))) == {job: "failed"}, "its owner wanted it"
+        rig.sound()
+
+    @pytest.mark.parametrize("wrong", ["attempt", "above", "mixed"])
+    def test_a_decision_that_is_not_possible_leaves_no_trace(self, rig: StoreRig, wrong: str) -> None:
+        job, waits = rig.submit(HALF), rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        resize = Resize(job, launch.attempt_id + (wrong == "attempt"), 9000 if wrong == "above" else 1000, GIB)
+        starts = (Start(waits, rig.placements(HALF, [1])),) if wrong == "mixed" else ()
+        assert rig.commit(Decision(starts, resizes=(resize,))).rejections[0] is not None
+        assert (self.held(rig, job), self.asked(rig)) == ([(4000, 16)], [])
+        rig.sound()
+
+    def test_what_an_account_holds_follows(self, rig: StoreRig) -> None:
+        job = rig.submit(BIG)
+        rig.run(job, BIG)
+        self.lower(rig, job, 2000, 8)
+        rig.record(resized(self.asked(rig)[0]))
+        before = rig.store.snapshot(rig.now_ms).usage[0].cpu_milli_ms
+        rig.now_ms += 3_600_000
+        self.lower(rig, job, 1000)
+        rig.record(resized(self.asked(rig)[0]))
+        grown = rig.store.snapshot(rig.now_ms).usage[0].cpu_milli_ms - before
+        assert 0.9 * 2000 * 3_600_000 < grown <= 2000 * 3_600_000, "an hour of two cpus, of which little is forgotten yet"
+        rig.sound()
+
+    def test_a_lease_keeps_what_was_granted(self, rig: StoreRig) -> None:
+        spec = JobSpec(("tool",), "/", holder=Holder(41, 7))
+        answer = rig.apply(AcquireLease(rig.key(), ADA, JobRequest("l", HALF, kind=LEASE, limit_ms=60_000), spec, "token", 60_000))
+        assert isinstance(answer, Applied), answer
+        rig.run(answer.job_id, HALF)
+        assert self.code(self.lower(rig, answer.job_id, 1000)) == "is_a_lease"

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import detail_of, fixed_limit, one_job, refused
+from tenure.api.fixed import fixed
+from tenure.api.jobs import detail_of, one_job, refused
 from tenure.api.paging import number_of
 from tenure.api.parameters import Cursor, Limit, Moment, Named, Ref, States, Switch
 from tenure.api.problems import failure
@@ -33,6 +34,7 @@ from tenure.wire.resources import ActionRequest, ElementsPage, ForecastReply, Jo
 
 routes = Routes(ROOT)
 _REFUSALS = ("bad_request", "not_yours", "not_waiting", "not_running", "ended", "is_a_lease", "not_an_array", "limit_too_long")
+_AMOUNTS = ("resize_fixed", "above_ask", "no_room", "shares_room")
 
 
 class Editing:
@@ -104,7 +106,7 @@ async def elements(request: Request, ref: Ref, limit: Limit = 100, cursor: Curso
     JobPatch,
     JobDetail,
     headers=("If-Match",),
-    errors=(*_REFUSALS, "changed", "never_fits", "limit_fixed", "reserved"),
+    errors=(*_REFUSALS, "changed", "never_fits", "limit_fixed", "reserved", *_AMOUNTS),
     needs=Permission.JOBS_WRITE,
 )
 async def patch(request: Request, ref: Ref) -> Response:
@@ -117,8 +119,7 @@ async def patch(request: Request, ref: Ref) -> Response:
         check_match(request, job_tag(job))
         fields = {name: getattr(wish, name) for name in wish.__struct_fields__}
         asked = UpdateRequest(select=Selection(ids=[row.id]), **fields)
-        is_fixed = wish.limit_ms is not None and not context.loop.ports.executor.capabilities().limit
-        if is_fixed and (refusal := fixed_limit([job])):
+        if refusal := fixed(wish, [job], context.loop.ports.executor.capabilities()):
             raise refused(refusal)
         await _apply(context, await _update(context, asked, row, caller))
     detail = await detail_of(context, row.id, caller)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from tenure.api.answered import Said, is_lasting
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of, encoded
 from tenure.api.explaining import explanation_view
+from tenure.api.fixed import fixed, may_be_fixed
 from tenure.api.parameters import Ref
 from tenure.api.particulars import with_troubles
 from tenure.api.problems import status_of
@@ -21,7 +21,6 @@ from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
 from tenure.model.access import Permission
 from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
-from tenure.model.lifecycle import LIVE_STATES
 from tenure.model.snapshot import Snapshot
 from tenure.store.details import REDACTED
 from tenure.store.queries import JobRow
@@ -34,7 +33,6 @@ from tenure.wire.dto import (
     ExplanationView,
     JobDetail,
     JobsReply,
-    JobView,
     Selection,
     SubmitManyReply,
     SubmitManyRequest,
@@ -184,7 +182,7 @@ async def act(request: Request) -> Response:
     "/jobs/update",
     UpdateRequest,
     ActReply,
-    errors=("not_found", "never_fits", "limit_fixed"),
+    errors=("not_found", "never_fits", "limit_fixed", "resize_fixed"),
     needs=Permission.JOBS_WRITE,
 )
 async def update(request: Request) -> Response:
@@ -193,9 +191,10 @@ async def update(request: Request) -> Response:
     wish = await body_of(request, UpdateRequest)
     rows = await selected(context, wish.select, caller)
     shapes = await asyncio.to_thread(context.queries.shapes, [row.job_id for row in rows])
-    if wish.limit_ms is not None and not context.loop.ports.executor.capabilities().limit:
+    able = context.loop.ports.executor.capabilities()
+    if may_be_fixed(wish, able):
         named = Selection(ids=[row.id for row in rows], limit=max(1, len(rows)))
-        refusal = fixed_limit((await asyncio.to_thread(context.queries.jobs, named, caller)).jobs)
+        refusal = fixed(wish, (await asyncio.to_thread(context.queries.jobs, named, caller)).jobs, able)
         if refusal is not None:
             raise refused(refusal)
     try:
@@ -205,19 +204,6 @@ async def update(request: Request) -> Response:
     except ValueError as error:
         raise refused(Refused("bad_request", str(error))) from None
     return answer(_act_reply(rows, await context.apply(commands)))
-
-
-def fixed_limit(jobs: Sequence[JobView]) -> ErrorReply | None:
-    """Why these jobs cannot get another time limit where the executor cannot change that of a job that runs."""
-    for job in jobs:
-        states = {job.state} if job.array is None else {state for state, count in job.array.states.items() if count}
-        if states & LIVE_STATES:
-            message = (
-                f"job {job.id} runs, and its executor is of an earlier version, which cannot change a time limit that is under way"
-            )
-            remedy = f"tenure requeue {job.id} stops it and runs it again; while it waits its limit can be changed"
-            return ErrorReply(code="limit_fixed", message=message, remedy=remedy)
-    return None
 
 
 async def selected(context: Context, selection: Selection, caller: Caller) -> list[JobRow]:

@@ -11,6 +11,7 @@ from tenure.cli import console, options, text
 from tenure.cli.explain import present_ms, why_text
 from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.wire.dto import AttemptView, EventView, JobDetail, JobView, TaskView
+from tenure.wire.text import amounts_text
 
 if TYPE_CHECKING:
     from tenure.wire.monitoring import MetricsReply
@@ -113,6 +114,7 @@ def _facts(detail: JobDetail, now_ms: int) -> list[tuple[str, str]]:
     commit = origin.get("git_commit", "")[:12]
     return [
         ("asks for", text.ask(job)),
+        ("holds", _held(detail)),
         ("limit", format_duration_ms(job.limit_ms) if job.limit_ms else ""),
         ("queue", f"{job.queue}, priority {job.priority}, project {job.project}"),
         ("user", job.user),
@@ -129,6 +131,15 @@ def _facts(detail: JobDetail, now_ms: int) -> list[tuple[str, str]]:
         ("commit", f"{commit} ({'with changes' if origin.get('git_dirty') == 'true' else 'clean'})" if commit else ""),
         ("comment", console.clean(origin.get("comment", ""))),
     ]
+
+
+def _held(detail: JobDetail) -> str:
+    """What each task holds now, where that is not what the job asked for."""
+    job = detail.job
+    tasks = [task for task in detail.attempts[-1].tasks if task.state == "active"] if detail.attempts else []
+    found = dict.fromkeys((task.cpu_milli, task.memory_bytes) for task in tasks if task.cpu_milli or not job.cpu_milli)
+    lowered = [amounts for amounts in found if amounts != (job.cpu_milli, job.memory_bytes)]
+    return ", ".join(amounts_text(*amounts) for amounts in lowered)
 
 
 def _used(job: JobView) -> str:

@@ -48,9 +48,11 @@ def update(
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
-    """Change jobs: all of it while they wait; priority, name and time limit also while they run.
+    """Change jobs: all of it while they wait; priority, name, time limit, and how much cpu and memory they hold also while they run.
 
-    A time limit counts from the start: one that is shorter than what a job has used already ends it as timed out.
+    A time limit counts from the start: one that is shorter than what a job has used already ends it as timed out. A job that runs may
+    hold less cpu and memory than it asked for, or that again if it is free; others have the rest as soon as it is kept to less. It is
+    never left less memory than it uses.
 
     Examples:
 
@@ -58,6 +60,7 @@ def update(
         tenure update 12-15 --time 4h
         tenure update last --gpus 1            so that it starts sooner
         tenure update 12 --array-cap 16
+        tenure update 12 --memory 4G           it runs, and needs no more than that
 
     Exit codes: 0, 1 when one could not be changed, 3 when there is no such job.
     """

@@ -33,7 +33,7 @@ _TRIED = ("id", "previous_id", "number", "started_ms", "ended_ms", "outcome", "s
 ATTEMPT = Statement(select(*(attempt.c[name] for name in _TRIED)).where(attempt.c.id == param("id")), "id")
 _RAN = (
     *("task", "state", "pid", "exit_code", "signal", "reason", "why"),
-    *("started_ms", "ended_ms", "cpu_ms", "peak_memory_bytes", "stdout", "stderr"),
+    *("started_ms", "ended_ms", "cpu_ms", "peak_memory_bytes", "stdout", "stderr", "cpu_milli", "memory_bytes"),
 )
 TASKS = Statement(
     select(*(allocation.c[name] for name in _RAN), node.c.name, node.c.pretend)
@@ -144,15 +144,15 @@ def _tasks(link: Link, attempt_id: int) -> list[TaskView]:
     behind = ids_of(link, [first])[first] if first else ""
     views = []
     for row in link.rows(TASKS, attempt_id):
-        task, state, pid, exit_code, signal, reason, why, started, ended, cpu_ms, peak, stdout, stderr, name, pretend = row
-        held = devices.get(task, [])
+        task, state, pid, exit_code, signal, reason, why, started, ended, cpu_ms, peak, stdout, stderr, *held, name, pretend = row
+        cards = devices.get(task, [])
         views.append(
             TaskView(
                 task=task,
                 node=name,
                 state=state,
-                devices=[uuid for uuid, _ in held],
-                device_indices=[index for _, index in held],
+                devices=[uuid for uuid, _ in cards],
+                device_indices=[index for _, index in cards],
                 pretend=bool(pretend),
                 pid=pid,
                 exit_code=exit_code,
@@ -166,6 +166,8 @@ def _tasks(link: Link, attempt_id: int) -> list[TaskView]:
                 log=stdout,
                 stderr=stderr,
                 behind=behind,
+                cpu_milli=held[0],
+                memory_bytes=held[1],
             )
         )
     return views

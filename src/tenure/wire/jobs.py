@@ -123,7 +123,8 @@ class JobView(Reply):
 
 
 class TaskView(Reply):
-    """One task of an attempt: where it ran, what it held, how it ended. ``behind`` is the job whose room it takes over next."""
+    """One task of an attempt: where it ran, what it held, how it ended. ``behind`` is the job whose room it takes over next;
+    ``cpu_milli`` and ``memory_bytes`` are what it holds, or held at its end, which may be less than its job asked for."""
 
     task: int
     node: str
@@ -143,6 +144,8 @@ class TaskView(Reply):
     log: str = ""
     stderr: str = ""
     behind: str = ""
+    cpu_milli: int = 0
+    memory_bytes: int = 0
 
 
 class AttemptView(Reply):

@@ -229,3 +229,39 @@ def test_switched_off() -> None:
     setup = detect.setup("off", "x")
     assert setup.described() == {"mode": "off", "memory": "sampled", "cpu": "advisory", "why": "switched off"}
     assert setup.pool is None
+
+
+def test_v2_other_limits_of_a_task_that_runs(v2: V2) -> None:
+    group = Pool(v2).acquire()
+    group.confine(7, 1500, 12345678)
+    group.limit_cpu(500)
+    group.limit_memory(9000000)
+    assert (content(group, "cpu.max"), content(group, "memory.max")) == ("50000 100000", "9000000")
+    Path(group.path, "memory.stat").write_text("anon 5\ninactive_file 1000\nactive_file 500\n")
+    assert group.needed_bytes() == 2500
+
+
+def test_v1_memory_is_never_limited_higher_than_together_with_swap(v1: V1, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = Pool(v1).acquire()
+    v1.swap = True
+    for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"):
+        Path(group.path, name).write_text("1000")
+    WRITTEN.clear()
+    group.limit_memory(2000)
+    group.limit_memory(500)
+    names = [name for _, name, _ in WRITTEN]
+    assert names == ["memory.memsw.limit_in_bytes", "memory.limit_in_bytes", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+    put = Files.put
+
+    def busy(self: Files, name: str, value: bytes) -> None:
+        if "memsw" in name:
+            raise OSError(16, "Device or resource busy")
+        put(self, name, value)
+
+    monkeypatch.setattr(Files, "put", busy)
+    with pytest.raises(OSError, match="busy"):
+        group.limit_memory(100)
+    assert content(group, "memory.limit_in_bytes") == "500", "what stood before stands"
+    v1.memory = False
+    with pytest.raises(OSError, match="not supported"):
+        group.limit_memory(100)

@@ -3,9 +3,10 @@
  * The hardware is the text file named by FAKE_NVML_STATE, read anew at every call, so that a test changes it while the
  * client runs. One device a line, in the order of their indices; words are key=value, an underscore in a model is a blank:
  *
- *   uuid=GPU-0 model=NVIDIA_A100 total=81920 reserved=600 used=0 procs=412:900,77:20 numa=0 nvlink=1 mig=0 lost=0 cc=80 util=90 temp=65 watts=300
+ *   uuid=GPU-0 model=NVIDIA_A100 total=81920 reserved=600 used=0 procs=412:900:35,77:20 numa=0 nvlink=1 mig=0 lost=0 cc=80 util=90 temp=65 watts=300
  *
- * Sizes are MiB. procs=none is a driver that does not name processes. Devices with the same nvlink number (above 0) are
+ * Sizes are MiB. procs is pid:size or pid:size:percent, how busy the process keeps the device; a size of -1 the driver does not tell, and
+ * with apart=0 not who keeps it busy. procs=none is a driver that does not name processes. Devices with the same nvlink number (above 0) are
  * joined; devices with the same numa number are near. Without the file the driver counts as not loaded. What is
  * -1 of util, temp and watts (the default) the driver does not tell.
  */
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MOST_DEVICES 32
 #define MOST_PROCESSES 32
@@ -21,8 +23,9 @@ typedef struct {
     char uuid[80], model[80];
     unsigned long long total, reserved, used;
     unsigned pids[MOST_PROCESSES];
-    unsigned long long sizes[MOST_PROCESSES];
-    int processes, unnamed, numa, nvlink, mig, lost, capability, util, temp, watts;
+    long long sizes[MOST_PROCESSES];
+    unsigned percents[MOST_PROCESSES];
+    int processes, apart, unnamed, numa, nvlink, mig, lost, capability, util, temp, watts;
 } Device;
 
 static Device devices[MOST_DEVICES];
@@ -34,7 +37,7 @@ static void read_processes(Device *device, char *list) {
     char *rest = NULL;
     for (char *one = strtok_r(list, ",", &rest); one && device->processes < MOST_PROCESSES; one = strtok_r(NULL, ",", &rest)) {
         int at = device->processes;
-        if (sscanf(one, "%u:%llu", &device->pids[at], &device->sizes[at]) == 2) device->processes++;
+        if (sscanf(one, "%u:%lld:%u", &device->pids[at], &device->sizes[at], &device->percents[at]) >= 2) device->processes++;
     }
 }
 
@@ -51,6 +54,7 @@ static void read_word(Device *device, char *word) {
     else if (!strcmp(word, "reserved")) device->reserved = strtoull(value, NULL, 10) << 20;
     else if (!strcmp(word, "used")) device->used = strtoull(value, NULL, 10) << 20;
     else if (!strcmp(word, "procs")) read_processes(device, value);
+    else if (!strcmp(word, "apart")) device->apart = atoi(value);
     else if (!strcmp(word, "numa")) device->numa = atoi(value);
     else if (!strcmp(word, "nvlink")) device->nvlink = atoi(value);
     else if (!strcmp(word, "mig")) device->mig = atoi(value);
@@ -70,6 +74,7 @@ static nvmlReturn_t refresh(void) {
         Device *device = &devices[count];
         memset(device, 0, sizeof *device);
         device->util = device->temp = device->watts = -1;
+        device->apart = 1;
         char *rest = NULL;
         for (char *word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) read_word(device, word);
         if (device->uuid[0]) count++;
@@ -166,10 +171,32 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsign
     if (*number > room) return NVML_ERROR_INSUFFICIENT_SIZE;
     for (unsigned i = 0; i < *number; i++) {
         infos[i].pid = device->pids[i];
-        infos[i].usedGpuMemory = device->sizes[i] << 20;
+        infos[i].usedGpuMemory = device->sizes[i] < 0 ? (unsigned long long)NVML_VALUE_NOT_AVAILABLE : (unsigned long long)device->sizes[i] << 20;
         infos[i].gpuInstanceId = infos[i].computeInstanceId = 0xFFFFFFFF;
     }
     return NVML_SUCCESS;
+}
+
+/* One sample for each process that did something, taken now; those up to the given time are not told again. */
+nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t handle, nvmlProcessUtilizationSample_t *samples, unsigned *number, unsigned long long seen) {
+    FIND(handle, device)
+    if (!device->apart || device->unnamed || device->mig) return NVML_ERROR_NOT_SUPPORTED;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    unsigned long long us = now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+    unsigned room = samples ? *number : 0;
+    *number = 0;
+    for (int i = 0; i < device->processes; i++) {
+        if (!device->percents[i] || us <= seen) continue;
+        if (*number < room) {
+            memset(&samples[*number], 0, sizeof *samples);
+            samples[*number].pid = device->pids[i];
+            samples[*number].timeStamp = us;
+            samples[*number].smUtil = device->percents[i];
+        }
+        ++*number;
+    }
+    return !*number ? NVML_ERROR_NOT_FOUND : *number > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
 }
 
 nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t handle, int *major, int *minor) {

@@ -25,14 +25,16 @@ SOURCE = Path(__file__).with_name("fake_nvml.c")
 
 @dataclass(frozen=True)
 class FakeGpu:
-    """One line of the state file; sizes are MiB. ``processes`` None: the driver does not name them."""
+    """One line of the state file; sizes are MiB. ``processes`` by pid and size, and how busy each keeps the device; None: the driver
+    does not name them. Without ``apart`` it does not say who keeps the device busy."""
 
     uuid: str
     model: str = "NVIDIA A100"
     total: int = 81920
     reserved: int = 600
     used: int = 0
-    processes: tuple[tuple[int, int], ...] | None = ()
+    processes: tuple[tuple[int, ...], ...] | None = ()
+    apart: bool = True
     numa: int = 0
     nvlink: int = 0
     mig: bool = False
@@ -43,10 +45,11 @@ class FakeGpu:
     watts: int = -1
 
     def line(self) -> str:
-        processes = "none" if self.processes is None else ",".join(f"{pid}:{size}" for pid, size in self.processes)
+        processes = "none" if self.processes is None else ",".join(":".join(map(str, one)) for one in self.processes)
         return (
             f"uuid={self.uuid} model={self.model.replace(' ', '_')} total={self.total} reserved={self.reserved} used={self.used} "
-            f"procs={processes} numa={self.numa} nvlink={self.nvlink} mig={int(self.mig)} lost={int(self.lost)} cc={self.capability} "
+            f"procs={processes} apart={int(self.apart)} "
+            f"numa={self.numa} nvlink={self.nvlink} mig={int(self.mig)} lost={int(self.lost)} cc={self.capability} "
             f"util={self.util} temp={self.temp} watts={self.watts}"
         )
 

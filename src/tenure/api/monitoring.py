@@ -21,6 +21,7 @@ from tenure.model.access import Permission
 from tenure.model.anomaly import Anomaly
 from tenure.model.measures import Series
 from tenure.monitors.containers import ContainersSeen
+from tenure.monitors.tasks import TaskLook
 from tenure.wire import ROOT
 from tenure.wire.dto import DeviceView, ErrorReply, NodesReply
 from tenure.wire.monitoring import (
@@ -40,6 +41,7 @@ from tenure.wire.monitoring import (
 
 routes = Routes(ROOT)
 documented = Routes("/api/resource-scheduler")
+UNTOLD = "shared: its driver does not tell what of the GPU is this job's; tenure gpus has the figures of the whole device"
 KEPT_ANOMALIES = 10**6
 """More than are ever kept."""
 
@@ -136,7 +138,9 @@ async def metrics(request: Request, ref: Ref, since_ms: Moment = 0, step_ms: Ste
     row = await one_job(context, ref, caller_from(request))
     job_id = 0 if row.position >= 0 else row.job_id  # an element that is no job yet has no figures
     found = await asyncio.to_thread(context.queries.series, job_id, since_ms, step_ms)
-    return answer(MetricsReply(id=row.id, series=[_series(one) for one in found if name in ("", one.name)]))
+    looks: Sequence[TaskLook] = context.watch.seen.looks.get("tasks", ()) if context.watch is not None else ()
+    note = UNTOLD if any(look.is_untold for look in looks if look.task.job_id == job_id) else ""
+    return answer(MetricsReply(id=row.id, series=[_series(one) for one in found if name in ("", one.name)], note=note))
 
 
 @routes.get("/anomalies", AnomaliesReply, needs=Permission.JOBS_READ)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ from tenure.model.access import SCHEDULER, Caller, Permission
 from tenure.model.amounts import MILLI
 from tenure.model.hint import Hint
 from tenure.model.plan import Plan
-from tenure.monitors.tasks import CPU, GPU, MEMORY, TaskLook
+from tenure.monitors.tasks import CPU, GPU, MEMORY, TaskLook, with_gpus
 from tenure.wire import ROOT
 from tenure.wire.dto import EventView
 from tenure.wire.thinking import (
@@ -200,7 +200,9 @@ def _bottleneck(one: Bottleneck, names: Mapping[int, str]) -> BottleneckView:
 
 def _measured(context: Context, picture: Picture) -> tuple[dict[str, int], dict[str, float]]:
     """By kind, what tasks were last seen to use, and what part that is of what the same tasks hold."""
-    looks: Sequence[TaskLook] = context.watch.seen.looks.get("tasks", ()) if context.watch is not None else ()
+    seen = context.watch.seen.looks if context.watch is not None else {}
+    gpus = {gpu.uuid: gpu for gpu in seen.get("gpus", ())}
+    looks: list[TaskLook] = [with_gpus(look, gpus) for look in seen.get("tasks", ())]
     held = {(part.attempt_id, part.task): part for job in picture.running for part in job.allocations}
     used: dict[str, float] = {}
     allocated: dict[str, int] = {}
@@ -212,8 +214,9 @@ def _measured(context: Context, picture: Picture) -> tuple[dict[str, int], dict[
         amounts = {"cpu": part.amounts.cpu_milli, "memory": part.amounts.memory_bytes, "gpu": gpu_milli}
         for kind, (figure, scale) in _USED.items():
             if figure in look.figures and amounts[kind]:
-                # A task's GPU figure is the mean over its devices; what it holds of a shared one is what it can have used at most.
-                use = look.figures[figure] * scale * (gpu_milli / MILLI if kind == "gpu" else 1)
+                use = look.figures[figure] * scale
+                if kind == "gpu":  # the mean over its devices; of a shared one it is counted as using no more than it holds
+                    use = min(use * len(part.devices), gpu_milli)
                 used[kind] = used.get(kind, 0) + use
                 allocated[kind] = allocated.get(kind, 0) + amounts[kind]
     return {kind: round(value) for kind, value in used.items()}, {

@@ -26,9 +26,10 @@ _COLUMNS = (
 def metrics_text(reply: MetricsReply) -> str:
     """The table; a sentence where nothing is known."""
     shown = [one for one in reply.series if one.points]
+    note = f"\n{reply.note}" if reply.note else ""
     if not shown:
-        return f"Nothing was measured of job {reply.id}: figures begin with the second look at it, and are kept for a time only."
-    return render(_COLUMNS, [_row(one) for one in shown])
+        return f"Nothing was measured of job {reply.id}: figures begin with the second look at it, and are kept for a time only.{note}"
+    return render(_COLUMNS, [_row(one) for one in shown]) + note
 
 
 def _row(one: SeriesView) -> tuple[str, ...]:

@@ -13,23 +13,28 @@ STEPS_MS = (FINE_MS, MINUTE_MS, COARSE_MS)
 
 
 class LiveTask(NamedTuple):
-    """A task that holds something: whose it is, and the devices by uuid."""
+    """A task that holds something: whose it is, and the devices by uuid; ``milli`` is how much of each, where that is known."""
 
     attempt_id: int
     task: int
     job_id: int
     devices: tuple[str, ...] = ()
+    milli: tuple[int, ...] = ()
 
 
 class TaskUse(NamedTuple):
-    """What a task has used since it began; memory is what it uses now. None: cannot be read."""
+    """What a task has used since it began; memory is what it uses now. None: cannot be read, or is not its own but its holder's.
+
+    ``pids`` are its processes, of a lease those of its holder; they are only told of who holds devices.
+    """
 
     attempt_id: int
     task: int
-    cpu_ms: int
-    memory_bytes: int
+    cpu_ms: int | None
+    memory_bytes: int | None
     read_bytes: int | None = None
     written_bytes: int | None = None
+    pids: tuple[int, ...] | None = None
 
 
 class Point(NamedTuple):

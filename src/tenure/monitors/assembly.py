@@ -21,9 +21,11 @@ def watch_of(
     sinks: Sequence[tuple[str, Sink]] = (),
 ) -> Watch:
     """The watch of this machine, not yet started."""
-    samplers: list[Sampler] = [HostSampler(node), GpuSampler(node)]
+    gpus = GpuSampler(node)
+    samplers: list[Sampler] = [HostSampler(node), gpus]
     if tasks is not None:
-        samplers.append(tasks)
+        tasks.tell_apart(gpus.processes)
+        samplers.append(tasks)  # after the GPUs: whose processes they name
     if settings.containers != "off":
         samplers.append(ContainerSampler(settings.containers))  # last: an engine may take a second
     return Watch(samplers, settings.every_s(), now_ms=now_ms, log=log, sinks=sinks)

@@ -2,17 +2,21 @@
 
 The client library is imported only where there is a driver: it costs every other machine a megabyte and a half. Invariant: looking
 changes nothing on a device; a figure that the driver does not give is None, and a device that fell off the bus keeps its identity.
+
+Processes are told apart by NVML alone: a second run of ``nvidia-smi`` would cost more than all other looks together.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tenure.monitors.sharing import Processes, ProcessUse
 from tenure.wire.monitoring import GpuSample
 
 T = TypeVar("T")
@@ -24,6 +28,7 @@ _SMI_PATIENCE_S = 10.0
 _LOOK_AGAIN = 12
 """A machine without GPUs is asked again every so many looks: a driver may be installed while we run."""
 _IN_USE_PERCENT = 1.0
+_MOST_PERCENT = 100
 
 
 class GpuSampler:
@@ -55,6 +60,10 @@ class GpuSampler:
             gpu.node = self._node
         return found
 
+    def processes(self) -> Processes:
+        """Who used what of each device at the last look; a device whose processes the driver does not tell apart is missing."""
+        return self._nvml.processes if self._nvml is not None else {}
+
     def close(self) -> None:
         """Let go of the driver; the next look takes it up again."""
         if self._nvml is not None:
@@ -79,6 +88,8 @@ class _Nvml:
         self._api: Any = pynvml
         self._seen: dict[int, GpuSample] = {}
         self._open = False
+        self._sampled: dict[str, int] = {}
+        self.processes: dict[str, dict[int, ProcessUse]] = {}
 
     def read(self) -> list[GpuSample]:
         """All devices by index. Raises RuntimeError when there is no driver to ask."""
@@ -87,6 +98,7 @@ class _Nvml:
             if not self._open:
                 api.nvmlInit()
                 self._open = True
+            self.processes = {}
             return [self._look(index) for index in range(api.nvmlDeviceGetCount())]
         except api.NVMLError as error:
             raise RuntimeError(f"the NVIDIA driver does not answer: {error}") from error
@@ -119,11 +131,48 @@ class _Nvml:
             power_mw=self._tried(lambda: int(api.nvmlDeviceGetPowerUsage(handle))),
             power_limit_mw=self._tried(lambda: int(api.nvmlDeviceGetEnforcedPowerLimit(handle))),
         )
-        busy = bool(self._tried(lambda: api.nvmlDeviceGetComputeRunningProcesses(handle)))
-        if busy or (found.utilisation_percent or 0.0) >= _IN_USE_PERCENT:
+        named = self._named("Compute", handle)
+        if named is not None:
+            self._tell_apart(handle, uuid, named)
+        if named or (found.utilisation_percent or 0.0) >= _IN_USE_PERCENT:
             found.state = "in_use"
         self._seen[index] = found
         return found
+
+    def _named(self, kind: str, handle: Any) -> list[Any] | None:
+        """The processes that compute or draw on a device; older drivers know an older form of the question."""
+        for version in ("v3", "v2"):
+            ask = getattr(self._api, f"nvmlDeviceGet{kind}RunningProcesses_{version}")
+            found: list[Any] | None = self._tried(lambda ask=ask: ask(handle))  # type: ignore[misc]
+            if found is not None:
+                return found
+        return None
+
+    def _tell_apart(self, handle: Any, uuid: str, computing: list[Any]) -> None:
+        """Note what each process uses. Where one is not of this machine, the driver counts in another space of pids: then nothing."""
+        drawing = self._named("Graphics", handle) or []
+        memory = {int(one.pid): one.usedGpuMemory for one in [*drawing, *computing]}
+        if all(os.path.exists(f"/proc/{pid}") for pid in memory):
+            percents = self._percents(handle, uuid) if memory else {}
+            self.processes[uuid] = {
+                pid: ProcessUse(size, None if percents is None else percents.get(pid, 0.0)) for pid, size in sorted(memory.items())
+            }
+
+    def _percents(self, handle: Any, uuid: str) -> dict[int, float | None] | None:
+        """How busy each process kept the device since the last look; who is not in it did nothing. None: not known, or the first look,
+        for the driver remembers from before."""
+        api, since_us = self._api, self._sampled.get(uuid)
+        try:
+            samples = api.nvmlDeviceGetProcessUtilization(handle, since_us or 0)
+        except api.NVMLError as error:
+            if error.value not in (api.NVML_ERROR_NOT_FOUND, api.NVML_SUCCESS):
+                return None
+            samples = []  # nobody did anything; the client takes "none at all" for an error
+        found: dict[int, float | None] = {}
+        for one in sorted(samples, key=lambda one: one.timeStamp):
+            found[int(one.pid)] = float(one.smUtil) if one.smUtil <= _MOST_PERCENT else None  # some drivers tell nonsense
+        self._sampled[uuid] = max((int(one.timeStamp) for one in samples), default=since_us or 0)
+        return None if since_us is None else found
 
     def _lost(self, index: int, why: str) -> GpuSample:
         known = self._seen.get(index)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tenure.model.amounts import MILLI, format_milli
 from tenure.model.anomaly import Anomaly
 from tenure.monitors.reports import Key
 from tenure.monitors.tasks import CPU, GPU, GPU_POWER, TaskLook, with_gpus
@@ -79,9 +80,10 @@ def _heat(key: str, text: str, subject: str, heat: float) -> Anomaly:
 
 def _of_task(look: TaskLook, latest: Mapping[str, tuple[int, float]], gpus: Mapping[str, GpuSample]) -> Iterator[Anomaly]:
     job_id, who = look.task.job_id, f"{look.task.job_id}:{look.task.task}"
-    share = look.figures.get(GPU)
-    if share is not None and share < IDLE_PERCENT:
-        text = f"it holds {len(look.task.devices)} GPU{'s' if len(look.task.devices) != 1 else ''} and uses {share:g} % of them"
+    share, devices = look.figures.get(GPU), len(look.task.devices)
+    held_milli = sum(look.task.milli) or MILLI * devices
+    if share is not None and share * devices * MILLI < IDLE_PERCENT * held_milli:
+        text = f"it holds {format_milli(held_milli)} GPU{'s' if held_milli != MILLI else ''} and uses {share:g} % of {_them(devices)}"
         remedy = "is it loading data or waiting for somebody? cancel it, or ask for fewer GPUs or a fraction (--gpus 0.5)"
         yield Anomaly(f"idle_gpu:{who}", "idle_gpu", text, remedy, job_id, evidence={GPU: share} | _some(look, CPU))
     throughput = latest.get("throughput", (0, None))[1]
@@ -93,6 +95,10 @@ def _of_task(look: TaskLook, latest: Mapping[str, tuple[int, float]], gpus: Mapp
     hung = _hung(look, latest, gpus)
     if hung is not None:
         yield hung
+
+
+def _them(devices: int) -> str:
+    return "the device" if devices == 1 else "the devices"
 
 
 def _hung(look: TaskLook, latest: Mapping[str, tuple[int, float]], gpus: Mapping[str, GpuSample]) -> Anomaly | None:

@@ -96,7 +96,7 @@ LIVE = Statement(
     .order_by(allocation.c.attempt_id, allocation.c.task)
 )
 LIVE_DEVICES = Statement(
-    select(allocation_device.c.attempt_id, allocation_device.c.task, device.c.uuid)
+    select(allocation_device.c.attempt_id, allocation_device.c.task, device.c.uuid, allocation_device.c.milli)
     .join(device, device.c.id == allocation_device.c.device_id)
     .where(allocation_device.c.released_at_ms.is_(None))
     .order_by(allocation_device.c.attempt_id, allocation_device.c.task, device.c.device_index)
@@ -185,10 +185,14 @@ def forget_reports(tx: Transaction, tasks: Sequence[tuple[int, int]]) -> None:
 def live_tasks(link: Link) -> list[LiveTask]:
     """The tasks whose processes should be there, by attempt and task."""
     rows = link.rows(LIVE)
-    held: dict[tuple[int, int], list[str]] = {}
-    for attempt_id, task, uuid in link.rows(LIVE_DEVICES) if rows else ():
-        held.setdefault((attempt_id, task), []).append(uuid)
-    return [LiveTask(attempt_id, task, job_id, tuple(held.get((attempt_id, task), ()))) for attempt_id, task, job_id in rows]
+    held: dict[tuple[int, int], list[tuple[str, int]]] = {}
+    for attempt_id, task, uuid, milli in link.rows(LIVE_DEVICES) if rows else ():
+        held.setdefault((attempt_id, task), []).append((uuid, milli))
+    found = []
+    for attempt_id, task, job_id in rows:
+        parts = held.get((attempt_id, task), ())
+        found.append(LiveTask(attempt_id, task, job_id, tuple(uuid for uuid, _ in parts), tuple(milli for _, milli in parts)))
+    return found
 
 
 def writers_of(link: Link, tasks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, bool]]:

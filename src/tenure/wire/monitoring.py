@@ -124,10 +124,11 @@ class SeriesView(Reply):
 
 
 class MetricsReply(Reply):
-    """A job's figures, those that Tenure measured first."""
+    """A job's figures, those that Tenure measured first. ``note`` says why some are missing at the moment."""
 
     id: str
     series: list[SeriesView]
+    note: str = ""
 
 
 class AnomalyView(Reply):

@@ -25,6 +25,7 @@ def test_each_figure_has_a_line() -> None:
 
 def test_nothing_measured_is_said() -> None:
     assert "Nothing was measured of job 7" in metrics_text(MetricsReply(id="7", series=[series("a")]))
+    assert metrics_text(MetricsReply(id="7", series=[series("loss", 1.0)], note="shared: x")).splitlines()[-1] == "shared: x"
 
 
 def test_bars() -> None:

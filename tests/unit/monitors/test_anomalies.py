@@ -11,6 +11,7 @@ from tenure.config.monitoring import AnomalySettings, RuleSettings
 from tenure.model.anomaly import KINDS, Anomaly
 from tenure.model.measures import LiveTask
 from tenure.monitors.anomalies import Anomalies, counts
+from tenure.monitors.sharing import Part
 from tenure.monitors.signs import signs
 from tenure.monitors.tasks import TaskLook
 from tenure.monitors.watch import Round
@@ -61,6 +62,16 @@ def test_each_rule(kind: str, shows: dict[str, Any], does_not: dict[str, Any]) -
     assert sign.text
     assert sign.remedy
     assert kind not in found(**does_not)
+
+
+def test_who_holds_a_part_is_idle_by_that_part() -> None:
+    def told(percent: float) -> str:
+        look = TaskLook(LiveTask(7, 0, 3, ("g",), (250,)), {}, {"g": Part(0, percent)})
+        found = signs(Round(0, {"gpus": [gpu(utilisation_percent=90.0)], "tasks": (look,)}), {}, 0, 30.0)
+        return "".join(sign.text for sign in found)
+
+    assert told(2.5) == "", "a tenth of what it holds"
+    assert told(2.4) == "it holds 0.25 GPUs and uses 2.4 % of the device"
 
 
 def test_a_figure_that_is_absent_is_no_sign() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tenure.model.amounts import MIB
 from tenure.monitors import gpus
 from tenure.monitors.gpus import GpuSampler, read_smi
+from tenure.monitors.sharing import ProcessUse
 from tests.support.nvml import FakeDriver, FakeGpu
 
 
@@ -39,6 +41,43 @@ def test_a_device_is_read_with_all_figures(driver: FakeDriver, sampler: GpuSampl
     assert first.state == "in_use"
     # What the driver does not tell is absent, and an idle device is available.
     assert (second.utilisation_percent, second.temperature_c, second.power_mw, second.state) == (None, None, None, "available")
+
+
+def test_processes_are_told_apart(driver: FakeDriver, sampler: GpuSampler) -> None:
+    me, parent = os.getpid(), os.getppid()
+    driver.show(FakeGpu("GPU-a", processes=((me, 30, 70), (parent, 20))), FakeGpu("GPU-b"), FakeGpu("GPU-c", processes=None))
+    assert sampler.processes() == {}
+    sampler.sample(0)
+    both = {me: ProcessUse(30 * MIB, None), parent: ProcessUse(20 * MIB, None)}
+    assert sampler.processes() == {"GPU-a": both, "GPU-b": {}}, "how busy they were before is no figure of now"
+    sampler.sample(1)
+    assert sampler.processes()["GPU-a"] == {me: ProcessUse(30 * MIB, 70.0), parent: ProcessUse(20 * MIB, 0.0)}
+    driver.change(0, processes=((me, 30), (parent, 20)))
+    sampler.sample(2)
+    assert {use.percent for use in sampler.processes()["GPU-a"].values()} == {0.0}
+    driver.unload()
+    with pytest.raises(RuntimeError):
+        sampler.sample(3)
+    assert sampler.processes() == {}
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ({"apart": False}, ProcessUse(30 * MIB, None)),
+        ({"mig": True}, ProcessUse(30 * MIB, None)),
+        ({"processes": ((os.getpid(), -1, 5),)}, ProcessUse(None, 5.0)),
+        ({"processes": ((os.getpid(), 30, 3_000_000),)}, ProcessUse(30 * MIB, None)),
+        ({"processes": ((os.getpid(), 30), (4_194_304, 30))}, None),  # one that is not of this machine, as in a container
+    ],
+)
+def test_what_the_driver_does_not_tell_of_a_process_is_absent(
+    driver: FakeDriver, sampler: GpuSampler, shown: dict[str, Any], told: ProcessUse | None
+) -> None:
+    driver.show(FakeGpu("GPU-a", **{"processes": ((os.getpid(), 30, 5),)} | shown))
+    sampler.sample(0)
+    sampler.sample(1)
+    assert sampler.processes() == ({} if told is None else {"GPU-a": {os.getpid(): told}})
 
 
 def test_a_device_that_is_lost_keeps_its_identity(driver: FakeDriver, sampler: GpuSampler) -> None:

@@ -131,7 +131,7 @@ def test_tasks_that_live_are_told_with_their_devices(tmp_path: Path) -> None:
     assert isinstance(store, SqlStore)
     queries = store.queries()
     key = (launch.attempt_id, 0)
-    assert queries.live_tasks() == [LiveTask(*key, job, ("GPU-n1-1",))]
+    assert queries.live_tasks() == [LiveTask(*key, job, ("GPU-n1-1",), (1000,))]
     assert queries.writers_of([key, (99, 0)]) == {key: (job, True)}
     rig.record(ended(launch, empty=False))
     assert queries.live_tasks() == []

@@ -5,6 +5,9 @@ Invariant: asking never starts a supervisor; where there is none, nothing is use
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tenure.executors.local.connection import Connection, SupervisorError, socket_path
 from tenure.model.measures import TaskUse
 
@@ -29,13 +32,17 @@ class Usage:
         except (OSError, SupervisorError):
             self.close()
             raise
-        return [
-            TaskUse(one["attempt"], one["task"], one["cpu_ms"], one["memory_bytes"], one.get("read_bytes"), one.get("written_bytes"))
-            for one in reply["tasks"]
-        ]
+        return [_use(one) for one in reply["tasks"]]
 
     def close(self) -> None:
         """Hang up."""
         if self._link is not None:
             self._link.close()
             self._link = None
+
+
+def _use(told: Mapping[str, Any]) -> TaskUse:
+    """What is not told is not known: a supervisor may be older than this daemon."""
+    names = ("cpu_ms", "memory_bytes", "read_bytes", "written_bytes")
+    pids = tuple(told["pids"]) if "pids" in told else None
+    return TaskUse(told["attempt"], told["task"], **{name: told.get(name) for name in names}, pids=pids)

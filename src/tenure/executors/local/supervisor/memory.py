@@ -8,6 +8,7 @@ Invariant: nothing is read while no task with a memory limit runs.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from . import proc
 from .task import Task
@@ -35,8 +36,11 @@ def over(tree: Tree, tasks: list[Task]) -> list[Task]:
     return result
 
 
-def use_of(tree: Tree, task: Task) -> dict[str, int]:
-    """What `usage` reports of a living task: cpu and bytes moved so far, memory now. What cannot be read is left out."""
+def use_of(tree: Tree, task: Task) -> dict[str, Any]:
+    """What `usage` reports of a living task: cpu and bytes moved so far, memory now, and who it is, where it holds devices. What cannot
+    be read is left out, and of a lease what its holder uses besides."""
+    if task.lease:
+        return {"pids": proc.descendants([task.pid])} if task.devices and task.pid else {}
     pids = tree.members(task)
     cpu_ms = task.group.cpu_ms() if task.group is not None else None
     if cpu_ms is None:
@@ -44,8 +48,10 @@ def use_of(tree: Tree, task: Task) -> dict[str, int]:
         ticks = sum(found.cpu_ticks + found.reaped_ticks for found in stats)
         cpu_ms = ticks * 1000 // proc.TICKS_PER_SECOND + task.stray_cpu_ms
     memory = task.group.usage_bytes() if task.group is not None else None
-    use = {"cpu_ms": cpu_ms, "memory_bytes": memory if memory is not None else sum(map(proc.rss_bytes, pids))}
+    use: dict[str, Any] = {"cpu_ms": cpu_ms, "memory_bytes": memory if memory is not None else sum(map(proc.rss_bytes, pids))}
     moved = [amounts for pid in pids if (amounts := proc.io_bytes(pid)) is not None]
     if moved:
         use["read_bytes"], use["written_bytes"] = (sum(each) for each in zip(*moved, strict=True))
+    if task.devices:
+        use["pids"] = pids
     return use

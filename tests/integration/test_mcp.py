@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ import pytest
 from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from tenure.client.certificates import create
 from tenure.wire.people import TokenRequest
 from tests.support.living import Installation, end, installation, until
 
@@ -85,13 +87,13 @@ async def over_stdio(living: Installation, *options: str) -> AsyncIterator[Clien
 
 
 @contextmanager
-def http_server(living: Installation) -> Iterator[str]:
-    """A server on a free port of this machine; its URL."""
-    words = [sys.executable, "-m", "tenure.cli", "mcp", "serve", "--http", "127.0.0.1:0"]
+def http_server(living: Installation, address: str = "127.0.0.1:0", *options: str) -> Iterator[str]:
+    """A server on a free port; its URL."""
+    words = [sys.executable, "-m", "tenure.cli", "mcp", "serve", "--http", address, *options]
     with subprocess.Popen(words, env=living.env, cwd=living.work, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            found = re.search(r"http://\S+", process.stderr.readline())
+            found = re.search(r"https?://\S+", process.stderr.readline())
             assert found is not None
             yield found[0]
         finally:
@@ -99,10 +101,10 @@ def http_server(living: Installation) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def over_http(url: str, token: str) -> AsyncIterator[ClientSession]:
+async def over_http(url: str, token: str, trusted: ssl.SSLContext | bool = True) -> AsyncIterator[ClientSession]:
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60) as client,
+        httpx2.AsyncClient(headers=headers, timeout=60, verify=trusted) as client,
         streamable_http_client(url, http_client=client) as streams,
         ClientSession(streams[0], streams[1]) as session,
     ):
@@ -228,13 +230,39 @@ def test_over_http_everybody_comes_with_a_token(living: Installation) -> None:
 
     with http_server(living) as url:
         asyncio.run(asyncio.wait_for(work(url), 100))
-    for words, told in (
-        (("--http", "0.0.0.0:8080"), "can be reached from other machines"),
-        (("--http", "127.0.0.1:0", "--max-concurrent", "1"), "has its own caps"),
-        (("--http", "here"), "is no address"),
-        (("--name", "../x", "--max-concurrent", "1"), "is no name for a server"),
-    ):
-        assert told in living.cli("mcp", "serve", *words, ok=False).stderr
+
+
+def test_beyond_this_machine_it_takes_tls_and_somebody_with_a_token(living: Installation) -> None:
+    pytest.importorskip("cryptography")
+    made = create(str(living.work / "tls"), ["localhost"], 90)
+    listening = ("0.0.0.0:0", "--tls-cert", made.cert, "--tls-key", made.key)
+    refused = living.cli("mcp", "serve", "--http", *listening, ok=False).stderr
+    assert "which takes somebody who may come in (tenure token create)" in refused
+    with living.client() as client:
+        secret = client.people.make_token(TokenRequest(key="a", label="agent")).secret
+    trusted = ssl.create_default_context(cafile=made.ca)
+
+    async def work(url: str) -> None:
+        assert url.startswith("https://localhost:")
+        async with over_http(url, secret, trusted) as session:
+            job = await confirmed(session, "submit", command=["true"], cpus="0.1", time="1m")
+            with living.client() as client:
+                assert client.people.audit(1).entries[0].via == "token"
+                assert client.show(job["id"]).job.name == "true"
+        async with httpx2.AsyncClient(timeout=30, verify=trusted) as client:
+            for headers, status in (({}, 401), ({"Authorization": f"Bearer {secret}", "Host": "rebound.example"}, 421)):
+                answer = await client.post(url, json={}, headers=headers)
+                assert (answer.status_code, "strict-transport-security" in answer.headers) == (status, True)
+        with pytest.raises(httpx2.ConnectError):
+            async with httpx2.AsyncClient(timeout=30) as strange:
+                await strange.get(url)
+        with pytest.raises(httpx2.TransportError):
+            async with httpx2.AsyncClient(timeout=30) as plain:
+                await plain.get(url.replace("https:", "http:"))
+
+    with http_server(living, *listening) as url:
+        asyncio.run(asyncio.wait_for(work(url), 100))
+    assert "POST /mcp 200" in (living.home / "mcp" / "access.log").read_text()
 
 
 def test_the_example_works_as_it_stands(living: Installation) -> None:

@@ -103,7 +103,7 @@ def _refuse_exposed(settings: ListenSettings, address: Address, has_users: bool)
     if not settings.tls_cert and not settings.insecure:
         missing.append("a certificate (tenure cert create, then --tls-cert FILE --tls-key FILE)")
     if not has_users:
-        missing.append("somebody who may come in (tenure up, tenure token create, tenure down)")
+        missing.append("somebody who may come in (tenure token create)")
     if missing:
         raise Refusal(
             "listen_refused",

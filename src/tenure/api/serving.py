@@ -11,6 +11,7 @@ import contextlib
 import functools
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -40,38 +41,40 @@ logging.getLogger("uvicorn.error").addFilter(_Caused())
 def server(front: Front, listener: Listener | None = None, log_path: str = "", *, shared: bool = False) -> Server:
     """The server of a daemon, to be given its unix sockets. Calls over TCP are noted in ``log_path``. ``shared``:
     other users of the machine are served too."""
-    return Server(
-        _config(front, http=SharedPeerProtocol if shared else PeerProtocol, timeout_keep_alive=SOCKET_IDLE_S),
-        listener,
-        front,
-        AccessLog(log_path),
-    )
+    log = AccessLog(log_path)
+
+    def gated(given: Listener) -> Gate:
+        cookie = cookie_name(given.tls is not None, given.address.port)
+        return Gate(front, given, log, Login(front.state.context, given, cookie))
+
+    own = config_of(front, http=SharedPeerProtocol if shared else PeerProtocol, timeout_keep_alive=SOCKET_IDLE_S)
+    return Server(own, listener, gated, log)
 
 
-def _config(app: Any, **more: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        ws="none",  # the protocol knows what goes on as a WebSocket
-        ws_max_size=64 * 1024,
-        ws_per_message_deflate=False,
-        proxy_headers=False,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=2,
-        server_header=False,
-        date_header=False,
-        **more,
-    )
+def config_of(app: Any, **more: Any) -> uvicorn.Config:
+    """How an application is served, whatever the connections are: nothing of uvicorn's own that would be told to others or logged."""
+    fixed = {
+        "log_config": None,
+        "ws": "none",  # the protocol knows what goes on as a WebSocket
+        "ws_max_size": 64 * 1024,
+        "ws_per_message_deflate": False,
+        "proxy_headers": False,
+        "access_log": False,
+        "lifespan": "off",
+        "timeout_graceful_shutdown": 2,
+        "server_header": False,
+        "date_header": False,
+    }
+    return uvicorn.Config(app, **(fixed | more))
 
 
 class Server(uvicorn.Server):
-    """Serves unix sockets, and the listener where there is one."""
+    """Serves the sockets that it is given, and the listener where there is one: ``gated`` makes the application for that."""
 
-    def __init__(self, config: uvicorn.Config, listener: Listener | None, front: Front, log: AccessLog) -> None:
+    def __init__(self, config: uvicorn.Config, listener: Listener | None, gated: Callable[[Listener], Gate], log: AccessLog) -> None:
         super().__init__(config)
         self._listener = listener
-        self._front = front
+        self._gated = gated
         self._log = log
         self._accepting: asyncio.Task[None] | None = None
         self.door: Door | None = None
@@ -82,13 +85,8 @@ class Server(uvicorn.Server):
         if self._listener is None:
             return
         settings = self._listener.settings
-        login = Login(
-            self._front.state.context, self._listener, cookie_name(self._listener.tls is not None, self._listener.address.port)
-        )
-        config = _config(
-            Gate(self._front, self._listener, self._log, login),
-            http=TcpProtocol,
-            timeout_keep_alive=max(1, parse_duration_ms(settings.idle) // 1000),
+        config = config_of(
+            self._gated(self._listener), http=TcpProtocol, timeout_keep_alive=max(1, parse_duration_ms(settings.idle) // 1000)
         )
         config.load()
         made = functools.partial(

@@ -13,9 +13,12 @@ from tenure.client.errors import usage
 
 def mcp(
     action: Annotated[str, typer.Argument(metavar="serve", help="Serve agents.", show_default=False)],
-    http: Annotated[
-        str, typer.Option("--http", metavar="HOST:PORT", help="Over HTTP on this machine, with tokens; else over stdin and stdout.")
-    ] = "",
+    http: Annotated[str, typer.Option("--http", metavar="HOST:PORT", help="Over HTTP, with tokens; else over stdin and stdout.")] = "",
+    tls_cert: Annotated[str, typer.Option("--tls-cert", metavar="FILE", help="The certificate, in PEM; beyond this machine.")] = "",
+    tls_key: Annotated[str, typer.Option("--tls-key", metavar="FILE", help="Its key, closed to others.")] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure-i-know", help="Listen beyond this machine without TLS: everybody on the way can read.")
+    ] = False,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Whose caps these are; a name keeps what it has spent.")
     ] = "agent",
@@ -34,11 +37,13 @@ def mcp(
 
         tenure mcp serve --max-gpu-hours 20 --max-concurrent 2
         tenure mcp serve --http 127.0.0.1:8765
+        tenure mcp serve --http 0.0.0.0:8765 --tls-cert server.crt --tls-key server.key
     """
     if action != "serve":
         raise usage(f"{action!r} is nothing to do with agents", "tenure mcp serve")
-    given = {"--http": http, "--name": name, "--max-lease": max_lease}
+    given = {"--http": http, "--tls-cert": tls_cert, "--tls-key": tls_key, "--name": name, "--max-lease": max_lease}
     words = [word for option, value in given.items() if value for word in (option, value)]
     words += ["--max-gpu-hours", str(max_gpu_hours), "--max-concurrent", str(max_concurrent)]
+    words += ["--insecure-i-know"] if insecure else []
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "tenure.mcp", *words])

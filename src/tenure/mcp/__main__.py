@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tenure.client import paths
 from tenure.client.errors import TenureError, usage
@@ -16,6 +17,9 @@ from tenure.client.words import span_of
 from tenure.mcp.own_token import Caps, token_for
 from tenure.mcp.steering import SteeringTools
 from tenure.mcp.tools import Connect
+
+if TYPE_CHECKING:
+    from tenure.api.listener import Listener
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tenure mcp serve")
     parser.add_argument("--http", default="")
+    parser.add_argument("--tls-cert", default="")
+    parser.add_argument("--tls-key", default="")
+    parser.add_argument("--insecure-i-know", action="store_true")
     parser.add_argument("--name", default="agent")
     parser.add_argument("--max-gpu-hours", type=float, default=0.0)
     parser.add_argument("--max-concurrent", type=int, default=0)
@@ -47,8 +54,10 @@ def _serve(words: argparse.Namespace) -> None:
         raise usage("a cap is not negative", "leave it out for none")
     if words.http and caps:
         raise usage("over HTTP everybody comes with a token of his own, which has its own caps", "make tokens with caps")
+    if not words.http and (words.tls_cert or words.tls_key or words.insecure_i_know):
+        raise usage("a certificate, or doing without, means nothing over stdio", "add --http HOST:PORT")
     try:
-        from tenure.mcp.server import build, serve_http
+        from tenure.mcp.server import build
     except ImportError as error:
         raise TenureError(
             "not_installed", f"the server needs the package mcp ({error.name} is missing)", "pip install 'tenure[mcp]'"
@@ -56,13 +65,28 @@ def _serve(words: argparse.Namespace) -> None:
     with connect() as client:
         place = client.place or place_of(f"unix:{paths.daemon_socket(paths.home())}")
         own = token_for(client, paths.home(), words.name, caps) if caps else ""
+        listener = _listener(words, client) if words.http else None
     connecting = connector(place, own)
     server = build(SteeringTools(connecting))
-    if words.http:
-        host, port = address_of(words.http)
-        serve_http(server, connecting, host, port, lambda chosen: _tell(f"tenure mcp: http://{host}:{chosen}/mcp"))
-    else:
+    if listener is None:
         server.run("stdio")
+        return
+    from tenure.mcp.serving import serve_http
+
+    for warning in listener.warnings():
+        _tell(f"tenure mcp: WARNING: {warning}")
+    log = os.path.join(paths.home(), "mcp", "access.log")
+    serve_http(server, connecting, listener, log, lambda url: _tell(f"tenure mcp: {url}"))
+
+
+def _listener(words: argparse.Namespace, client: Client) -> Listener:
+    """Where it listens, decided before anything is served. A port alone is one of this machine."""
+    from tenure.config.listen import ListenSettings
+    from tenure.mcp.serving import listener_for
+
+    address = f"127.0.0.1{words.http}" if words.http.startswith(":") else words.http
+    cert, key = (os.path.abspath(path) if path else "" for path in (words.tls_cert, words.tls_key))
+    return listener_for(ListenSettings(address, cert, key, insecure=words.insecure_i_know), client)
 
 
 def _tell(text: str) -> None:
@@ -83,24 +107,6 @@ def connector(place: Place, own: str) -> Connect:
         return connect() if elsewhere() is None else connect(place=place)
 
     return connecting
-
-
-def address_of(text: str) -> tuple[str, int]:
-    """``127.0.0.1:8765``, ``:8765``. Raises BadRequest for an address that others can reach."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    if not port.isdigit() or int(port) > 65_535:
-        raise usage(f"{text!r} is no address", "write 127.0.0.1:8765")
-    try:
-        is_here = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_here = False
-    if not is_here:
-        raise usage(
-            f"{host} can be reached from other machines, and this server does not speak TLS",
-            "listen on 127.0.0.1 and reach it by ssh -L, or put a proxy with TLS before it",
-        )
-    return "127.0.0.1" if host == "localhost" else host, int(port)
 
 
 if __name__ == "__main__":

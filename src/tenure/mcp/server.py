@@ -1,35 +1,28 @@
-"""The tools as a server of the protocol: over standard input and output for one agent, over HTTP on this machine for several.
+"""The tools as a server of the protocol: over standard input and output for one agent, over HTTP for several.
 
-Over stdio it works for the person who started it. Over HTTP every request must show a token of Tenure's (``Authorization: Bearer``) and
-works for whom that names: the daemon judges it anew at each call. Only this machine can reach it, only under its own name, and no
-page of a browser (Origin). Invariant: nothing but the protocol is written to standard output.
+Over stdio it works for the person who started it. Over HTTP (`tenure.mcp.serving`) every request must show a token of Tenure's
+(``Authorization: Bearer``) and works for whom that names: the daemon judges it anew at each call. Invariant: nothing but the protocol
+is written to standard output.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, ParamSpec
 
-import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from tenure import __version__
 from tenure.client.errors import TenureError
 from tenure.mcp.steering import SteeringTools
-from tenure.mcp.tools import Answer, Connect, Tools
+from tenure.mcp.tools import Answer, Tools
+from tenure.wire.secrets import bearer_of
 
 P = ParamSpec("P")
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 INSTRUCTIONS = """Tenure runs jobs on shared machines and lends GPUs. Look first: capacity, list_jobs, what_if. submit, cancel,
 guide and acquire_lease only say what would happen and give a confirmation; call them again with the same arguments and confirm to do
@@ -69,16 +62,14 @@ def build(tools: SteeringTools) -> MCPServer[Any]:
 
 
 def _secret(context: Context[Any, Any]) -> str:
-    """The token that this request shows; empty over stdio."""
+    """The token that this request shows; empty over stdio. Raises TenureError over HTTP without one: it is not the server's own."""
     request = getattr(context.request_context, "request", None)
     headers = getattr(request, "headers", None)
-    return bearer_of(headers.get("authorization", "")) if headers is not None else ""
-
-
-def bearer_of(text: str) -> str:
-    """The token of an Authorization header, empty where there is none."""
-    kind, _, token = text.partition(" ")
-    return token.strip() if kind.lower() == "bearer" else ""
+    if headers is None:
+        return ""
+    if not (secret := bearer_of(headers.get("authorization", "").encode("latin-1"))):
+        raise TenureError("unidentified", "this server wants a token", "send the header Authorization: Bearer TOKEN")
+    return secret
 
 
 def _looking(server: MCPServer[Any], tools: Tools) -> None:
@@ -229,68 +220,3 @@ def _leases(server: MCPServer[Any], tools: Tools) -> None:
     def release_lease(context: Context[Any, Any], number: int, token: str) -> Answer:
         """Give a lease back; others can have what it held when this returns."""
         return tools.release(_secret(context), number, token)
-
-
-class Guard:
-    """Lets in who shows a token that the daemon knows, before anything is read."""
-
-    def __init__(self, app: App, connect: Connect) -> None:
-        self._app = app
-        self._connect = connect
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or turn away."""
-        if scope["type"] == "http":
-            headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
-            secret = bearer_of(next((value.decode("latin-1") for name, value in headers if name == b"authorization"), ""))
-            try:
-                await asyncio.to_thread(self._check, secret)
-            except TenureError as error:
-                await _turn_away(send, error)
-                return
-        await self._app(scope, receive, send)
-
-    def _check(self, secret: str) -> None:
-        """Raises TenureError for a token that means nobody."""
-        if not secret:
-            raise TenureError("unidentified", "this server wants a token", "send the header Authorization: Bearer TOKEN")
-        client = self._connect(secret)
-        try:
-            client.people.whoami()
-        finally:
-            client.close()
-
-
-async def _turn_away(send: Send, error: TenureError) -> None:
-    known = error.code in ("unidentified", "bad_token", "forbidden")
-    body = json.dumps({"code": error.code, "message": error.message, "remedy": error.remedy}).encode()
-    headers = [(b"content-type", b"application/json"), (b"www-authenticate", b'Bearer realm="tenure"')]
-    await send({"type": "http.response.start", "status": 401 if known else 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def app_of(server: MCPServer[Any], connect: Connect, host: str, port: int) -> App:
-    """The server as an application for HTTP, which answers to these names alone."""
-    names = [f"{name}:{port}" for name in dict.fromkeys((f"[{host}]" if ":" in host else host, "localhost", "127.0.0.1"))]
-    security = TransportSecuritySettings(allowed_hosts=names, allowed_origins=[])
-    inner: App = server.streamable_http_app(host=host, stateless_http=True, json_response=True, transport_security=security)
-    return Guard(inner, connect)
-
-
-def serve_http(server: MCPServer[Any], connect: Connect, host: str, port: int, ready: Callable[[int], None]) -> None:
-    """Serve until interrupted. Port 0 takes a free one; ``ready`` is told which."""
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listening:
-        chosen = listening.getsockname()[1]
-        settings = uvicorn.Config(
-            app_of(server, connect, host, chosen),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            timeout_graceful_shutdown=2,
-        )
-        ready(chosen)
-        uvicorn.Server(settings).run([listening])

@@ -148,6 +148,7 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     from tenure.api.bus import Bus
     from tenure.api.front import Front
     from tenure.api.limits import Limits
+    from tenure.api.simulations import Simulations
     from tenure.control.loop import ControlLoop
 
     bus = Bus(asyncio.get_running_loop())
@@ -169,6 +170,7 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
         ready()
         context.watch = watching.watch(context, parts.settings, parts.store, paths.reports(parts.home))
         scrapes = await watching.port(context, parts.settings.monitor)
+        await context.kept(Simulations).resume()
         notifiers += watching.notifiers(context, parts.settings, parts.home)
         for warning in parts.listener.warnings() if parts.listener is not None else ():
             log(f"WARNING: {warning}")

@@ -14,6 +14,7 @@ from tenure.model.commands import Answer, Command
 from tenure.model.observations import Capabilities, Launch, LiveTask, NodeFound, Observation, Observations, Signal
 from tenure.model.outcomes import Commands, Committed, Event, JobChange, Recorded, Violation
 from tenure.model.plan import Plan
+from tenure.model.simulation import SimulationNote
 from tenure.model.snapshot import Changes, Snapshot
 
 
@@ -104,6 +105,10 @@ class Store(Protocol):
 
     def expire_guidance(self, now_ms: int) -> tuple[int, int]:
         """End guidance that has stood for its time; when to call it again (new guidance may make that sooner), and how much ended."""
+        ...
+
+    def note_simulation(self, told: SimulationNote, now_ms: int) -> None:
+        """Keep how a simulation in the background stands, or how it ended; one that is over stays as it is."""
         ...
 
     def live_tasks(self) -> list[tuple[int, int]]:

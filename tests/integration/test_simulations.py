@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,14 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.support.living import until
+from tenure.api.simulations import Simulations
+from tenure.client import http, paths
+from tenure.model.access import Caller
+from tenure.model.commands import Applied
+from tenure.model.simulation import MOST_BEGUN, BeginSimulation, SimulationNote
+from tenure.store import StoreSettings, open_sqlite
+from tenure.store.simulated import KEPT, KEPT_MS
+from tests.support.living import Installation, installation, until
 from tests.support.rest import application
 
 PATH = "/api/v1/simulations"
@@ -41,7 +52,8 @@ def test_a_trace_that_is_sent_is_replayed_under_two_policies(calls: TestClient) 
     view = ended(calls, start(calls, trace=SWF, policies=["easy", "fifo"], key="k")["id"])
     assert view["state"] == "succeeded", view
     assert [row["policy"] for row in view["result"]["results"]] == ["easy", "fifo"]
-    assert calls.post(PATH, json={"trace": SWF, "key": "k"}).json()["id"] == view["id"], "the same key is the same simulation"
+    assert start(calls, trace=SWF, policies=["easy", "fifo"], key="k")["id"] == view["id"], "the same key is the same simulation"
+    assert calls.post(PATH, json={"trace": SWF, "key": "k"}).json()["code"] == "key_reused"
     assert "result" not in calls.get(PATH).json()["simulations"][0]
 
 
@@ -71,3 +83,64 @@ def test_one_at_a_time_until_it_is_cancelled(calls: TestClient) -> None:
 @pytest.mark.parametrize("wish", [{"generate": "lublin", "nodes": "/etc/passwd"}, {"generate": "/etc/passwd"}, {"nodes": "4x8c"}])
 def test_no_path_of_the_machine_is_taken(calls: TestClient, wish: dict[str, Any]) -> None:
     assert calls.post(PATH, json=wish).status_code in (400, 422)
+
+
+def test_what_has_ended_is_told_by_the_next_daemon_and_what_has_not_is_begun_anew() -> None:
+    with installation() as living:
+        living.up()
+        short = post(living, "/simulations", {"trace": SWF, "policies": ["easy"], "key": "short"})["id"]
+        until(lambda: get(living, f"/simulations/{short}")["state"] == "succeeded", "the end of the short one")
+        figures = get(living, f"/simulations/{short}")["result"]
+        long = post(living, "/simulations", {"generate": "lublin:jobs=20000,nodes=64", "key": "long"})["id"]
+        living.kill_daemon()
+        living.up()
+        assert {one["id"]: one["state"] for one in get(living, "/simulations")["simulations"]} == {short: "succeeded", long: "running"}
+        assert get(living, f"/simulations/{short}")["result"] == figures
+        assert post(living, "/simulations", {"trace": SWF, "policies": ["easy"], "key": "short"})["id"] == short
+        until(lambda: get(living, f"/simulations/{long}").get("policy") == "default", "that it runs again")
+
+
+def test_what_daemons_have_begun_too_often_is_over(tmp_path: Path) -> None:
+    begun = BeginSimulation("k", Caller(os.getuid(), "ada"), ("easy",), b"{}")
+    with contextlib.closing(open_sqlite(str(tmp_path / "tenure.db"), StoreSettings(log_dir=str(tmp_path)))) as store:
+        (made,) = store.apply([begun], 1)
+        assert isinstance(made, Applied)
+        for _ in range(1, MOST_BEGUN):
+            store.note_simulation(SimulationNote(int(made.note), again=True), 2)
+    with application(tmp_path) as app:
+        context = app.context
+        asyncio.run_coroutine_threadsafe(context.kept(Simulations).resume(), context.bus.loop).result(30)
+        view = TestClient(app).get(f"{PATH}/{made.note}").json()
+        assert (view["state"], view["code"], "send it again" in view["text"]) == ("failed", "interrupted", True)
+
+
+def test_what_is_kept_has_a_bound(tmp_path: Path) -> None:
+    with contextlib.closing(open_sqlite(str(tmp_path / "tenure.db"), StoreSettings(log_dir=str(tmp_path)))) as store:
+        for number in range(1, KEPT + 4):
+            (made,) = store.apply([BeginSimulation(f"k{number}", Caller(number, "ada"), ("easy",), b"{}")], number)
+            assert isinstance(made, Applied), made
+            store.note_simulation(SimulationNote(number, "succeeded", result=b"{}"), number)
+            store.note_simulation(SimulationNote(number, "failed"), number)  # it is over already
+        queries = store.queries()
+        kept = queries.simulations(-1)
+        assert ([row.id for row in kept], {row.state for row in kept}) == ([*range(KEPT + 3, 3, -1)], {"succeeded"})
+        store.retain(KEPT + 4 + KEPT_MS)
+        assert [row.id for row in queries.simulations(-1)] == [KEPT + 3]
+        queries.close()
+
+
+def get(living: Installation, path: str) -> Any:
+    return ask(living, "GET", path)
+
+
+def post(living: Installation, path: str, body: dict[str, Any]) -> Any:
+    return ask(living, "POST", path, json.dumps(body).encode())
+
+
+def ask(living: Installation, method: str, path: str, body: bytes = b"") -> Any:
+    """One call over the socket, and what it answered."""
+    connection = http.Connection(paths.daemon_socket(str(living.home)))
+    with contextlib.closing(connection):
+        head, answer = connection.exchange(http.request(method, f"/api/v1{path}", body, http.OWN), 40)
+    assert head.status < 300, answer
+    return json.loads(answer)

@@ -48,6 +48,7 @@ class Application:
     def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
         self._front = front
         self._loop = loop
+        self.context: Context = front.state.context
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Carry a call to the application and its answer back. A call that does not end is an error."""

@@ -1,8 +1,8 @@
 """Routes of simulations: started in the background, each in a process of its own, looked at, cancelled.
 
-Each is seen by who started it, and by those who see everything. They live as long as the daemon: a replay can be asked for again.
-Invariants: at most `MOST_AT_ONCE` run and `KEPT` are kept; a process that takes longer than `PATIENCE_S` is ended; nobody makes the
-daemon read a file.
+Each is seen by who started it, and by those who see everything. The store keeps them: what was under way when a daemon ended, however
+it did, the next one begins anew, since the same request gives the same result. Invariants: one that runs is either followed by this
+daemon or begun by the next; a process that takes longer than `PATIENCE_S` is ended; nobody makes the daemon read a file.
 """
 
 from __future__ import annotations
@@ -19,17 +19,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
+from tenure.api.jobs import refused
 from tenure.api.paging import page_of
 from tenure.api.parameters import Cursor, Limit, Named, Number
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.model.access import Caller, Permission
+from tenure.model.commands import Refused
+from tenure.model.simulation import CANCELLED, FAILED, MOST_BEGUN, RUNNING, SUCCEEDED, BeginSimulation, SimulationNote
+from tenure.store.simulated import SimulationRow
 from tenure.wire import ROOT
 from tenure.wire.simulations import SimulationRequest, SimulationsReply, SimulationView
 
 routes = Routes(ROOT)
-MOST_AT_ONCE, MOST_OF_ONE, KEPT = 2, 1, 50
 PATIENCE_S = 900.0
+TOLD_EVERY_S = 5.0
+"""So often the store is told how far one is."""
 State = Literal["", "running", "succeeded", "failed", "cancelled"]
 RUNTIMES = ("exact", "requested", "predicted")
 _LINE = 64 * 1024 * 1024
@@ -37,47 +42,95 @@ _LINE = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Run:
-    """A simulation, whose it is, and the task that follows its process."""
+    """A simulation that runs here, and the task that follows its process. ``told_s`` is when the store last heard of it."""
 
     view: SimulationView
-    uid: int
-    key: str
     task: asyncio.Task[None] | None = None
+    is_cancelled: bool = False
+    told_s: float = 0.0
 
 
 @dataclass(slots=True)
 class Simulations:
-    """Those of one daemon. Used in its event loop alone."""
+    """Those that run in one daemon. Used in its event loop alone."""
 
     context: Context
     runs: dict[int, _Run] = field(default_factory=dict)
-    last: int = 0
 
-    def seen_by(self, caller: Caller) -> list[_Run]:
-        """Those that the caller may see, the newest first."""
-        return [run for run in reversed(self.runs.values()) if caller.sees_all or run.uid == caller.uid]
+    async def resume(self) -> None:
+        """Begin anew what an earlier daemon left under way, unless that was tried too often."""
+        for number, begun, asked in await asyncio.to_thread(self.context.queries.unfinished_simulations):
+            if number in self.runs:
+                continue
+            if begun >= MOST_BEGUN:
+                text = f"the daemon ended {begun} times while it ran; send it again, with fewer jobs or nodes"
+                await self._note(SimulationNote(number, FAILED, code="interrupted", text=text))
+                continue
+            await self._note(SimulationNote(number, again=True))
+            found = await asyncio.to_thread(self.context.queries.simulation, number)
+            if found is not None:
+                self._run(_view(*found), asked)
 
-    def start(self, wish: SimulationRequest, caller: Caller) -> _Run:
+    async def start(self, wish: SimulationRequest, caller: Caller) -> SimulationView:
         """A new one, or that of the same key. Raises ApiError when there are too many."""
-        mine = [run for run in self.runs.values() if run.uid == caller.uid]
-        for run in mine:
-            if wish.key and run.key == wish.key:
-                return run
-        running = [run for run in self.runs.values() if run.view.state == "running"]
-        if len(running) >= MOST_AT_ONCE or len([run for run in running if run.uid == caller.uid]) >= MOST_OF_ONE:
-            text = f"{len(running)} simulations run already; one person runs {MOST_OF_ONE} at a time, all together {MOST_AT_ONCE}"
-            raise failure("too_many", text, "wait for one, or cancel it")
-        self.last += 1
-        made_ms = self.context.loop.clock.now_ms()
-        view = SimulationView(id=self.last, state="running", user=caller.user, made_ms=made_ms, policies=list(wish.policies))
-        run = self.runs[self.last] = _Run(view, caller.uid, wish.key)
-        run.task = asyncio.get_running_loop().create_task(self._follow(run, msgspec.json.encode(_plain(wish))))
-        for number in [number for number, kept in self.runs.items() if kept.view.state != "running"][: max(0, len(self.runs) - KEPT)]:
-            del self.runs[number]
-        return run
+        asked = msgspec.json.encode(_plain(wish))
+        given = (await self.context.apply([BeginSimulation(wish.key, caller, tuple(wish.policies), asked)]))[0]
+        if isinstance(given, Refused):
+            raise refused(given)
+        view = await self.one(int(given.note), caller)
+        if not given.replayed:
+            self._run(view, asked)
+        return view
+
+    async def seen_by(self, caller: Caller) -> list[SimulationView]:
+        """Those that the caller may see."""
+        rows = await asyncio.to_thread(self.context.queries.simulations, -1 if caller.sees_all else caller.uid)
+        return [self._present(_view(row, b"")) for row in rows]
+
+    async def one(self, number: int, caller: Caller) -> SimulationView:
+        """The simulation of a number. Raises ApiError where there is none that the caller may see."""
+        found = await asyncio.to_thread(self.context.queries.simulation, number)
+        if found is None or not (caller.sees_all or found[0].uid == caller.uid):
+            raise failure("not_found", f"there is no simulation {number}", f"GET {ROOT}/simulations lists yours")
+        return self._present(_view(*found))
+
+    async def cancel(self, number: int) -> None:
+        """End one that runs."""
+        run = self.runs.get(number)
+        if run is not None and run.task is not None:
+            run.is_cancelled = True
+            run.task.cancel()
+            await asyncio.wait([run.task])
+
+    def _present(self, view: SimulationView) -> SimulationView:
+        """As it is now: the store is told of progress only now and then."""
+        run = self.runs.get(view.id)
+        return run.view if run is not None and view.state == RUNNING else view
+
+    def _run(self, view: SimulationView, asked: bytes) -> None:
+        run = self.runs[view.id] = _Run(view)
+        run.task = asyncio.get_running_loop().create_task(self._live(run, asked))
+
+    async def _live(self, run: _Run, asked: bytes) -> None:
+        """Follow it to its end, and keep that. One that is under way when the daemon ends stays so, for the next one to begin anew."""
+        view = run.view
+        try:
+            await self._follow(run, asked)
+        except asyncio.CancelledError:
+            if not run.is_cancelled:
+                raise
+            view.state = CANCELLED
+        if view.state == RUNNING:
+            view.state = SUCCEEDED if view.result else FAILED
+        if view.state == FAILED and not view.code:
+            view.code, view.text = "too_large", "it ended before it was done: it took more time or memory than one may"
+        result = msgspec.json.encode(view.result) if view.result else b""
+        said = (view.policy, view.done, view.total, view.code, view.text)
+        await self._note(SimulationNote(view.id, view.state, *said, result))
+        del self.runs[view.id]
 
     async def _follow(self, run: _Run, asked: bytes) -> None:
-        """Start its process and hear what it says, to the end."""
+        """Start its process and hear what it says."""
         view = run.view
         try:
             process = await asyncio.create_subprocess_exec(
@@ -90,43 +143,42 @@ class Simulations:
             )
             try:
                 async with asyncio.timeout(PATIENCE_S):
-                    await _hear(process, asked, view)
+                    await self._hear(process, asked, run)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        except asyncio.CancelledError:
-            view.state = "cancelled"
         except (TimeoutError, OSError, ValueError) as error:
             view.code, view.text = "internal", f"the simulation could not be carried out: {error or 'it took too long'}"
-        if view.state == "running":
-            view.state = "succeeded" if view.result else "failed"
-        if view.state == "failed" and not view.code:
-            view.code, view.text = "too_large", "it ended before it was done: it took more time or memory than one may"
-        view.ended_ms = self.context.loop.clock.now_ms()
+
+    async def _hear(self, process: asyncio.subprocess.Process, asked: bytes, run: _Run) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(asked)
+        process.stdin.close()
+        view, clock = run.view, asyncio.get_running_loop()
+        async for line in process.stdout:
+            for name, value in msgspec.json.decode(line).items():
+                setattr(view, name, value)
+            if clock.time() >= run.told_s + TOLD_EVERY_S and not view.result:
+                run.told_s = clock.time()
+                await self._note(SimulationNote(view.id, RUNNING, view.policy, view.done, view.total))
+
+    async def _note(self, told: SimulationNote) -> None:
+        loop = self.context.loop
+        await self.context.on_control(lambda: loop.ports.store.note_simulation(told, loop.clock.now_ms()))
+
+
+def _view(row: SimulationRow, result: bytes) -> SimulationView:
+    """A row as the wire shows it."""
+    said = {name: getattr(row, name) for name in ("id", "state", "user", "made_ms", "policy", "done", "total", "code", "text")}
+    policies, found = msgspec.json.decode(row.policies), msgspec.json.decode(result) if result else {}
+    return SimulationView(**said, ended_ms=row.ended_ms or 0, policies=policies, result=found)
 
 
 def _plain(wish: SimulationRequest) -> dict[str, Any]:
     """Every field, those with their default too: the process knows no defaults."""
     return {name: getattr(wish, name) for name in wish.__struct_fields__}
-
-
-async def _hear(process: asyncio.subprocess.Process, asked: bytes, view: SimulationView) -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(asked)
-    process.stdin.close()
-    async for line in process.stdout:
-        for name, value in msgspec.json.decode(line).items():
-            setattr(view, name, value)
-
-
-def _one(request: Request, number: int) -> _Run:
-    """The simulation of a number. Raises ApiError where there is none that the caller may see."""
-    for run in context_of(request).kept(Simulations).seen_by(caller_from(request)):
-        if run.view.id == number:
-            return run
-    raise failure("not_found", f"there is no simulation {number}", f"GET {ROOT}/simulations lists yours")
 
 
 @routes.post("/simulations", SimulationRequest, SimulationView, statuses=(202,), errors=("too_many",), needs=Permission.JOBS_WRITE)
@@ -137,14 +189,14 @@ async def start(request: Request) -> Response:
         raise failure("bad_request", "a simulation has a generator or a trace, one of the two", 'send {"generate": "lublin:jobs=500"}')
     if wish.runtimes not in RUNTIMES or not wish.policies:
         raise failure("bad_request", f"runtimes are {', '.join(RUNTIMES)}, and there must be a policy to replay", "name one")
-    run = context_of(request).kept(Simulations).start(wish, caller_from(request))
-    return answer(run.view, 202, {"Location": f"{ROOT}/simulations/{run.view.id}"})
+    view = await context_of(request).kept(Simulations).start(wish, caller_from(request))
+    return answer(view, 202, {"Location": f"{ROOT}/simulations/{view.id}"})
 
 
 @routes.get("/simulations", SimulationsReply, needs=Permission.JOBS_READ)
 async def listing(request: Request, state: State = "", user: Named = "", limit: Limit = 100, cursor: Cursor = "") -> Response:
     """A page of your simulations, the newest first, without what came of them."""
-    found = [run.view for run in context_of(request).kept(Simulations).seen_by(caller_from(request))]
+    found = await context_of(request).kept(Simulations).seen_by(caller_from(request))
     wanted = [one for one in found if state in ("", one.state) and user in ("", one.user)]
     page, more = page_of("simulations", wanted, lambda one: (-one.id,), limit, cursor)
     return answer(SimulationsReply(simulations=[replace(one, result={}) for one in page], next=more))
@@ -153,14 +205,13 @@ async def listing(request: Request, state: State = "", user: Named = "", limit: 
 @routes.get("/simulations/{number}", SimulationView, needs=Permission.JOBS_READ)
 async def show(request: Request, number: Number) -> Response:
     """How far a simulation is, and what came of it."""
-    return answer(_one(request, number).view)
+    return answer(await context_of(request).kept(Simulations).one(number, caller_from(request)))
 
 
 @routes.post("/simulations/{number}/cancel", None, SimulationView, needs=Permission.JOBS_WRITE)
 async def cancel(request: Request, number: Number) -> Response:
     """End a simulation; one that has ended is left alone."""
-    run = _one(request, number)
-    if run.task is not None and not run.task.done():
-        run.task.cancel()
-        await asyncio.wait([run.task])
-    return answer(run.view)
+    simulations, caller = context_of(request).kept(Simulations), caller_from(request)
+    await simulations.one(number, caller)
+    await simulations.cancel(number)
+    return answer(await simulations.one(number, caller))

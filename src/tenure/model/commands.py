@@ -9,6 +9,7 @@ from tenure.model.access import Caller as Caller  # noqa: PLC0414 (a part of eve
 from tenure.model.job import NO_CAP
 from tenure.model.people import PeopleCommand
 from tenure.model.shape import Shape
+from tenure.model.simulation import BeginSimulation
 
 LEASE = "lease"
 """The kind of a job whose process is the caller."""
@@ -328,6 +329,7 @@ Command = (
     | RemoveReservation
     | Guide
     | EndGuidance
+    | BeginSimulation
     | PeopleCommand
 )
 

@@ -34,6 +34,7 @@ from tenure.model.commands import (
     UpdateJob,
 )
 from tenure.model.lifecycle import ENDED_STATES, JobState, NodeStatus
+from tenure.model.simulation import BeginSimulation
 from tenure.store import arrays, resting
 from tenure.store.caps import refuse_more
 from tenure.store.choosing import choose
@@ -49,6 +50,7 @@ from tenure.store.reserving import reserve, unreserve
 from tenure.store.resolving import resolve
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import attempt, queue
+from tenure.store.simulated import begin as begin_simulation
 from tenure.store.sql import Statement, param
 from tenure.store.tx import Transaction, to_json
 from tenure.store.update import update
@@ -291,6 +293,7 @@ _SETTERS: dict[type[Any], Callable[[Transaction, Any], Answer]] = {
     RemoveReservation: unreserve,
     Guide: guide,
     EndGuidance: end_guidance,
+    BeginSimulation: begin_simulation,
     **PEOPLE,
 }
 """Who carries out what is no act on a job that a person names."""

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from tenure.model.commands import AcquireLease, Answer, Applied, Command, Refused, SubmitJob
 from tenure.model.people import CreateToken
+from tenure.model.simulation import BeginSimulation
 from tenure.store.acts import act
 from tenure.store.audit import Recording
 from tenure.store.intern import digest_of, encode_stable
@@ -28,7 +29,7 @@ _CONTENT: dict[type[Any], tuple[str, ...]] = {
 }
 _CONTENT[AcquireLease] = ("asked",)
 _CONTENT[CreateToken] = tuple(name for name in _CONTENT[CreateToken] if name not in ("digest", "prefix", "expires_ms"))
-_TAKES_ROOM = (SubmitJob, AcquireLease)
+_TAKES_ROOM = (SubmitJob, AcquireLease, BeginSimulation)
 
 KNOWN_KEYS = InList(
     lambda keys: select(

@@ -21,7 +21,7 @@ from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.store.chosen import last_choice, plan_settings
 from tenure.store.guided import classes as classes_guided
-from tenure.store.measured import anomaly, series
+from tenure.store.measured import anomaly, series, simulation
 from tenure.store.people_schema import token
 from tenure.store.plan_schema import conflict, guidance, policy_choice, reservation
 from tenure.store.schema import device, job_context, job_spec, node, project, queue, shape, user
@@ -88,6 +88,7 @@ _LAST_ID = {
         guidance,
         series,
         anomaly,
+        simulation,
         token,
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, PrimaryKeyConstraint, Table
+from sqlalchemy import Column, Double, Index, LargeBinary, PrimaryKeyConstraint, Table
 
 from tenure.store.fields import a_number as _int
 from tenure.store.fields import a_text as _str
@@ -44,3 +44,18 @@ anomaly = Table(
     _maybe("closed_ms"),
 )
 _partial("ix_anomaly_open", anomaly.c.key, where=anomaly.c.closed_ms.is_(None), unique=True)
+
+# A replay in the background. ``request`` is what it was asked for, until it has ended; ``begun`` how often a daemon has begun it.
+simulation = Table(
+    "simulation",
+    metadata,
+    _id(),
+    *(_int(name, None) for name in ("uid", "made_ms")),
+    *(_str(name, None) for name in ("user_name", "state", "policies")),
+    Column("request", LargeBinary),
+    _int("begun", 1),
+    *(_int(name) for name in ("done", "total")),
+    *(_str(name) for name in ("policy", "code", "text")),
+    _maybe("ended_ms"),
+    Column("result", LargeBinary),
+)

@@ -15,6 +15,7 @@ from tenure.store.guided import DROP as DROP_GUIDANCE
 from tenure.store.plan_schema import claim, conflict, policy_choice, reservation, reservation_part
 from tenure.store.schema import allocation, allocation_device, attempt, event, idempotency, meta, usage_sample
 from tenure.store.series import drop_old
+from tenure.store.simulated import drop_old as drop_simulations
 from tenure.store.sql import InList, Statement, const, param
 from tenure.store.tx import Transaction
 
@@ -93,6 +94,7 @@ def retain(tx: Transaction) -> int:
         drop_old(tx)
         + max(0, tx.link.write(DROP_GUIDANCE, tx.now_ms - tx.settings.keep_events_ms))
         + max(0, tx.link.write(DROP_ANOMALIES, tx.now_ms - tx.settings.keep_events_ms))
+        + max(0, drop_simulations(tx))
         + _drop_attempts(tx)
         + _drop_events(tx)
         + _drop_keys(tx)

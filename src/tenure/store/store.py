@@ -18,6 +18,7 @@ from tenure.model.measures import Point, Reported
 from tenure.model.observations import NodeFound, Observation
 from tenure.model.outcomes import Commands, Committed, Event, JobChange, Recorded, Violation
 from tenure.model.plan import Plan
+from tenure.model.simulation import SimulationNote
 from tenure.model.snapshot import Changes, Snapshot
 from tenure.store import alive, guiding, leader
 from tenure.store.accounts import define_projects, read_projects
@@ -284,6 +285,13 @@ class SqlStore:
 
         with self._write(now_ms) as tx:
             note(tx, changed)
+
+    def note_simulation(self, told: SimulationNote, now_ms: int) -> None:
+        """See the port."""
+        from tenure.store.simulated import note
+
+        with self._write(now_ms) as tx:
+            note(tx, told)
 
     def tell_hints(self, given: Sequence[Hint], withdrawn: Sequence[Hint], now_ms: int) -> None:
         """Tell what is advised from now on, and what no longer."""

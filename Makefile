@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 CODE := src tests bench $(wildcard examples)
 TYPED := src/tenure $(wildcard bench) tests/house tests/docs
 
-.PHONY: check lint test chaos bench docs example format clean help
+.PHONY: check lint test chaos properties bench docs example format clean help
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -38,6 +38,9 @@ test: $(READY)  ## All tests, then the coverage gates
 
 chaos: $(READY)  ## The violent tests at full length: a thousand kills (CI runs a few)
 	TENURE_CHAOS=full $(BIN)/python -m pytest -m chaos tests/chaos --timeout 7200 $(PYTEST)
+
+properties: $(READY)  ## The property tests with all their examples, and the slow sweeps: an hour and more (CI draws a third)
+	TENURE_EXAMPLES=full $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow or not slow" tests/property tests/sim --timeout 7200 $(PYTEST)
 
 # What `make bench` runs, in a short form that is over in minutes; `make bench BENCH=` runs it in full, which takes more than an hour.
 BENCHES ?= throughput latency idle monitor push cli plan leases reads joining what_if scale

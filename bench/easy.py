@@ -25,7 +25,7 @@ from tenure.sim.runtimes import BY_NAME
 from tenure.sim.workload import Workload
 
 LOGS = ("KTH-SP2", "SDSC-SP2")
-QUICK = 500
+QUICK = 150
 
 
 class Case(NamedTuple):

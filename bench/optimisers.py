@@ -49,7 +49,7 @@ WORKLOADS = {
 INCUMBENTS = ("easy", "tenure")
 POLICIES = (*INCUMBENTS, *(f"{name}:base={base},units=1000,window=12" for base in INCUMBENTS for name in SEARCHES))
 MINUTE_MS = 60_000
-QUICK = 30
+QUICK = 16
 
 
 def installed(name: str) -> bool:
@@ -161,7 +161,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--only", default="", help="only what contains this text")
-    parser.add_argument("--quick", action="store_true", help="one queue, thirty jobs: figures that mean nothing")
+    parser.add_argument("--quick", action="store_true", help="one queue, sixteen jobs: figures that mean nothing")
     options = parser.parse_args()
     for missing in sorted(name for name in NEEDS if not installed(name)):
         print(f"{missing} is left out: pip install 'tenure[{NEEDS[missing][1]}]'", file=sys.stderr)

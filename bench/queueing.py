@@ -38,7 +38,7 @@ from tenure.sim.workload import Workload
 POLICIES = ("fifo", "easy", "easy-sjbf", "sjf-easy", "spf-easy", "hrrn-easy", "las-easy", "edf-easy", "tenure")
 KNOWS: dict[str, type[RunTimes]] = {"exact": Exact, "forecast": Requested}
 PHILLY_NODES = "50x8xGPU"
-QUICK = 150
+QUICK = 60
 HOUR_S = 3600
 
 

@@ -75,10 +75,10 @@ def test_the_plans_that_a_portfolio_would_choose_among(home: Installation) -> No
 
 def test_every_policy_that_is_listed_can_be_set(home: Installation) -> None:
     reply = home.json("policy", "list")
-    for item in reply["policies"]:
-        home.cli("policy", "set", item["name"])
-    for part in (*(f"{order}-{way}" for order in reply["orders"][:3] for way in reply["ways"]), *reply["placements"]):
-        home.cli("policy", "set", part)
+    parts = (*(f"{order}-{way}" for order in reply["orders"][:3] for way in reply["ways"]), *reply["placements"])
+    with home.client() as client:
+        for name in (*(item["name"] for item in reply["policies"]), *parts):
+            assert client.policies.choose(name).policy == name
     home.cli("policy", "reset")
 
 

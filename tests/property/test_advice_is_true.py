@@ -25,6 +25,7 @@ from tenure.policies import policy_by_name
 from tenure.testing.strategies import snapshots
 from tenure.wire.thinking import RecommendationView
 from tests.property.test_why_is_true import typed, updated
+from tests.support.examples import examples
 
 POLICIES = ("default", "easy", "conservative", "fair", "default+fgd")
 HABITS = st.builds(
@@ -62,7 +63,7 @@ def applied(snapshot: Snapshot, one: Advice, view: RecommendationView) -> Snapsh
 
 @pytest.mark.parametrize("name", POLICIES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_every_recommendation_does_what_it_says(name: str, data: st.DataObject) -> None:
     policy = policy_by_name(name)
     snapshot = data.draw(snapshots(policy))

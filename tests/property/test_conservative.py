@@ -26,6 +26,7 @@ from tenure.testing.naive_promises import naive_promises
 from tenure.testing.outcome import applied, committed
 from tenure.testing.strategies import changes_after, snapshots
 from tests.sim.drawn import batch, mixed, pool
+from tests.support.examples import examples
 
 CONSERVATIVE = policy_by_name("conservative")
 NAMES = ("conservative", "points-conservative", "sjf-conservative")
@@ -36,13 +37,13 @@ def told(plan: Plan) -> tuple[object, ...]:
     return plan.decisions, plan.promises, plan.reservation
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(NAMES), st.data())
 def test_the_planner_agrees_with_the_naive_one_with_and_without_earlier_promises(name: str, data: st.DataObject) -> None:
     check_against_the_naive_one(policy_by_name(name), data.draw(snapshots(policy_by_name(name), 3, 6)), data)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sampled_from(NAMES), st.integers(0, 10_000), st.data())
 def test_the_planner_agrees_with_the_naive_one_where_all_are_of_an_app(name: str, seed: int, data: st.DataObject) -> None:
     """Each bears so many of the app on its node, or any number: those who wait as well as those who run."""
@@ -69,7 +70,7 @@ def check_against_the_naive_one(policy: StagedPolicy, snapshot: Snapshot, data: 
         assert told(policy.plan(later)) == told(second)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(snapshots(CONSERVATIVE), st.data())
 def test_a_plan_breaks_no_invariant_and_a_kept_board_gives_the_same(snapshot: Snapshot, data: st.DataObject) -> None:
     board = Board.of(snapshot)
@@ -152,7 +153,7 @@ def test_promises_are_bounded_and_the_rest_delays_none(bound: int) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(snapshots(CONSERVATIVE), st.sampled_from([1, 60_000, 1_800_000]))
 def test_with_the_guard_the_oldest_is_the_head_whatever_the_order(order: str, snapshot: Snapshot, guard_ms: int) -> None:
     guarded = replace(snapshot, settings=PlanSettings(guard_ms=guard_ms))

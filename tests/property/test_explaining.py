@@ -8,6 +8,7 @@ from tenure.model.plan import Plan
 from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
 from tenure.testing.strategies import snapshots
+from tests.support.examples import examples
 
 DEFAULT = policy_by_name("default")
 
@@ -17,7 +18,7 @@ def started(plan: Plan) -> set[int]:
     return {start.job_id for decision in plan.decisions for start in decision.starts}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(snapshots(DEFAULT, max_nodes=3, max_jobs=5))
 def test_an_explanation_agrees_with_the_plan(snapshot: Snapshot) -> None:
     plan = DEFAULT.plan(snapshot)

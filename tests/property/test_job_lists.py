@@ -19,6 +19,7 @@ from tenure.store import StoreSettings, open_sqlite
 from tenure.store.queries import Queries
 from tenure.testing.store_rig import StoreRig, emptied, ended, node
 from tenure.wire.dto import JobView, Selection
+from tests.support.examples import examples
 
 PEOPLE = (Caller(1, "ada"), Caller(2, "bob", Role.VIEWER, (("p", Role.VIEWER),)))
 ACTS = {"cancel": CancelJob, "hold": HoldJob, "release": ReleaseJob, "requeue": RequeueJob, "suspend": SuspendJob}
@@ -71,7 +72,7 @@ def pages(queries: Queries, selection: Selection, caller: Caller) -> Iterator[Jo
         selection.cursor = page.next
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     steps=st.lists(STEPS, max_size=40),
     limit=st.integers(1, 4),

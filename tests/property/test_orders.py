@@ -23,6 +23,7 @@ from tenure.testing.builders import Cluster
 from tenure.testing.naive import naive_plan
 from tenure.testing.naive_orders import score_of
 from tenure.testing.strategies import snapshots
+from tests.support.examples import examples
 
 DEFAULT = policy_by_name("default")
 DEPTH = PlanSettings(backfill_depth=10_000, quota_bonus=70)
@@ -36,7 +37,7 @@ lengths = st.sampled_from([0, 1, 999, 60_000, 3_599_999, 10**8])
 
 
 @each_order
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ages, lengths, lengths, st.integers(0, 512_000), st.sampled_from([0, 250, 1000, 4000]))
 def test_of_two_alike_the_older_never_has_the_lower_score(
     order: Order, ages_ms: list[int], limit_ms: int, expected_ms: int, cpu_milli: int, gpu_milli: int
@@ -54,7 +55,7 @@ def test_of_two_alike_the_older_never_has_the_lower_score(
 
 
 @each_order
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(snapshots(DEFAULT), st.sampled_from([0, 1, 1000, 172_800_000]))
 def test_the_score_of_a_job_is_the_same_alone_among_others_and_in_plain_words(
     order: Order, snapshot: Snapshot, patience_ms: int
@@ -76,7 +77,7 @@ def test_the_score_of_a_job_is_the_same_alone_among_others_and_in_plain_words(
 
 
 @pytest.mark.parametrize("name", ORDERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_every_order_plans_as_the_naive_planner_does(name: str, data: st.DataObject) -> None:
     policy = policy_by_name(data.draw(st.sampled_from([known for known in SINGLE if known.partition("-")[0] == name])))
@@ -93,7 +94,7 @@ def test_every_order_plans_as_the_naive_planner_does(name: str, data: st.DataObj
 
 
 @each_order
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(snapshots(DEFAULT), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(order: Order, snapshot: Snapshot, random: object) -> None:
     snapshot = replace(snapshot, settings=replace(snapshot.settings, guard_ms=0))

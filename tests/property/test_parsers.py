@@ -32,6 +32,7 @@ from tenure.sim.windows import window_spec
 from tenure.sim.workload import BadWorkload
 from tenure.wire.cursors import cursor_of, name_after, number_after
 from tenure.wire.ids import format_indices, parse_indices, parse_ref
+from tests.support.examples import examples
 
 PIECES = (
     *"0123456789.,:;-_+/=%@*~[]()'\"\\ \t\n",
@@ -68,7 +69,7 @@ PARSERS: tuple[tuple[Callable[[str], Any], type[Exception]], ...] = (
 
 
 @pytest.mark.parametrize("number", range(len(PARSERS)))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(text=TEXTS)
 @example(text="")
 def test_a_text_is_read_or_refused_in_a_sentence(number: int, text: str) -> None:
@@ -85,7 +86,7 @@ def test_a_text_is_read_or_refused_in_a_sentence(number: int, text: str) -> None
 AMOUNTS = st.integers(0, 2**50)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(AMOUNTS)
 def test_what_is_written_is_read_again(amount: int) -> None:
     assert parse_milli(format_milli(amount)) == amount
@@ -94,7 +95,7 @@ def test_what_is_written_is_read_again(amount: int) -> None:
     assert number_after("jobs", cursor_of("jobs", amount)) == amount
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(min_size=1, max_size=50), st.sampled_from(["jobs", "devices"]))
 def test_a_cursor_is_read_by_its_own_list_alone(name: str, kind: str) -> None:
     cursor = cursor_of(kind, name)
@@ -104,7 +105,7 @@ def test_a_cursor_is_read_by_its_own_list_alone(name: str, kind: str) -> None:
         name_after("other", cursor)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.sets(st.integers(0, 500), min_size=1, max_size=30), st.integers(0, 9))
 def test_indices_are_written_as_they_are_read(indices: set[int], cap: int) -> None:
     ranges = tuple((index, index, 1) for index in sorted(indices))
@@ -130,7 +131,7 @@ FLAGS = (
 LINES = st.tuples(st.sampled_from((*FLAGS, "--export", "-x", "--", "=")), st.sampled_from(("=", " ", "")), TEXTS).map("".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(LINES | TEXTS, max_size=4))
 def test_headers_of_a_script_are_honoured_or_refused_by_their_line(lines: list[str]) -> None:
     try:
@@ -154,7 +155,7 @@ TARGET = Target(next(iter(routes)))
 FIELDS = st.sampled_from(["type", "code", "detail", "remedy", "details"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=60) | TEXTS.map(lambda text: f"limit={text}&name={text}".encode()))
 def test_a_query_is_read_or_refused(query: bytes) -> None:
     try:
@@ -167,7 +168,7 @@ def test_a_query_is_read_or_refused(query: bytes) -> None:
     assert abs(found["limit"]) <= 10**18
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=80) | st.dictionaries(FIELDS, st.none() | TEXTS).map(msgspec.json.encode))
 def test_a_problem_document_is_read_or_is_none(payload: bytes) -> None:
     try:

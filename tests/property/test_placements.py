@@ -18,6 +18,7 @@ from tenure.policies import StagedPolicy, policy_by_name
 from tenure.policies.placements import PLACEMENTS
 from tenure.testing.outcome import applied
 from tenure.testing.strategies import changes_after, shapes, snapshots
+from tests.support.examples import examples
 
 DEFAULT = policy_by_name("default")
 MOST = 2**31 - 1
@@ -46,7 +47,7 @@ def with_singly(score: Score, singly: int) -> Score:
     return Otherwise(score)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(snapshots(DEFAULT), st.lists(shapes(), min_size=1, max_size=6), names)
 def test_a_table_is_the_score_of_each_pair(snapshot: Snapshot, wanted: list[Shape], name: str) -> None:
     board = Board.of(snapshot)
@@ -63,14 +64,14 @@ def test_a_table_is_the_score_of_each_pair(snapshot: Snapshot, wanted: list[Shap
         assert all(-MOST < value < MOST for value in found.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(snapshots(DEFAULT), names)
 def test_a_plan_is_the_same_one_by_one_and_by_tables(snapshot: Snapshot, name: str) -> None:
     plans = [placing(with_singly(PLACEMENTS[name], singly)).plan(snapshot) for singly in (0, 10**6)]
     assert plans[0] == plans[1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data(), names)
 def test_a_kept_board_plans_like_a_fresh_one(data: st.DataObject, name: str) -> None:
     policy = placing(PLACEMENTS[name])

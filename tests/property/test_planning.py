@@ -23,6 +23,7 @@ from tenure.testing.locked import locked_rows
 from tenure.testing.naive import naive_plan
 from tenure.testing.outcome import applied, committed
 from tenure.testing.strategies import changes_after, shapes, snapshots
+from tests.support.examples import examples
 
 DEFAULT = policy_by_name("default")
 
@@ -33,7 +34,7 @@ def essence(plan: Plan) -> Plan:
 
 
 @pytest.mark.parametrize("name", ["default", "easy", "easy-sjbf", "fifo", "greedy"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_the_planner_agrees_with_the_naive_one(name: str, data: st.DataObject) -> None:
     policy = policy_by_name(name)
@@ -42,7 +43,7 @@ def test_the_planner_agrees_with_the_naive_one(name: str, data: st.DataObject) -
     assert essence(policy.plan(snapshot)) == naive_plan(snapshot, policy.stages)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_holding_back_for_a_better_place_agrees_with_the_naive_planner(data: st.DataObject) -> None:
     stages = replace(DEFAULT.stages, delays=True)
@@ -51,7 +52,7 @@ def test_holding_back_for_a_better_place_agrees_with_the_naive_planner(data: st.
     assert essence(StagedPolicy("delayed", stages).plan(snapshot)) == naive_plan(snapshot, stages)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(snapshots(DEFAULT))
 def test_who_wishes_for_nothing_is_never_held_back(snapshot: Snapshot) -> None:
     """With all patience over, holding back changes nothing, and nobody is told to wait for a better place."""
@@ -66,7 +67,7 @@ def test_who_wishes_for_nothing_is_never_held_back(snapshot: Snapshot) -> None:
             assert snapshot.now_ms < hold.reason.until_ms <= snapshot.now_ms + shape.prefer_wait_ms
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(snapshots(DEFAULT))
 def test_a_plan_breaks_no_invariant_and_its_decisions_are_accepted_one_after_the_other(snapshot: Snapshot) -> None:
     assert violations(snapshot) == ()
@@ -79,7 +80,7 @@ def test_a_plan_breaks_no_invariant_and_its_decisions_are_accepted_one_after_the
         assert verify(decision, locked_rows(so_far), snapshot.shapes) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(DEFAULT), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(snapshot: Snapshot, random: object) -> None:
     rows = list(snapshot.pending.jobs())
@@ -92,7 +93,7 @@ def test_the_order_of_rows_changes_nothing(snapshot: Snapshot, random: object) -
     assert DEFAULT.plan(shuffled) == DEFAULT.plan(snapshot) == DEFAULT.plan(snapshot)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(DEFAULT), st.integers(0, 12))
 def test_a_plan_cut_short_is_repeated_by_the_same_budget(snapshot: Snapshot, limit: int) -> None:
     cut = DEFAULT.plan(snapshot, UnitBudget(limit))
@@ -103,7 +104,7 @@ def test_a_plan_cut_short_is_repeated_by_the_same_budget(snapshot: Snapshot, lim
         assert cut == DEFAULT.plan(snapshot)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_an_advanced_board_is_a_rebuilt_board(data: st.DataObject) -> None:
     snapshot = data.draw(snapshots(DEFAULT))
@@ -123,7 +124,7 @@ def test_an_advanced_board_is_a_rebuilt_board(data: st.DataObject) -> None:
         assert backlog_ms(board.waiting.columns) == backlog_ms(anew.waiting.columns)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(DEFAULT))
 def test_a_board_is_as_it_was_after_planning_and_looking_ahead(snapshot: Snapshot) -> None:
     board = Board.of(snapshot)
@@ -134,7 +135,7 @@ def test_a_board_is_as_it_was_after_planning_and_looking_ahead(snapshot: Snapsho
     assert board.content() == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(DEFAULT), shapes())
 def test_what_fits_still_fits_when_a_node_is_added(snapshot: Snapshot, shape: Shape) -> None:
     alone = replace(snapshot, pending=JobTable.of([PendingJob(1, 1, 1)]), shapes={**snapshot.shapes, 1: shape})
@@ -145,7 +146,7 @@ def test_what_fits_still_fits_when_a_node_is_added(snapshot: Snapshot, shape: Sh
         assert DEFAULT.plan(larger).decisions
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(snapshots(DEFAULT))
 def test_backfill_never_delays_the_reservation(snapshot: Snapshot) -> None:
     plan = DEFAULT.plan(snapshot)

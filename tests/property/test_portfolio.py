@@ -19,6 +19,7 @@ from tenure.policies.words import read_policy
 from tenure.testing.locked import locked_rows
 from tenure.testing.outcome import committed
 from tenure.testing.strategies import snapshots
+from tests.support.examples import examples
 
 DEFAULT = policy_by_name("default")
 points = st.lists(st.tuples(*[st.integers(0, 6)] * 5), min_size=1, max_size=12)
@@ -70,7 +71,7 @@ def test_filled_shares_are_max_min_fair(wanted: dict[int, float], room: float) -
         assert min(got[user] for user in short) >= max(got.values()) - 1e-9
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(snapshots(DEFAULT), profiles)
 def test_the_plan_is_the_chosen_candidate_and_that_is_on_the_front(snapshot: Snapshot, profile: str) -> None:
     policy = portfolio(profile)
@@ -88,7 +89,7 @@ def test_the_plan_is_the_chosen_candidate_and_that_is_on_the_front(snapshot: Sna
     assert board.content() == before
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(snapshots(DEFAULT), profiles)
 def test_a_kept_board_chooses_as_a_fresh_one(snapshot: Snapshot, profile: str) -> None:
     policy = portfolio(profile)
@@ -97,7 +98,7 @@ def test_a_kept_board_chooses_as_a_fresh_one(snapshot: Snapshot, profile: str) -
         assert policy.plan_on(board, snapshot.now_ms) == policy.plan(snapshot)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(snapshots(DEFAULT), profiles)
 def test_what_it_starts_passes_the_check_before_a_commit(snapshot: Snapshot, profile: str) -> None:
     so_far = snapshot
@@ -106,7 +107,7 @@ def test_what_it_starts_passes_the_check_before_a_commit(snapshot: Snapshot, pro
         so_far, _ = committed(so_far, Plan(so_far.revision, (decision,)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(snapshots(DEFAULT), profiles)
 def test_it_explains_what_it_decides(snapshot: Snapshot, profile: str) -> None:
     policy = portfolio(profile)
@@ -115,7 +116,7 @@ def test_it_explains_what_it_decides(snapshot: Snapshot, profile: str) -> None:
         assert policy.explain(snapshot, job.id).starts_now == (job.id in starts)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(snapshots(DEFAULT))
 def test_starting_more_is_never_of_less_use(snapshot: Snapshot) -> None:
     policy = portfolio("balanced")

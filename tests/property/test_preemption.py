@@ -23,6 +23,7 @@ from tenure.policies.preemption import PREEMPTION
 from tenure.testing.locked import locked_rows
 from tenure.testing.outcome import applied, committed
 from tenure.testing.strategies import MINUTE_MS, snapshots
+from tests.support.examples import examples
 
 POLICIES = ("preemptive", "fifo-easy-preemptive", "greedy-preemptive", "sjf-preemptive", "points-easy-sjbf-preemptive+fgd")
 ROUNDS = 12
@@ -72,7 +73,7 @@ def after_the_end_of(snapshot: Snapshot, gone: list[int]) -> tuple[Snapshot, Cha
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_who_is_displaced_makes_enough_room_and_none_of_them_is_too_much(name: str, data: st.DataObject) -> None:
     snapshot = data.draw(crowded(name))
@@ -104,7 +105,7 @@ def _starts_without(snapshot: Snapshot, job: PendingJob, gone: set[int]) -> bool
     return any(decision.starts for decision in policy_by_name("default").plan(alone).decisions)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_of_a_single_task_the_cheapest_set_is_found(data: st.DataObject) -> None:
     snapshot = data.draw(crowded("preemptive"))
@@ -138,7 +139,7 @@ def _cost(snapshot: Snapshot, job: PendingJob, victims: tuple[RunningJob, ...] |
 
 
 @pytest.mark.parametrize("name", POLICIES[:3])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_the_promise_is_kept_and_a_kept_board_says_what_a_new_one_says(name: str, data: st.DataObject) -> None:
     snapshot = data.draw(crowded(name))
@@ -166,7 +167,7 @@ def test_the_promise_is_kept_and_a_kept_board_says_what_a_new_one_says(name: str
         assert promised == {claim.job_id for claim in snapshot.claims} == set()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data(), st.sampled_from([0, 1, 3]), st.sampled_from([0, 20 * MINUTE_MS]), st.sampled_from([0, 30 * MINUTE_MS]))
 def test_jobs_do_not_displace_each_other_in_turn(data: st.DataObject, most: int, min_run_ms: int, cool_down_ms: int) -> None:
     planned = replace(QUICK, preempt_per_hour=most, preempt_min_run_ms=min_run_ms, preempt_cool_down_ms=cool_down_ms)
@@ -193,7 +194,7 @@ def test_jobs_do_not_displace_each_other_in_turn(data: st.DataObject, most: int,
         assert len(recent) <= most
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_the_order_of_rows_changes_nothing(data: st.DataObject) -> None:
     snapshot = data.draw(crowded("preemptive"))
@@ -204,7 +205,7 @@ def test_the_order_of_rows_changes_nothing(data: st.DataObject) -> None:
     assert policy.plan_on(board, snapshot.now_ms) == policy.plan(snapshot)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data(), st.sampled_from(POLICIES))
 def test_decisions_alone_are_the_decisions_of_the_whole_plan(data: st.DataObject, name: str) -> None:
     snapshot = data.draw(crowded(name))

@@ -23,6 +23,7 @@ from tenure.policies import StagedPolicy, policy_by_name
 from tenure.testing.history import History, end_ms, passed
 from tenure.testing.outcome import committed
 from tests.property.test_why_is_true import POLICIES, moments
+from tests.support.examples import examples
 
 ROUNDS = 60
 
@@ -64,13 +65,13 @@ def check_expected_starts(policy: StagedPolicy, snapshot: Snapshot) -> None:
     assert hopeless.isdisjoint(seen)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(moments())
 def test_jobs_start_when_they_are_expected_to(moment: tuple[StagedPolicy, Snapshot]) -> None:
     check_expected_starts(*moment)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.sampled_from(POLICIES), st.integers(0, 10_000))
 def test_jobs_of_a_busy_cluster_start_when_they_are_expected_to(name: str, seed: int) -> None:
     policy = policy_by_name(name)
@@ -78,7 +79,7 @@ def test_jobs_of_a_busy_cluster_start_when_they_are_expected_to(name: str, seed:
         check_expected_starts(policy, snapshot)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.sampled_from(POLICIES), st.integers(0, 10_000))
 def test_jobs_of_bounded_projects_start_when_they_are_expected_to(name: str, seed: int) -> None:
     policy = policy_by_name(name)
@@ -132,7 +133,7 @@ def waiting_left(snapshot: Snapshot, job_id: int) -> int:
     return job.array_left
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["easy", "easy-sjbf"]))
 def test_the_oldest_job_starts_no_later_than_it_was_promised(seed: int, name: str) -> None:
     check_reservations(seed, name)

@@ -34,6 +34,7 @@ from tenure.policies import StagedPolicy, policy_by_name
 from tenure.testing.builders import Cluster
 from tenure.testing.outcome import committed
 from tests.property.test_promises import passed
+from tests.support.examples import examples
 
 MINUTE_MS = 60_000
 POLICIES = ("preemptive", "fifo-easy-preemptive", "greedy-preemptive", "fair-easy-preemptive", "las-preemptive")
@@ -144,7 +145,7 @@ def is_in_order(gone: list[Bundle], left: list[int], quota: Bundle, asked: list[
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=examples(25), deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 @example(109)  # a second job of an owner counted as within the quota that a claim had taken
 @example(732)  # who was leaving still counted, and more of a project went than it had borrowed
@@ -183,7 +184,7 @@ def check_rest(policy: StagedPolicy, seed: int) -> None:
     assert snapshot.claims == ()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([20, 60]), st.sampled_from([30, 90]))
 def test_nobody_goes_for_a_quota_before_his_time_or_soon_again(seed: int, run: int, peace: int) -> None:
     planned = replace(TIMELESS, preempt_min_run_ms=run * MINUTE_MS, preempt_cool_down_ms=peace * MINUTE_MS)

@@ -30,6 +30,7 @@ from tenure.testing.builders import Cluster
 from tenure.testing.locked import locked_rows
 from tenure.testing.outcome import committed
 from tenure.testing.strategies import snapshots
+from tests.support.examples import examples
 
 BASE = policy_by_name("tenure")
 MINUTE_MS = 60_000
@@ -47,7 +48,7 @@ def shuffled(found: Instance, seed: int) -> list[int]:
     return found.canonical(order)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(BASE), st.integers(0, 99))
 def test_an_order_is_canonical_once_and_for_all(snapshot: Snapshot, seed: int) -> None:
     found = instance(snapshot)
@@ -62,7 +63,7 @@ def test_an_order_is_canonical_once_and_for_all(snapshot: Snapshot, seed: int) -
         alike[group] = place
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(BASE), st.lists(st.integers(0, 99), min_size=2, max_size=4))
 def test_a_schedule_does_not_depend_on_what_was_decoded_before(snapshot: Snapshot, seeds: list[int]) -> None:
     found = instance(snapshot)
@@ -74,7 +75,7 @@ def test_a_schedule_does_not_depend_on_what_was_decoded_before(snapshot: Snapsho
         assert 0 <= kept.fitness(order).value <= BEST
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(BASE), st.integers(0, 99))
 def test_a_schedule_never_takes_more_than_there_is(snapshot: Snapshot, seed: int) -> None:
     found = instance(snapshot)
@@ -92,7 +93,7 @@ def test_a_schedule_never_takes_more_than_there_is(snapshot: Snapshot, seed: int
 sizes = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 9)), min_size=1, max_size=7)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(sizes, sizes, st.integers(0, 99))
 def test_on_one_pool_the_planning_cycle_does_what_the_schedule_says(
     running: list[tuple[int, int]], waiting: list[tuple[int, int]], seed: int
@@ -117,7 +118,7 @@ def test_on_one_pool_the_planning_cycle_does_what_the_schedule_says(
     assert look_ahead(board, cluster.now_ms, stages, ranked).starts == planned
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(snapshots(BASE), st.integers(0, 99))
 def test_annealing_repeats_itself_and_is_never_worse_than_where_it_began(snapshot: Snapshot, seed: int) -> None:
     found = instance(snapshot)
@@ -135,7 +136,7 @@ def planned(word: str = "annealed:units=200,window=10") -> Planned:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(snapshots(BASE))
 def test_what_a_search_starts_passes_the_check_before_a_commit(snapshot: Snapshot) -> None:
     so_far = snapshot
@@ -144,7 +145,7 @@ def test_what_a_search_starts_passes_the_check_before_a_commit(snapshot: Snapsho
         so_far, _ = committed(so_far, Plan(so_far.revision, (decision,)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(snapshots(BASE))
 def test_a_search_repeats_itself_and_leaves_the_board_alone(snapshot: Snapshot) -> None:
     board = Board.of(snapshot, BASE.distinguishes)
@@ -155,7 +156,7 @@ def test_a_search_repeats_itself_and_leaves_the_board_alone(snapshot: Snapshot) 
     assert board.content() == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(snapshots(BASE))
 def test_what_is_not_adopted_is_the_incumbent(snapshot: Snapshot) -> None:
     policy = planned()
@@ -164,7 +165,7 @@ def test_what_is_not_adopted_is_the_incumbent(snapshot: Snapshot) -> None:
         assert plan == BASE.plan(snapshot)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(snapshots(BASE))
 def test_a_search_may_come_after_the_plan(snapshot: Snapshot) -> None:
     """What is found while nobody waits is what the next plan follows, and only if that is fitter."""

@@ -18,6 +18,7 @@ from tenure.model.settings import PlanSettings
 from tenure.model.shape import Shape
 from tenure.policies import policy_by_name
 from tenure.testing.builders import Cluster
+from tests.support.examples import examples
 
 WEEK_MS = 604_800_000
 half_lives = st.sampled_from([1, 1000, 3_600_000, WEEK_MS])
@@ -114,7 +115,7 @@ def _has_room(counts: list[int], wants: list[tuple[int, int]], want: tuple[int, 
     return used[0] + want[0] <= cpus and used[1] + want[1] <= gpus
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(demands, min_size=2, max_size=4), st.integers(20, 60), st.integers(8, 24))
 def test_everybody_gets_his_part_but_for_one_task_and_envies_nobody(wants: list[tuple[int, int]], cpus: int, gpus: int) -> None:
     counts = _dealt(cpus, gpus, wants, [1] * len(wants))
@@ -129,7 +130,7 @@ def test_everybody_gets_his_part_but_for_one_task_and_envies_nobody(wants: list[
             assert tasks <= counts[mine] + 1 + max(1, round(max(ones) / ones[mine])), "with what the other has, it could do no more"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4))
 def test_weights_divide_what_is_there(first: int, second: int, third: int) -> None:
     weights = [first, second, third]
@@ -137,7 +138,7 @@ def test_weights_divide_what_is_there(first: int, second: int, third: int) -> No
     assert counts == [12 * weight for weight in weights]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3), demands), min_size=2, max_size=10), st.randoms(use_true_random=False))
 def test_no_start_goes_to_a_higher_share_while_a_lower_one_has_room(
     jobs: list[tuple[int, int, tuple[int, int]]], random: object

@@ -14,6 +14,7 @@ from tenure.store import StoreSettings, open_sqlite
 from tenure.store.queries import Queries
 from tenure.testing.store_rig import StoreRig
 from tenure.wire.dto import Selection
+from tests.support.examples import examples
 
 PROJECTS = ("p", "pp", "p%", DEFAULT_PROJECT)
 OWNERS = (1, 2, 2**32 + 5)
@@ -46,7 +47,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Queries, 
     assert isinstance(path, Path)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(caller=CALLERS, scope=st.builds(Scope, st.sampled_from(Role), st.none() | st.just(("p", DEFAULT_PROJECT))))
 def test_every_way_to_name_jobs_shows_what_the_rule_allows(
     stored: tuple[Queries, dict[int, tuple[int, str]]], caller: Caller, scope: Scope

@@ -47,6 +47,7 @@ from tenure.testing.store_rig import (
     started,
 )
 from tests.property.store_reference import NEVER_RAN, Job, Reference
+from tests.support.examples import examples
 
 SHAPES = {"cpu": ONE_CPU, "gpu": ONE_GPU, "half": HALF_GPU, "gang": Shape(Amounts(cpu_milli=1000), tasks=2)}
 BOUNDS = {"capped": (3_000, 1_000), "frugal": (2_000, 10**9)}
@@ -379,4 +380,6 @@ def _report(launch: Launch, job: Job, result: str, *, empty: bool) -> Observatio
 
 
 TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+TestStoreMachine.settings = settings(
+    max_examples=examples(60), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)

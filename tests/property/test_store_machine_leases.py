@@ -20,6 +20,7 @@ from tenure.model.plan import Decision, Evict
 from tenure.model.shape import Shape
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_rig import ADA, BEN, HALF_GPU, ONE_CPU, ONE_GPU, StoreRig, ended, node, started
+from tests.support.examples import examples
 
 SHAPES = {"cpu": ONE_CPU, "gpu": ONE_GPU, "half": HALF_GPU}
 CPUS_MILLI, GPU_MILLI, DEVICES = 3_000, 1_000, 2
@@ -211,4 +212,6 @@ def code(answer: Answer) -> str:
 
 
 TestLeaseMachine = LeaseMachine.TestCase
-TestLeaseMachine.settings = settings(max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+TestLeaseMachine.settings = settings(
+    max_examples=examples(10), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -22,6 +22,7 @@ from tenure.policies.staged import StagedPolicy
 from tenure.testing.builders import Cluster
 from tenure.testing.locked import locked_rows
 from tenure.testing.outcome import applied, committed, ended
+from tests.support.examples import examples
 
 
 def starts_of(plan: Plan) -> list[Start]:
@@ -60,7 +61,7 @@ def busy_with_arrays(draw: st.DrawFn, policy: StagedPolicy) -> Snapshot:
 
 
 @pytest.mark.parametrize("name", ["default", "easy-sjbf", "fifo", "greedy"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_each_successor_is_what_the_plan_would_start_in_that_room_next(name: str, data: st.DataObject) -> None:
     policy = policy_by_name(name)

@@ -25,11 +25,12 @@ from tenure.policies import policy_by_name
 from tenure.policies.best_fit import BestFit
 from tenure.testing.outcome import applied
 from tenure.testing.strategies import changes_after, shapes, snapshots
+from tests.support.examples import examples
 
 DEFAULT = policy_by_name("default")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(DEFAULT), st.lists(shapes(), min_size=1, max_size=6))
 def test_tables_agree_with_single_judgements(snapshot: Snapshot, wanted: list[Shape]) -> None:
     rooms = Board.of(snapshot).rooms
@@ -51,7 +52,7 @@ def test_tables_agree_with_single_judgements(snapshot: Snapshot, wanted: list[Sh
         assert nearest(ask, rooms.nodes)[0] == (0 if best is None else rooms.nodes[best].id)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_columns_written_through_are_columns_made_anew(data: st.DataObject) -> None:
     snapshot = data.draw(snapshots(DEFAULT))
@@ -79,7 +80,7 @@ def assert_same_columns(kept: RoomColumns, rooms: Rooms) -> None:
             assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(DEFAULT), st.lists(shapes(), min_size=1, max_size=4))
 def test_a_bound_is_never_later_than_the_time_itself(snapshot: Snapshot, wanted: list[Shape]) -> None:
     rooms = Board.of(snapshot).rooms
@@ -90,7 +91,7 @@ def test_a_bound_is_never_later_than_the_time_itself(snapshot: Snapshot, wanted:
             assert bound <= (exact[0][0] if exact else NEVER)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(DEFAULT, max_nodes=6))
 def test_a_reservation_is_the_same_with_and_without_the_bound(snapshot: Snapshot) -> None:
     board = Board.of(snapshot)
@@ -100,7 +101,7 @@ def test_a_reservation_is_the_same_with_and_without_the_bound(snapshot: Snapshot
         assert reserve(board, ask, job.id, BestFit(), snapshot.now_ms, NodeTable(board.rooms)) == plain
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(snapshots(DEFAULT))
 def test_a_plan_is_the_same_when_everything_is_done_by_arrays(snapshot: Snapshot) -> None:
     with pytest.MonkeyPatch.context() as patch:

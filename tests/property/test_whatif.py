@@ -31,6 +31,7 @@ from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
 from tenure.testing.outcome import applied
 from tenure.testing.strategies import changes_after, shapes, snapshots
+from tests.support.examples import examples
 
 DEFAULT, EASY = policy_by_name("default"), policy_by_name("easy")
 
@@ -61,7 +62,7 @@ def alterations(draw: st.DrawFn, snapshot: Snapshot) -> list[Alteration]:
     return draw(st.lists(st.one_of(kinds), max_size=3, unique_by=type))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_a_picture_gives_the_board_it_was_taken_of(data: st.DataObject) -> None:
     snapshot = data.draw(snapshots(DEFAULT))
@@ -74,7 +75,7 @@ def test_a_picture_gives_the_board_it_was_taken_of(data: st.DataObject) -> None:
     assert DEFAULT.plan(picture.snapshot()) == DEFAULT.plan_on(board, changes.now_ms)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_nothing_changes_and_every_waiting_job_is_told_once(data: st.DataObject) -> None:
     snapshot = data.draw(snapshots(DEFAULT, max_nodes=3, max_jobs=5))
@@ -94,7 +95,7 @@ def test_nothing_changes_and_every_waiting_job_is_told_once(data: st.DataObject)
             assert (shift.change_ms > 0) == (shift.effect is Effect.LATER)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_what_is_removed_again_changes_nothing(data: st.DataObject) -> None:
     snapshot = data.draw(snapshots(DEFAULT, max_nodes=3, max_jobs=5))
@@ -106,7 +107,7 @@ def test_what_is_removed_again_changes_nothing(data: st.DataObject) -> None:
     assert there_and_back == as_it_is
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(st.data())
 def test_a_node_more_never_delays_the_head(data: st.DataObject) -> None:
     """In the order of submission: by points, a job that is older than the bonus grows may be overtaken while it waits."""

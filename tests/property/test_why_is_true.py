@@ -34,6 +34,7 @@ from tenure.testing.history import History
 from tenure.testing.outcome import committed
 from tenure.testing.strategies import snapshots
 from tenure.wire.dto import ActReply, ActResult, UpdateRequest
+from tests.support.examples import examples
 
 POLICIES = (
     "default",
@@ -169,13 +170,13 @@ def moments(draw: st.DrawFn) -> tuple[StagedPolicy, Snapshot]:
     return policy, committed(snapshot, policy.plan(snapshot))[0] if draw(st.booleans()) else snapshot
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(moments())
 def test_what_why_proposes_does_what_it_says(moment: tuple[StagedPolicy, Snapshot]) -> None:
     check_snapshot(*moment)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.sampled_from(POLICIES), st.integers(0, 10_000))
 def test_what_why_proposes_on_a_busy_cluster_does_what_it_says(name: str, seed: int) -> None:
     policy = policy_by_name(name)

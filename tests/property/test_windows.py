@@ -26,6 +26,7 @@ from tenure.testing.strategies import snapshots
 from tests.property.test_preemption import after_the_end_of, crowded
 from tests.property.test_promises import check_expected_starts
 from tests.property.test_why_is_true import POLICIES
+from tests.support.examples import examples
 
 MINUTE_MS = 60_000
 
@@ -76,13 +77,13 @@ def moments(draw: st.DrawFn) -> tuple[StagedPolicy, Snapshot]:
     return policy, draw(beside_windows(draw(snapshots(policy, max_nodes=3, max_jobs=5))))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(moments())
 def test_whatever_is_planned_keeps_out_of_windows(moment: tuple[StagedPolicy, Snapshot]) -> None:
     check_plan(*moment)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.sampled_from(POLICIES), st.integers(0, 10_000), st.data())
 def test_a_busy_cluster_keeps_out_of_windows(name: str, seed: int, data: st.DataObject) -> None:
     policy = policy_by_name(name)
@@ -90,13 +91,13 @@ def test_a_busy_cluster_keeps_out_of_windows(name: str, seed: int, data: st.Data
         check_plan(policy, data.draw(beside_windows(snapshot)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(moments())
 def test_jobs_start_beside_windows_when_they_are_expected_to(moment: tuple[StagedPolicy, Snapshot]) -> None:
     check_expected_starts(*moment)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_a_board_follows_windows_and_a_picture_has_them(data: st.DataObject) -> None:
     policy = policy_by_name("default")
@@ -111,7 +112,7 @@ def test_a_board_follows_windows_and_a_picture_has_them(data: st.DataObject) -> 
     assert again.content() == fresh.content()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(moments())
 def test_who_reaches_into_a_whole_window_ran_before(moment: tuple[StagedPolicy, Snapshot]) -> None:
     policy, snapshot = moment
@@ -124,7 +125,7 @@ def test_who_reaches_into_a_whole_window_ran_before(moment: tuple[StagedPolicy, 
 
 
 @pytest.mark.parametrize("name", ["preemptive", "fifo-easy-preemptive"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_nobody_is_displaced_for_who_may_come_near_a_window(name: str, data: st.DataObject) -> None:
     """A claim is kept at once or at its last moment: at neither would the start be refused. What was promised is kept so, too."""

@@ -23,6 +23,7 @@ from tenure.sim.results import PREEMPT, Replayed
 from tenure.sim.runtimes import Exact, Requested
 from tenure.sim.workload import BadWorkload, TraceJob, workload_of
 from tests.sim.drawn import SECOND_MS, mixed, pool
+from tests.support.examples import examples
 
 MINUTE_MS = 60 * SECOND_MS
 USUAL = Rules().settings
@@ -84,7 +85,7 @@ def test_production_is_not_asked_to_replay_displacing() -> None:
         Full(workload_of("three", [pool(2)], THREE), policy_by_name("preemptive"), Exact(), Rules())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.integers(0, 10**6),
     st.sampled_from(["preemptive", "fifo-easy-preemptive", "greedy-preemptive+fgd"]),

@@ -22,6 +22,7 @@ from tenure.sim.runtimes import BY_NAME
 from tenure.sim.workload import TraceJob, Workload, workload_of
 from tenure.testing.strategies import shapes, snapshots
 from tests.sim.drawn import SECOND_MS, batch, cluster, mixed, placement_study, pool
+from tests.support.examples import examples
 
 DEFAULT = Rules()
 
@@ -97,7 +98,7 @@ def test_what_is_free_is_stranded_for_those_it_does_not_serve() -> None:
     assert stranded(gpu_milli=400, cpu=3) == 3400  # the cpus are missing
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(snapshots(policy_by_name("default")), st.lists(shapes(), max_size=8))
 def test_all_nodes_are_measured_at_once_as_one_by_one(snapshot: Snapshot, wanted: list[Shape]) -> None:
     rooms = Board.of(snapshot).rooms

@@ -19,6 +19,7 @@ from tenure.sim.results import START
 from tenure.sim.runtimes import Requested
 from tenure.sim.workload import BadWorkload, TraceJob, workload_of
 from tests.sim.drawn import mixed
+from tests.support.examples import examples
 
 POOLS = (
     Pool("training", nodes=("n1",), classes=("training",)),
@@ -27,7 +28,7 @@ POOLS = (
 )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(1, 10_000), policy=st.sampled_from(("resource_pooling", "default", "tenure")))
 def test_nothing_runs_in_a_pool_that_is_not_for_it(seed: int, policy: str) -> None:
     workload = in_pools(mixed(seed, 40), POOLS)

@@ -25,6 +25,7 @@ from tenure.sim.runtimes import BY_NAME, Bounded, Exact, LastTwo, Predicted, Req
 from tenure.sim.workload import TraceJob, Workload, workload_of
 from tests.sim.drawn import SECOND_MS, batch, mixed, placement_study, pool
 from tests.sim.textbook import Job, easy
+from tests.support.examples import examples
 
 DEFAULT = Rules()
 
@@ -54,7 +55,7 @@ def textbook(workload: Workload, *, exact: bool) -> list[int]:
     return easy(jobs, workload.nodes[0].capacity.cpu_milli // MILLI)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 10**6), st.booleans())
 def test_easy_is_the_textbooks_easy(seed: int, exact: bool) -> None:
     workload = batch(seed, 60)
@@ -86,7 +87,7 @@ class Doubting:
         return plan
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["easy", "default", "greedy"]), st.sampled_from(sorted(BY_NAME)))
 def test_every_plan_is_the_one_of_a_fresh_board(seed: int, policy: str, runtimes: str) -> None:
     doubting = Doubting(policy_by_name(policy))
@@ -94,7 +95,7 @@ def test_every_plan_is_the_one_of_a_fresh_board(seed: int, policy: str, runtimes
     assert doubting.compared > 10
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["easy", "default", "greedy"]), st.sampled_from(sorted(BY_NAME)))
 def test_nothing_is_given_out_twice_and_everything_ends(seed: int, policy: str, runtimes: str) -> None:
     workload = mixed(seed, 60)
@@ -138,7 +139,7 @@ def test_one_by_one_the_policy_sees_what_happens_together_apart() -> None:
     assert result.plans > together.plans
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.integers(0, 10**6))
 def test_one_by_one_nothing_is_given_out_twice(seed: int) -> None:
     workload = mixed(seed, 40)
@@ -279,7 +280,7 @@ def test_nothing_is_believed_of_what_never_ends() -> None:
     assert Requested().limit_ms(lasting, 0) == 0
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.integers(0, 10**6))
 def test_in_a_placement_study_a_job_starts_as_it_comes_or_is_gone(seed: int) -> None:
     workload = placement_study(seed)

@@ -23,6 +23,7 @@ from tenure.sim.results import END, FAIL, PREEMPT, RESUME, START, SUSPEND, Repla
 from tenure.sim.runtimes import BY_NAME, Requested
 from tenure.sim.workload import TraceJob, Workload, workload_of
 from tests.sim.drawn import SECOND_MS, batch, mixed, pool
+from tests.support.examples import examples
 
 MINUTE_MS = 60 * SECOND_MS
 SLICE_MS = 10 * MINUTE_MS
@@ -112,7 +113,7 @@ def check_slices(result: Replayed, slice_ms: int) -> None:
     assert all(ran[job] == result.workload.jobs[job].run_ms for job in ran)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(1, 10_000), of=st.sampled_from((batch, mixed)), slice_ms=st.sampled_from((5_000, 60_000, 400_000)))
 def test_whatever_is_drawn_everybody_ends_and_no_slice_is_cut_short(seed: int, of: object, slice_ms: int) -> None:
     workload: Workload = of(seed, 40)  # type: ignore[operator]

@@ -18,6 +18,7 @@ from tenure.policies.points import Points
 from tenure.policies.shortest import Shortest
 from tenure.testing.naive import naive_plan
 from tenure.testing.strategies import snapshots
+from tests.support.examples import examples
 
 BACKFILLS = (
     Backfill("beside", 1, beside=False),
@@ -30,7 +31,7 @@ DEPTH = PlanSettings(backfill_depth=10_000)
 
 @pytest.mark.parametrize("backfill", BACKFILLS, ids=lambda backfill: backfill.name)
 @pytest.mark.parametrize("order", [Fifo(), Points()], ids=lambda order: order.name)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_the_planner_agrees_with_the_naive_one(order: Fifo | Points, backfill: Backfill, data: st.DataObject) -> None:
     policy = StagedPolicy("p", Stages(order, BestFit(), backfill))
@@ -38,7 +39,7 @@ def test_the_planner_agrees_with_the_naive_one(order: Fifo | Points, backfill: B
     assert replace(policy.plan(snapshot), units=0) == naive_plan(snapshot, policy.stages)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(POLICY_NAMES), st.data())
 def test_decisions_alone_are_the_decisions_of_the_whole_plan(name: str, data: st.DataObject) -> None:
     policy = policy_by_name(name)

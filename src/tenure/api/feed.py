@@ -168,6 +168,7 @@ class Feed:
         try:
             if self._last < 0:
                 self._last = await asyncio.to_thread(self._store.last_cursor)
+                self._tell()  # what came after a follower's first look and before this one is nowhere else announced
             page, _ = await asyncio.to_thread(self._store.events, self._last, PAGE)
         except Exception:
             await asyncio.sleep(AGAIN_S)

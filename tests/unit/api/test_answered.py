@@ -27,6 +27,7 @@ from tenure.model.measures import Point
 from tenure.model.observations import EndReason, Launch
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_rig import ADA, BEN, StoreRig, emptied, ended, node, started
+from tests.support.examples import examples
 
 CHIEF = replace(ADA, role=Role.ADMIN)
 
@@ -182,7 +183,7 @@ DEEDS: dict[str, Callable[[Rig, list[Launch]], object]] = {
 }
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(deeds=st.lists(st.sampled_from(sorted(DEEDS)), max_size=6))
 def test_after_whatever_happens_all_jobs_are_shown_as_they_are(tmp_path_factory: pytest.TempPathFactory, deeds: list[str]) -> None:
     with made(tmp_path_factory.mktemp("store")) as rig:

@@ -82,7 +82,8 @@ def test_many_followers_cost_one_reader() -> None:
         feed = Feed(bus, stored)
         async with feed.followed():
             followers = [asyncio.create_task(take(feed, 10, 400)) for _ in range(100)]
-            await asyncio.sleep(0.05)
+            while stored.reads < len(followers):
+                await asyncio.sleep(0.01)
             before = stored.reads
             stored.count = 400
             bus.publish(400, ())
@@ -158,7 +159,22 @@ def test_a_store_that_fails_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> N
         async with feed.followed():
             stored.count = 5
             bus.publish(5, ())
-            assert await feed.news(0, 10**9, 10.0)
+            assert await feed.news(0, 10**9, 3600)
+
+    in_loop(body)
+
+
+def test_what_comes_between_the_first_look_of_a_follower_and_that_of_the_reader_is_told_at_once() -> None:
+    class Growing(Stored):
+        def last_cursor(self) -> int:
+            self.count += 1
+            return self.count
+
+    async def body(bus: Bus) -> None:
+        feed = Feed(bus, Growing(3))
+        async with feed.followed():
+            assert await feed.news(4, 10**9, 3600)
+            assert [item.cursor for item in (await feed.after(4)).items] == [5]
 
     in_loop(body)
 

@@ -25,6 +25,7 @@ from tenure.api.tls import Certificate
 from tenure.config.listen import Address, ListenSettings
 from tenure.model.access import Caller
 from tenure.wire.dto import ErrorReply
+from tests.support.examples import examples
 
 SECRET = "tenure_0123456789abcdef"
 
@@ -259,7 +260,7 @@ def test_the_log_names_callers_and_no_secrets(rig: Rig) -> None:
     assert rig.log.stat().st_mode & 0o777 == 0o600
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.sampled_from(["host", "origin", "cookie", "authorization", "sec-fetch-site"]), st.binary(max_size=40)), max_size=6

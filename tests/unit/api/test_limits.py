@@ -13,6 +13,7 @@ from tenure.api.identity import CALLER
 from tenure.api.limits import KEPT, Buckets, Kind, Limits, kind_of
 from tenure.config.listen import ListenSettings, Rate
 from tenure.model.access import Caller, Role
+from tests.support.examples import examples
 
 
 class Clock:
@@ -39,7 +40,7 @@ class NaiveBucket:
         return True
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(1, 20), st.sampled_from([1_000, 60_000]), st.lists(st.integers(0, 3_000), max_size=60))
 def test_as_a_bucket_of_tokens(times: int, period_ms: int, pauses_ms: list[int]) -> None:
     rate, clock = Rate(times, period_ms), Clock()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tenure.client.errors import BadRequest
 from tenure.client.lease_words import lease_request
 from tenure.wire.leases import Amounts
+from tests.support.examples import examples
 
 GIB = 1 << 30
 
@@ -71,7 +72,7 @@ def test_what_cannot_be_read_is_refused(given_words: dict[str, Any]) -> None:
         lease_request(**given_words)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(st.text(alphabet="0123456789.GgmMi:a- ", max_size=12))
 def test_any_text_is_read_or_refused_in_one_sentence(text: str) -> None:
     for name in ("gpus", "cpus", "memory", "ttl"):

@@ -17,6 +17,7 @@ from tenure.model.commands import AcquireLease, Caller, CancelJob, Holder, Renew
 from tenure.model.node import Device, Node
 from tenure.wire.leases import Amounts as Most
 from tenure.wire.leases import LeaseRequest
+from tests.support.examples import examples
 
 ADA = Caller(1000, "ada")
 DEVICES = tuple(Device(number, 1, number, f"GPU-{number}", "H100", 80 * GIB) for number in (1, 2))
@@ -83,7 +84,7 @@ amounts = st.integers(0, 8 * MILLI)
 sizes = st.integers(0, 64 * GIB)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     cpu=amounts,
     cpu_more=amounts,

@@ -17,6 +17,7 @@ from tenure.model.snapshot import Snapshot
 from tenure.policies import policy_by_name
 from tenure.testing.builders import NOW_MS, Cluster
 from tenure.testing.strategies import snapshots
+from tests.support.examples import examples
 
 DEFAULT = policy_by_name("default")
 CPU = Shape(Amounts(1000))
@@ -105,7 +106,7 @@ def test_the_work_does_not_grow_with_the_number_of_waiting_jobs() -> None:
     assert looks[0] == looks[1] <= 8
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(snapshots(DEFAULT))
 def test_every_conflict_is_one(snapshot: Snapshot) -> None:
     board = Board.of(snapshot)

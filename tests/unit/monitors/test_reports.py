@@ -17,6 +17,7 @@ from tenure.monitors.keeping import Keeping
 from tenure.monitors.reports import Reports, Writer
 from tenure.monitors.tasks import TaskLook
 from tenure.monitors.watch import Round
+from tests.support.examples import examples
 
 NOW_MS = 1_700_000_000_000
 LIVE = Writer(3, lives=True)
@@ -91,7 +92,7 @@ def test_a_file_is_read_in_pieces_and_given_back(tmp_path: Path, monkeypatch: py
     assert file.stat().st_blocks < before  # what was read needs no room any more
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_can_hurt(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("r")

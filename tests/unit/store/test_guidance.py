@@ -18,6 +18,7 @@ from tenure.model.guidance import HIGHEST, HOUR_MS, LONGEST_MS, MOST_OPEN, MOST_
 from tenure.model.settings import PlanSettings
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.testing.store_rig import ADA, BEN, StoreRig
+from tests.support.examples import examples
 
 BOSS = Caller(7, "boss", Role.OPERATOR)
 
@@ -184,7 +185,7 @@ CLASSES = st.builds(
 ).filter(lambda one: any(value for name, value in one.items() if name != "steps"))
 
 
-@run(max_examples=20, deadline=None)
+@run(max_examples=examples(20), deadline=None)
 @given(
     given_classes=st.lists(CLASSES, max_size=4),
     jobs=st.lists(

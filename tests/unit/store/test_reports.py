@@ -23,6 +23,7 @@ from tenure.model.shape import Shape
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.store.reports import SAMPLED_MS, Wasted
 from tenure.testing.store_rig import ADA, BEN, StoreRig, ended, node
+from tests.support.examples import examples
 
 HOUR = 3_600_000
 FIRST_MS = 1_700_000_400_000 // COARSE_MS * COARSE_MS
@@ -113,7 +114,7 @@ def naive(runs: list[Run], span: tuple[int, int], key: str) -> dict[str, tuple[i
     return {name: (int(a), int(b), int(c), int(d), e) for name, (a, b, c, d, e) in found.items()}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     runs=RUNS,
     edges=st.lists(st.integers(0, 30 * HOUR), min_size=2, max_size=4, unique=True),

@@ -14,6 +14,7 @@ from tenure.model.measures import COARSE_MS, FINE_MS, MINUTE_MS, STEPS_MS, LiveT
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.store.series import MOST_NAMES
 from tenure.testing.store_rig import ONE_GPU, StoreRig, ended
+from tests.support.examples import examples
 
 BASE_MS = 1_700_000_400_000
 SETTINGS = StoreSettings(ballast_bytes=0)
@@ -43,7 +44,7 @@ def test_a_value_is_in_one_bucket_of_each_width(store: SqlStore) -> None:
     assert shown(store, COARSE_MS) == [(0, 5, 15.5, 0.5, 9.0, 0.5)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     batches=st.lists(
         st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1_500_000), st.integers(-50, 50)), max_size=12), max_size=6

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from msgspec.structs import replace
 
-from tenure.cli import options
+from tenure.cli import options, simulate
 from tenure.cli.app import run
 from tenure.sim.check import faults_of
 from tenure.sim.traces import Source, open_trace
-from tenure.wire.dto import JobsReply, JobView, NodesReply, NodeView, Selection
+from tenure.wire.dto import JobView, NodesReply, NodeView, Selection
 from tests.sim.drawn import batch
 
 PODS = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\n" + "".join(
@@ -123,10 +124,10 @@ class Store:
     def __exit__(self, *_error: object) -> None:
         return None
 
-    def jobs(self, which: Selection) -> JobsReply:
+    def every_job(self, which: Selection) -> Iterator[JobView]:
         self.asked.append(which)
-        past = [JobView(str(number), number, "x", "succeeded", cpu_milli=1000, submitted_ms=number) for number in (1, 2)]
-        return JobsReply([replace(job, started_ms=500, ended_ms=9500) for job in past], more=True)
+        past = [JobView(str(number), number, "x", "succeeded", cpu_milli=1000, submitted_ms=number) for number in (1, 2, 3)]
+        yield from (replace(job, started_ms=500, ended_ms=9500) for job in past)
 
     def nodes(self) -> NodesReply:
         return NodesReply(nodes=[NodeView("a", "up", cpu_milli=1000)], devices=[])
@@ -135,6 +136,7 @@ class Store:
 def test_the_past_of_the_living_store(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     monkeypatch.setattr(options, "client", lambda: store)
+    monkeypatch.setattr(simulate, "_MOST_PAST", 2)
     done = shell("history", "--policy", "easy", "--json")
     summary = json.loads(done.out)
     assert (summary["jobs"], summary["max_wait_s"]) == (2, 8.999)

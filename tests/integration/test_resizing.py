@@ -100,3 +100,32 @@ def test_a_daemon_that_is_killed_before_it_is_confirmed_frees_nothing_and_asks_a
     kill(supervisor)
     assert (living.state(first), held(living, first), kept(living, first)) == ("running", (500, 256), 256)
     sound(living)
+
+
+SHRINKING = """
+[monitor]
+every = "1s"
+[anomalies]
+over_asked = { after = "2s", action = "shrink" }
+squeezed = { after = "1s" }
+"""
+
+
+def test_who_over_asks_is_lowered_and_has_it_back_when_it_needs_it(living: Installation) -> None:
+    living.kill_daemon()
+    (living.home / "config.toml").write_text(CONFIG + SHRINKING)
+    script = "while [ ! -e work ]; do sleep 0.1; done; while [ ! -e first ]; do :; done"
+    first = living.submit("--cpus", "2", "--memory", "1G", "--", "sh", "-c", script)
+    second = living.submit("--cpus", "1", "--memory", "512M", *waiting_for(living, "second"))
+    until(lambda: living.state(second) == "running", "the second job to run in what the first does not need")
+    cpu_milli, mib = held(living, first)
+    assert (cpu_milli <= 1000, mib <= 512, kept(living, first) == mib) == (True, True, True)
+    assert "over asked" in next(
+        event["data"]["why"] for event in living.json("show", first)["events"] if event["kind"] == "job.resizing"
+    )
+    (living.work / "work").touch()
+    (living.work / "second").touch()
+    until(lambda: held(living, first)[0] == 2000, "its cpus again")
+    (living.work / "first").touch()
+    until(lambda: living.state(first) == "succeeded", "its end")
+    sound(living)

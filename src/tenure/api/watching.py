@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -20,10 +21,11 @@ from tenure.control.loop import STUCK_AFTER_S
 from tenure.executors.local.usage import Usage
 from tenure.model.access import SCHEDULER
 from tenure.model.anomaly import Anomaly
-from tenure.model.commands import CancelJob, RequeueJob
+from tenure.model.commands import CancelJob, Command, RequeueJob, UpdateJob
 from tenure.monitors.advice import Advice
 from tenure.monitors.anomalies import Anomalies
 from tenure.monitors.checkpoints import Checkpoints
+from tenure.monitors.holdings import LEFT_CPU, LEFT_MEMORY, Holdings
 from tenure.monitors.keeping import Keeping
 from tenure.monitors.reports import Reports, Writer
 from tenure.monitors.signs import signs
@@ -66,14 +68,16 @@ def watch(context: Context, settings: Settings, store: SqlStore, reports: tuple[
         lambda changed: _on_control(context, lambda: store.note_anomalies(changed, now_ms())),
         lambda trouble: _act(context, trouble),
         queries.anomalies(),
+        lambda action: _hindrance(context, action),
     )
+    holdings = Holdings(settings.anomalies.over_asked.headroom)
     advice = Advice(context.hints.publish, lambda: context.diagnose(False))
     node = settings.node.name or socket.gethostname().split(".", 1)[0]
     tasks = TaskSampler(queries.live_tasks, usage.read, usage.close)
     sinks: list[tuple[str, Sink]] = [
         ("series", keeping),
         ("checkpoints", checkpoints),
-        ("anomalies", lambda seen: _look_for_trouble(context, seen, keeping, troubles)),
+        ("anomalies", lambda seen: _look_for_trouble(context, seen, keeping, troubles, holdings)),
         ("hints", lambda _seen: advice.round(troubles.open)),
         ("push", samples_to(context, settings.monitor.every_s())),
     ]
@@ -82,19 +86,39 @@ def watch(context: Context, settings: Settings, store: SqlStore, reports: tuple[
     return made
 
 
-def _look_for_trouble(context: Context, seen: Round, keeping: Keeping, troubles: Anomalies) -> None:
-    found = signs(seen, keeping.reports.latest, context.loop.health.stuck_for_s(), STUCK_AFTER_S)
+def _look_for_trouble(context: Context, seen: Round, keeping: Keeping, troubles: Anomalies, holdings: Holdings) -> None:
+    found = [
+        *signs(seen, keeping.reports.latest, context.loop.health.stuck_for_s(), STUCK_AFTER_S),
+        *holdings.signs(seen.looks.get("tasks", ())),
+    ]
     troubles.round(found, seen.at_ms)
 
 
+def _hindrance(context: Context, action: str) -> str:
+    """Why what is to be done cannot be done under this executor."""
+    if action in ("shrink", "restore") and not context.loop.ports.executor.capabilities().resize:
+        return "cpu and memory are not enforced by control groups here; tenure doctor says why"
+    return ""
+
+
 def _act(context: Context, trouble: Anomaly) -> None:
-    """End or repeat a job, as the settings want; the answer is not waited for."""
+    """End, repeat or resize a job, as the settings want; the answer is not waited for."""
     log(f"job {trouble.job_id}: {trouble.text}; action: {trouble.action}")
-    key = f"anomaly:{trouble.key}:{trouble.opened_ms}"
-    if trouble.action == "kill":
-        context.loop.submit([CancelJob(key, SCHEDULER, trouble.job_id, why=f"{trouble.kind.replace('_', ' ')}: {trouble.text}")])
+    key, why = f"anomaly:{trouble.key}:{trouble.opened_ms}", f"{trouble.kind.replace('_', ' ')}: {trouble.text}"
+    command: Command
+    if trouble.action in ("shrink", "restore"):
+        cpu_milli, memory_bytes = trouble.evidence.get(LEFT_CPU), trouble.evidence.get(LEFT_MEMORY)
+        change = UpdateJob("", SCHEDULER, trouble.job_id, why=why)
+        command = replace(
+            change,
+            cpu_milli=None if cpu_milli is None else int(cpu_milli),
+            memory_bytes=None if memory_bytes is None else int(memory_bytes),
+        )
+    elif trouble.action == "kill":
+        command = CancelJob(key, SCHEDULER, trouble.job_id, why=why)
     else:
-        context.loop.submit([RequeueJob(key, SCHEDULER, trouble.job_id)])
+        command = RequeueJob(key, SCHEDULER, trouble.job_id)
+    context.loop.submit([command])
 
 
 def _on_control(context: Context, call: Callable[[], T]) -> T:

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import msgspec
 
 from tenure.model.amounts import is_whole, parse_duration_ms
-from tenure.model.anomaly import ACTIONS, JOB_KINDS
+from tenure.model.anomaly import actions_of
 
 LEAST_EVERY_MS = 1_000
+LEAST_HEADROOM, MOST_HEADROOM = 1.2, 10.0
+"""A task that has less above what it uses is not lowered by its supervisor either."""
 
 
 class MonitorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -56,7 +58,7 @@ class NotifySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class RuleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How long a sign must last to be an anomaly, and what is done then: off, warn, requeue or kill."""
+    """How long a sign must last to be an anomaly, and what is done then (`tenure.model.anomaly.actions_of`)."""
 
     after: str = "5m"
     action: str = "warn"
@@ -64,6 +66,20 @@ class RuleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def after_ms(self) -> int:
         """The window in milliseconds. Raises ValueError."""
         return parse_duration_ms(self.after)
+
+
+class OverAskedSettings(RuleSettings, forbid_unknown_fields=True, frozen=True):
+    """The rule of who holds much more than he uses: he is left what he used at most, times ``headroom``."""
+
+    after: str = "30m"
+    headroom: float = 1.25
+
+
+class SqueezedSettings(RuleSettings, forbid_unknown_fields=True, frozen=True):
+    """The rule of who comes close to what was left to him: unless the settings say otherwise he has his own again."""
+
+    after: str = "10s"
+    action: str = "restore"
 
 
 class AnomalySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -76,6 +92,8 @@ class AnomalySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     idle_gpu: RuleSettings = RuleSettings("10m")
     stalled: RuleSettings = RuleSettings()
     hung: RuleSettings = RuleSettings("10m")
+    over_asked: OverAskedSettings = OverAskedSettings()
+    squeezed: SqueezedSettings = SqueezedSettings()
     loop_stuck: RuleSettings = RuleSettings("0s")
 
     def rules(self) -> dict[str, RuleSettings]:
@@ -89,9 +107,11 @@ class AnomalySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                 rule.after_ms()
             except ValueError as error:
                 raise ValueError(f"anomalies.{kind}.after: {error}") from None
-            allowed = ACTIONS if kind in JOB_KINDS else ACTIONS[:2]
+            allowed = actions_of(kind)
             if rule.action not in allowed:
                 raise ValueError(f"anomalies.{kind}.action is one of {', '.join(allowed)}, not {rule.action!r}")
+        if not LEAST_HEADROOM <= self.over_asked.headroom <= MOST_HEADROOM:
+            raise ValueError(f"anomalies.over_asked.headroom is between {LEAST_HEADROOM} and {MOST_HEADROOM}: 1.25 is a quarter more")
 
 
 def check_monitoring(monitor: MonitorSettings, anomalies: AnomalySettings, notify: Sequence[NotifySettings]) -> None:

@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-KINDS = ("cpu", "memory", "thermal", "device_lost", "idle_gpu", "stalled", "hung", "loop_stuck")
-"""All that is looked for; of these `JOB_KINDS` are of one job, which something can be done about."""
-JOB_KINDS = ("idle_gpu", "stalled", "hung")
-ACTIONS = ("off", "warn", "requeue", "kill")
+KINDS = ("cpu", "memory", "thermal", "device_lost", "idle_gpu", "stalled", "hung", "over_asked", "squeezed", "loop_stuck")
+"""All that is looked for."""
+_OF_MACHINES = ("off", "warn")
+_OF_JOBS = (*_OF_MACHINES, "requeue", "kill")
+_ACTIONS = {
+    **dict.fromkeys(("idle_gpu", "stalled", "hung"), _OF_JOBS),
+    "over_asked": (*_OF_MACHINES, "shrink"),
+    "squeezed": (*_OF_MACHINES, "restore"),
+}
+
+
+def actions_of(kind: str) -> tuple[str, ...]:
+    """What can be done about that kind; about what is of no job one can only warn."""
+    return _ACTIONS.get(kind, _OF_MACHINES)
 
 
 @dataclass(frozen=True, slots=True)

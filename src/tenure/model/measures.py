@@ -12,14 +12,26 @@ STEPS_MS = (FINE_MS, MINUTE_MS, COARSE_MS)
 """The widths of the buckets that values are gathered in, the finest first."""
 
 
+class Holding(NamedTuple):
+    """What a task holds that the scheduler may lower, or has (``is_lowered``), and what was asked for it."""
+
+    cpu_milli: int
+    memory_bytes: int
+    asked_cpu_milli: int
+    asked_memory_bytes: int
+    is_lowered: bool = False
+
+
 class LiveTask(NamedTuple):
-    """A task that holds something: whose it is, and the devices by uuid; ``milli`` is how much of each, where that is known."""
+    """A task that holds something: whose it is, and the devices by uuid; ``milli`` is how much of each, where that is known.
+    ``holding`` None: what it holds is left alone."""
 
     attempt_id: int
     task: int
     job_id: int
     devices: tuple[str, ...] = ()
     milli: tuple[int, ...] = ()
+    holding: Holding | None = None
 
 
 class TaskUse(NamedTuple):

@@ -16,6 +16,8 @@ LEAST_ROUNDS = 3
 CLEAR_ROUNDS = 2
 _AT_ONCE = ("loop_stuck",)
 """Signs that measure a duration themselves."""
+_ONCE, _TRIED_AGAIN = ("shrink", "requeue", "kill"), ("restore",)
+"""Actions of once per anomaly, and of each round until it is over."""
 Note = Callable[[Sequence[Anomaly]], None]
 
 
@@ -29,10 +31,19 @@ class _Lasting:
 
 
 class Anomalies:
-    """Keeps what is open. ``note`` tells the store (an anomaly with ``closed_ms`` is over); ``act`` does what the settings want."""
+    """Keeps what is open. ``note`` tells the store (an anomaly with ``closed_ms`` is over); ``act`` does what the settings want;
+    ``hindrance`` says why an action cannot be done here, empty where it can: then one is only told."""
 
-    def __init__(self, settings: AnomalySettings, note: Note, act: Callable[[Anomaly], None], open_now: Iterable[Anomaly] = ()) -> None:
+    def __init__(
+        self,
+        settings: AnomalySettings,
+        note: Note,
+        act: Callable[[Anomaly], None],
+        open_now: Iterable[Anomaly] = (),
+        hindrance: Callable[[str], str] = lambda _action: "",
+    ) -> None:
         self._rules = settings.rules()
+        self._hindrance = hindrance
         self._note = note
         self._act = act
         self._lasting: dict[str, _Lasting] = {}
@@ -52,9 +63,9 @@ class Anomalies:
             if key not in present:
                 self._missed(key, now_ms)
         self._tell()
-        for anomaly in fresh:
-            if anomaly.job_id and anomaly.action in ("requeue", "kill"):
-                self._act(anomaly)
+        again = [self._open[key] for key in sorted(present) if key in self._open and self._open[key].action in _TRIED_AGAIN]
+        for anomaly in again + [anomaly for anomaly in fresh if anomaly.job_id and anomaly.action in _ONCE]:
+            self._act(anomaly)
 
     def _seen(self, sign: Anomaly, now_ms: int) -> Anomaly | None:
         """The anomaly that opens with this sign, if one does."""
@@ -69,7 +80,11 @@ class Anomalies:
         lasts = now_ms - lasting.since_ms >= rule.after_ms() and lasting.rounds >= LEAST_ROUNDS
         if not lasts and sign.kind not in _AT_ONCE:
             return None
-        made = replace(sign, action=rule.action if sign.job_id else "warn", opened_ms=now_ms)
+        action = rule.action if sign.job_id else "warn"
+        hindrance = self._hindrance(action)
+        if hindrance:
+            action, sign = "warn", replace(sign, remedy=f"{sign.remedy} (it is not done by itself: {hindrance})")
+        made = replace(sign, action=action, opened_ms=now_ms)
         self._open[sign.key] = self._untold[sign.key] = made
         return made
 

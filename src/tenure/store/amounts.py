@@ -1,7 +1,8 @@
 """Changing what a job that runs holds: on behalf of its owner, or of the scheduler when it uses much less than it holds.
 
-A change is a decision like any other (`tenure.core.resizing`), verified under the same locks as the start of a job. The scheduler only
-ever lowers, once per job, and nothing of which its owner has said what it is to hold. Invariant: what is refused has written nothing.
+A change is a decision like any other (`tenure.core.resizing`), verified under the same locks as the start of a job. The scheduler
+lowers a job once at most, and never one of which its owner has said what it is to hold; what it has lowered it may only give back.
+Invariant: what is refused has written nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from tenure.model.commands import LEASE, Answer, Applied, Refused, UpdateJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.plan import Decision, Rejection, Resize
 from tenure.store.commit import Batch
-from tenure.store.resizing import ASK_RESIZE
+from tenure.store.outcome import BY_SCHEDULER
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, attempt
 from tenure.store.sql import Statement, const, param
@@ -20,11 +21,22 @@ from tenure.store.tx import Transaction
 from tenure.wire.ids import format_id
 from tenure.wire.text import amounts_text
 
-_WANTED = ("stop_reason", "resize_cpu_milli", "resize_memory_bytes", "previous_id")
+SINCE_TOLD = 2
+"""An attempt was lowered by the scheduler, and its owner has said since what it is to hold."""
+_WANTED = ("stop_reason", "resize_cpu_milli", "resize_memory_bytes", "shrunk")
 ATTEMPT = Statement(select(*(attempt.c[name] for name in _WANTED)).where(attempt.c.id == param("id")), "id")
 TASKS = Statement(select(allocation.c.state, allocation.c.room).where(allocation.c.attempt_id == param("id")), "id")
+KEEP = Statement(
+    attempt.update()
+    .ordered_values((attempt.c.resize_cpu_milli, param("cpu")), (attempt.c.resize_memory_bytes, param("memory")))
+    .where(attempt.c.id == param("id"), attempt.c.resize_due == const(0)),
+    *("cpu", "memory", "id"),
+)
 BEFORE = Statement(select(attempt.c.previous_id, attempt.c.shrunk).where(attempt.c.id == param("id")), "id")
-SHRUNK = Statement(attempt.update().values(shrunk=const(1)).where(attempt.c.id == param("id")), "id")
+SHRUNK = Statement(attempt.update().values(shrunk=const(BY_SCHEDULER)).where(attempt.c.id == param("id")), "id")
+TOLD = Statement(
+    attempt.update().values(shrunk=const(SINCE_TOLD)).where(attempt.c.id == param("id"), attempt.c.shrunk == const(BY_SCHEDULER)), "id"
+)
 KEPT = "its owner has said what it holds, or it was lowered before: it keeps that"
 
 
@@ -39,13 +51,12 @@ class Change:
 
     def write(self, tx: Transaction) -> None:
         """Write it."""
+        tx.link.write(SHRUNK if self._unasked else TOLD, self._row.attempt_id)
         if self._batch is None:
-            tx.link.write(ASK_RESIZE, *self._wanted, 0, self._row.attempt_id)
+            tx.link.write(KEEP, *self._wanted, self._row.attempt_id)
             tx.emit("job.updated", self._row.id, self._row.project_id, '{"changed":["amounts"]}', self._row.array_id)
             return
         self._batch.staged.write(tx)
-        if self._unasked:
-            tx.link.write(SHRUNK, self._row.attempt_id)
 
 
 def change_of(tx: Transaction, command: UpdateJob, row: JobRow) -> Change | Answer:
@@ -62,9 +73,10 @@ def change_of(tx: Transaction, command: UpdateJob, row: JobRow) -> Change | Answ
     wanted = tuple(present if wish is None else wish for wish, present in zip(wishes, now, strict=True))
     unasked = command.caller.via == "daemon"
     if unasked:
-        if is_told or _was_shrunk(tx, row.attempt_id):
+        is_lowered = found[3] == BY_SCHEDULER
+        if not is_lowered and (is_told or _was_shrunk(tx, row.attempt_id)):
             return Applied(row.id, tx.event_seq, note=KEPT)
-        wanted = tuple(map(min, wanted, now))
+        wanted = tuple(map(max if is_lowered else min, wanted, now))
     if wanted[0] > asked.cpu_milli or wanted[1] > asked.memory_bytes:
         whole = amounts_text(asked.cpu_milli, asked.memory_bytes)
         return Refused(
@@ -73,7 +85,8 @@ def change_of(tx: Transaction, command: UpdateJob, row: JobRow) -> Change | Answ
     if (asked.cpu_milli and not wanted[0]) or (asked.memory_bytes and not wanted[1]):
         return Refused("malformed", f"job {name} would be left without cpu or memory; name the amount that it needs")
     if wanted == now:
-        return Applied(row.id, tx.event_seq, note="nothing changes") if is_told or unasked else Change(row, now, None, unasked=False)
+        is_known = unasked or (is_told and found[3] != BY_SCHEDULER)
+        return Applied(row.id, tx.event_seq, note="nothing changes") if is_known else Change(row, now, None, unasked=False)
     decision = Decision(resizes=(Resize(row.id, row.attempt_id, wanted[0], wanted[1], command.why),))
     batch = Batch(tx, [decision])
     rejection = batch.judge(decision)

@@ -23,6 +23,8 @@ RELEASED = "released"
 NEVER_RAN = (NODE_FAULT, RETURNED)
 """Why an attempt of a job never ran although the job itself is not at fault."""
 
+BY_SCHEDULER = 1
+"""An attempt was lowered by the scheduler, and nobody has said since what it is to hold."""
 _OUT_OF_MEMORY = (EndReason.OOM.value, EndReason.OOM_SAMPLED.value)
 
 
@@ -109,7 +111,7 @@ def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int
 
 def _ran(job: JobRow, attempt: AttemptRow, first: TaskRow, settings: StoreSettings, now_ms: int) -> Result:
     """It ended by itself: it runs again where that is wished, and where it had too little through no fault of its own."""
-    if attempt.shrunk and first.reason in _OUT_OF_MEMORY and attempt.stop_reason != "cancelled":
+    if attempt.shrunk == BY_SCHEDULER and first.reason in _OUT_OF_MEMORY and attempt.stop_reason != "cancelled":
         why = "it needed more memory than was left to it, so it runs again with what it asked for"
         return _again(first, "shrunk", why, 0, job.retried, 0)
     result = _ended(first)

@@ -185,8 +185,8 @@ def settle(tx: Transaction, reports: Sequence[Resized]) -> None:
             owner = (one.project_id, one.user_id)
             moved[owner] = moved.get(owner, NOTHING).minus(less)
             answered[one.attempt_id] = one, item.why or answered.get(one.attempt_id, (one, ""))[1]
-        most = held.get(one.attempt_id, (0, 0))
-        held[one.attempt_id] = (max(most[0], cpu_milli), max(most[1], memory_bytes))
+        most, awake_milli = held.get(one.attempt_id, (0, 0)), cpu_milli or (item and item.cpu_milli) or 0  # who rests holds no cpus
+        held[one.attempt_id] = (max(most[0], awake_milli), max(most[1], memory_bytes))
     tx.link.write_many(GIVE_CAPACITY, [(n, n, n, *key) for key, n in sorted(given.items()) if n])
     accounts.move(tx, {owner: bundle for owner, bundle in moved.items() if bundle != NOTHING})
     for attempt_id, (one, why) in sorted(answered.items()):

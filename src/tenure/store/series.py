@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import case, delete, exists, func, select
 
-from tenure.model.measures import STEPS_MS, Bucket, LiveTask, Point, Reported, Series
+from tenure.model.commands import LEASE
+from tenure.model.measures import STEPS_MS, Bucket, Holding, LiveTask, Point, Reported, Series
 from tenure.store.intern import next_id
 from tenure.store.measured import report, sample, series
-from tenure.store.schema import allocation, allocation_device, device
+from tenure.store.outcome import BY_SCHEDULER
+from tenure.store.schema import allocation, allocation_device, attempt, device, job, shape
 from tenure.store.sql import InList, Link, Statement, const, insert, param
 from tenure.store.tx import Transaction
 
@@ -91,7 +93,18 @@ DROP_EMPTY = InList(
 )
 _HELD = allocation.c.released_at_ms.is_(None)
 LIVE = Statement(
-    select(allocation.c.attempt_id, allocation.c.task, allocation.c.job_id)
+    select(
+        *(allocation.c[name] for name in ("attempt_id", "task", "job_id", "cpu_milli", "memory_bytes")),
+        *(shape.c[name] for name in ("cpu_milli", "memory_bytes")),
+        *(job.c[name] for name in ("state", "kind")),
+        *(attempt.c[name] for name in ("resize_cpu_milli", "resize_due", "shrunk")),
+        allocation.c.room,
+    )
+    .select_from(
+        allocation.join(attempt, attempt.c.id == allocation.c.attempt_id)
+        .join(job, job.c.id == attempt.c.job_id)
+        .join(shape, shape.c.id == job.c.shape_id)
+    )
     .where(_HELD, allocation.c.behind == const(0), allocation.c.ended_ms.is_(None))
     .order_by(allocation.c.attempt_id, allocation.c.task)
 )
@@ -189,10 +202,20 @@ def live_tasks(link: Link) -> list[LiveTask]:
     for attempt_id, task, uuid, milli in link.rows(LIVE_DEVICES) if rows else ():
         held.setdefault((attempt_id, task), []).append((uuid, milli))
     found = []
-    for attempt_id, task, job_id in rows:
+    for attempt_id, task, job_id, *rest in rows:
         parts = held.get((attempt_id, task), ())
-        found.append(LiveTask(attempt_id, task, job_id, tuple(uuid for uuid, _ in parts), tuple(milli for _, milli in parts)))
+        cards, shares = tuple(uuid for uuid, _ in parts), tuple(milli for _, milli in parts)
+        found.append(LiveTask(attempt_id, task, job_id, cards, shares, _holding(*rest)))
     return found
+
+
+def _holding(
+    cpu: int, memory: int, asked: int, asked_memory: int, state: str, kind: str, told: int, due: int, shrunk: int, room: int | None
+) -> Holding | None:
+    """What a task holds, where the scheduler may lower it, or has and nobody has said anything since."""
+    if state != "running" or kind == LEASE or room is not None or due or (told and shrunk != BY_SCHEDULER):
+        return None
+    return Holding(cpu, memory, asked, asked_memory, shrunk == BY_SCHEDULER)
 
 
 def writers_of(link: Link, tasks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, bool]]:

@@ -173,6 +173,21 @@ class StoreResizesSuite(StoreSuiteBase):
         assert (self.held(rig, job), self.held(rig, told), self.asked(rig)) == ([(1000, 8)], [(4000, 16)], [])
         rig.sound()
 
+    def test_what_the_scheduler_lowered_it_gives_back_and_an_owner_has_the_last_word(self, rig: StoreRig) -> None:
+        job = rig.submit(HALF)
+        rig.run(job, HALF)
+        self.lower(rig, job, 1000, 8, caller=SCHEDULER)
+        rig.record(resized(self.asked(rig)[0]))
+        self.lower(rig, job, 4000, caller=SCHEDULER)
+        assert self.held(rig, job) == [(4000, 8)]
+        rig.record(resized(self.asked(rig)[0]))
+        self.lower(rig, job, 2000)
+        rig.record(resized(self.asked(rig)[0]))
+        for cpu_milli in (1000, 4000):
+            self.lower(rig, job, cpu_milli, caller=SCHEDULER)
+        assert (self.held(rig, job), self.asked(rig)) == ([(2000, 8)], [])
+        rig.sound()
+
     def test_who_runs_out_of_memory_that_the_scheduler_took_runs_again(self, rig: StoreRig) -> None:
         job = rig.submit(HALF)
         launch = rig.run(job, HALF)

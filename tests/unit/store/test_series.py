@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenure.model.measures import COARSE_MS, FINE_MS, MINUTE_MS, STEPS_MS, LiveTask, Point, Reported
+from tenure.model.measures import COARSE_MS, FINE_MS, MINUTE_MS, STEPS_MS, Holding, LiveTask, Point, Reported
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.store.series import MOST_NAMES
 from tenure.testing.store_rig import ONE_GPU, StoreRig, ended
@@ -132,7 +132,7 @@ def test_tasks_that_live_are_told_with_their_devices(tmp_path: Path) -> None:
     assert isinstance(store, SqlStore)
     queries = store.queries()
     key = (launch.attempt_id, 0)
-    assert queries.live_tasks() == [LiveTask(*key, job, ("GPU-n1-1",), (1000,))]
+    assert queries.live_tasks() == [LiveTask(*key, job, ("GPU-n1-1",), (1000,), Holding(1000, 0, 1000, 0))]
     assert queries.writers_of([key, (99, 0)]) == {key: (job, True)}
     rig.record(ended(launch, empty=False))
     assert queries.live_tasks() == []

@@ -1,8 +1,8 @@
 """A lease acquired and given back, over the socket on one connection: how long a pair takes and costs, beside what it stands on.
 
 The peer is huey's named lock on SQLite with fsync: a row that is put and deleted, which nobody frees when its holder dies. The limit is
-`flock` on a file: a lock of one machine that counts nothing, survives nothing and waits for nobody. A lease is two durable writes for
-the grant and two for the release, so the disk's part is shown as well. Cpu is that of client, daemon and supervisor together, not of
+`flock` on a file: a lock of one machine that counts nothing, survives nothing and waits for nobody. A lease is a durable write for
+the grant and one for the release, so the disk's part is shown as well. Cpu is that of client, daemon and supervisor together, not of
 the machine: a lease starts no process that could hide.
 """
 

@@ -100,11 +100,13 @@ def measured(name: str, tenure: Installation, job: str, goes_on: Callable[[], bo
 
 
 def backlog(client: Client, count: int) -> None:
-    """So many jobs that wait for one that goes on, each for another time."""
+    """So many jobs that wait for one that goes on, each for another time. Nothing is planned before all of them are there."""
     client.submit(["/bin/sleep", "3600"], cpus=os.cpu_count(), time="2h")
+    client.admin.set_queue("default", paused=True)
     requests = [build_request(["/bin/true"], cpus=1, time=60 + 7 * at, key=f"backlog-{at}") for at in range(count)]
     for start in range(0, count, 500):
         client.submit_many(requests[start : start + 500])
+    client.admin.set_queue("default", paused=False)
 
 
 def while_planning(tenure: Installation, job: str, plans: int) -> dict[str, Any]:

@@ -64,8 +64,15 @@ class Store(Protocol):
     single_writer: bool
     """Nobody else writes to it: a plan made inside an open transaction delays nobody, and saves a write to disk per turn."""
 
-    def group(self) -> AbstractContextManager[None]:
-        """Make the calls inside one transaction and one write to disk. If one of them raises, none took effect."""
+    def group(self, *, lasting: bool = True) -> AbstractContextManager[None]:
+        """Make the calls inside one transaction and one write to disk. If one of them raises, none took effect.
+
+        One that is not ``lasting`` survives every process, but perhaps not the machine: it is for what is known anyway once that has
+        happened. Its events are told once it lasts, with the next group that does or by `settle`."""
+        ...
+
+    def settle(self) -> bool:
+        """Make what was written by groups that were not lasting last; whether there was any."""
         ...
 
     def apply(self, commands: Sequence[Command], now_ms: int) -> list[Answer]:

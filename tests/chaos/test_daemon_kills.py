@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from tenure.client.lease_words import lease_request
 from tenure.wire.dto import Selection
 from tests.chaos.crashing import POINTS
 from tests.support.living import Installation, alive, installation, kill, until
 
 pytestmark = pytest.mark.chaos
+LEASE_POINTS = ("commit.after", "launch.after", "record.after", "signal.before", "observe.after", "acknowledge.before")
 ENDED = {"succeeded", "failed", "cancelled", "timed_out", "lost"}
 ROUNDS = 1000 if os.environ.get("TENURE_CHAOS") == "full" else 12
 
@@ -76,6 +78,30 @@ def test_a_crash_at_a_named_point_loses_nothing(living: Installation, point: str
             kill(crashing.pid)
         crashing.wait()
     check_all(living, jobs)
+
+
+@pytest.mark.parametrize("point", LEASE_POINTS)
+def test_a_crash_around_a_lease_leaves_nothing_or_a_lease_that_its_token_ends(living: Installation, point: str) -> None:
+    """Each call is repeated by the client until a daemon has answered it, with the key and the token of the first time."""
+    crashing = start_crashing(living, point, 2)
+    fences: list[int] = []
+    try:
+        for _ in range(2):
+            with living.client() as client:
+                request = lease_request(cpus=1, ttl="30s", bound=False, wait="20s")
+                held = client.leases.ask(request)
+                assert held.phase == "held"
+                fences.append(held.fence)
+                assert client.leases.renew(held.number, request.token, 20_000).fence == held.fence
+                assert client.leases.release(held.number, request.token).phase == "over"
+    finally:
+        if crashing.poll() is None:
+            kill(crashing.pid)
+        crashing.wait()
+    assert fences == sorted(set(fences))
+    with living.client() as client:
+        assert client.leases.open() == []
+    check_all(living, {})
 
 
 def test_kills_at_random_points_under_load(living: Installation) -> None:

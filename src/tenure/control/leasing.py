@@ -7,10 +7,10 @@ What must be done is read from rows each time; only the moment is kept here, so 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tenure.model.commands import AcquireLease, CancelJob, Command, ReleaseLease, RenewLease, UpdateJob
-from tenure.model.observations import Observation, TaskStarted
+from tenure.model.commands import RELEASED, AcquireLease, CancelJob, Command, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.observations import Launch, Observation, SignalDone, TaskEnded, TaskStarted
 from tenure.model.outcomes import JobChange
 from tenure.ports import Store
 
@@ -24,6 +24,7 @@ class LeaseWatch:
 
     next_ms: int = 0
     awaited: bool = False
+    _launched: set[int] = field(default_factory=set)
 
     def note(self, commands: Sequence[Command], now_ms: int) -> list[JobChange]:
         """Take these into account, and name the jobs of which a holder may want to know something."""
@@ -43,6 +44,22 @@ class LeaseWatch:
             return ()
         self.next_ms, changes = store.expire_leases(now_ms)
         return changes
+
+    def launched(self, launches: Sequence[Launch]) -> None:
+        """Remember which of these are leases."""
+        self._launched.update(launch.attempt_id for launch in launches if launch.spec.holder is not None)
+
+    def are_all(self, seen: Sequence[Observation]) -> bool:
+        """Whether these say of leases alone that they are held, or over as their holders wanted: what is known anyway should the
+        machine end now, since nobody holds anything then. Leases that another daemon launched count as something else."""
+        ended = {item.attempt_id for item in seen if isinstance(item, TaskEnded)}
+        known = all(item.attempt_id in self._launched and _is_known_anyway(item) for item in seen)
+        self._launched -= ended
+        return known
+
+
+def _is_known_anyway(item: Observation) -> bool:
+    return isinstance(item, TaskStarted | SignalDone) or (isinstance(item, TaskEnded) and item.stop_reason == RELEASED)
 
 
 def frees_nothing(commands: Sequence[Command], seen: Sequence[Observation]) -> bool:

@@ -49,6 +49,8 @@ INTAKE_BATCH = 512
 BUSY_S = 0.003
 """A loop that slept for less is busy: it may gather reports for a moment. One that was idle answers the first at once."""
 GATHER_S = 0.0004
+SETTLE_S = 0.02
+"""So long at most what need not wait for the disk is not told to those who follow the events."""
 TELLING = (CancelJob, RequeueJob, SuspendJob, UpdateJob, RenewLease, ReleaseLease)
 """Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000
@@ -88,6 +90,7 @@ class ControlLoop:
     _devices_seen: int = 0
     _dirty: bool = True
     _apart: bool = False
+    _unsettled: bool = False
     _next_retain: float = 0.0
     _next_probe: float = 0.0
     _thinking: threading.Thread | None = None
@@ -164,23 +167,28 @@ class ControlLoop:
             self._answer(turn)
         self._think()
         self._tidy(turn)
+        if self._unsettled and not turn.asked and not turn.seen.items:  # nobody came whose turn would have done it
+            self._unsettled = False
+            self.ports.store.settle()
         if self.listener is not None:
             self.listener(self.planner.revision, turn.changes)
 
     def _write(self, turn: Turn) -> None:
         """Make the turn durable: in one write where nobody else writes, else with the plan in a write of its own.
 
-        After an error they are apart as well, so that a plan that fails does not take submissions and exits with it.
+        After an error they are apart as well, so that a plan that fails does not take submissions and exits with it. So they are when
+        all that was heard is known anyway should the machine end: that need not wait for the disk.
         """
-        group = self.ports.store.group
-        if self.ports.store.single_writer and not self._apart:
+        group, is_light = self.ports.store.group, not turn.asked and bool(turn.seen.items) and self.leases.are_all(turn.seen.items)
+        if self.ports.store.single_writer and not self._apart and not is_light:
             with group():
                 self._take_in(turn)
                 self._plan(turn)
                 self._find_due(turn)
         else:
-            with group():
+            with group(lasting=not is_light):
                 self._take_in(turn)
+            self._unsettled = self._unsettled or is_light
             self._answer(turn)
             with group():
                 self._plan(turn)
@@ -239,6 +247,7 @@ class ControlLoop:
         if turn.due:
             self.ports.executor.signal(turn.due)
         if turn.launches:
+            self.leases.launched(turn.launches)
             self.ports.executor.launch(turn.launches)
 
     def _drain(self) -> list[Asked]:
@@ -343,6 +352,8 @@ class ControlLoop:
         if self.planner.deadlines:
             pauses.append((self.planner.deadlines[0][0] - self.clock.now_ms()) / 1000)
         pauses.append((min(self.leases.next_ms, self.guidance.next_ms) - self.clock.now_ms()) / 1000)
+        if self._unsettled:
+            pauses.append(SETTLE_S)
         if self.planner.next_ms:
             pauses.append((self.planner.next_ms - self.clock.now_ms()) / 1000)
         return max(0.0, min(pauses))

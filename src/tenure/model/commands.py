@@ -13,6 +13,8 @@ from tenure.model.simulation import BeginSimulation
 
 LEASE = "lease"
 """The kind of a job whose process is the caller."""
+RELEASED = "released"
+"""What a lease is stopped for when its holder gives it back."""
 
 
 @dataclass(frozen=True, slots=True)

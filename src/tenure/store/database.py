@@ -28,8 +28,9 @@ class Database(Protocol):
         """The writer's connection, opened when it is not."""
         ...
 
-    def begin(self) -> None:
-        """Begin a transaction that will write; waits a bounded time for another writer."""
+    def begin(self, *, lasting: bool = True) -> None:
+        """Begin a transaction that will write; waits a bounded time for another writer. One that is not ``lasting`` may be undone by
+        the end of the machine, until the next one that is."""
         ...
 
     def begin_read(self) -> None:
@@ -37,7 +38,7 @@ class Database(Protocol):
         ...
 
     def commit(self) -> None:
-        """End the transaction; what it wrote is durable when this returns."""
+        """End the transaction; what it wrote is durable when this returns, as far as that was asked for."""
         ...
 
     def rollback(self) -> None:

@@ -12,12 +12,11 @@ import hmac
 from sqlalchemy import select
 
 from tenure.model.amounts import format_duration_ms
-from tenure.model.commands import LEASE, AcquireLease, Answer, Applied, Refused, ReleaseLease, RenewLease
+from tenure.model.commands import LEASE, RELEASED, AcquireLease, Answer, Applied, Refused, ReleaseLease, RenewLease
 from tenure.model.lifecycle import JobState
 from tenure.model.outcomes import JobChange
 from tenure.store.caps import refuse_renewal
 from tenure.store.ending import Endings
-from tenure.store.outcome import RELEASED
 from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import OPEN_LEASE, attempt, job
 from tenure.store.sql import Statement, const, param

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tenure.model.commands import LEASE
+from tenure.model.commands import LEASE, RELEASED
 from tenure.model.lifecycle import JobState
 from tenure.model.observations import RETURNED, EndReason
 from tenure.store.rows import JobRow
@@ -18,8 +18,6 @@ from tenure.store.settings import StoreSettings
 JOB_FAULT = "job_fault"
 NODE_FAULT = "node_fault"
 GANG = "gang"
-RELEASED = "released"
-"""What a lease is stopped for when its holder gives it back."""
 NEVER_RAN = (NODE_FAULT, RETURNED)
 """Why an attempt of a job never ran although the job itself is not at fault."""
 

@@ -11,7 +11,6 @@ from tenure.store.intern import Names
 from tenure.store.listing import counts_by_state, filter_of, page, records, resolve
 from tenure.store.ordered import ORDERS, key_in, ordered
 from tenure.store.sql import Link
-from tenure.store.tx import READ_REVISION
 from tenure.store.views import job_views
 from tenure.wire.cursors import cursor_of, key_after, number_after
 from tenure.wire.dto import JobsReply, JobView, Selection
@@ -21,11 +20,11 @@ NEWEST = "newest"
 
 
 def jobs_page(link: Link, names: Names, selection: Selection, caller: Caller, now_ms: int) -> JobsReply:
-    """A page of jobs; arrays are one line unless elements are named. Raises ValueError for a word or a cursor that means nothing."""
+    """A page of jobs, whose revision is left to be said; arrays are one line unless elements are named. Raises ValueError for a word or
+    a cursor that means nothing."""
     limit = max(1, min(selection.limit, MAX_LISTED))
-    revision = int((link.row(READ_REVISION) or (0,))[0])
     if selection.ids:
-        return JobsReply(jobs=_named(link, names, selection, caller, limit, now_ms), revision=revision)
+        return JobsReply(jobs=_named(link, names, selection, caller, limit, now_ms))
     wanted, order = filter_of(link, selection, caller), selection.order or NEWEST
     if order == NEWEST:
         wanted = wanted._replace(before=number_after("jobs", selection.cursor) or wanted.before)
@@ -34,7 +33,7 @@ def jobs_page(link: Link, names: Names, selection: Selection, caller: Caller, no
         parts = (int,) * len(ORDERS[order].columns)
         ids = ordered(link, wanted, order, key_after(f"jobs-{order}", selection.cursor, *parts), limit + 1)
     found = records(link, ids[:limit])
-    reply = JobsReply(jobs=job_views(link, names, found, now_ms), counts=counts_by_state(link, wanted), revision=revision)
+    reply = JobsReply(jobs=job_views(link, names, found, now_ms), counts=counts_by_state(link, wanted))
     if len(ids) > limit and order == NEWEST:
         reply.more, reply.next = ids[limit - 1], cursor_of("jobs", ids[limit - 1])
     elif len(ids) > limit:

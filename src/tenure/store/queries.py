@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +73,9 @@ class LogFile:
 class Queries:
     """Every method is one consistent read. Raises StoreUnavailable when the store cannot be read."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settled: Callable[[], int | None] = lambda: None) -> None:
+        """``settled`` is the cursor up to which events may be told, None for all: others the end of the machine could still undo."""
+        self._settled = settled
         self.url = database.url
         self._database = database
         self._reader = Reader(database)
@@ -91,7 +93,9 @@ class Queries:
     def jobs(self, selection: Selection, caller: Caller) -> JobsReply:
         """A page of jobs, as `jobs_page` says."""
         with self._reader.read() as link:
-            return jobs_page(link, self._names, selection, caller, _now_ms())
+            reply = jobs_page(link, self._names, selection, caller, _now_ms())
+            reply.revision = self._cursor(link)
+            return reply
 
     def resolve(self, selection: Selection, caller: Caller) -> list[JobRow]:
         """The jobs a selection names, by id. Raises ValueError for a word that names nothing."""
@@ -330,13 +334,19 @@ class Queries:
     def last_cursor(self) -> int:
         """The cursor of the last event."""
         with self._reader.read() as link:
-            return _revision(link)
+            return self._cursor(link)
+
+    def _cursor(self, link: Link) -> int:
+        """The cursor of the last event that may be told."""
+        found, last = int((link.row(READ_REVISION) or (0,))[0]), self._settled()
+        return found if last is None else min(found, last)
 
     def events(self, after: int, limit: int, job_id: int = 0) -> tuple[list[EventView], bool]:
         """Events after a cursor, and whether that cursor is older than what is retained."""
         with self._reader.read() as link:
             found, reset = read_events(link, after, limit, job_id)
             shown = ids_of(link, [item.job_id for item in found if item.job_id])
+        last = self._settled()
         views = [
             EventView(
                 cursor=item.cursor,
@@ -349,6 +359,7 @@ class Queries:
                 uid=item.uid,
             )
             for item in found
+            if last is None or item.cursor <= last
         ]
         return views, reset
 
@@ -393,8 +404,3 @@ class Queries:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _revision(link: Link) -> int:
-    """The cursor of the last event."""
-    return int((link.row(READ_REVISION) or (0,))[0])

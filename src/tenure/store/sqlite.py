@@ -70,6 +70,7 @@ class SqliteDatabase:
         self._busy_timeout_ms = busy_timeout_ms
         self._connection: sqlite3.Connection | None = None
         self._link: Link | None = None
+        self._lasting = True
         self._translator = _Translator(self._unavailable)
         self._read_translator = _Translator(lambda error: StoreUnavailable(*_explain(error, self.path)))
 
@@ -77,14 +78,19 @@ class SqliteDatabase:
     def link(self) -> Link:
         """The writer's connection, opened again after an error."""
         if self._link is None:
-            self._connection = self._open()
+            self._connection, self._lasting = self._open(), True
             self._link = Link(self._connection.cursor(), self.dialect)
         return self._link
 
-    def begin(self) -> None:
-        """Begin a write transaction; waits for another process's to end, at most the busy timeout."""
+    def begin(self, *, lasting: bool = True) -> None:
+        """Begin a write transaction; waits for another process's to end, at most the busy timeout. One that is not lasting is not
+        synchronised with the disk: the next one that is takes it along, since both are in the same log."""
         with self.translated():
-            self.link.cursor.execute("BEGIN IMMEDIATE")
+            cursor = self.link.cursor
+            if lasting != self._lasting:
+                cursor.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
+                self._lasting = lasting
+            cursor.execute("BEGIN IMMEDIATE")
 
     def begin_read(self) -> None:
         """Begin a consistent read on the writer's connection."""

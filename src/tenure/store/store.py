@@ -58,6 +58,8 @@ class SqlStore:
         self._lock = threading.RLock()
         self._tx: Transaction | None = None
         self._grouped = False
+        self._lasting = True
+        self._settled: int | None = None
         self._doomed: BaseException | None = None
         self._known_attempts = self._attempts()
 
@@ -67,7 +69,7 @@ class SqlStore:
             return int((link.row(READ_ATTEMPTS) or (0,))[0])
 
     @contextmanager
-    def group(self) -> Iterator[None]:
+    def group(self, *, lasting: bool = True) -> Iterator[None]:
         """See the port. Groups do not nest: an inner one belongs to the outer."""
         with self._lock:
             if self._grouped:
@@ -77,7 +79,7 @@ class SqlStore:
                     self._doomed = error
                     raise
                 return
-            self._grouped = True
+            self._grouped, self._lasting = True, lasting
             try:
                 yield
                 self._refuse_doomed()
@@ -86,7 +88,7 @@ class SqlStore:
                 self._undo()
                 raise
             finally:
-                self._grouped = False
+                self._grouped, self._lasting = False, True
                 self._doomed = None
 
     @contextmanager
@@ -114,7 +116,7 @@ class SqlStore:
             raise self._doomed
 
     def _begin(self, now_ms: int) -> Transaction:
-        self.database.begin()
+        self.database.begin(lasting=self._lasting)
         with self.database.translated():
             self._tx = Transaction(self.database.link, self._names, self.settings, now_ms)
         return self._tx
@@ -125,9 +127,22 @@ class SqlStore:
             return
         with self.database.translated():
             tx.write_counters()
+        if not self._lasting and self._settled is None:
+            self._settled = tx.event_seq - len(tx.touched)  # before the commit: a reader must not see an event and not this
         self.database.commit()
+        if self._lasting:
+            self._settled = None
         self._tx = None
         self._recent.add(tx.touched, tx.event_seq)
+
+    def settle(self) -> bool:
+        """See the port."""
+        with self._lock:
+            if self._settled is None:
+                return False
+            with self._write(0) as tx:
+                tx.write_counters(anyway=True)
+            return True
 
     def _undo(self) -> None:
         self._tx = None
@@ -321,7 +336,7 @@ class SqlStore:
 
     def queries(self) -> Queries:
         """Reads for people, on connections of their own."""
-        return Queries(self.database)
+        return Queries(self.database, lambda: self._settled)
 
     def close(self) -> None:
         """See the port."""

@@ -215,8 +215,9 @@ class Transaction:
         if back:
             del self.touched[-back:]
 
-    def write_counters(self) -> bool:
-        """Write the events collected so far and the counters, so that a read inside the transaction sees them; whether they moved."""
+    def write_counters(self, *, anyway: bool = False) -> bool:
+        """Write the events collected so far and the counters, so that a read inside the transaction sees them; whether they moved.
+        ``anyway``: write them even if they did not."""
         if self._events:
             self.link.write_many(INSERT_EVENT, self._events)
             self._events = []
@@ -225,7 +226,7 @@ class Transaction:
             self._audits = []
         self.lines.write(self.link)
         now = self._counters()
-        if now == self._read:
+        if now == self._read and not anyway:
             return False
         self.link.write(WRITE_META, *now)
         self._read = now

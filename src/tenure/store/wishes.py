@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from tenure.model.commands import LEASE
+from tenure.model.commands import LEASE, RELEASED
 from tenure.model.observations import Signal, SignalAction, SignalDone
-from tenure.store.outcome import GANG, RELEASED
+from tenure.store.outcome import GANG
 from tenure.store.rows import read_jobs
 from tenure.store.schema import SIGNALLED, allocation, attempt
 from tenure.store.sql import InList, Link, Statement, const, param

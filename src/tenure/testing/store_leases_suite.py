@@ -236,3 +236,26 @@ class StoreLeasesSuite:
         rig.now_ms += 5_000
         rig.record(started(launch, rig.now_ms))
         assert rig.store.expire_leases(rig.now_ms)[0] == rig.now_ms + TTL_MS - GRACE_MS
+
+    def test_what_is_not_known_of_a_grant_is_asked_for_again(self, rig: StoreRig) -> None:
+        """As after the end of the machine, which may forget that a lease was confirmed."""
+        job_id = self.waiting(rig)
+        launch = rig.start(job_id)[0]
+        rig.reopen()
+        rig.epoch = rig.lead("second")
+        assert rig.store.missing(rig.store.live_tasks(), rig.epoch, rig.now_ms).changes == ()
+        again = rig.store.claim_commands(rig.epoch, rig.now_ms).launches
+        assert [(one.attempt_id, one.job_id) for one in again] == [(launch.attempt_id, job_id)], "the same grant, with the same fence"
+        rig.record(started(again[0], rig.now_ms))
+        assert isinstance(self.renew(rig, job_id), Applied)
+        rig.sound()
+
+    def test_a_release_of_whose_end_nothing_is_known_frees_what_was_held(self, rig: StoreRig) -> None:
+        job_id, _ = self.held(rig)
+        assert isinstance(self.release(rig, job_id), Applied)
+        rig.reopen()
+        rig.epoch = rig.lead("second")
+        recorded = rig.store.missing(rig.store.live_tasks(), rig.epoch, rig.now_ms)
+        assert rig.states(recorded) == {job_id: "succeeded"}
+        assert rig.running(job_id) is None
+        rig.sound()

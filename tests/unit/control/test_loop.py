@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from tenure.control import loop as loop_module
 from tenure.control.loop import ControlLoop
 from tenure.control.steps import Planner, Ports
-from tenure.model.commands import Applied, Caller, CancelJob, ReleaseLease, RenewLease, UpdateJob
-from tenure.model.observations import Capabilities, Observations, TaskEmptied, TaskStarted
+from tenure.model.amounts import Amounts
+from tenure.model.commands import Applied, Caller, CancelJob, Holder, JobSpec, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.observations import Capabilities, EndReason, Launch, Observation, Observations, TaskEmptied, TaskEnded, TaskStarted
 from tenure.model.outcomes import Commands, Committed, JobChange, Recorded
 from tenure.model.plan import Decision, Plan, Rejection, Start
 from tenure.model.snapshot import Changes, Snapshot
@@ -42,12 +44,18 @@ class StoreDouble:
         self.open_groups = 0
 
     @contextmanager
-    def group(self) -> Iterator[None]:
+    def group(self, *, lasting: bool = True) -> Iterator[None]:
         self.open_groups += 1
+        if not lasting:
+            self.calls.append("light")
         try:
             yield
         finally:
             self.open_groups -= 1
+
+    def settle(self) -> bool:
+        self.calls.append("settle")
+        return True
 
     def apply(self, commands: Sequence[Any], now_ms: int) -> list[Any]:
         self.calls.append("apply")
@@ -107,7 +115,7 @@ class ExecutorDouble:
 
     def __init__(self) -> None:
         self.generation = 0
-        self.reports: list[TaskEmptied] = []
+        self.reports: list[Observation] = []
         self.acknowledged = 0
         self.wake: Callable[[], None] = lambda: None
 
@@ -349,3 +357,30 @@ def test_a_plan_leaves_somebody_unless_it_started_all_who_waited(starts: tuple[i
     assert not Planner(board, unplanned=True, last=last).leaves_nobody
     board.resting[9] = object()
     assert not Planner(board, unplanned=False, last=last).leaves_nobody
+
+
+def test_what_is_known_anyway_of_leases_does_not_wait_for_the_disk() -> None:
+    spec = JobSpec(("tool",), "/", holder=Holder())
+    specs = {1: spec, 2: replace(spec, holder=None)}
+    lease, job = (Launch(number, number, 0, 1, "n", "x", what, Amounts(1000)) for number, what in specs.items())
+    held, over = TaskStarted(1, 0, 1, 5), TaskEnded(1, 0, 1, EndReason.STOPPED, None, stop_reason="released")
+    late = TaskEnded(1, 0, 1, EndReason.TIMEOUT, None)
+    cases: tuple[tuple[list[Observation], bool], ...] = (
+        ([held], True),
+        ([held, over], True),
+        ([held, late], False),
+        ([held, TaskStarted(2, 0, 1, 5)], False),
+        ([TaskStarted(3, 0, 1, 5)], False),
+    )
+    for seen, is_light in cases:
+        with Running() as running:
+            assert running.loop.met.wait(10)
+            running.loop.call(lambda: running.loop.leases.launched([lease, job])).result(10)
+            calls = running.store.calls
+            del calls[:]
+            running.executor.reports.extend(seen)
+            running.executor.wake()
+            until(lambda: f"record {len(seen)}" in calls and (not is_light or "settle" in calls))  # noqa: B023
+            assert ("light" in calls) == is_light
+            if is_light:
+                assert calls.index("light") < calls.index(f"record {len(seen)}") < calls.index("settle")

@@ -17,7 +17,7 @@ import pytest
 from tenure.model.commands import Applied, CancelJob, JobRequest, Refused, SubmitJob
 from tenure.ports import StoreUnavailable
 from tenure.store import SqlStore, StoreSettings, ballast, open_sqlite, sqlite
-from tenure.testing.store_rig import ADA, ONE_CPU, SPEC, StoreRig, ended
+from tenure.testing.store_rig import ADA, ONE_CPU, SPEC, StoreRig, ended, started
 from tenure.wire.dto import Selection
 
 JOBS = 1000
@@ -220,3 +220,67 @@ def _poll(store: SqlStore, done: threading.Event, failures: list[BaseException])
 def _no_litter(path: str) -> Iterator[None]:
     yield
     assert not [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".partial")]
+
+
+def synchronised(store: SqlStore) -> int:
+    """How the writer's connection commits: 2 is with the disk, 1 is with the kernel."""
+    store.database.link.cursor.execute("PRAGMA synchronous")
+    return int(store.database.link.cursor.fetchone()[0])
+
+
+def test_only_what_need_not_last_is_not_synchronised(rig: StoreRig, store: SqlStore) -> None:
+    launch = rig.start(rig.submit())[0]
+    assert synchronised(store) == 2
+    assert not store.settle()
+    with store.group(lasting=False):
+        rig.record(started(launch))
+        assert synchronised(store) == 1
+    rig.submit()
+    assert synchronised(store) == 2
+    assert not store.settle(), "that made the other last too"
+    with store.group(lasting=False):
+        rig.record(ended(launch))
+    assert store.settle()
+    assert synchronised(store) == 2
+    assert not store.settle()
+    with store.group(lasting=False):
+        rig.submit()
+    store.database.drop()  # as after an error: the next connection is a new one
+    rig.submit()
+    assert synchronised(store) == 2
+
+
+def test_the_end_of_the_machine_undoes_what_was_not_to_last_and_no_more(
+    rig: StoreRig, store: SqlStore, path: str, tmp_path: Path
+) -> None:
+    launch = rig.start(rig.submit())[0]
+    log = Path(f"{path}-wal")
+    on_disk = log.stat().st_size
+    with store.group(lasting=False):
+        rig.record(started(launch))
+    assert log.stat().st_size > on_disk
+    for name, length in (("kept.db", None), ("lost.db", on_disk)):
+        (tmp_path / name).write_bytes(Path(path).read_bytes())
+        (tmp_path / f"{name}-wal").write_bytes(log.read_bytes()[:length])
+        with closing(open_sqlite(str(tmp_path / name))) as found:
+            assert found.check() == []
+            assert len(found.live_tasks()) == 1
+            waits = found.claim_commands(rig.epoch, rig.now_ms).launches
+            assert len(waits) == (1 if name == "lost.db" else 0)
+
+
+def test_events_are_told_once_they_last(rig: StoreRig, store: SqlStore) -> None:
+    launch = rig.start(rig.submit())[0]
+    with closing(store.queries()) as queries:
+        before = queries.last_cursor()
+        with store.group(lasting=False):
+            rig.record(started(launch))
+        assert queries.events(before, 10) == ([], False)
+        assert queries.last_cursor() == queries.jobs(Selection(), ADA).revision == before
+        assert store.settle()
+        assert [event.kind for event in queries.events(before, 10)[0]] == ["job.running"]
+        with store.group(lasting=False):
+            rig.record(ended(launch))
+        rig.submit()
+        told = [event.kind for event in queries.events(before, 10)[0]]
+        assert told == ["job.running", "job.ended", "job.submitted"]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from sqlalchemy import select
 
 from tenure.model.access import SCHEDULER
@@ -38,7 +37,7 @@ from tenure.store.schema import allocation, attempt, job
 from tenure.store.series import live_tasks, read_series, writers_of
 from tenure.store.sight import seen
 from tenure.store.sql import InList, Link, const
-from tenure.store.stream import read_events
+from tenure.store.stream import event_views, read_events
 from tenure.store.tx import READ_REVISION
 from tenure.store.usage import UsageSample, read_samples
 from tenure.store.windows import ReservationRow, past, standing
@@ -342,26 +341,11 @@ class Queries:
         return found if last is None else min(found, last)
 
     def events(self, after: int, limit: int, job_id: int = 0) -> tuple[list[EventView], bool]:
-        """Events after a cursor, and whether that cursor is older than what is retained."""
+        """Events after a cursor that may be told, and whether that cursor is older than what is retained."""
         with self._reader.read() as link:
             found, reset = read_events(link, after, limit, job_id)
-            shown = ids_of(link, [item.job_id for item in found if item.job_id])
-        last = self._settled()
-        views = [
-            EventView(
-                cursor=item.cursor,
-                kind=item.kind,
-                at_ms=item.at_ms,
-                job=shown.get(item.job_id, ""),
-                project=item.project,
-                version=item.version,
-                data=msgspec.json.decode(item.data),
-                uid=item.uid,
-            )
-            for item in found
-            if last is None or item.cursor <= last
-        ]
-        return views, reset
+            last = self._settled()
+            return event_views(link, [item for item in found if last is None or item.cursor <= last]), reset
 
     def log_file(self, job_id: int, position: int, attempt_number: int = 0, task: int = 0, stream: str = "out") -> LogFile | None:
         """Where a task of a job (the last attempt, unless another is named) writes; None when it has not started."""

@@ -166,7 +166,10 @@ async def _form(scope: Scope, receive: Receive) -> dict[str, list[str]]:
     headers = dict(scope["headers"])
     if len(body) > MOST_FORM_BYTES or not headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded"):
         raise failure("malformed", "this is not the form of the page", "open the link of: tenure login")
-    return parse_qs(body.decode("latin-1"), max_num_fields=4)
+    try:
+        return parse_qs(body.decode("latin-1"), max_num_fields=4)
+    except ValueError:
+        raise failure("malformed", "this is not the form of the page", "open the link of: tenure login") from None
 
 
 _FORM = (

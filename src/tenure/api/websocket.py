@@ -138,7 +138,7 @@ def _understood(message: Any) -> Subscribe | Unsubscribe | Ping:
     """What a client said. Raises ApiError."""
     try:
         wants: Subscribe | Unsubscribe | Ping = _decoder.decode(message.get("text") or message.get("bytes") or b"")
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise bad(f"the message is not understood: {error}") from None
     return wants
 

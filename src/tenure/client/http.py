@@ -13,10 +13,12 @@ import socket
 from collections.abc import Iterator
 from typing import Protocol
 
+from tenure.model.amounts import is_whole
 from tenure.wire import MEETING, PROTOCOL
 
 _HEAD_LIMIT = 64 * 1024
 _READ = 256 * 1024
+_HEX, _HEX_DIGITS = b"0123456789abcdefABCDEF", 12
 OWN = "Host: tenure\r\n"
 
 
@@ -58,7 +60,7 @@ class Head:
     def __init__(self, raw: bytes) -> None:
         self._text = raw.decode("latin-1")
         status = self._text[9:12]
-        if not self._text.startswith("HTTP/1.") or not status.isdigit():
+        if not self._text.startswith("HTTP/1.") or not is_whole(status):
             raise Broken("what answers is not a Tenure daemon")
         self.status = int(status)
 
@@ -146,7 +148,10 @@ class Connection:
         if "chunked" in head.get("transfer-encoding").lower():
             yield from self._chunks()
             return
-        left = int(head.get("content-length") or 0)
+        length = head.get("content-length") or "0"
+        if not is_whole(length):
+            raise Broken("the answer is garbled")
+        left = int(length)
         while left:
             piece = self._take_some(left)
             left -= len(piece)
@@ -164,13 +169,14 @@ class Connection:
 
     def _chunk_size(self) -> int:
         line = self._line().partition(b";")[0].strip()
-        try:
-            return int(line, 16)
-        except ValueError as error:
-            raise Broken("the answer is garbled") from error
+        if not 0 < len(line) <= _HEX_DIGITS or line.strip(_HEX):
+            raise Broken("the answer is garbled")
+        return int(line, 16)
 
     def _line(self) -> bytes:
         while (end := self._rest.find(b"\r\n")) < 0:
+            if len(self._rest) > _HEAD_LIMIT:
+                raise Broken("the answer is garbled")
             self._rest += self._receive()
         line, self._rest = self._rest[:end], self._rest[end + 2 :]
         return line

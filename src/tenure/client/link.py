@@ -78,7 +78,7 @@ class Link:
             raise _refusal(head, payload)
         try:
             return decoder(kind).decode(payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise TenureError("bad_answer", f"the daemon's answer makes no sense: {error}", "run: tenure down && tenure up") from error
 
     def whole(self, path: str, kind: type[Paged], **query: object) -> Paged:
@@ -169,7 +169,7 @@ class _Refusal(msgspec.Struct):
 def _refusal(head: http.Head, payload: bytes) -> TenureError:
     try:
         error = decoder(_Refusal).decode(payload)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         code = "protocol_mismatch" if head.status == 426 else "http_error"
         return error_of(code, f"the daemon refused the request (HTTP {head.status}) without saying why", "look at: tenure status")
     return error_of(error.code, error.detail or error.message, error.remedy, error.details)

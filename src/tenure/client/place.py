@@ -145,7 +145,7 @@ def _of_profile(path: str, name: str, environ: Any) -> Place | None:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             found = msgspec.toml.decode(file.read(), type=Profiles)
-    except (OSError, msgspec.MsgspecError, ValueError) as error:
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _bad(f"the profiles in {path} are not understood: {error}", "mend the file, or move it away") from None
     chosen = name or found.default
     if not chosen:

@@ -250,7 +250,7 @@ def load(path: Path) -> Settings:
     try:
         settings = msgspec.toml.decode(text, type=Settings)
         check(settings)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ConfigError(f"the settings in {path} are not understood: {error}") from None
     return settings
 

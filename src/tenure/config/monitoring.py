@@ -6,6 +6,7 @@ Invariant: as everywhere in the settings, every text is read once at the door, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -52,8 +53,12 @@ class NotifySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     def check(self) -> None:
         """Raise ValueError for an address that cannot be told."""
-        scheme, _, rest = self.url.partition("://")
-        if scheme not in ("http", "https") or not rest.partition("/")[0]:
+        try:
+            parts = urlsplit(self.url)
+            is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_one = False
+        if not is_one:
             raise ValueError(f"notify.url begins with http:// or https:// and names a host, unlike {self.url!r}")
 
 

@@ -4,7 +4,8 @@ No engine is no error: most machines have none. The two differ in what they tell
 without its parts, so these are read from the container's control group; and it tells zeros of a network that it does not count, so one
 over which nothing has gone yet has no figures. Docker answers with the figures that it reads next, up to a second later: all are asked
 for side by side. Invariant: looking costs the engine one list and one figure per running container, of `MOST_FOLLOWED` at most, and
-once in a container's life one more; the others are listed without figures.
+once in a container's life one more; the others are listed without figures. What makes no sense of what one container tells costs its
+own figures and no others'.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ MOST_FOLLOWED = 64
 STATS_PATIENCE_S = 5.0
 _NS_PER_S = 1_000_000_000
 _GROUPS = "/sys/fs/cgroup"
+_MOST = 1 << 62
+_SENSELESS = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+"""What reading an answer raises that has another form than an engine's."""
 
 
 class ContainersSeen(NamedTuple):
@@ -66,7 +70,10 @@ class ContainerSampler:
         """Nothing is kept open."""
 
     def _all(self, path: str, listed: Any, now_ms: int) -> list[ContainerSample]:
-        found = sorted((_listed(entry) for entry in listed), key=lambda one: (one.name, one.id))
+        try:
+            found = sorted((_listed(entry) for entry in listed), key=lambda one: (one.name, one.id))
+        except _SENSELESS:
+            raise Unanswered("the engine's list of containers is not understood") from None
         running = [one for one in found if one.state == "running"][:MOST_FOLLOWED]
         before, self._before = self._before, {}
         groups, self._groups = self._groups, {}
@@ -74,16 +81,21 @@ class ContainerSampler:
         for one, stats in zip(running, get_each(path, asked, STATS_PATIENCE_S), strict=True):
             if isinstance(stats, Unanswered):
                 continue  # it has ended since it was listed
-            _add_traffic(one, stats)
-            self._add_memory(one, stats.get("memory_stats") or {}, path, groups)
-            used_ns = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
-            if used_ns is not None:
-                at_ms = _read_at(stats, now_ms)
-                self._before[one.id] = (int(used_ns), at_ms)
-                was_ns, was_ms = before.get(one.id, (used_ns, at_ms))
-                if at_ms > was_ms and used_ns >= was_ns:
-                    one.cpu_percent = round(100 * (used_ns - was_ns) / ((at_ms - was_ms) * (_NS_PER_S // 1000)), 1)
+            with contextlib.suppress(*_SENSELESS):
+                _add_traffic(one, stats)
+                self._add_memory(one, stats.get("memory_stats") or {}, path, groups)
+                self._add_cpu(one, stats, before, now_ms)
         return found
+
+    def _add_cpu(self, one: ContainerSample, stats: Mapping[str, Any], before: Mapping[str, tuple[int, int]], now_ms: int) -> None:
+        told = ((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage")
+        if told is None:
+            return
+        used_ns, at_ms = _count(told), _read_at(stats, now_ms)
+        self._before[one.id] = (used_ns, at_ms)
+        was_ns, was_ms = before.get(one.id, (used_ns, at_ms))
+        if at_ms > was_ms and used_ns >= was_ns:
+            one.cpu_percent = round(100 * (used_ns - was_ns) / ((at_ms - was_ms) * (_NS_PER_S // 1000)), 1)
 
     def _add_memory(self, one: ContainerSample, memory: Mapping[str, Any], path: str, groups: Mapping[str, str]) -> None:
         """Pages of files that could be dropped at once are not the container's; engines show it so."""
@@ -94,18 +106,38 @@ class ContainerSampler:
             self._groups[one.id] = groups[one.id] if one.id in groups else _group_of(path, one.id)
             parts = _parts_in(self._groups[one.id])
         cached = parts.get("total_inactive_file", parts.get("inactive_file", 0))
-        one.memory_bytes = max(0, int(memory["usage"]) - int(cached))
+        one.memory_bytes = max(0, _count(memory["usage"]) - _count(cached))
         limit = int(memory.get("limit") or 0)
         one.memory_limit_bytes = limit if 0 < limit < 1 << 60 else None
+
+
+def _count(told: Any) -> int:
+    """A number of bytes or nanoseconds. Raises ValueError for one that nothing can count to."""
+    found = int(told)
+    if not 0 <= found <= _MOST:
+        raise ValueError("no such count")
+    return found
+
+
+def _number(told: str) -> str:
+    """A container's id. Raises ValueError for a text that cannot stand in the path of a request."""
+    if not (told.isascii() and told.isalnum()):
+        raise ValueError("no id of a container")
+    return told
+
+
+def _text(told: Any) -> str:
+    """A text as it can be sent on."""
+    return str(told).encode("utf-8", "replace").decode()
 
 
 def _listed(entry: Mapping[str, Any]) -> ContainerSample:
     names = entry.get("Names") or [""]
     return ContainerSample(
-        id=str(entry["Id"]),
-        name=str(names[0]).lstrip("/"),
-        image=str(entry.get("Image", "")),
-        state=str(entry.get("State", "")).lower(),
+        id=_number(str(entry["Id"])),
+        name=_text(names[0]).lstrip("/"),
+        image=_text(entry.get("Image", "")),
+        state=_text(entry.get("State", "")).lower(),
     )
 
 
@@ -119,14 +151,14 @@ def _read_at(stats: Mapping[str, Any], now_ms: int) -> int:
 
 def _add_traffic(sample: ContainerSample, stats: Mapping[str, Any]) -> None:
     networks = (stats.get("networks") or {}).values()
-    received, sent = (sum(int(one.get(name, 0)) for one in networks) for name in ("rx_bytes", "tx_bytes"))
+    received, sent = (_count(sum(int(one.get(name, 0)) for one in networks)) for name in ("rx_bytes", "tx_bytes"))
     if received or sent:
         sample.network_received_bytes, sample.network_sent_bytes = received, sent
     moved = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive")
     if moved:  # the kernel counts, one line a device and kind
         by_kind = [(str(one.get("op", "")).lower(), int(one.get("value", 0))) for one in moved]
-        sample.read_bytes = sum(value for kind, value in by_kind if kind == "read")
-        sample.written_bytes = sum(value for kind, value in by_kind if kind == "write")
+        read, written = (_count(sum(value for kind, value in by_kind if kind == word)) for word in ("read", "write"))
+        sample.read_bytes, sample.written_bytes = read, written
 
 
 def _group_of(path: str, number: str) -> str:

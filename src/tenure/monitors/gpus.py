@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import shutil
 import subprocess
@@ -198,11 +199,16 @@ def read_smi(program: str) -> list[GpuSample]:
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise RuntimeError(f"nvidia-smi failed: {said[-1] if said else done.returncode}")
-    return [_of_line(line) for line in done.stdout.splitlines() if line.strip()]
+    try:
+        return [_of_line(line) for line in done.stdout.splitlines() if line.strip()]
+    except ValueError:
+        raise RuntimeError("nvidia-smi printed something else than what was asked for") from None
 
 
 def _of_line(line: str) -> GpuSample:
     words = [word.strip() for word in line.split(",")]
+    if len(words) < _FIELDS.count(",") + 1:
+        raise ValueError("a line with fewer figures than were asked for")
     uuid, index, model = words[0], words[1], ", ".join(words[2:-6])
     total, used, share, heat, power, limit = map(_figure, words[-6:])
     found = GpuSample(
@@ -226,6 +232,7 @@ def _of_line(line: str) -> GpuSample:
 def _figure(word: str) -> float | None:
     """A number, None for the many words by which the program says that it has none."""
     try:
-        return float(word)
+        found = float(word)
     except ValueError:
         return None
+    return found if math.isfinite(found) else None

@@ -100,7 +100,7 @@ class Reports:
 def _object(line: bytes) -> dict[str, Any]:
     try:
         said = json.loads(line) if line else {}
-    except ValueError:
+    except (ValueError, RecursionError):  # the second: brackets within brackets
         return {}
     return said if isinstance(said, dict) else {}
 

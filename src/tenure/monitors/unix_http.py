@@ -77,5 +77,5 @@ def _read(target: str, answer: bytes) -> Any:
         return Unanswered(f"{target} was answered with {words[1].decode()}: {said}")
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Unanswered(f"{target} was answered with something that is no JSON")

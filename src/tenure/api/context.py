@@ -42,6 +42,8 @@ from tenure.wire.dto import CheckView, JobView
 
 T = TypeVar("T")
 MAX_EXPECTED = 200
+EXPECTED_WITHIN_S = 0.05
+"""So long a read waits for the control thread to say when jobs should start."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -130,11 +132,18 @@ class Context:
         return result
 
     async def add_expected_starts(self, jobs: Sequence[JobView]) -> None:
-        """Set ``eta_ms`` of the waiting jobs among these, of the first `MAX_EXPECTED` by id; the others stay unknown."""
+        """Set ``eta_ms`` of the waiting jobs among these, of the first `MAX_EXPECTED` by id; the others stay unknown, and all of them
+        while a long plan is made: nobody who reads waits for that."""
         waiting = [job for job in reversed(jobs) if job.state == "pending"][:MAX_EXPECTED]
         if not waiting:
             return
-        timeline = await self.on_control(lambda: self.loop.expected_starts([job.number for job in waiting]))
+        call = self.loop.call(lambda: self.loop.expected_starts([job.number for job in waiting]))
+        try:
+            async with asyncio.timeout(EXPECTED_WITHIN_S):
+                timeline = await settled(call)
+        except TimeoutError:
+            call.cancel()
+            return
         for job in waiting:
             job.eta_ms = timeline.starts.get(job.number, 0)
 

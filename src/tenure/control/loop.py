@@ -258,6 +258,8 @@ class ControlLoop:
             if one.call is None:
                 asked.append(one)
                 continue
+            if not one.answer.set_running_or_notify_cancel():
+                continue  # whoever asked does not wait any more
             try:
                 one.answer.set_result(one.call())
             except Exception as error:
@@ -377,7 +379,9 @@ class ControlLoop:
     def _refuse_waiting(self, error: Exception) -> None:
         """While backing off, who asks is told at once instead of being left to wait."""
         while self._inbox:
-            self._inbox.popleft().answer.set_exception(error)
+            answer = self._inbox.popleft().answer
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(error)
 
     def _lose(self, why: str) -> None:
         self.health.stopped_why = why

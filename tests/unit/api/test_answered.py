@@ -216,6 +216,23 @@ def test_why_a_job_waits_changes_with_time_alone(rig: Rig, monkeypatch: pytest.M
     assert b'"code":"not_before"' not in answered[2]
 
 
+def test_who_reads_a_waiting_job_does_not_wait_for_a_plan(rig: Rig) -> None:
+    job = rig.store.submit()
+    asked_for: list[Future[Any]] = []
+
+    class Planning(_Loop):
+        """It makes a plan that takes for ever."""
+
+        def call(self, function: Callable[[], Any]) -> Future[Any]:
+            asked_for.append(Future())
+            return asked_for[-1]
+
+    rig.keeping.state.context.loop = Planning()
+    status, _, body = asked(rig, job)
+    assert (status, b'"eta_ms"' in body) == (200, False)
+    assert [call.cancelled() for call in asked_for] == [True]
+
+
 def test_few_and_small_answers_are_kept() -> None:
     answers = Answers(SimpleNamespace(stamp=lambda: 1))  # type: ignore[arg-type]
     _, stamp = answers.known(ADA, "1")

@@ -384,3 +384,44 @@ def test_what_is_known_anyway_of_leases_does_not_wait_for_the_disk() -> None:
             assert ("light" in calls) == is_light
             if is_light:
                 assert calls.index("light") < calls.index(f"record {len(seen)}") < calls.index("settle")
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
+    made: list[str] = []
+    with Running() as running:
+        assert running.loop.met.wait(10)
+        blocked, go = threading.Event(), threading.Event()
+
+        def block() -> None:
+            blocked.set()
+            assert go.wait(10)
+
+        first = running.loop.call(block)
+        assert blocked.wait(10)
+        given_up = running.loop.call(lambda: made.append("given up"))
+        waited_for = running.loop.call(lambda: made.append("waited for"))
+        assert given_up.cancel()
+        go.set()
+        first.result(10)
+        waited_for.result(10)
+        assert running.loop.submit([cancel()]).result(10)
+        assert made == ["waited for"]
+        assert not running.lines, "no turn failed"
+        running.loop.stop()
+        running.thread.join(10)
+        late = running.loop.call(lambda: None)
+        with pytest.raises(StoreUnavailable):
+            late.result(10)
+
+
+def test_an_error_is_told_to_those_who_still_wait() -> None:
+    with Running() as running:
+        assert running.loop.met.wait(10)
+        running.store.broken.append(StoreUnavailable("locked", "somebody keeps it"))
+        with pytest.raises(StoreUnavailable):
+            running.loop.submit([cancel()]).result(10)
+        gone = running.loop.call(lambda: None)
+        gone.cancel()
+        with pytest.raises(StoreUnavailable):
+            running.loop.call(lambda: None).result(10)
+        assert running.thread.is_alive()

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +14,8 @@ import pytest
 from tenure.control import loop as loop_module
 from tenure.control.loop import ControlLoop
 from tenure.control.steps import Planner, Ports
-from tenure.model.amounts import Amounts
-from tenure.model.commands import Applied, Caller, CancelJob, Holder, JobSpec, ReleaseLease, RenewLease, UpdateJob
-from tenure.model.observations import Capabilities, EndReason, Launch, Observation, Observations, TaskEmptied, TaskEnded, TaskStarted
+from tenure.model.commands import Applied, Caller, CancelJob, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.observations import Capabilities, Observation, Observations, TaskEmptied, TaskStarted
 from tenure.model.outcomes import Commands, Committed, JobChange, Recorded
 from tenure.model.plan import Decision, Plan, Rejection, Start
 from tenure.model.snapshot import Changes, Snapshot
@@ -357,71 +355,3 @@ def test_a_plan_leaves_somebody_unless_it_started_all_who_waited(starts: tuple[i
     assert not Planner(board, unplanned=True, last=last).leaves_nobody
     board.resting[9] = object()
     assert not Planner(board, unplanned=False, last=last).leaves_nobody
-
-
-def test_what_is_known_anyway_of_leases_does_not_wait_for_the_disk() -> None:
-    spec = JobSpec(("tool",), "/", holder=Holder())
-    specs = {1: spec, 2: replace(spec, holder=None)}
-    lease, job = (Launch(number, number, 0, 1, "n", "x", what, Amounts(1000)) for number, what in specs.items())
-    held, over = TaskStarted(1, 0, 1, 5), TaskEnded(1, 0, 1, EndReason.STOPPED, None, stop_reason="released")
-    late = TaskEnded(1, 0, 1, EndReason.TIMEOUT, None)
-    cases: tuple[tuple[list[Observation], bool], ...] = (
-        ([held], True),
-        ([held, over], True),
-        ([held, late], False),
-        ([held, TaskStarted(2, 0, 1, 5)], False),
-        ([TaskStarted(3, 0, 1, 5)], False),
-    )
-    for seen, is_light in cases:
-        with Running() as running:
-            assert running.loop.met.wait(10)
-            running.loop.call(lambda: running.loop.leases.launched([lease, job])).result(10)
-            calls = running.store.calls
-            del calls[:]
-            running.executor.reports.extend(seen)
-            running.executor.wake()
-            until(lambda: f"record {len(seen)}" in calls and (not is_light or "settle" in calls))  # noqa: B023
-            assert ("light" in calls) == is_light
-            if is_light:
-                assert calls.index("light") < calls.index(f"record {len(seen)}") < calls.index("settle")
-
-
-def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
-    made: list[str] = []
-    with Running() as running:
-        assert running.loop.met.wait(10)
-        blocked, go = threading.Event(), threading.Event()
-
-        def block() -> None:
-            blocked.set()
-            assert go.wait(10)
-
-        first = running.loop.call(block)
-        assert blocked.wait(10)
-        given_up = running.loop.call(lambda: made.append("given up"))
-        waited_for = running.loop.call(lambda: made.append("waited for"))
-        assert given_up.cancel()
-        go.set()
-        first.result(10)
-        waited_for.result(10)
-        assert running.loop.submit([cancel()]).result(10)
-        assert made == ["waited for"]
-        assert not running.lines, "no turn failed"
-        running.loop.stop()
-        running.thread.join(10)
-        late = running.loop.call(lambda: None)
-        with pytest.raises(StoreUnavailable):
-            late.result(10)
-
-
-def test_an_error_is_told_to_those_who_still_wait() -> None:
-    with Running() as running:
-        assert running.loop.met.wait(10)
-        running.store.broken.append(StoreUnavailable("locked", "somebody keeps it"))
-        with pytest.raises(StoreUnavailable):
-            running.loop.submit([cancel()]).result(10)
-        gone = running.loop.call(lambda: None)
-        gone.cancel()
-        with pytest.raises(StoreUnavailable):
-            running.loop.call(lambda: None).result(10)
-        assert running.thread.is_alive()

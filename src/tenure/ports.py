@@ -114,6 +114,10 @@ class Store(Protocol):
         """End guidance that has stood for its time; when to call it again (new guidance may make that sooner), and how much ended."""
         ...
 
+    def foretell(self, now_ms: int) -> bool:
+        """Keep what is foretold of how long jobs will run that nothing was said of yet, a batch of them; whether there are more."""
+        ...
+
     def note_simulation(self, told: SimulationNote, now_ms: int) -> None:
         """Keep how a simulation in the background stands, or how it ended; one that is over stays as it is."""
         ...

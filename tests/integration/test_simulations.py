@@ -19,7 +19,7 @@ from tenure.model.access import Caller
 from tenure.model.commands import Applied
 from tenure.model.simulation import MOST_BEGUN, BeginSimulation, SimulationNote
 from tenure.store import StoreSettings, open_sqlite
-from tenure.store.simulated import KEPT, KEPT_MS
+from tenure.store.simulated import KEPT, KEPT_MS, listed
 from tests.support.living import Installation, installation, until
 from tests.support.rest import application
 
@@ -122,10 +122,10 @@ def test_what_is_kept_has_a_bound(tmp_path: Path) -> None:
             store.note_simulation(SimulationNote(number, "succeeded", result=b"{}"), number)
             store.note_simulation(SimulationNote(number, "failed"), number)  # it is over already
         queries = store.queries()
-        kept = queries.simulations(-1)
+        kept = queries.read(lambda link: listed(link, -1))
         assert ([row.id for row in kept], {row.state for row in kept}) == ([*range(KEPT + 3, 3, -1)], {"succeeded"})
         store.retain(KEPT + 4 + KEPT_MS)
-        assert [row.id for row in queries.simulations(-1)] == [KEPT + 3]
+        assert [row.id for row in queries.read(lambda link: listed(link, -1))] == [KEPT + 3]
         queries.close()
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -27,11 +28,13 @@ from tenure.api.routes import Routes
 from tenure.model.access import Caller, Permission
 from tenure.model.commands import Refused
 from tenure.model.simulation import CANCELLED, FAILED, MOST_BEGUN, RUNNING, SUCCEEDED, BeginSimulation, SimulationNote
-from tenure.store.simulated import SimulationRow
+from tenure.store.simulated import SimulationRow, listed, one, unfinished
+from tenure.store.sql import Link
 from tenure.wire import ROOT
 from tenure.wire.simulations import SimulationRequest, SimulationsReply, SimulationView
 
 routes = Routes(ROOT)
+T = TypeVar("T")
 PATIENCE_S = 900.0
 TOLD_EVERY_S = 5.0
 """So often the store is told how far one is."""
@@ -59,7 +62,7 @@ class Simulations:
 
     async def resume(self) -> None:
         """Begin anew what an earlier daemon left under way, unless that was tried too often."""
-        for number, begun, asked in await asyncio.to_thread(self.context.queries.unfinished_simulations):
+        for number, begun, asked in await self._read(unfinished):
             if number in self.runs:
                 continue
             if begun >= MOST_BEGUN:
@@ -67,8 +70,7 @@ class Simulations:
                 await self._note(SimulationNote(number, FAILED, code="interrupted", text=text))
                 continue
             await self._note(SimulationNote(number, again=True))
-            found = await asyncio.to_thread(self.context.queries.simulation, number)
-            if found is not None:
+            if (found := await self._found(number)) is not None:
                 self._run(_view(*found), asked)
 
     async def start(self, wish: SimulationRequest, caller: Caller) -> SimulationView:
@@ -84,12 +86,12 @@ class Simulations:
 
     async def seen_by(self, caller: Caller) -> list[SimulationView]:
         """Those that the caller may see."""
-        rows = await asyncio.to_thread(self.context.queries.simulations, -1 if caller.sees_all else caller.uid)
+        rows = await self._read(lambda link: listed(link, -1 if caller.sees_all else caller.uid))
         return [self._present(_view(row, b"")) for row in rows]
 
     async def one(self, number: int, caller: Caller) -> SimulationView:
         """The simulation of a number. Raises ApiError where there is none that the caller may see."""
-        found = await asyncio.to_thread(self.context.queries.simulation, number)
+        found = await self._found(number)
         if found is None or not (caller.sees_all or found[0].uid == caller.uid):
             raise failure("not_found", f"there is no simulation {number}", f"GET {ROOT}/simulations lists yours")
         return self._present(_view(*found))
@@ -163,6 +165,12 @@ class Simulations:
             if clock.time() >= run.told_s + TOLD_EVERY_S and not view.result:
                 run.told_s = clock.time()
                 await self._note(SimulationNote(view.id, RUNNING, view.policy, view.done, view.total))
+
+    async def _found(self, number: int) -> tuple[SimulationRow, bytes] | None:
+        return await self._read(lambda link: one(link, number))
+
+    async def _read(self, look: Callable[[Link], T]) -> T:
+        return await asyncio.to_thread(self.context.queries.read, look)
 
     async def _note(self, told: SimulationNote) -> None:
         loop = self.context.loop

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tenure.control.foretelling import ForecastWatch
 from tenure.control.guiding import GuidanceWatch
 from tenure.control.health import LoopHealth
 from tenure.control.leasing import LeaseWatch, frees_nothing
@@ -82,6 +83,7 @@ class ControlLoop:
     planner: Planner = field(default_factory=Planner)
     leases: LeaseWatch = field(default_factory=LeaseWatch)
     guidance: GuidanceWatch = field(default_factory=GuidanceWatch)
+    forecasts: ForecastWatch = field(default_factory=ForecastWatch)
     _inbox: deque[Asked] = field(default_factory=deque)
     _waiter: Waiter = field(default_factory=Waiter)
     _stopping: bool = False
@@ -216,6 +218,7 @@ class ControlLoop:
             self._dirty = self._dirty or not (frees_nothing(turn.commands, turn.seen.items) and self.planner.leaves_nobody)
             turn.noted += self.leases.note(turn.commands, turn.now_ms)
             self.guidance.note(turn.commands)
+            self.forecasts.note(turn.commands, turn.now_ms)
 
     def _answer(self, turn: Turn) -> None:
         """What was taken in is durable: tell those who asked, and let the executor forget what it reported; once.
@@ -313,11 +316,12 @@ class ControlLoop:
                     self.log(f"job {evict.job_id} is stopped: {evict.why}")
 
     def _tidy(self, turn: Turn) -> None:
-        """What is done by time: deadlines, leases, guidance, probing devices while there are any, removing what retention lets go."""
+        """What is done by time: deadlines, leases, guidance, forecasts, probing devices, removing what retention lets go."""
         moment, now_ms = time.monotonic(), turn.now_ms
         if self.guidance.look(self.ports.store, now_ms):
             self._dirty = True
             self._waiter.wake()
+        self.forecasts.look(self.ports.store, now_ms)
         if ended := self.leases.look(self.ports.store, now_ms):
             turn.noted += ended
             self._dirty = True
@@ -353,7 +357,7 @@ class ControlLoop:
             pauses.append(self._next_probe - moment)
         if self.planner.deadlines:
             pauses.append((self.planner.deadlines[0][0] - self.clock.now_ms()) / 1000)
-        pauses.append((min(self.leases.next_ms, self.guidance.next_ms) - self.clock.now_ms()) / 1000)
+        pauses.append((min(self.leases.next_ms, self.guidance.next_ms, self.forecasts.next_ms) - self.clock.now_ms()) / 1000)
         if self._unsettled:
             pauses.append(SETTLE_S)
         if self.planner.next_ms:

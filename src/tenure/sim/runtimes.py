@@ -14,6 +14,7 @@ from bisect import insort
 from collections.abc import Callable
 from typing import Protocol
 
+from tenure.core.foretelling import LAST_TWO, of_last_two
 from tenure.model.forecast import Forecast
 from tenure.sim.workload import TraceJob
 
@@ -56,7 +57,7 @@ class LastTwo:
     """The mean of the last two jobs of the same user that have ended (Tsafrir, Etsion and Feitelson 2007); of the same project where
     the log names no users, as those of GPU clusters do."""
 
-    name = "last_two"
+    name = LAST_TWO
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], tuple[int, ...]] = {}
@@ -66,9 +67,7 @@ class LastTwo:
         known = self._last.get(_whose(job))
         if known is None:
             return None
-        most_ms = job.requested_ms or max(known)
-        p50_ms, p90_ms = (max(min(found_ms, most_ms), 1) for found_ms in (sum(known) // len(known), max(known)))
-        return Forecast(job.number, p50_ms, p90_ms, self.name, now_ms)
+        return Forecast(job.number, *of_last_two(known, job.requested_ms), self.name, now_ms)
 
     def learn(self, job: TraceJob, ran_ms: int) -> None:
         """A job of the user has ended."""

@@ -59,3 +59,14 @@ simulation = Table(
     _maybe("ended_ms"),
     Column("result", LargeBinary),
 )
+
+# What a model said of how long a job will run, before that was known.
+forecast = Table(
+    "forecast",
+    metadata,
+    _int("job_id", None),
+    _str("model", None),
+    *(_int(name, None) for name in ("as_of_ms", "p50_ms", "p90_ms")),
+    PrimaryKeyConstraint("job_id", "model"),
+    sqlite_with_rowid=False,
+)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import select
 
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from tenure.core.advice import Habit
     from tenure.store.guided import GuidanceRow
     from tenure.store.reports import Held, Wasted
-    from tenure.store.simulated import SimulationRow
 
 __all__ = ["JobRow", "LogFile", "Queries"]
 MAX_BUCKETS = 1_000
+T = TypeVar("T")
 SHAPE_IDS = InList(lambda keys: select(job.c.id, job.c.shape_id).where(job.c.id.in_(keys)))
 _ENDED = [const(state) for state in sorted(ENDED_STATES)]
 UNFINISHED = InList(lambda keys: select(job.c.id).where(job.c.id.in_(keys), job.c.state.not_in(_ENDED)))
@@ -290,26 +290,10 @@ class Queries:
         with self._reader.read() as link:
             return read(link, limit)
 
-    def simulations(self, uid: int) -> list[SimulationRow]:
-        """The simulations of a user (-1: everybody) that are kept, the newest first."""
-        from tenure.store.simulated import listed
-
+    def read(self, look: Callable[[Link], T]) -> T:
+        """A look of another module, as one consistent read."""
         with self._reader.read() as link:
-            return listed(link, uid)
-
-    def simulation(self, number: int) -> tuple[SimulationRow, bytes] | None:
-        """A simulation and what came of it, in JSON."""
-        from tenure.store.simulated import one
-
-        with self._reader.read() as link:
-            return one(link, number)
-
-    def unfinished_simulations(self) -> list[tuple[int, int, bytes]]:
-        """Those that run or should, as `unfinished` of `tenure.store.simulated` says."""
-        from tenure.store.simulated import unfinished
-
-        with self._reader.read() as link:
-            return unfinished(link)
+            return look(link)
 
     def owners(self, job_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
         """The uid and the project of each of these jobs."""

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from tenure.store import audit
 from tenure.store.anomalies import DROP as DROP_ANOMALIES
+from tenure.store.forecasts import drop_old as drop_forecasts
 from tenure.store.guided import DROP as DROP_GUIDANCE
 from tenure.store.plan_schema import claim, conflict, policy_choice, reservation, reservation_part
 from tenure.store.schema import allocation, allocation_device, attempt, event, idempotency, meta, usage_sample
@@ -95,6 +96,7 @@ def retain(tx: Transaction) -> int:
         + max(0, tx.link.write(DROP_GUIDANCE, tx.now_ms - tx.settings.keep_events_ms))
         + max(0, tx.link.write(DROP_ANOMALIES, tx.now_ms - tx.settings.keep_events_ms))
         + max(0, drop_simulations(tx))
+        + drop_forecasts(tx)
         + _drop_attempts(tx)
         + _drop_events(tx)
         + _drop_keys(tx)

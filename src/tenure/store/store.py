@@ -27,6 +27,7 @@ from tenure.store.choosing import count, note_strategy
 from tenure.store.commit import commit
 from tenure.store.conflicts import KnownConflicts
 from tenure.store.database import Database
+from tenure.store.forecasts import KnownForecasts
 from tenure.store.holds import KnownHolds
 from tenure.store.intern import Names
 from tenure.store.leases import expire
@@ -55,6 +56,7 @@ class SqlStore:
         self._conflicts = KnownConflicts()
         self._recent = Recent()
         self._series = KnownSeries()
+        self._forecasts = KnownForecasts()
         self._lock = threading.RLock()
         self._tx: Transaction | None = None
         self._grouped = False
@@ -150,6 +152,7 @@ class SqlStore:
         self._holds.forget()
         self._conflicts.forget()
         self._series.forget()
+        self._forecasts.forget()
         self.database.rollback()
 
     @contextmanager
@@ -300,6 +303,11 @@ class SqlStore:
 
         with self._write(now_ms) as tx:
             note(tx, changed)
+
+    def foretell(self, now_ms: int) -> bool:
+        """See the port."""
+        with self._write(now_ms) as tx:
+            return self._forecasts.foretell(tx)
 
     def note_simulation(self, told: SimulationNote, now_ms: int) -> None:
         """See the port."""

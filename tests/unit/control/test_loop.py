@@ -85,6 +85,9 @@ class StoreDouble:
     def expire_guidance(self, now_ms: int) -> tuple[int, int]:
         return now_ms + 86_400_000, 0
 
+    def foretell(self, _now_ms: int) -> bool:
+        return False
+
     def claim_commands(self, epoch: int, now_ms: int, *, launches: bool = True) -> Commands:
         self.calls.append("claim")
         return Commands()

@@ -1,0 +1,87 @@
+"""Forecasts as rows: said while nobody knows, never changed, read beside the truth by who may see the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tenure.model.access import SCHEDULER, Caller
+from tenure.store.forecasts import BATCH, ForecastRow, Wanted, forecasts
+from tenure.store.queries import Queries
+from tenure.testing.store_rig import ADA, StoreRig, emptied, ended
+
+BEN = Caller(77, "ben")
+WEEK_MS = 7 * 86_400_000
+
+
+@pytest.fixture
+def queries(rig: StoreRig) -> Iterator[Queries]:
+    found = rig.store.queries()  # type: ignore[attr-defined]
+    yield found
+    found.close()
+
+
+def run(rig: StoreRig, job: int, for_ms: int) -> None:
+    """Let a job run for so long and end well."""
+    launch = rig.run(job)
+    rig.now_ms += for_ms
+    rig.record(ended(launch, ended_at_ms=rig.now_ms), emptied(launch))
+
+
+def told(queries: Queries, caller: Caller = SCHEDULER, limit: int = 100, **which: object) -> list[ForecastRow]:
+    return queries.read(lambda link: forecasts(link, Wanted(**which), caller, (), limit))  # type: ignore[arg-type]
+
+
+def test_what_was_said_stays_and_the_truth_comes_beside_it(rig: StoreRig, queries: Queries) -> None:
+    first = rig.submit(name="train")
+    assert not rig.store.foretell(rig.now_ms), "of the first nothing is known"
+    run(rig, first, 1_000)
+    job = rig.submit(name="train")
+    rig.store.foretell(rig.now_ms)
+    assert [(one.id, one.model, one.p50_ms, one.ran_ms) for one in told(queries)] == [
+        (str(job), "last_two", 1_000, 0),
+        (str(job), "same_name", 1_000, 0),
+    ]
+    run(rig, job, 3_000)
+    rig.store.foretell(rig.now_ms)
+    rig.reopen()
+    rig.store.foretell(rig.now_ms)
+    assert {(one.p50_ms, one.ran_ms, one.state) for one in told(queries)} == {(1_000, 3_000, "succeeded")}
+    rig.store.retain(rig.now_ms + 5 * WEEK_MS)
+    assert told(queries) == []
+
+
+def test_nothing_is_said_of_what_is_over_nor_of_arrays(rig: StoreRig, queries: Queries) -> None:
+    run(rig, rig.submit(), 1_000)
+    run(rig, rig.submit(), 1_000)
+    rig.submit(array=((0, 3, 1),))
+    assert not rig.store.foretell(rig.now_ms)
+    assert told(queries) == []
+
+
+def test_pages_and_filters_and_who_may_see_it(rig: StoreRig, queries: Queries) -> None:
+    run(rig, rig.submit(), 1_000)
+    run(rig, rig.submit(caller=BEN, project="p"), 2_000)
+    mine = rig.submit(group="sweep")
+    his = rig.submit(caller=BEN, project="p")
+    rig.store.foretell(rig.now_ms)
+    assert [one.job_id for one in told(queries)] == [his, his, mine, mine]
+    assert {one.job_id for one in told(queries, ADA)} == {mine}
+    assert [(one.job_id, one.model) for one in told(queries, group="sweep", model="last_two")] == [(mine, "last_two")]
+    assert told(queries, known=1) == told(queries, since_ms=rig.now_ms + 1) == told(queries, until_ms=1) == []
+    assert {one.job_id for one in told(queries, user="ben")} == {one.job_id for one in told(queries, project="p")} == {his}
+    whole, after = [], ()
+    while page := queries.read(lambda link, after=after: forecasts(link, Wanted(), SCHEDULER, after, 1)):  # type: ignore[misc]
+        whole += page
+        after = (page[0].job_id, page[0].model)
+    assert whole == told(queries)
+
+
+def test_many_come_in_batches(rig: StoreRig, queries: Queries) -> None:
+    run(rig, rig.submit(), 1_000)
+    for _ in range(BATCH + 1):
+        rig.submit()
+    assert rig.store.foretell(rig.now_ms)
+    assert not rig.store.foretell(rig.now_ms)
+    assert len(told(queries, model="last_two", limit=2_000)) == BATCH + 1

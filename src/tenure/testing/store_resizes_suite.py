@@ -8,10 +8,11 @@ from tenure.model.access import SCHEDULER
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import LEASE, AcquireLease, Applied, Holder, JobRequest, JobSpec, Refused, SuspendJob, UpdateJob
 from tenure.model.observations import EndReason, Resized, Signal, SignalAction
-from tenure.model.plan import Decision, Resize, Start
+from tenure.model.plan import Decision, Resize, Start, Suspend
 from tenure.model.shape import Shape
-from tenure.testing.store_rig import ADA, BEN, StoreRig, ended, started
+from tenure.testing.store_rig import ADA, BEN, StoreRig, done, ended, started
 from tenure.testing.store_suite import StoreSuiteBase
+from tenure.testing.store_turns_suite import go_on, rest
 
 BIG = Shape(Amounts(6000, 48 * GIB))
 HALF = Shape(Amounts(4000, 16 * GIB))
@@ -147,6 +148,45 @@ class StoreResizesSuite(StoreSuiteBase):
         assert self.asked(rig) == [second]
         rig.record(resized(second))
         assert self.held(rig, job) == [(1000, 10)] * 2
+        rig.sound()
+
+    def test_who_rests_goes_on_with_what_was_left_to_it(self, rig: StoreRig) -> None:
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        self.lower(rig, job, 1000)
+        rig.record(resized(self.asked(rig)[0]))
+        rest(rig, launch)
+        assert self.held(rig, job) == [(0, 16)]
+        assert self.code(self.lower(rig, job, 500)) == "not_running"
+        assert rig.commit(go_on(launch)).rejections == (None,)
+        assert self.held(rig, job) == [(1000, 16)]
+        rig.sound()
+
+    def test_who_rests_before_the_answer_goes_on_with_what_it_may_use(self, rig: StoreRig) -> None:
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        self.lower(rig, job, 1000, 8)
+        signal = self.asked(rig)[0]
+        assert rig.commit(Decision(suspends=(Suspend(job, launch.attempt_id, 0),))).rejections == (None,)
+        rig.record(*(done(one) for one in rig.due() if one.action is SignalAction.SUSPEND))
+        assert self.held(rig, job) == [(0, 16)]
+        assert rig.commit(go_on(launch)).rejections == (None,)
+        assert self.held(rig, job) == [(4000, 16)], "nobody has said that it is kept to less"
+        rig.record(resized(signal))
+        assert self.held(rig, job) == [(1000, 8)]
+        rig.sound()
+
+    def test_an_answer_while_it_rests_holds_when_it_goes_on(self, rig: StoreRig) -> None:
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        self.lower(rig, job, 1000, 8)
+        signal = self.asked(rig)[0]
+        assert rig.commit(Decision(suspends=(Suspend(job, launch.attempt_id, 0),))).rejections == (None,)
+        rig.record(*(done(one) for one in rig.due() if one.action is SignalAction.SUSPEND))
+        rig.record(resized(signal))
+        assert self.held(rig, job) == [(0, 8)]
+        assert rig.commit(go_on(launch)).rejections == (None,)
+        assert self.held(rig, job) == [(1000, 8)]
         rig.sound()
 
     def test_an_end_beside_the_answer_gives_everything_back_once(self, rig: StoreRig) -> None:

@@ -53,7 +53,7 @@ def _cause(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
             job.why or "it ended while nobody could see how; its exit is unknown",
             f"look at tenure logs {job.id}, then tenure requeue {job.id}",
         )
-    return _of_failure(job)
+    return _of_failure(job, last)
 
 
 def _of_lease(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
@@ -94,9 +94,9 @@ def _of_live(job: JobView, last: Sequence[AttemptView]) -> tuple[str, str]:
     return f"it is {job.state} on {where}", f"tenure logs -f {job.id}"
 
 
-def _of_failure(job: JobView) -> tuple[str, str]:
+def _of_failure(job: JobView, last: Sequence[AttemptView] = ()) -> tuple[str, str]:
     if job.end_reason in _OUT_OF_MEMORY:
-        return _of_memory(job)
+        return _of_memory(job, min((task.memory_bytes for attempt in last for task in attempt.tasks), default=0))
     if job.signal:
         name = signals.Signals(job.signal).name if job.signal in signals.valid_signals() else str(job.signal)
         return f"a signal ended it ({name}){_after(job)}", f"tenure logs {job.id}"
@@ -105,10 +105,14 @@ def _of_failure(job: JobView) -> tuple[str, str]:
     return job.why or "it failed", f"tenure show {job.id}"
 
 
-def _of_memory(job: JobView) -> tuple[str, str]:
+def _of_memory(job: JobView, held_bytes: int) -> tuple[str, str]:
+    """``held_bytes`` is what its last run held of memory."""
     limit = format_bytes(job.memory_bytes) if job.memory_bytes else "what the machine has"
     how = " (sampled)" if job.end_reason == "oom_sampled" else ""
     peak = f", its peak was {format_bytes(job.peak_memory_bytes)}" if job.peak_memory_bytes else ""
+    if 0 < held_bytes < job.memory_bytes:
+        text = f"out of memory{how}: it needed more than the {format_bytes(held_bytes)} that were left to it of {limit}{peak}"
+        return text, f"tenure requeue {job.id} runs it again with {limit}"
     wanted = format_bytes(max(job.memory_bytes, job.peak_memory_bytes) * 2) if job.memory_bytes else "more"
     return (
         f"out of memory{how}: it needed more than {limit}{peak}",

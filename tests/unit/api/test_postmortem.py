@@ -92,3 +92,11 @@ def test_the_evidence_has_what_was_measured() -> None:
     line = account(made).evidence[1]
     for word in ("exit code 1", "signal 9", "1G", "1s", "the kernel ended it"):
         assert word in line
+
+
+def test_who_ran_out_of_the_memory_that_was_left_to_it_may_have_all_of_it_again() -> None:
+    made = detail("failed", end_reason="oom", memory_bytes=4 << 30)
+    made.attempts[0].tasks[0].memory_bytes = 1 << 30
+    said = account(made)
+    assert "more than the 1G that were left to it of 4G" in said.summary
+    assert said.next_step == "tenure requeue 7 runs it again with 4G"

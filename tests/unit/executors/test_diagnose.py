@@ -92,6 +92,10 @@ def test_an_older_supervisor_is_only_a_note(home: str) -> None:
     assert "cannot change the time limit" in finding.text
     assert finding.level == "note"
     assert "0.1" in finding.text
+    newer = found(facts(home, hello={**WELL, "version": "1.3", "protocol": 4}), "supervisor")
+    assert "cannot change the cpu and memory" in newer.text
+    same = found(facts(home, hello={**WELL, "version": "9.9", "protocol": 5}), "supervisor")
+    assert "cannot" not in same.text
 
 
 def test_advisory_limits_say_why(home: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenure.executors.local.connection import CHANGES_LIMITS
+from tenure.executors.local.connection import CHANGES_AMOUNTS, CHANGES_LIMITS
 from tenure.executors.local.settings import LocalSettings
 from tenure.executors.local.supervisor import VERSION, kernel, proc
 from tenure.model.amounts import GIB, MIB, format_bytes
@@ -85,7 +85,8 @@ def supervisor(facts: Facts) -> Iterator[Finding]:
     version, pid = facts.hello.get("version", "?"), facts.hello.get("pid", 0)
     if version != VERSION:
         spoken = int(facts.hello.get("protocol", 0))
-        lacks = "" if spoken >= CHANGES_LIMITS else "; it cannot change the time limit of a task that runs"
+        lacks = "" if spoken >= CHANGES_AMOUNTS else "; it cannot change the cpu and memory of a task that runs"
+        lacks = lacks if spoken >= CHANGES_LIMITS else "; it cannot change the time limit, cpu and memory of a task that runs"
         yield Finding(
             "supervisor",
             NOTE,

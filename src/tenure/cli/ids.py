@@ -27,6 +27,7 @@ FLAGS = frozenset(
         "--watch",
         "-a",
         "--all",
+        "--forecasts",
         "--metrics",
     )
 )

@@ -9,19 +9,25 @@ import typer
 
 from tenure.cli import console, options, text
 from tenure.cli.explain import present_ms, why_text
+from tenure.cli.table import Column, render
 from tenure.model.amounts import format_bytes, format_duration_ms
 from tenure.wire.dto import AttemptView, EventView, JobDetail, JobView, TaskView
 from tenure.wire.text import amounts_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tenure.wire.forecasts import ForecastsReply, ForecastView
     from tenure.wire.monitoring import MetricsReply
 
 _EVENTS_SHOWN = 12
+_FORECASTS = (Column("MODEL"), Column("SAID"), Column("HALF", right=True), Column("NINE-OF-TEN", right=True), Column("RAN", right=True))
 
 
 def show(
     job: options.OneId,
     metrics: Annotated[bool, typer.Option("--metrics", help="Its figures over time: what it used and what it reported.")] = False,
+    forecasts: Annotated[bool, typer.Option("--forecasts", help="What was said of how long it will run, and what came.")] = False,
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -33,11 +39,15 @@ def show(
         tenure show last -o json
         tenure show 12_3 -o wide        with the environment
         tenure show last --metrics      cpu, memory, GPU and what the job reports, over time
+        tenure show last --forecasts    how long it was thought to run, by which model
 
     Secrets in the environment are not shown. Exit codes: 0, 3 when there is no such job.
     """
     options.chosen([job])
     with options.client() as client:
+        if forecasts:
+            _show_forecasts(client.monitor.forecasts(job=job), as_json=options.is_json(output, as_json))
+            return
         if metrics:
             _show_metrics(client.monitor.metrics(job), as_json=options.is_json(output, as_json))
             return
@@ -46,6 +56,30 @@ def show(
         console.out_json(detail)
     else:
         console.out(show_text(detail, present_ms(), wide=output == "wide"))
+
+
+def _show_forecasts(reply: ForecastsReply, *, as_json: bool) -> None:
+    if as_json:
+        console.out_json(reply)
+    elif not reply.forecasts:
+        console.out("Nothing was said of how long it will run: nothing like it had ended, it was over too soon, or it is an array.")
+    else:
+        console.out(forecasts_table(reply.forecasts, present_ms(), colour=console.has_colour()))
+
+
+def forecasts_table(views: Sequence[ForecastView], now_ms: int, *, colour: bool = False) -> str:
+    """What each model said: half of such jobs run for so long at most, nine of ten for so long; and how long it ran."""
+    rows = [
+        (
+            view.model,
+            text.moment(view.as_of_ms, now_ms),
+            text.span(view.p50_ms),
+            text.span(view.p90_ms),
+            text.span(view.ran_ms) if view.ran_ms else "-",
+        )
+        for view in views
+    ]
+    return render(_FORECASTS, rows, colour=colour)
 
 
 def _show_metrics(reply: MetricsReply, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tenure.cli.metrics import bars, metrics_text
+from tenure.wire.forecasts import ForecastsReply, ForecastView
 from tenure.wire.monitoring import BucketView, MetricsReply, SeriesView
 from tests.unit.cli.conftest import FakeClient, Shell
 
@@ -38,3 +39,14 @@ def test_the_command(shell: Shell, client: FakeClient) -> None:
     client.answers["metrics"] = MetricsReply(id="7", series=[series("loss", 4.0)])
     assert "loss" in shell("show", "7", "--metrics").out
     assert json.loads(shell("show", "7", "--metrics", "--json").out)["series"][0]["points"][0]["mean"] == 4.0
+
+
+def test_what_was_said_of_how_long_a_job_will_run(client: FakeClient, shell: Shell) -> None:
+    said = ForecastView(job="7", model="last_two", as_of_ms=1_000, p50_ms=60_000, p90_ms=120_000, ran_ms=90_000)
+    client.answers["forecasts"] = ForecastsReply(forecasts=[said, ForecastView(job="7", model="b", as_of_ms=1, p50_ms=1, p90_ms=1)])
+    lines = shell("show", "7", "--forecasts").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["MODEL", "last_two", "b"]
+    assert (lines[1].split()[-1], lines[2].split()[-1]) == ("1m30s", "-")
+    assert json.loads(shell("show", "7", "--forecasts", "--json").out)["forecasts"][0]["ran_ms"] == 90_000
+    client.answers["forecasts"] = ForecastsReply(forecasts=[])
+    assert "Nothing was said" in shell("show", "7", "--forecasts").out

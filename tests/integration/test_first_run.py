@@ -8,6 +8,7 @@ import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from tenure.client import paths
 from tests.support.living import Installation, alive, until
@@ -164,9 +165,12 @@ def test_why_and_reason_name_what_is_lacking_and_who_holds_it(small: Installatio
     holder = small.submit("--name", "big", "--cpus", "2", "--time", "1h", "--", "sleep", "60")
     until(lambda: small.state(holder) == "running", "the holder's start")
     waiter = small.submit("--cpus", "1", "--", "true")
-    line = next(job for job in small.json("ps")["jobs"] if job["id"] == waiter)
-    assert line["reason"]["code"] == "capacity"
-    assert line["eta_ms"] > 0
+
+    def listed() -> dict[str, Any]:
+        return next(job for job in small.json("ps")["jobs"] if job["id"] == waiter)
+
+    assert listed()["reason"]["code"] == "capacity"
+    until(lambda: listed().get("eta_ms", 0) > 0, "the expected start, which a busy daemon may leave out")
     why = small.cli("why", waiter).stdout
     assert "cpu" in why
     assert f"{holder}" in why

@@ -48,7 +48,10 @@ def test_who_would_run_into_maintenance_waits_until_it_is_over_or_taken_back(hom
     assert "maintenance 'kernel'" in why["summary"]
     assert (why["blockers"][0]["code"], why["latest_ms"]) == ("reserved", made["until_ms"])
     assert (why["nearest_node"], why["nearest_lacks"]) == ("", []), "nothing is lacking but time"
-    assert home.json("show", long)["job"]["eta_ms"] == made["until_ms"]
+    until(
+        lambda: home.json("show", long)["job"].get("eta_ms") == made["until_ms"],
+        "the expected start, which a busy daemon may leave out",
+    )
     with home.client() as client:
         told = client.plan(["true"], time="2h")
         assert (told.verdict, told.start_ms) == ("waits", made["until_ms"])

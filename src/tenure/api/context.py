@@ -42,8 +42,8 @@ from tenure.wire.dto import CheckView, JobView
 
 T = TypeVar("T")
 MAX_EXPECTED = 200
-EXPECTED_WITHIN_S = 0.05
-"""So long a read waits for the control thread to say when jobs should start."""
+EXPECTED_WITHIN_S = 0.025
+"""So long a read waits for the control thread to begin to say when jobs should start."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -131,19 +131,20 @@ class Context:
         result: T = await settled(self.loop.call(function))
         return result
 
-    async def add_expected_starts(self, jobs: Sequence[JobView]) -> None:
+    async def add_expected_starts(self, jobs: Sequence[JobView], within_s: float | None = EXPECTED_WITHIN_S) -> None:
         """Set ``eta_ms`` of the waiting jobs among these, of the first `MAX_EXPECTED` by id; the others stay unknown, and all of them
-        while a long plan is made: nobody who reads waits for that."""
+        if the control thread does not come to it in time (None: whenever it does): nobody who merely reads waits for a long plan."""
         waiting = [job for job in reversed(jobs) if job.state == "pending"][:MAX_EXPECTED]
         if not waiting:
             return
         call = self.loop.call(lambda: self.loop.expected_starts([job.number for job in waiting]))
         try:
-            async with asyncio.timeout(EXPECTED_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 timeline = await settled(call)
         except TimeoutError:
-            call.cancel()
-            return
+            if call.cancel():
+                return
+            timeline = await settled(call)  # it has begun
         for job in waiting:
             job.eta_ms = timeline.starts.get(job.number, 0)
 

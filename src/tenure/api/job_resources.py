@@ -178,7 +178,7 @@ async def starts(request: Request, project: Named = "", mine: Switch = 0, limit:
     context = context_of(request)
     wanted = Selection(states=["pending"], project=project, mine=bool(mine), limit=limit, before=number_of("starts", cursor))
     found = await asyncio.to_thread(context.queries.jobs, wanted, caller_from(request))
-    await context.add_expected_starts(found.jobs)
+    await context.add_expected_starts(found.jobs, within_s=None)
     listed = [StartView(job=job.id, name=job.name, start_ms=job.eta_ms) for job in found.jobs]
     more = cursor_of("starts", found.more) if found.more else ""
     return answer(ForecastReply(now_ms=context.loop.clock.now_ms(), starts=listed, next=more))

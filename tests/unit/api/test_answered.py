@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tenure.api.answered import MOST, MOST_BYTES, Answers, Said
-from tenure.api.context import Context
+from tenure.api.context import EXPECTED_WITHIN_S, Context
 from tenure.api.front import Front
 from tenure.api.peer import caller_of
 from tenure.model.access import Caller, Role
@@ -231,6 +231,22 @@ def test_who_reads_a_waiting_job_does_not_wait_for_a_plan(rig: Rig) -> None:
     status, _, body = asked(rig, job)
     assert (status, b'"eta_ms"' in body) == (200, False)
     assert [call.cancelled() for call in asked_for] == [True]
+
+
+def test_an_expected_start_that_is_being_worked_out_is_waited_for(rig: Rig) -> None:
+    job = rig.store.submit()
+
+    class Working(_Loop):
+        """It has begun with the first call, and ends with it a moment after nobody waits for the beginning any more."""
+
+        def call(self, function: Callable[[], Any]) -> Future[Any]:
+            begun: Future[Any] = Future()
+            assert begun.set_running_or_notify_cancel()
+            asyncio.get_running_loop().call_later(2 * EXPECTED_WITHIN_S, lambda: begun.set_result(SimpleNamespace(starts={job: 77})))
+            return begun
+
+    rig.keeping.state.context.loop = Working()
+    assert b'"eta_ms":77' in asked(rig, job)[2]
 
 
 def test_few_and_small_answers_are_kept() -> None:

@@ -196,4 +196,4 @@ def test_what_is_hardly_ever_recommended_is_true_as_well(kind: AdviceKind, name:
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_the_same_for_long(kind: AdviceKind, name: str) -> None:
-    assert tried(kind, name, 1500) > 10
+    assert tried(kind, name, 600) > 10

@@ -28,11 +28,15 @@ from tenure.model.amounts import parse_duration_ms
 SOCKET_IDLE_S = 3600
 
 
+_OF_CLIENTS = ("without completing handshake", "Invalid UTF-8 sequence")
+"""Errors of the server's that are a client's."""
+
+
 class _Caused(logging.Filter):
     """Keeps out of the daemon's log what anybody can cause by what he sends, or it would grow with every guess."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR and "without completing handshake" not in record.getMessage()
+        return record.levelno >= logging.ERROR and not any(words in record.getMessage() for words in _OF_CLIENTS)
 
 
 logging.getLogger("uvicorn.error").addFilter(_Caused())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import CTE, ColumnElement, FromClause, Select, and_, case, func, literal, or_, select
+from sqlalchemy import CTE, ColumnElement, FromClause, Select, Table, and_, case, func, literal, or_, select
 
 from tenure.model.access import Caller, Role
 from tenure.model.amounts import GIB, MILLI
@@ -26,6 +26,7 @@ from tenure.store.schema import (
     allocation_device,
     attempt,
     device,
+    held_before,
     job,
     node,
     node_capacity,
@@ -91,13 +92,19 @@ class _Place:
 
 def held(link: Link, spans: Sequence[Span], by: str, caller: Caller, now_ms: int) -> list[Held]:
     """What was held, by span and key; of jobs that the caller may see. ``by`` is one of `BY`."""
-    cut, gpus = _spans(spans), _gpus()
+    cut = _spans(spans)
     began, over = allocation.c.started_ms, func.coalesce(allocation.c.ended_ms, now_ms)
-    length, inside = _overlap(cut, [(began, over)])
+    _, inside = _overlap(cut, [(began, over)])
     key = _key(by)
-    grouped = (cut.c.number, key, allocation.c.node_id, allocation.c.cpu_milli, allocation.c.memory_bytes, gpus)
     runs = _runs(cut, by).where(inside, _visible(caller))
-    amounts = ask(link, runs.with_only_columns(*grouped, func.sum(length)).group_by(*grouped))
+    amounts = [
+        row
+        for table, since, until in (
+            (allocation, func.coalesce(allocation.c.held_ms, began), over),
+            (held_before, held_before.c.from_ms, held_before.c.until_ms),
+        )
+        for row in ask(link, _amounts(cut, by, caller, table, (since, until)))
+    ]
     counts = ask(link, runs.with_only_columns(cut.c.number, key, func.count(func.distinct(job.c.id))).group_by(cut.c.number, key))
     places = _places(link)
     sums: dict[tuple[int, str], list[Any]] = {}
@@ -109,6 +116,15 @@ def held(link: Link, spans: Sequence[Span], by: str, caller: Caller, now_ms: int
         found[3] += place.price_milli * place.share(cpu_milli, memory_bytes, gpu_milli) * length_ms
         found[4] = found[4] or not place.has_price
     return [Held(number, name, jobs, *sums[number, name]) for number, name, jobs in sorted(map(tuple, counts))]
+
+
+def _amounts(cut: CTE, by: str, caller: Caller, table: Table, when: tuple[ColumnElement[Any], ColumnElement[Any]]) -> Select[Any]:
+    """For how long runs held what, by span, key and node: what their rows say now, or what they held before that was changed."""
+    length, inside = _overlap(cut, [when])
+    grouped = (cut.c.number, _key(by), allocation.c.node_id, table.c.cpu_milli, table.c.memory_bytes, _gpus())
+    past = (held_before.c.attempt_id == allocation.c.attempt_id) & (held_before.c.task == allocation.c.task)
+    runs = _runs(cut, by, lambda source: source if table is allocation else source.join(held_before, past))
+    return runs.where(inside, _visible(caller)).with_only_columns(*grouped, func.sum(length)).group_by(*grouped)
 
 
 def wasted(link: Link, spans: Sequence[Span], by: str, caller: Caller, now_ms: int) -> dict[tuple[int, str], Wasted]:

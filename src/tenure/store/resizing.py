@@ -22,7 +22,7 @@ from tenure.model.plan import Resize
 from tenure.model.project import Bundle
 from tenure.store import accounts
 from tenure.store.rows import JobRow
-from tenure.store.schema import RESIZING, allocation, attempt, job, shape
+from tenure.store.schema import RESIZING, allocation, attempt, held_before, job, shape
 from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.store.statements import GIVE_CAPACITY
 from tenure.store.tx import Transaction, to_json
@@ -42,20 +42,26 @@ ASK_RESIZE = Statement(
     .where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None), attempt.c.stop_reason == const("")),
     *("cpu", "memory", "due", "id"),
 )
-WIDEN = Statement(
-    allocation.update()
-    .ordered_values((allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")))
-    .where(*_OWN),
-    *("cpu", "memory", "attempt", "task"),
+_SINCE = func.coalesce(allocation.c.held_ms, allocation.c.started_ms)
+_PAST = ("attempt_id", "task", "from_ms", "until_ms", "cpu_milli", "memory_bytes")
+KEEP_PAST = Statement(
+    held_before.insert().from_select(
+        _PAST,
+        select(
+            *(allocation.c.attempt_id, allocation.c.task, _SINCE, param("until")), allocation.c.cpu_milli, allocation.c.memory_bytes
+        ).where(*_OWN, param("now") > _SINCE),
+    ),
+    *("until", "attempt", "task", "now"),
 )
-ANSWERED = Statement(
+HOLD = Statement(
     allocation.update()
     .ordered_values(
-        (allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")), (allocation.c.resized, param("number"))
+        (allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")), (allocation.c.held_ms, param("since"))
     )
     .where(*_OWN),
-    *("cpu", "memory", "number", "attempt", "task"),
+    *("cpu", "memory", "since", "attempt", "task"),
 )
+ANSWERED = Statement(allocation.update().values(resized=param("number")).where(*_OWN), "number", "attempt", "task")
 DUE = Statement(
     select(*(attempt.c[name] for name in ("id", "resize_due", "resize_cpu_milli", "resize_memory_bytes")))
     .where(RESIZING)
@@ -133,8 +139,15 @@ class Resizes:
                 return row.id
             for one in held:
                 wide = wider(one.amounts, resize)
-                tx.link.write(WIDEN, wide.cpu_milli, wide.memory_bytes, one.attempt_id, one.task)
+                if wide != one.amounts:
+                    _hold(tx, (one.attempt_id, one.task), wide.cpu_milli, wide.memory_bytes)
         return 0
+
+
+def _hold(tx: Transaction, key: tuple[int, int], cpu_milli: int, memory_bytes: int) -> None:
+    """From now on a task holds so much; what it held until now is kept for who sums up the past."""
+    tx.link.write(KEEP_PAST, tx.now_ms, *key, tx.now_ms)
+    tx.link.write(HOLD, cpu_milli, memory_bytes, tx.now_ms, *key)
 
 
 def due(tx: Transaction) -> tuple[Signal, ...]:
@@ -179,7 +192,9 @@ def settle(tx: Transaction, reports: Sequence[Resized]) -> None:
         if item is not None and item.number == one.number > one.answered:
             cpu_milli, memory_bytes = _least(cpu_milli, item.cpu_milli), _least(memory_bytes, item.memory_bytes)
             less = Bundle(one.cpu_milli - cpu_milli, one.memory_bytes - memory_bytes)
-            tx.link.write(ANSWERED, cpu_milli, memory_bytes, one.number, one.attempt_id, one.task)
+            tx.link.write(ANSWERED, one.number, one.attempt_id, one.task)
+            if less != NOTHING:
+                _hold(tx, (one.attempt_id, one.task), cpu_milli, memory_bytes)
             for resource, amount in zip(CHANGED, less, strict=False):
                 given[one.node_id, resource] = given.get((one.node_id, resource), 0) + amount
             owner = (one.project_id, one.user_id)

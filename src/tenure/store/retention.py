@@ -14,7 +14,7 @@ from tenure.store.anomalies import DROP as DROP_ANOMALIES
 from tenure.store.forecasts import drop_old as drop_forecasts
 from tenure.store.guided import DROP as DROP_GUIDANCE
 from tenure.store.plan_schema import claim, conflict, policy_choice, reservation, reservation_part
-from tenure.store.schema import allocation, allocation_device, attempt, event, idempotency, meta, usage_sample
+from tenure.store.schema import allocation, allocation_device, attempt, event, held_before, idempotency, meta, usage_sample
 from tenure.store.series import drop_old
 from tenure.store.simulated import drop_old as drop_simulations
 from tenure.store.sql import InList, Statement, const, param
@@ -33,6 +33,7 @@ HELD_STILL = InList(
     lambda keys: select(allocation.c.attempt_id).where(allocation.c.attempt_id.in_(keys), allocation.c.released_at_ms.is_(None))
 )
 DROP_SHARES = InList(lambda keys: allocation_device.delete().where(allocation_device.c.attempt_id.in_(keys)))
+DROP_PAST = InList(lambda keys: held_before.delete().where(held_before.c.attempt_id.in_(keys)))
 DROP_ALLOCATIONS = InList(lambda keys: allocation.delete().where(allocation.c.attempt_id.in_(keys)))
 DROP_ATTEMPTS = InList(lambda keys: attempt.delete().where(attempt.c.id.in_(keys)))
 FIRST_EVENTS = Statement(
@@ -120,7 +121,7 @@ def _drop_attempts(tx: Transaction) -> int:
         after = rows[-1][0]
     held = {number for (number,) in tx.link.rows_in(HELD_STILL, old)}
     gone = [number for number in old if number not in held][:limit]
-    return sum(tx.link.write_in(statement, gone) for statement in (DROP_SHARES, DROP_ALLOCATIONS, DROP_ATTEMPTS))
+    return sum(tx.link.write_in(statement, gone) for statement in (DROP_SHARES, DROP_PAST, DROP_ALLOCATIONS, DROP_ATTEMPTS))
 
 
 def _drop_events(tx: Transaction) -> int:

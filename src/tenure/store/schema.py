@@ -19,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 22
+SCHEMA_VERSION = 23
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -311,7 +311,16 @@ allocation = Table(
     _maybe("room"),
     _int("behind"),
     _int("resized"),
+    _maybe("held_ms"),
     PrimaryKeyConstraint("attempt_id", "task"),
+    sqlite_with_rowid=False,
+)
+# What an allocation held before it was changed, and from when until when: since ``held_ms`` it holds what its row says.
+held_before = Table(
+    "held_before",
+    metadata,
+    *(_int(name, None) for name in ("attempt_id", "task", "from_ms", "until_ms", "cpu_milli", "memory_bytes")),
+    PrimaryKeyConstraint("attempt_id", "task", "until_ms"),
     sqlite_with_rowid=False,
 )
 _UNRELEASED = allocation.c.released_at_ms.is_(None)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tenure.model.access import Caller, Role
 from tenure.model.amounts import GIB, MILLI, Amounts
 from tenure.model.anomaly import Anomaly
-from tenure.model.commands import SetQueue
+from tenure.model.commands import SetQueue, UpdateJob
 from tenure.model.measures import COARSE_MS, Point
-from tenure.model.observations import EndReason, TaskEnded
+from tenure.model.observations import EndReason, Resized, SignalAction, TaskEnded
 from tenure.model.plan import Decision, Evict
 from tenure.model.shape import Shape
 from tenure.store import SqlStore, StoreSettings, open_sqlite
@@ -221,3 +221,25 @@ def test_nobody_is_told_of_what_he_may_not_see(told: Told) -> None:
     assert keys(replace(BEN, projects=(("p", Role.VIEWER),))) == ["ada", "ben"]
     assert keys(replace(BEN, projects=(("p", Role.VIEWER),), only=("p",))) == ["ada"]
     assert keys(replace(ADA, role=Role.NOBODY)) == []
+
+
+def test_a_run_counts_with_what_it_held_at_each_time(told: Told) -> None:
+    rig, shape = told.rig, Shape(Amounts(4 * MILLI, 8 * GIB))
+    rig.now_ms = FIRST_MS
+    job = rig.submit(shape)
+    launch = rig.run(job, shape)
+    steps = ((2 * MILLI, GIB), (MILLI, GIB), (4 * MILLI, 8 * GIB))
+    for number, (cpu_milli, memory_bytes) in enumerate(steps, 1):
+        rig.now_ms = FIRST_MS + number * HOUR
+        rig.act(UpdateJob, job, cpu_milli=cpu_milli, memory_bytes=memory_bytes)
+        for signal in [one for one in rig.due() if one.action is SignalAction.RESIZE]:
+            key = (signal.attempt_id, signal.task, signal.fence, signal.number)
+            rig.record(Resized(*key, signal.cpu_milli, signal.memory_bytes))
+    rig.now_ms = FIRST_MS + 4 * HOUR
+    rig.record(ended(launch, ended_at_ms=rig.now_ms))
+    spans = [(FIRST_MS, FIRST_MS + 4 * HOUR), *((FIRST_MS + n * HOUR + HOUR // 2, FIRST_MS + (n + 1) * HOUR) for n in range(4))]
+    found = {row.span: (row.cpu_milli_ms, row.memory_byte_ms) for row in told.store.queries().held(spans, "user", ROOT, NOW_MS)}
+    assert found[0] == ((4 + 2 + 1 + 4) * MILLI * HOUR, (8 + 1 + 1 + 8) * GIB * HOUR)
+    for number, (cpus, gib) in enumerate(((4, 8), (2, 1), (1, 1), (4, 8)), 1):
+        assert found[number] == (cpus * MILLI * HOUR // 2, gib * GIB * HOUR // 2)
+    rig.sound()

@@ -22,6 +22,7 @@ ONLY_IN = {
     "uvicorn": ("api", "bootstrap", "mcp"),
     "uvloop": ("api", "bootstrap"),
     "httptools": ("client", "api"),
+    "websockets": ("api",),
     "pydantic": ("mcp",),
     "mcp": ("mcp",),
     "typer": ("cli",),

@@ -230,6 +230,7 @@ def test_a_message_comes_through_whole_and_one_too_large_closes() -> None:
     parts = frame(1, b"he", final=False) + frame(9, b"?") + frame(0, b"llo")
     assert [message.get("text") for message in served([UPGRADE, parts]).messages] == ["hello"]
     assert b"\x03\xef" in served([UPGRADE, frame(1, b"\xff")]).sent, "what is no text closes it, and leaves no trace in the log"
+    assert served([UPGRADE, frame(1, b"\xff") + frame(8, b"\x03\xe8")]).closed
     found = served([UPGRADE, frame(1, b"x" * (MOST_MESSAGE_BYTES + 1))])
     assert (found.messages, found.closed or b"\x03\xf1" in found.sent) == ([], True)
 

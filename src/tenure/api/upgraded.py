@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from tenure.api.peer import ABORT
 
@@ -24,6 +25,14 @@ class PeerSocket(WebSocketsSansIOProtocol):
         super().__init__(**given)
         self._known = known
         self._gone = gone
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came. A message that is no text and a close frame behind it, read at once, are too much for the protocol, which
+        would close what is closing."""
+        try:
+            super().data_received(data)
+        except InvalidState:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say so to whoever counts."""

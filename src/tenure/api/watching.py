@@ -25,7 +25,7 @@ from tenure.model.commands import CancelJob, Command, RequeueJob, UpdateJob
 from tenure.monitors.advice import Advice
 from tenure.monitors.anomalies import Anomalies
 from tenure.monitors.checkpoints import Checkpoints
-from tenure.monitors.holdings import LEFT_CPU, LEFT_MEMORY, Holdings
+from tenure.monitors.holdings import LEFT_CPU, LEFT_MEMORY, Holdings, felt
 from tenure.monitors.keeping import Keeping
 from tenure.monitors.reports import Reports, Writer
 from tenure.monitors.signs import signs
@@ -87,10 +87,10 @@ def watch(context: Context, settings: Settings, store: SqlStore, reports: tuple[
 
 
 def _look_for_trouble(context: Context, seen: Round, keeping: Keeping, troubles: Anomalies, holdings: Holdings) -> None:
-    found = [
-        *signs(seen, keeping.reports.latest, context.loop.health.stuck_for_s(), STUCK_AFTER_S),
-        *holdings.signs(seen.looks.get("tasks", ())),
-    ]
+    found = [*signs(seen, keeping.reports.latest, context.loop.health.stuck_for_s(), STUCK_AFTER_S)]
+    found += felt(
+        list(holdings.signs(seen.looks.get("tasks", ()))), lambda: any(one.pending for one in context.queries.queues().queues)
+    )
     troubles.round(found, seen.at_ms)
 
 

@@ -8,7 +8,7 @@ than a tenth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ LITTLE = 2
 WORTH_IT = 10
 """At least a tenth must come free."""
 CLOSE_PERCENT = 90
+OVER_ASKED = "over_asked"
 LEFT_CPU, LEFT_MEMORY = "left_cpu_milli", "left_memory_bytes"
 """The figures of the evidence that say what the job should hold instead, of what it should hold something else of."""
 
@@ -79,6 +80,12 @@ class Holdings:
         return found
 
 
+def felt(found: Sequence[Anomaly], anybody_waits: Callable[[], bool]) -> list[Anomaly]:
+    """The signs that matter to somebody: that a job has too much does where others wait. ``anybody_waits`` is asked when it decides."""
+    too_much = any(sign.kind == OVER_ASKED for sign in found)
+    return [sign for sign in found if sign.kind != OVER_ASKED] if too_much and not anybody_waits() else list(found)
+
+
 def _back(held: Holding, used: _Amounts) -> dict[str, float]:
     """What it should have back, of what it comes close to."""
     found = {}
@@ -94,7 +101,7 @@ def _over_asked(look: TaskLook, held: Holding, peak: _Amounts, left: dict[str, f
     options = [f"--cpus {format_milli(int(left[LEFT_CPU]))}"] if LEFT_CPU in left else []
     options += [f"--memory {format_bytes(int(left[LEFT_MEMORY]))}"] if LEFT_MEMORY in left else []
     remedy = f"tenure update {look.task.job_id} {' '.join(options)} lets others have the rest; it goes on meanwhile"
-    return _made("over_asked", look, text, remedy, {CPU: peak.cpu_milli / 10, MEMORY: float(peak.memory_bytes), **left})
+    return _made(OVER_ASKED, look, text, remedy, {CPU: peak.cpu_milli / 10, MEMORY: float(peak.memory_bytes), **left})
 
 
 def _squeezed(look: TaskLook, held: Holding, used: _Amounts, back: dict[str, float]) -> Anomaly:

@@ -9,7 +9,7 @@ from tenure.model.amounts import GIB, MIB
 from tenure.model.anomaly import Anomaly
 from tenure.model.measures import Holding, LiveTask
 from tenure.monitors.anomalies import Anomalies
-from tenure.monitors.holdings import LEFT_CPU, LEFT_MEMORY, Holdings
+from tenure.monitors.holdings import LEFT_CPU, LEFT_MEMORY, Holdings, felt
 from tenure.monitors.tasks import CPU, MEMORY, TaskLook
 
 BIG = Holding(4000, 64 * GIB, 4000, 64 * GIB)
@@ -127,3 +127,12 @@ def test_what_cannot_be_done_here_is_told_with_the_reason() -> None:
 def test_settings_that_mean_nothing_are_refused(settings: AnomalySettings, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         settings.check()
+
+
+def test_too_much_is_only_too_much_while_somebody_waits_and_who_is_squeezed_counts_anyway() -> None:
+    both = list(Holdings(1.25).signs([look(1, 1), look(50, 4 * GIB, LEFT, attempt=8)]))
+    assert [sign.kind for sign in felt(both, lambda: True)] == ["over_asked", "squeezed"]
+    assert [sign.kind for sign in felt(both, lambda: False)] == ["squeezed"]
+    asked: list[bool] = []
+    assert felt(both[1:], lambda: bool(asked.append(True))) == both[1:]
+    assert not asked, "the store is not asked for nothing"

@@ -103,7 +103,8 @@ def test_a_job_runs_as_whose_it_is(shared: Installation) -> None:
     )
     _, state, output = run(shared, NOBODY, script)
     none = " ".join(f"{name}: {0:016x}" for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"))
-    assert (state, output.split("\n")[:4]) == ("succeeded", ["65534", "65534", "65534", "/nonexistent nobody nobody"])
+    told = shared.cli("show", "last").stdout
+    assert (state, output.split("\n")[:4]) == ("succeeded", ["65534", "65534", "65534", "/nonexistent nobody nobody"]), told
     assert output.split("\n")[5].strip() == none
 
 

@@ -131,8 +131,8 @@ class Planned(StagedPolicy):
         if pending is None:
             return False
         instance, orders = pending
-        found = self._searched(instance, orders, self.units)
-        self._kept = instance.jobs(found)
+        self._kept = instance.jobs(self._searched(instance, orders, self.units))
+        found = instance.by_job(self._kept)  # what the next plan begins with: of what is found, the ranks of jobs are all that is kept
         decoder = Decoder(instance)
         return decoder.fitness(found).value >= decoder.fitness(orders[0]).value + MARGIN
 

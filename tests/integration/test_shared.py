@@ -101,9 +101,9 @@ def test_a_job_runs_as_whose_it_is(shared: Installation) -> None:
     script = (
         "id -u; id -g; id -G; echo $HOME $USER $LOGNAME; umask; grep -E 'Cap(Prm|Eff|Inh|Amb)' /proc/self/status | tr -s '\\t\\n' ' '"
     )
-    _, state, output = run(shared, NOBODY, script)
+    job, state, output = run(shared, NOBODY, script)
     none = " ".join(f"{name}: {0:016x}" for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"))
-    told = shared.cli("show", "last").stdout
+    told = shared.cli("show", job).stdout
     assert (state, output.split("\n")[:4]) == ("succeeded", ["65534", "65534", "65534", "/nonexistent nobody nobody"]), told
     assert output.split("\n")[5].strip() == none
 

@@ -44,7 +44,7 @@ class Shell:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("TENURE_", "PYTEST_")) and name != "XDG_RUNTIME_DIR"
+            if not name.startswith(("TENURE_", "PYTEST_", "COV")) and name != "XDG_RUNTIME_DIR"
         }
         path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
         home = str(self._folder)

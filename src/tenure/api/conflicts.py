@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence, Set
+from typing import Literal, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.explaining import HIDDEN
 from tenure.api.jobs import one_job, refused
-from tenure.api.paging import page_of
+from tenure.api.paging import is_within, page_of
 from tenure.api.parameters import Cursor, History, Limit, Moment, Until
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
@@ -36,19 +36,24 @@ def _key(by: By, row: ConflictRow, history: int) -> Key:
     return (-row.id,) if history else (row.id,)
 
 
-async def seen_by(request: Request, history: int = 0) -> list[ConflictRow]:
-    """The open conflicts, or with ``history`` all that are kept, of which a job is for the caller."""
+class Shown(NamedTuple):
+    """Conflicts of which a job is for the caller, and the jobs of them that he may see."""
+
+    rows: list[ConflictRow]
+    jobs: set[int]
+
+
+async def seen_by(request: Request, history: int = 0) -> Shown:
+    """The open conflicts, or with ``history`` all that are kept, as far as they are for the caller."""
     queries = context_of(request).queries
     rows = await asyncio.to_thread(queries.conflicts, KEPT_CONFLICTS if history else 0)
-    visible = await asyncio.to_thread(queries.seen, caller_from(request), _named(rows))
-    return [row for row in rows if visible.intersection((*row.contenders, *row.holders))]
+    visible = await asyncio.to_thread(queries.seen, caller_from(request), sorted(_named(rows)))
+    return Shown([row for row in rows if visible.intersection((*row.contenders, *row.holders))], visible)
 
 
-async def views(request: Request, rows: Sequence[ConflictRow]) -> list[ConflictView]:
-    """Conflicts as the caller is told of them."""
-    queries = context_of(request).queries
-    visible = await asyncio.to_thread(queries.seen, caller_from(request), _named(rows))
-    names = await asyncio.to_thread(queries.ids_of, sorted(visible))
+async def views(request: Request, rows: Sequence[ConflictRow], visible: Set[int]) -> list[ConflictView]:
+    """Conflicts as somebody is told of them who may see these jobs."""
+    names = await asyncio.to_thread(context_of(request).queries.ids_of, sorted(_named(rows) & visible))
     return [view(row, names) for row in rows]
 
 
@@ -65,13 +70,10 @@ async def conflicts(
 ) -> Response:
     """A page of the open conflicts: the oldest first, or the most severe (``by=severity``); with ``history=1`` of all, the newest
     first. ``since_ms`` and ``until_ms`` are about when they opened."""
-    wanted = [
-        row
-        for row in await seen_by(request, history)
-        if kind in ("", row.kind) and row.opened_ms >= since_ms and (not until_ms or row.opened_ms < until_ms)
-    ]
+    rows, visible = await seen_by(request, history)
+    wanted = [row for row in rows if kind in ("", row.kind) and is_within(row.opened_ms, since_ms, until_ms)]
     page, more = page_of(f"conflicts-{by}-{history}", wanted, lambda row: _key(by, row, history), limit, cursor)
-    return answer(ConflictsReply(conflicts=await views(request, page), next=more))
+    return answer(ConflictsReply(conflicts=await views(request, page, visible), next=more))
 
 
 @routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, errors=REFUSALS, needs=Permission.JOBS_WRITE)
@@ -90,8 +92,8 @@ async def resolve(request: Request) -> Response:
     return answer(ResolveReply(conflict=wish.conflict, text=given.note))
 
 
-def _named(rows: Sequence[ConflictRow]) -> list[int]:
-    return sorted({number for row in rows for number in (*row.contenders, *row.holders)})
+def _named(rows: Sequence[ConflictRow]) -> set[int]:
+    return {number for row in rows for number in (*row.contenders, *row.holders)}
 
 
 def view(row: ConflictRow, names: Mapping[int, str]) -> ConflictView:

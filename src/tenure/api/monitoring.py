@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, caller_from, context_of
 from tenure.api.jobs import one_job
-from tenure.api.paging import page_of
+from tenure.api.paging import is_within, page_of
 from tenure.api.parameters import Cursor, History, Limit, Moment, Named, Ref, Step, Until
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
@@ -161,9 +161,7 @@ async def anomalies(
     wanted = [
         one
         for one in found
-        if (not one.job_id or one.job_id in visible)
-        and kind in ("", one.kind)
-        and (one.opened_ms >= since_ms and (not until_ms or one.opened_ms < until_ms))
+        if (not one.job_id or one.job_id in visible) and kind in ("", one.kind) and is_within(one.opened_ms, since_ms, until_ms)
     ]
     way = -1 if history else 1
     page, more = page_of(f"anomalies-{history}", wanted, lambda one: (way * one.opened_ms, one.key), limit, cursor)

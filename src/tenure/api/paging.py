@@ -38,6 +38,11 @@ def page_of(kind: str, entries: Sequence[T], key: Callable[[T], Key], limit: int
     return page, cursor_of(kind, rest[limit - 1][0]) if len(rest) > limit else ""
 
 
+def is_within(at_ms: int, since_ms: int, until_ms: int) -> bool:
+    """Whether a moment is not before the one and, unless that is 0, before the other."""
+    return at_ms >= since_ms and (not until_ms or at_ms < until_ms)
+
+
 def _none(kind: str, cursor: str) -> Key:
     """No key: there is nothing to go on with. Raises ApiError for what is no cursor of the list."""
     try:

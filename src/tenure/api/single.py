@@ -187,8 +187,9 @@ async def unreserve(request: Request, name: Name) -> Response:
 @routes.get("/conflicts/{conflict}", ConflictView, needs=Permission.JOBS_READ, **TAGGED)
 async def conflict(request: Request, conflict: Name) -> Response:
     """One open conflict."""
-    found = await conflicts.views(request, await conflicts.seen_by(request))
-    return tagged(request, one_of(found, "open conflict", conflict, lambda view: view.id))
+    rows, visible = await conflicts.seen_by(request)
+    row = one_of(rows, "open conflict", conflict, lambda row: row.key)
+    return tagged(request, (await conflicts.views(request, [row], visible))[0])
 
 
 @routes.post("/conflicts/{conflict}/resolve", ConflictChoice, ResolveReply, errors=conflicts.REFUSALS, needs=Permission.JOBS_WRITE)

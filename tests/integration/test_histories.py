@@ -1,0 +1,55 @@
+"""Lists that keep what is over: what a page of them costs, and that pages together are what is kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.support.rest import Application, application
+
+ROOT = "/api/v1"
+_CONFLICT = (
+    "INSERT INTO conflict (id, key, kind, severity, opened_ms, updated_ms, closed_ms, contenders) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """An application with a job and 30 conflicts about it, 20 of which are over."""
+    folder = Path(tmp_path_factory.mktemp("histories"))
+    with application(folder) as app:
+        made = TestClient(app).post(
+            f"{ROOT}/jobs", json={"argv": ["true"], "cwd": "/", "not_before_ms": 4_000_000_000_000, "key": "one"}
+        )
+        job = made.json()["id"]
+        kinds = ("resource_competition", "priority_conflict")
+        rows = [
+            (n, f"c{n}", kinds[n % 2], 1 + n % 3, 1000 + n, 1000 + n, 2000 + n if n <= 20 else None, f"[{job}]") for n in range(1, 31)
+        ]
+        with sqlite3.connect(folder / "tenure.db", timeout=30) as database:
+            database.executemany(_CONFLICT, rows)
+        database.close()
+        yield app
+
+
+def test_a_page_of_conflicts_asks_once_whose_jobs_they_are_of(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, asked = TestClient(app), []
+    queries = app.context.queries
+    seen = queries.seen
+    monkeypatch.setattr(type(queries), "seen", lambda _self, caller, numbers: asked.append(len(numbers)) or seen(caller, numbers))
+    for path in ("conflicts?limit=5", "conflicts?limit=5&history=1", "conflicts/c25"):
+        found = calls.get(f"{ROOT}/{path}").json()
+        assert [one["contenders"] for one in found.get("conflicts", [found])] == [["1"]] * len(found.get("conflicts", [found]))
+        assert asked == [1], path
+        asked.clear()
+    assert calls.get(f"{ROOT}/conflicts/c5").json()["code"] == "not_found", "it is over"
+
+
+def test_a_span_has_its_beginning_and_not_its_end(app: Application) -> None:
+    calls = TestClient(app)
+    found = calls.get(f"{ROOT}/conflicts?since_ms=1022&until_ms=1025").json()["conflicts"]
+    assert [one["id"] for one in found] == ["c22", "c23", "c24"]

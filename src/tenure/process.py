@@ -46,11 +46,8 @@ def listen(path: Path) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old = os.umask(0o177)
-    try:
-        listening.bind(str(path))
-    finally:
-        os.umask(old)
+    os.fchmod(listening.fileno(), 0o600)  # the file gets it as it is made; a umask would be that of all threads
+    listening.bind(str(path))
     listening.listen(1024)
     listening.setblocking(False)
     return listening

@@ -248,19 +248,26 @@ def test_what_cannot_be_shared(place: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert code_of(place / "home") == "shared_not_root"
 
 
+@contextlib.contextmanager
+def private() -> Iterator[None]:
+    """What is done in it may change the umask, as a daemon does that is about to share its home."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def test_a_home_is_closed_before_anybody_is_served(place: Path) -> None:
     home = place / "home"
     (home / "logs").mkdir(parents=True, mode=0o755)
     (home / "tenure.db").write_text("")
     (home / "tenure.db").chmod(0o644)
-    before = os.umask(0o022)
-    try:
+    with private():
         commons.prepare(str(home), 0)
-    finally:
-        os.umask(before)
     modes = {entry.name: entry.stat().st_mode & 0o777 for entry in home.iterdir()}
     assert modes == {"logs": 0o700, "tenure.db": 0o600, "metrics": 0o711, "checkpoints": 0o711, "shared": 0o710}
     assert home.stat().st_mode & 0o777 == 0o711
     os.chown(home, NOBODY, 0)
-    with pytest.raises(commons.CannotShare):
+    with private(), pytest.raises(commons.CannotShare):
         commons.prepare(str(home), None)

@@ -7,6 +7,7 @@ complete; nothing in it depends on when or where it is read.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -16,8 +17,9 @@ from tenure.client.errors import usage
 from tenure.wire.dto import AfterRef, SubmitRequest
 from tenure.wire.ids import parse_indices
 
-_UMASK: list[int] = []
 _NAME_LENGTH = 200
+STATUS = "/proc/self/status"
+"""Where Linux tells a process of itself."""
 PREFER_WAIT = "5m"
 """How long a job may be held back for the place it prefers, unless it says so itself."""
 _INTERPRETERS = frozenset(
@@ -120,7 +122,7 @@ def _set_surroundings(request: SubmitRequest, env: Mapping[str, str] | None, inh
     """The environment, the mask and the origin that the job is submitted with."""
     environment = capture() if inherit else {}
     request.env = {**environment, **env} if env else environment
-    request.umask = _umask()
+    request.umask = _umask(request.umask)
     request.submit_dir = submit_dir
     request.origin = origin(submit_dir or request.cwd)
 
@@ -145,10 +147,12 @@ def check_array(text: str) -> None:
         raise usage(str(error)) from error
 
 
-def _umask() -> int:
-    """This process's umask, which can only be read by setting it; read once."""
-    if not _UMASK:
-        mask = os.umask(0o077)
-        os.umask(mask)
-        _UMASK.append(mask)
-    return _UMASK[0]
+def _umask(unknown: int) -> int:
+    """This process's umask as the kernel tells it, ``unknown`` where it tells nothing. To learn it by setting it would give the files
+    that other threads make meanwhile another mode, and two threads at it at once could leave the process with the wrong one."""
+    try:
+        with open(STATUS, "rb") as status:
+            found = re.search(rb"^Umask:\s*([0-7]+)$", status.read(), re.MULTILINE)
+    except OSError:
+        return unknown
+    return int(found[1], 8) if found else unknown

@@ -43,7 +43,22 @@ def test_nothing_is_asked_for_by_default() -> None:
     request = build_request(["true"], key="k")
     assert (request.cpu_milli, request.memory_bytes, request.gpu_milli, request.limit_ms, request.priority) == (1000, 0, 0, 0, 5)
     assert request.cwd == os.getcwd()
-    assert request.umask == build_request(["true"], key="k").umask
+
+
+@pytest.mark.parametrize("mask", [0o027, 0o002])
+def test_the_umask_is_told_and_not_touched(mask: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(mask)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", lambda _mask: pytest.fail("it is that of all threads"))
+            assert build_request(["true"], key="k").umask == mask
+    finally:
+        os.umask(before)
+
+
+def test_where_the_kernel_does_not_tell_the_umask_it_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenure.client.requests.STATUS", "/proc/self/no-such-file")
+    assert build_request(["true"], key="k").umask == 0o022
 
 
 @pytest.mark.parametrize("command", [[], "python train.py"])

@@ -143,11 +143,8 @@ class Listener:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         if os.path.lexists(path):
             os.unlink(path)  # we hold the lock of the home, so nobody serves it
-        mask = os.umask(0o177)
-        try:
-            self._socket.bind(path)
-        finally:
-            os.umask(mask)
+        os.fchmod(self._socket.fileno(), 0o600)  # the file gets it as it is made
+        self._socket.bind(path)
         self._socket.listen(64)
         loop.watch(self._socket.fileno(), self._accept)
 

@@ -55,13 +55,12 @@ class Holdings:
             held = tasks[0].task.holding
             if held is None or any(CPU not in look.figures or MEMORY not in look.figures for look in tasks):
                 continue
-            used = _Amounts(max(round(look.figures[CPU] * 10) for look in tasks), max(round(look.figures[MEMORY]) for look in tasks))
             if held.is_lowered:
-                back = _back(held, used)
-                if back:
-                    yield _squeezed(tasks[0], held, used, back)
+                yield from _squeezed(tasks)
                 continue
-            peak = used.most(before.get(attempt_id, used))
+            peak = before.get(attempt_id, _Amounts(0, 0))
+            for look in tasks:
+                peak = peak.most(_used(look))
             left = self._left(peak, held)
             if left:
                 self._peaks[attempt_id] = peak
@@ -104,10 +103,20 @@ def _over_asked(look: TaskLook, held: Holding, peak: _Amounts, left: dict[str, f
     return _made(OVER_ASKED, look, text, remedy, {CPU: peak.cpu_milli / 10, MEMORY: float(peak.memory_bytes), **left})
 
 
-def _squeezed(look: TaskLook, held: Holding, used: _Amounts, back: dict[str, float]) -> Anomaly:
+def _used(look: TaskLook) -> _Amounts:
+    return _Amounts(round(look.figures[CPU] * 10), round(look.figures[MEMORY]))
+
+
+def _squeezed(tasks: Sequence[TaskLook]) -> Iterator[Anomaly]:
+    """The sign of an attempt of which a task comes close to what was left to it: not all of a gang need have been left the same."""
+    backs = [(look, look.task.holding, back) for look in tasks if look.task.holding and (back := _back(look.task.holding, _used(look)))]
+    if not backs:
+        return
+    (look, held, _), used = backs[0], _used(backs[0][0])
+    back = {name: amount for *_, one in backs for name, amount in one.items()}
     text = f"it uses {amounts_text(*used)} of the {amounts_text(held.cpu_milli, held.memory_bytes)} that were left to it"
     remedy = f"tenure requeue {look.task.job_id} runs it again with what it asked for; else it has that back once it is free"
-    return _made("squeezed", look, text, remedy, {CPU: used.cpu_milli / 10, MEMORY: float(used.memory_bytes), **back})
+    yield _made("squeezed", look, text, remedy, {CPU: used.cpu_milli / 10, MEMORY: float(used.memory_bytes), **back})
 
 
 def _made(kind: str, look: TaskLook, text: str, remedy: str, evidence: dict[str, float]) -> Anomaly:

@@ -16,16 +16,21 @@ from tenure.store.commit import Batch
 from tenure.store.outcome import BY_SCHEDULER
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, attempt
-from tenure.store.sql import Statement, const, param
+from tenure.store.sql import Rows, Statement, const, param
 from tenure.store.tx import Transaction
 from tenure.wire.ids import format_id
 from tenure.wire.text import amounts_text
 
 SINCE_TOLD = 2
 """An attempt was lowered by the scheduler, and its owner has said since what it is to hold."""
-_WANTED = ("stop_reason", "resize_cpu_milli", "resize_memory_bytes", "shrunk")
+_WANTED = ("stop_reason", "resize_cpu_milli", "resize_memory_bytes", "shrunk", "resize_due")
 ATTEMPT = Statement(select(*(attempt.c[name] for name in _WANTED)).where(attempt.c.id == param("id")), "id")
-TASKS = Statement(select(allocation.c.state, allocation.c.room).where(allocation.c.attempt_id == param("id")), "id")
+TASKS = Statement(
+    select(*(allocation.c[name] for name in ("state", "room", "cpu_milli", "memory_bytes"))).where(
+        allocation.c.attempt_id == param("id"), allocation.c.released_at_ms.is_(None)
+    ),
+    "id",
+)
 KEEP = Statement(
     attempt.update()
     .ordered_values((attempt.c.resize_cpu_milli, param("cpu")), (attempt.c.resize_memory_bytes, param("memory")))
@@ -63,7 +68,8 @@ def change_of(tx: Transaction, command: UpdateJob, row: JobRow) -> Change | Answ
     """The change that a command wants of a job that has started, or the answer where there is none to be made."""
     name = format_id(row.id, row.array_id or 0, row.array_index)
     found = tx.link.row(ATTEMPT, row.attempt_id)
-    refusal = _not_now(tx, row, name, found is None or bool(found[0]))
+    tasks = tx.link.rows(TASKS, row.attempt_id)
+    refusal = _not_now(row, name, tasks, found is None or bool(found[0]))
     if refusal is not None or found is None:
         return refusal or Refused("not_running", f"job {name} does not run")
     asked = tx.names.shape(tx.link, row.shape_id).amounts
@@ -84,7 +90,8 @@ def change_of(tx: Transaction, command: UpdateJob, row: JobRow) -> Change | Answ
         )
     if (asked.cpu_milli and not wanted[0]) or (asked.memory_bytes and not wanted[1]):
         return Refused("malformed", f"job {name} would be left without cpu or memory; name the amount that it needs")
-    if wanted == now:
+    is_on_its_way = bool(found[4])
+    if wanted == now and (is_on_its_way or all((cpu_milli, memory_bytes) == now for _, _, cpu_milli, memory_bytes in tasks)):
         is_known = unasked or (is_told and found[3] != BY_SCHEDULER)
         return Applied(row.id, tx.event_seq, note="nothing changes") if is_known else Change(row, now, None, unasked=False)
     decision = Decision(resizes=(Resize(row.id, row.attempt_id, wanted[0], wanted[1], command.why),))
@@ -93,16 +100,15 @@ def change_of(tx: Transaction, command: UpdateJob, row: JobRow) -> Change | Answ
     return _refused(rejection, name) if rejection is not None else Change(row, (wanted[0], wanted[1]), batch, unasked=unasked)
 
 
-def _not_now(tx: Transaction, row: JobRow, name: str, is_stopping: bool) -> Refused | None:
+def _not_now(row: JobRow, name: str, tasks: Rows, is_stopping: bool) -> Refused | None:
     if row.kind == LEASE:
         return Refused("is_a_lease", f"{name} is a lease: its holder has it as it was granted; release it and ask anew")
     if row.state != "running" or is_stopping:
         state = "being stopped" if row.state == "running" else row.state
         return Refused("not_running", f"job {name} is {state}; what it holds can change while it runs")
-    tasks = tx.link.rows(TASKS, row.attempt_id)
-    if any(room is not None for _, room in tasks):
+    if any(room is not None for _, room, *_ in tasks):
         return Refused("shares_room", f"job {name} hands its room on to other elements of its array, so it keeps the room as it is")
-    if any(state != AllocationState.ACTIVE.value for state, _ in tasks):
+    if any(state != AllocationState.ACTIVE.value for state, *_ in tasks):
         return Refused("not_running", f"not all tasks of job {name} run; try again when they do")
     return None
 

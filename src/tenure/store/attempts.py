@@ -47,6 +47,7 @@ TASKS = InList(
             attempt.c.limit_ms,
             job.c.array_id,
             attempt.c.shrunk,
+            attempt.c.resize_due,
             *(allocation.c[name] for name in _TASK_COLUMNS),
         )
         .join(job, job.c.id == attempt.c.job_id)
@@ -106,6 +107,6 @@ def read_attempts(link: Link, ids: Sequence[int]) -> dict[int, AttemptRow]:
     for row in link.rows_in(TASKS, ids):
         entry = found.get(row[0])
         if entry is None:
-            entry = found[row[0]] = AttemptRow(*row[:10])
-        entry.tasks.append(TaskRow(row[10], row[11], row[12], row[13:17], *row[17:]))
+            entry = found[row[0]] = AttemptRow(*row[:11])
+        entry.tasks.append(TaskRow(row[11], row[12], row[13], row[14:18], *row[18:]))
     return found

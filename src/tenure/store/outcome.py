@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tenure.model.amounts import RESOURCES
 from tenure.model.commands import LEASE, RELEASED
 from tenure.model.lifecycle import JobState
 from tenure.model.observations import RETURNED, EndReason
@@ -23,6 +24,7 @@ NEVER_RAN = (NODE_FAULT, RETURNED)
 
 BY_SCHEDULER = 1
 """An attempt was lowered by the scheduler, and nobody has said since what it is to hold."""
+MEMORY = RESOURCES.index("memory_bytes")
 _OUT_OF_MEMORY = (EndReason.OOM.value, EndReason.OOM_SAMPLED.value)
 
 
@@ -72,6 +74,7 @@ class AttemptRow:
     limit_ms: int
     array_id: int | None
     shrunk: int = 0
+    resize_due: int = 0
     tasks: list[TaskRow] = field(default_factory=list)
     changed: bool = False
     outcome: str = ""
@@ -92,8 +95,8 @@ class Result:
     node_faults: int = 0
 
 
-def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int) -> Result:
-    """The result of an attempt whose tasks have all ended."""
+def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int, asked_bytes: int) -> Result:
+    """The result of an attempt whose tasks have all ended; ``asked_bytes`` of memory were asked for each."""
     first = decisive(attempt.tasks)
     if attempt.stop_reason in (RELEASED, "requeued"):
         return _as_wished(attempt, first)
@@ -104,14 +107,15 @@ def judge(job: JobRow, attempt: AttemptRow, settings: StoreSettings, now_ms: int
         return _stopped(job, attempt, first)
     if first.reason in NEVER_RAN:
         return _not_started(job, first, settings, now_ms)
+    is_lowered = attempt.shrunk == BY_SCHEDULER and (first.amounts[MEMORY] < asked_bytes or attempt.resize_due != 0)
+    if is_lowered and first.reason in _OUT_OF_MEMORY and attempt.stop_reason != "cancelled":
+        why = "it needed more memory than was left to it, so it runs again with what it asked for"
+        return _again(first, "shrunk", why, 0, job.retried, 0)
     return _ran(job, attempt, first, settings, now_ms)
 
 
 def _ran(job: JobRow, attempt: AttemptRow, first: TaskRow, settings: StoreSettings, now_ms: int) -> Result:
-    """It ended by itself: it runs again where that is wished, and where it had too little through no fault of its own."""
-    if attempt.shrunk == BY_SCHEDULER and first.reason in _OUT_OF_MEMORY and attempt.stop_reason != "cancelled":
-        why = "it needed more memory than was left to it, so it runs again with what it asked for"
-        return _again(first, "shrunk", why, 0, job.retried, 0)
+    """It ended by itself, and runs again where that is wished."""
     result = _ended(first)
     may_repeat = result.state in (JobState.FAILED, JobState.LOST) and first.reason != JOB_FAULT and attempt.stop_reason != "cancelled"
     if may_repeat and job.retried < job.retries:

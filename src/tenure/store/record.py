@@ -81,8 +81,9 @@ class Recording:
             self._follow(touched)
         if self._heard:
             resting.settle(self._tx, wishes.hear(self._tx.link, self._heard))
-        if self._resized:
-            resizing.settle(self._tx, self._resized)
+        left = [entry.id for entry in touched if entry.resize_due and entry.ended_ms is None]
+        if self._resized or left:
+            resizing.settle(self._tx, self._resized, left)
 
     def _follow(self, touched: list[AttemptRow]) -> None:
         """What the changed attempts mean for their jobs; everything written."""
@@ -192,7 +193,7 @@ class Recording:
     def _conclude(self, entry: AttemptRow) -> None:
         tx = self._tx
         row = self._jobs[entry.job_id]
-        result = judge(row, entry, tx.settings, tx.now_ms)
+        result = judge(row, entry, tx.settings, tx.now_ms, tx.names.shape(tx.link, row.shape_id).amounts.memory_bytes)
         entry.outcome = result.outcome
         tasks = entry.tasks
         entry.ended_ms = max(task.ended_ms or 0 for task in tasks)

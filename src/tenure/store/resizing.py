@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from tenure.core.ledger import NOTHING, Account
 from tenure.core.resizing import wider
@@ -53,13 +53,14 @@ KEEP_PAST = Statement(
     ),
     *("until", "attempt", "task", "now"),
 )
+_FROM_NOW = case((_SINCE > param("now"), _SINCE), else_=param("since"))  # a clock that was set back makes no time pass twice
 HOLD = Statement(
     allocation.update()
     .ordered_values(
-        (allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")), (allocation.c.held_ms, param("since"))
+        (allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")), (allocation.c.held_ms, _FROM_NOW)
     )
     .where(*_OWN),
-    *("cpu", "memory", "since", "attempt", "task"),
+    *("cpu", "memory", "now", "since", "attempt", "task"),
 )
 ANSWERED = Statement(allocation.update().values(resized=param("number")).where(*_OWN), "number", "attempt", "task")
 DUE = Statement(
@@ -80,8 +81,13 @@ ASKED = InList(
             *(allocation.c[name] for name in ("attempt_id", "task", "node_id", "cpu_milli", "memory_bytes", "resized")),
             attempt.c.resize_due,
             *(job.c[name] for name in ("id", "project_id", "user_id", "array_id")),
+            shape.c.cpu_milli,
         )
-        .select_from(allocation.join(attempt, attempt.c.id == allocation.c.attempt_id).join(job, job.c.id == attempt.c.job_id))
+        .select_from(
+            allocation.join(attempt, attempt.c.id == allocation.c.attempt_id)
+            .join(job, job.c.id == attempt.c.job_id)
+            .join(shape, shape.c.id == job.c.shape_id)
+        )
         .where(allocation.c.attempt_id.in_(keys), attempt.c.resize_due != const(0), *_ALIVE)
         .order_by(allocation.c.attempt_id, allocation.c.task)
     )
@@ -99,8 +105,9 @@ SETTLE = Statement(
     ),
     *("cpu", "memory", "id"),
 )
-BEYOND = Statement(
-    select(allocation.c.attempt_id, func.max(allocation.c.cpu_milli), func.max(allocation.c.memory_bytes))
+_LEFT = case((attempt.c.resize_memory_bytes != const(0), attempt.c.resize_memory_bytes), else_=shape.c.memory_bytes)
+ODD = Statement(
+    select(allocation.c.attempt_id, func.max(allocation.c.cpu_milli), func.max(allocation.c.memory_bytes), _LEFT)
     .select_from(
         allocation.join(attempt, attempt.c.id == allocation.c.attempt_id)
         .join(job, job.c.id == attempt.c.job_id)
@@ -108,7 +115,11 @@ BEYOND = Statement(
     )
     .where(
         allocation.c.released_at_ms.is_(None),
-        (allocation.c.cpu_milli > shape.c.cpu_milli) | (allocation.c.memory_bytes > shape.c.memory_bytes),
+        or_(
+            allocation.c.cpu_milli > shape.c.cpu_milli,
+            allocation.c.memory_bytes > shape.c.memory_bytes,
+            and_(shape.c.tasks == const(1), allocation.c.memory_bytes < _LEFT),
+        ),
     )
     .group_by(allocation.c.attempt_id)
     .order_by(allocation.c.attempt_id)
@@ -147,7 +158,7 @@ class Resizes:
 def _hold(tx: Transaction, key: tuple[int, int], cpu_milli: int, memory_bytes: int) -> None:
     """From now on a task holds so much; what it held until now is kept for who sums up the past."""
     tx.link.write(KEEP_PAST, tx.now_ms, *key, tx.now_ms)
-    tx.link.write(HOLD, cpu_milli, memory_bytes, tx.now_ms, *key)
+    tx.link.write(HOLD, cpu_milli, memory_bytes, tx.now_ms, tx.now_ms, *key)
 
 
 def due(tx: Transaction) -> tuple[Signal, ...]:
@@ -176,20 +187,22 @@ class _Task(NamedTuple):
     project_id: int
     user_id: int
     array_id: int | None
+    asked_milli: int
 
 
-def settle(tx: Transaction, reports: Sequence[Resized]) -> None:
-    """Note to what tasks are kept now, and give back what they held beyond it."""
-    told = {(item.attempt_id, item.task): item for item in reports}
-    tasks = [_Task(*row) for row in tx.link.rows_in(ASKED, sorted({item.attempt_id for item in reports}))]
+def settle(tx: Transaction, reports: Sequence[Resized], left: Sequence[int] = ()) -> None:
+    """Note to what tasks are kept now, and give back what they held beyond it. ``left``: attempts of which a task has ended, so that
+    nobody may be left who has not answered."""
+    told = {(item.attempt_id, item.task, item.number): item for item in reports}
+    tasks = [_Task(*row) for row in tx.link.rows_in(ASKED, sorted({*left, *(item.attempt_id for item in reports)}))]
     given: dict[tuple[int, str], int] = {}
     moved: dict[Account, Bundle] = {}
     held: dict[int, tuple[int, int]] = {}
-    answered: dict[int, tuple[_Task, str]] = {}
+    said: dict[int, str] = {}
     for one in tasks:
         cpu_milli, memory_bytes = one.cpu_milli, one.memory_bytes
-        item = told.get((one.attempt_id, one.task))
-        if item is not None and item.number == one.number > one.answered:
+        item = told.get((one.attempt_id, one.task, one.number))
+        if item is not None and one.number > one.answered:
             cpu_milli, memory_bytes = _least(cpu_milli, item.cpu_milli), _least(memory_bytes, item.memory_bytes)
             less = Bundle(one.cpu_milli - cpu_milli, one.memory_bytes - memory_bytes)
             tx.link.write(ANSWERED, one.number, one.attempt_id, one.task)
@@ -199,16 +212,17 @@ def settle(tx: Transaction, reports: Sequence[Resized]) -> None:
                 given[one.node_id, resource] = given.get((one.node_id, resource), 0) + amount
             owner = (one.project_id, one.user_id)
             moved[owner] = moved.get(owner, NOTHING).minus(less)
-            answered[one.attempt_id] = one, item.why or answered.get(one.attempt_id, (one, ""))[1]
-        most, awake_milli = held.get(one.attempt_id, (0, 0)), cpu_milli or (item and item.cpu_milli) or 0  # who rests holds no cpus
+            said[one.attempt_id] = item.why or said.get(one.attempt_id, "")
+        awake_milli = cpu_milli or (item and item.cpu_milli) or one.asked_milli  # who rests holds no cpus
+        most = held.get(one.attempt_id, (0, 0))
         held[one.attempt_id] = (max(most[0], awake_milli), max(most[1], memory_bytes))
     tx.link.write_many(GIVE_CAPACITY, [(n, n, n, *key) for key, n in sorted(given.items()) if n])
     accounts.move(tx, {owner: bundle for owner, bundle in moved.items() if bundle != NOTHING})
-    for attempt_id, (one, why) in sorted(answered.items()):
+    for attempt_id, one in sorted({one.attempt_id: one for one in tasks}.items()):
         amounts = held[attempt_id]
-        tx.link.write(SETTLE, *amounts, attempt_id)
-        data = {"cpu_milli": amounts[0], "memory_bytes": amounts[1], "why": why}
-        tx.emit("job.resized", one.job_id, one.project_id, to_json(data), one.array_id)
+        if tx.link.write(SETTLE, *amounts, attempt_id) or attempt_id in said:
+            data = {"cpu_milli": amounts[0], "memory_bytes": amounts[1], "why": said.get(attempt_id, "")}
+            tx.emit("job.resized", one.job_id, one.project_id, to_json(data), one.array_id)
 
 
 def _least(held: int, kept: int | None) -> int:
@@ -216,8 +230,7 @@ def _least(held: int, kept: int | None) -> int:
 
 
 def violations(link: Link) -> Iterator[Violation]:
-    """Who holds more than was asked for."""
-    for attempt_id, cpu_milli, memory_bytes in link.rows(BEYOND):
-        yield Violation(
-            "nobody_holds_more_than_asked", f"attempt {attempt_id}", f"{cpu_milli} thousandths of a cpu, {memory_bytes} bytes"
-        )
+    """Who holds more than was asked for, or less memory than was left to it."""
+    for attempt_id, cpu_milli, memory_bytes, left_bytes in link.rows(ODD):
+        rule = "nobody_holds_less_than_left" if memory_bytes < left_bytes else "nobody_holds_more_than_asked"
+        yield Violation(rule, f"attempt {attempt_id}", f"{cpu_milli} thousandths of a cpu, {memory_bytes} bytes of {left_bytes}")

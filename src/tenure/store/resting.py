@@ -76,7 +76,10 @@ TASKS = InList(
     )
 )
 TURNS = Statement(
-    select(attempt.c.id, attempt.c.rest, job.c.state, allocation.c.cpu_milli, shape.c.cpu_milli, attempt.c.resize_cpu_milli)
+    select(
+        *(attempt.c.id, attempt.c.rest, job.c.state, allocation.c.cpu_milli),
+        *(shape.c.cpu_milli, attempt.c.resize_cpu_milli, shape.c.tasks),
+    )
     .select_from(
         allocation.join(attempt, attempt.c.id == allocation.c.attempt_id)
         .join(job, job.c.id == attempt.c.job_id)
@@ -174,8 +177,11 @@ class Turns:
 
 def violations(link: Link) -> Iterator[Violation]:
     """What is wrong with those who rest, and with what those who do not hold of cpus."""
-    for number, rest, state, cpu_milli, asked_milli, resized_milli in link.rows(TURNS):
+    for number, rest, state, cpu_milli, asked_milli, resized_milli, tasks in link.rows(TURNS):
         if rest and state != "suspended":
             yield Violation("who_rests_is_suspended", f"attempt {number}", f"rest {rest}, state {state}")
-        if cpu_milli != 0 if rest == RESTS else not (resized_milli or asked_milli) <= cpu_milli <= asked_milli:
+        least_milli = resized_milli or asked_milli
+        if tasks > 1:  # one of them may have been lowered and another not: what was told of all is the most of them
+            least_milli = min(1, asked_milli)
+        if cpu_milli != 0 if rest == RESTS else not least_milli <= cpu_milli <= asked_milli:
             yield Violation("who_rests_holds_no_cpus", f"attempt {number}", f"rest {rest}, {cpu_milli} of {asked_milli} held")

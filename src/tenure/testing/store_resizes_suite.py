@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tenure.model.access import SCHEDULER
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import LEASE, AcquireLease, Applied, Holder, JobRequest, JobSpec, Refused, SuspendJob, UpdateJob
-from tenure.model.observations import EndReason, Resized, Signal, SignalAction
+from tenure.model.observations import EndReason, Launch, Resized, Signal, SignalAction
 from tenure.model.plan import Decision, Resize, Start, Suspend
 from tenure.model.shape import Shape
 from tenure.testing.store_rig import ADA, BEN, StoreRig, done, ended, started
@@ -16,6 +18,7 @@ from tenure.testing.store_turns_suite import go_on, rest
 
 BIG = Shape(Amounts(6000, 48 * GIB))
 HALF = Shape(Amounts(4000, 16 * GIB))
+GANG = Shape(Amounts(3000, 10 * GIB), tasks=2)
 
 
 def resized(signal: Signal, why: str = "", **kept: int | None) -> Resized:
@@ -43,6 +46,24 @@ class StoreResizesSuite(StoreSuiteBase):
     def asked(self, rig: StoreRig) -> list[Signal]:
         """The resizes that the executor would be told of now."""
         return [signal for signal in rig.due() if signal.action is SignalAction.RESIZE]
+
+    def resting(self, rig: StoreRig) -> tuple[int, Launch, Signal]:
+        """A job that began to rest before it was kept to less: its number, its launch, and what its executor has not answered yet."""
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        self.lower(rig, job, 1000, 8)
+        (signal,) = self.asked(rig)
+        assert rig.commit(Decision(suspends=(Suspend(job, launch.attempt_id, 0),))).rejections == (None,)
+        rig.record(*(done(one) for one in rig.due() if one.action is SignalAction.SUSPEND))
+        assert self.held(rig, job) == [(0, 16)]
+        return job, launch, signal
+
+    def gang(self, rig: StoreRig) -> tuple[int, Sequence[Launch]]:
+        """Two tasks that run."""
+        job = rig.submit(GANG)
+        launches = rig.start(job, GANG, nodes=(1, 1))
+        rig.record(*map(started, launches))
+        return job, launches
 
     def code(self, answer: object) -> str:
         """The code of a refusal."""
@@ -135,9 +156,8 @@ class StoreResizesSuite(StoreSuiteBase):
         rig.sound()
 
     def test_all_tasks_of_a_gang_hold_the_same_and_each_answers(self, rig: StoreRig) -> None:
-        gang = Shape(Amounts(3000, 10 * GIB), tasks=2)
-        job = rig.submit(gang)
-        launches = rig.start(job, gang, nodes=(1, 1))
+        job = rig.submit(GANG)
+        launches = rig.start(job, GANG, nodes=(1, 1))
         rig.record(started(launches[0], rig.now_ms))
         assert self.code(self.lower(rig, job, 1000)) == "not_running"
         rig.record(started(launches[1], rig.now_ms))
@@ -148,6 +168,41 @@ class StoreResizesSuite(StoreSuiteBase):
         assert self.asked(rig) == [second]
         rig.record(resized(second))
         assert self.held(rig, job) == [(1000, 10)] * 2
+        rig.sound()
+
+    def test_a_task_that_was_lowered_beside_one_that_could_not_be_has_its_own_again(self, rig: StoreRig) -> None:
+        job, _ = self.gang(rig)
+        self.lower(rig, job, 1000, 4)
+        first, second = self.asked(rig)
+        rig.record(resized(first), resized(second, "it uses 9 GiB", cpu_milli=3000, memory_bytes=10 * GIB))
+        assert self.held(rig, job) == [(1000, 4), (3000, 10)]
+        rig.sound()
+        assert self.lower(rig, job, 3000, 10) != "nothing changes"
+        assert self.held(rig, job) == [(3000, 10)] * 2, "it is taken at once"
+        again = self.asked(rig)
+        assert [(one.task, one.cpu_milli) for one in again] == [(0, 3000), (1, 3000)]
+        answer = self.lower(rig, job, 3000, 10)
+        assert isinstance(answer, Applied)
+        assert (answer.note, self.asked(rig)) == ("nothing changes", again), "it is on its way already"
+        rig.record(*map(resized, again))
+        rig.sound()
+
+    def test_a_task_that_has_ended_need_not_answer(self, rig: StoreRig) -> None:
+        job, launches = self.gang(rig)
+        self.lower(rig, job, 1000, 4)
+        first, _ = self.asked(rig)
+        rig.record(resized(first, "it uses 9 GiB", memory_bytes=10 * GIB))
+        assert rig.kinds(job)[-1] == "job.resized"
+        rig.record(ended(launches[1]))
+        assert (self.held(rig, job), self.asked(rig)) == ([(1000, 10)], [])
+        shown = rig.running(job)
+        assert shown is not None
+        assert shown.cpu_milli == 1000, "all who are left have answered"
+        self.lower(rig, job, gib=4)
+        (signal,) = self.asked(rig)
+        assert (signal.cpu_milli, signal.memory_bytes) == (1000, 4 * GIB), "who is left can be lowered again"
+        rig.record(resized(signal))
+        assert self.held(rig, job) == [(1000, 4)]
         rig.sound()
 
     def test_who_rests_goes_on_with_what_was_left_to_it(self, rig: StoreRig) -> None:
@@ -163,13 +218,7 @@ class StoreResizesSuite(StoreSuiteBase):
         rig.sound()
 
     def test_who_rests_before_the_answer_goes_on_with_what_it_may_use(self, rig: StoreRig) -> None:
-        job = rig.submit(HALF)
-        launch = rig.run(job, HALF)
-        self.lower(rig, job, 1000, 8)
-        signal = self.asked(rig)[0]
-        assert rig.commit(Decision(suspends=(Suspend(job, launch.attempt_id, 0),))).rejections == (None,)
-        rig.record(*(done(one) for one in rig.due() if one.action is SignalAction.SUSPEND))
-        assert self.held(rig, job) == [(0, 16)]
+        job, launch, signal = self.resting(rig)
         assert rig.commit(go_on(launch)).rejections == (None,)
         assert self.held(rig, job) == [(4000, 16)], "nobody has said that it is kept to less"
         rig.record(resized(signal))
@@ -177,16 +226,21 @@ class StoreResizesSuite(StoreSuiteBase):
         rig.sound()
 
     def test_an_answer_while_it_rests_holds_when_it_goes_on(self, rig: StoreRig) -> None:
-        job = rig.submit(HALF)
-        launch = rig.run(job, HALF)
-        self.lower(rig, job, 1000, 8)
-        signal = self.asked(rig)[0]
-        assert rig.commit(Decision(suspends=(Suspend(job, launch.attempt_id, 0),))).rejections == (None,)
-        rig.record(*(done(one) for one in rig.due() if one.action is SignalAction.SUSPEND))
+        job, launch, signal = self.resting(rig)
         rig.record(resized(signal))
         assert self.held(rig, job) == [(0, 8)]
         assert rig.commit(go_on(launch)).rejections == (None,)
         assert self.held(rig, job) == [(1000, 8)]
+        rig.sound()
+
+    def test_who_rests_and_could_not_be_lowered_goes_on_with_everything(self, rig: StoreRig) -> None:
+        job, launch, signal = self.resting(rig)
+        rig.record(resized(signal, "nobody can tell", cpu_milli=None, memory_bytes=None))
+        assert rig.commit(go_on(launch)).rejections == (None,)
+        assert self.held(rig, job) == [(4000, 16)]
+        assert isinstance(self.lower(rig, job, gib=8), Applied), "its cpus are not forgotten"
+        rig.record(resized(self.asked(rig)[0]))
+        assert self.held(rig, job) == [(4000, 8)]
         rig.sound()
 
     def test_an_end_beside_the_answer_gives_everything_back_once(self, rig: StoreRig) -> None:
@@ -242,6 +296,31 @@ class StoreResizesSuite(StoreSuiteBase):
         self.lower(rig, job, 1000, 8)
         rig.record(resized(self.asked(rig)[0]))
         assert rig.states(rig.record(ended(again, None, EndReason.OOM, signal=9))) == {job: "failed"}, "its owner wanted it"
+        rig.sound()
+
+    @pytest.mark.parametrize("how", ["cpu alone", "given back", "on its way back"])
+    def test_only_for_want_of_memory_that_the_scheduler_took_it_runs_again(self, rig: StoreRig, how: str) -> None:
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        self.lower(rig, job, 1000, None if how == "cpu alone" else 8, caller=SCHEDULER)
+        rig.record(resized(self.asked(rig)[0]))
+        if how != "cpu alone":
+            self.lower(rig, job, gib=16, caller=SCHEDULER)
+        if how == "given back":
+            rig.record(resized(self.asked(rig)[0]))
+        became = rig.states(rig.record(ended(launch, None, EndReason.OOM, signal=9)))
+        assert became == {job: "pending" if how == "on its way back" else "failed"}
+        rig.sound()
+
+    def test_a_clock_that_was_set_back_counts_nothing_twice(self, rig: StoreRig) -> None:
+        job = rig.submit(BIG)
+        rig.run(job, BIG)
+        began_ms = rig.now_ms
+        for at_ms, cpu_milli in ((5_000, 5000), (1_000, 4000), (5_000, 3000), (6_000, 2000)):
+            rig.now_ms = began_ms + at_ms
+            self.lower(rig, job, cpu_milli)
+            rig.record(resized(self.asked(rig)[0]))
+        assert self.held(rig, job) == [(2000, 48)]
         rig.sound()
 
     @pytest.mark.parametrize("wrong", ["attempt", "above", "mixed"])

@@ -79,6 +79,13 @@ def test_who_comes_close_to_what_was_left_is_to_have_his_own_again(cpu_percent: 
     assert sign is None or (sign.kind, sign.job_id) == ("squeezed", 3)
 
 
+def test_of_a_gang_each_is_measured_by_what_was_left_to_it() -> None:
+    whole = LEFT._replace(cpu_milli=4000, memory_bytes=64 * GIB)
+    assert left(look(10, GIB, LEFT), look(350, 50 * GIB, whole, task=1)) == {}, "what the other uses was left to the other"
+    assert left(look(350, 50 * GIB, whole), look(10, 4 * GIB, LEFT, task=1)) == {LEFT_MEMORY: 64 * GIB}
+    assert left(look(50, GIB, LEFT), look(10, 4 * GIB, LEFT, task=1)) == {LEFT_CPU: 4000, LEFT_MEMORY: 64 * GIB}
+
+
 def test_who_has_all_of_it_again_is_left_alone() -> None:
     assert left(look(400, 64 * GIB, Holding(4000, 64 * GIB, 4000, 64 * GIB, is_lowered=True))) == {}
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tenure.model.commands import DependsOn
+from tenure.model.commands import LEASE, AcquireLease, DependsOn, Holder, JobRequest, JobSpec
 from tenure.model.plan import Decision, Start
 from tenure.model.project import Bundle, Project
 from tenure.store import SqlStore, StoreSettings, open_sqlite
-from tenure.testing.store_rig import ONE_CPU, ONE_GPU, StoreRig, ended, node
+from tenure.testing.store_reservations_suite import made
+from tenure.testing.store_rig import ADA, ONE_CPU, ONE_GPU, StoreRig, ended, node
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,16 @@ from tenure.testing.store_rig import ONE_CPU, ONE_GPU, StoreRig, ended, node
         ("UPDATE allocation SET behind = 1 WHERE room IS NULL AND devices = 0", "one_of_a_room_counts"),
         ("UPDATE allocation SET cpu_milli = 7 WHERE behind = 1", "a_room_stays_the_same"),
         ("UPDATE allocation SET devices = 1 WHERE room IS NOT NULL", "a_room_stays_the_same"),
+        ("UPDATE attempt SET rest = 2 WHERE ended_ms IS NULL", "who_rests_is_suspended"),
+        ("UPDATE allocation SET cpu_milli = 0 WHERE room IS NULL", "who_rests_holds_no_cpus"),
+        ("UPDATE attempt SET resize_cpu_milli = 1001", "who_rests_holds_no_cpus"),
+        ("UPDATE shape SET cpu_milli = 999", "nobody_holds_more_than_asked"),
+        ("UPDATE shape SET memory_bytes = memory_bytes + 1", "nobody_holds_less_than_left"),
+        ("UPDATE line_count SET lines = lines + 1 WHERE state = 'pending'", "lines_are_counted"),
+        ("DELETE FROM line_count", "lines_are_counted"),
+        ("UPDATE account SET held_cpu_milli = held_cpu_milli + 1", "accounts_are_the_sum_of_rows"),
+        ("UPDATE audit SET outcome = 'refused' WHERE id = 2", "audit_is_whole"),
+        ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)", "audit_is_whole"),
         ("INSERT INTO dependency (job_id, on_job, condition) VALUES (1, 6, 'ok')", "nobody_waits_for_himself"),
     ],
 )
@@ -61,6 +72,30 @@ def test_damage_is_found(rig: StoreRig, store: SqlStore, damage: str, invariant:
     if "satisfied" in damage:
         cursor.execute("UPDATE job SET blocked = 2 WHERE id = 5")
     cursor.execute(damage)
+    assert invariant in {violation.invariant for violation in store.check()}
+
+
+@pytest.mark.parametrize(
+    ("damage", "invariant"),
+    [
+        ("UPDATE job SET lease_token = '' WHERE kind = 'lease'", "a_lease_has_an_end_and_a_token"),
+        ("UPDATE job SET lease_expires_at_ms = 5, lease_token = 't' WHERE kind = 'batch'", "a_lease_has_an_end_and_a_token"),
+        ("UPDATE job SET state = 'suspended' WHERE kind = 'lease'", "a_lease_is_held_or_not"),
+        ("UPDATE job SET lease_expires_at_ms = 5 WHERE kind = 'lease'", "a_lease_ends_at_its_limit"),
+        ("DELETE FROM reservation_part WHERE reservation_id = 1", "reservations_have_parts"),
+        ("UPDATE reservation SET from_ms = 0 WHERE id = 2", "reservations_exclude_each_other"),
+        ("UPDATE reservation SET from_ms = 0, first_attempt = 0 WHERE id = 1", "starts_keep_out_of_reservations"),
+    ],
+)
+def test_damage_to_leases_and_reservations_is_found(rig: StoreRig, store: SqlStore, damage: str, invariant: str) -> None:
+    spec = JobSpec(("tool",), "/", holder=Holder(41, 7))
+    rig.apply(AcquireLease(rig.key(), ADA, JobRequest("l", ONE_CPU, kind=LEASE, limit_ms=60_000), spec, "token", 60_000))
+    rig.run(1)
+    rig.run(rig.submit(limit_ms=60_000))
+    made(rig, 600_000)
+    made(rig, 6_000_000)
+    rig.sound()
+    store.database.link.cursor.execute(damage)
     assert invariant in {violation.invariant for violation in store.check()}
 
 

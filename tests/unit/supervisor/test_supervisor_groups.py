@@ -265,3 +265,10 @@ def test_v1_memory_is_never_limited_higher_than_together_with_swap(v1: V1, monke
     v1.memory = False
     with pytest.raises(OSError, match="not supported"):
         group.limit_memory(100)
+
+
+def test_v1_what_is_not_limited_here_is_not_said_to_be(v1: V1) -> None:
+    group = cgroup_v1.GroupV1(V1(v1.memory_base, None), Pool(v1).acquire().path, "1")
+    group.confine(7, 1500, 0)
+    with pytest.raises(OSError, match="not supported"):
+        group.limit_cpu(500)

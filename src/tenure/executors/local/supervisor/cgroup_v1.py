@@ -87,18 +87,19 @@ class GroupV1:
             self._main.put("memory.limit_in_bytes", limit)
             if self._kind.swap:
                 self._main.put("memory.memsw.limit_in_bytes", limit)
-        if cpu_milli:
+        if self._cpu is not None and cpu_milli:
             self.limit_cpu(cpu_milli)
 
     def limit_cpu(self, cpu_milli: int) -> None:
-        if self._cpu is not None:
-            quota_us = max(cpu_milli * _PERIOD_US // 1000, _SMALLEST_QUOTA_US)
-            self._cpu.put("cpu.cfs_quota_us", b"%d" % quota_us)
-            self._throttled = True
+        if self._cpu is None:
+            raise _unable()
+        quota_us = max(cpu_milli * _PERIOD_US // 1000, _SMALLEST_QUOTA_US)
+        self._cpu.put("cpu.cfs_quota_us", b"%d" % quota_us)
+        self._throttled = True
 
     def limit_memory(self, memory_bytes: int) -> None:
         if not self._kind.memory:
-            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+            raise _unable()
         self._limited = True
         present = self._main.number("memory.limit_in_bytes") or 0
         names = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"] if self._kind.swap else ["memory.limit_in_bytes"]
@@ -182,6 +183,10 @@ def freezer(own: dict[str, str], tag: str) -> str | None:
         return _tried(own["freezer"], tag)
     except (KeyError, OSError):
         return None
+
+
+def _unable() -> OSError:
+    return OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
 
 def _tried(directory: str, tag: str) -> str:

@@ -53,7 +53,7 @@ KEEP_PAST = Statement(
     ),
     *("until", "attempt", "task", "now"),
 )
-_FROM_NOW = case((_SINCE > param("now"), _SINCE), else_=param("since"))  # a clock that was set back makes no time pass twice
+_FROM_NOW = case((param("now") < _SINCE, _SINCE), else_=param("since"))  # a clock that was set back makes no time pass twice
 HOLD = Statement(
     allocation.update()
     .ordered_values(

@@ -43,8 +43,8 @@ def change(task: Task, cpu_milli: int, memory_bytes: int, journal: Journal) -> K
 
 
 def _is_written(task: Task, said: tuple[int, int], amounts: tuple[int, int], journal: Journal) -> bool:
-    """Whether the journal, which has ``said`` something else perhaps, says by now that the task is kept to these amounts; on a full disk
-    it will only later."""
+    """Whether the journal, which has ``said`` something else perhaps, says by now that the task is kept to these amounts; on a full
+    disk it will only later."""
     if amounts != said:
         cpu_milli, memory_bytes = amounts
         journal.note(task, "resized", cpu_milli=cpu_milli, memory_bytes=memory_bytes)

@@ -177,7 +177,7 @@ class StoreResizesSuite(StoreSuiteBase):
         rig.record(resized(first), resized(second, "it uses 9 GiB", cpu_milli=3000, memory_bytes=10 * GIB))
         assert self.held(rig, job) == [(1000, 4), (3000, 10)]
         rig.sound()
-        assert self.lower(rig, job, 3000, 10) != "nothing changes"
+        assert isinstance(self.lower(rig, job, 3000, 10), Applied)
         assert self.held(rig, job) == [(3000, 10)] * 2, "it is taken at once"
         again = self.asked(rig)
         assert [(one.task, one.cpu_milli) for one in again] == [(0, 3000), (1, 3000)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tenure.store import conflicts
 from tests.support.rest import Application, application
 
 ROOT = "/api/v1"
@@ -38,9 +39,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
 
 def test_a_page_of_conflicts_asks_once_whose_jobs_they_are_of(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     calls, asked = TestClient(app), []
-    queries = app.context.queries
-    seen = queries.seen
-    monkeypatch.setattr(type(queries), "seen", lambda _self, caller, numbers: asked.append(len(numbers)) or seen(caller, numbers))
+    seen = conflicts.seen
+    monkeypatch.setattr(conflicts, "seen", lambda link, caller, numbers: asked.append(len(numbers)) or seen(link, caller, numbers))
     for path in ("conflicts?limit=5", "conflicts?limit=5&history=1", "conflicts/c25"):
         found = calls.get(f"{ROOT}/{path}").json()
         assert [one["contenders"] for one in found.get("conflicts", [found])] == [["1"]] * len(found.get("conflicts", [found]))
@@ -53,3 +53,18 @@ def test_a_span_has_its_beginning_and_not_its_end(app: Application) -> None:
     calls = TestClient(app)
     found = calls.get(f"{ROOT}/conflicts?since_ms=1022&until_ms=1025").json()["conflicts"]
     assert [one["id"] for one in found] == ["c22", "c23", "c24"]
+
+
+def test_the_history_by_severity_has_the_newest_of_the_most_severe_first(app: Application) -> None:
+    calls = TestClient(app)
+    found, cursor = [], ""
+    while True:
+        page = calls.get(f"{ROOT}/conflicts?history=1&by=severity&limit=7&cursor={cursor}").json()
+        found += [(one["severity"], one["opened_ms"]) for one in page["conflicts"]]
+        cursor = page.get("next", "")
+        if not cursor:
+            break
+    assert found == sorted(found, reverse=True)
+    assert len(found) == 30
+    first = calls.get(f"{ROOT}/conflicts?history=1&limit=7").json()["next"]
+    assert calls.get(f"{ROOT}/conflicts?history=1&by=severity&cursor={first}").json()["code"] == "bad_request", "it is of another order"

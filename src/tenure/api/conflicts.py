@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence, Set
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,17 +12,16 @@ from starlette.responses import Response
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.explaining import HIDDEN
 from tenure.api.jobs import one_job, refused
-from tenure.api.paging import is_within, page_of
+from tenure.api.paging import key_of, page_of
 from tenure.api.parameters import Cursor, History, Limit, Moment, Until
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.model.commands import Refused, ResolveConflict
 from tenure.model.conflict import ConflictKind, Resolution
-from tenure.store.conflicts import ConflictRow
-from tenure.store.retention import KEPT_CONFLICTS
+from tenure.store.conflicts import ALL, ConflictRow, Shown, Wanted, open_to, past_to
 from tenure.wire import ROOT
 from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply, ResolveRequest
-from tenure.wire.cursors import Key
+from tenure.wire.cursors import Key, cursor_of
 
 routes = Routes(ROOT)
 By = Literal["age", "severity"]
@@ -30,30 +29,31 @@ Kind = Literal["", "resource_competition", "priority_conflict", "schedule_confli
 REFUSALS = ("not_found", "ended", "not_available", "not_a_contender", "one_contender")
 
 
-def _key(by: By, row: ConflictRow, history: int) -> Key:
-    if by == "severity":
-        return (-row.severity, row.opened_ms, row.id)
-    return (-row.id,) if history else (row.id,)
+def _key(by: By, row: ConflictRow) -> Key:
+    return (-row.severity, row.opened_ms, row.id) if by == "severity" else (row.id,)
 
 
-class Shown(NamedTuple):
-    """Conflicts of which a job is for the caller, and the jobs of them that he may see."""
+async def open_conflicts(request: Request, wanted: Wanted = ALL) -> Shown:
+    """The open conflicts, as far as they are for the caller."""
+    queries, caller = context_of(request).queries, caller_from(request)
+    return await asyncio.to_thread(queries.read, lambda link: open_to(link, caller, wanted))
 
-    rows: list[ConflictRow]
-    jobs: set[int]
+
+async def _past(request: Request, wanted: Wanted, limit: int, cursor: str) -> Shown:
+    """A page of the history. Raises ApiError."""
+    queries, caller = context_of(request).queries, caller_from(request)
+    after = key_of(_kind(wanted), cursor, *((int, int) if wanted.by_severity else (int,)))
+    return await asyncio.to_thread(queries.read, lambda link: past_to(link, caller, wanted, after, limit))
 
 
-async def seen_by(request: Request, history: int = 0) -> Shown:
-    """The open conflicts, or with ``history`` all that are kept, as far as they are for the caller."""
-    queries = context_of(request).queries
-    rows = await asyncio.to_thread(queries.conflicts, KEPT_CONFLICTS if history else 0)
-    visible = await asyncio.to_thread(queries.seen, caller_from(request), sorted(_named(rows)))
-    return Shown([row for row in rows if visible.intersection((*row.contenders, *row.holders))], visible)
+def _kind(wanted: Wanted) -> str:
+    return "conflicts-past-severity" if wanted.by_severity else "conflicts-past"
 
 
 async def views(request: Request, rows: Sequence[ConflictRow], visible: Set[int]) -> list[ConflictView]:
     """Conflicts as somebody is told of them who may see these jobs."""
-    names = await asyncio.to_thread(context_of(request).queries.ids_of, sorted(_named(rows) & visible))
+    about = {number for row in rows for number in row.jobs}
+    names = await asyncio.to_thread(context_of(request).queries.ids_of, sorted(about & visible))
     return [view(row, names) for row in rows]
 
 
@@ -69,10 +69,14 @@ async def conflicts(
     cursor: Cursor = "",
 ) -> Response:
     """A page of the open conflicts: the oldest first, or the most severe (``by=severity``); with ``history=1`` of all, the newest
-    first. ``since_ms`` and ``until_ms`` are about when they opened."""
-    rows, visible = await seen_by(request, history)
-    wanted = [row for row in rows if kind in ("", row.kind) and is_within(row.opened_ms, since_ms, until_ms)]
-    page, more = page_of(f"conflicts-{by}-{history}", wanted, lambda row: _key(by, row, history), limit, cursor)
+    first, or the most severe and of these the newest. ``since_ms`` and ``until_ms`` are about when they opened."""
+    wanted = Wanted(kind, since_ms, until_ms, by == "severity")
+    if history:
+        page, visible, after = await _past(request, wanted, limit, cursor)
+        more = cursor_of(_kind(wanted), after) if after else ""
+    else:
+        rows, visible, _ = await open_conflicts(request, wanted)
+        page, more = page_of(f"conflicts-{by}", rows, lambda row: _key(by, row), limit, cursor)
     return answer(ConflictsReply(conflicts=await views(request, page, visible), next=more))
 
 
@@ -90,10 +94,6 @@ async def resolve(request: Request) -> Response:
     if isinstance(given, Refused):
         raise refused(given)
     return answer(ResolveReply(conflict=wish.conflict, text=given.note))
-
-
-def _named(rows: Sequence[ConflictRow]) -> set[int]:
-    return {number for row in rows for number in (*row.contenders, *row.holders)}
 
 
 def view(row: ConflictRow, names: Mapping[int, str]) -> ConflictView:

@@ -12,13 +12,13 @@ from starlette.responses import Response
 
 from tenure.api.context import answer, caller_from, context_of
 from tenure.api.jobs import one_job
-from tenure.api.paging import key_of
+from tenure.api.paging import cut, key_of
 from tenure.api.parameters import Cursor, Job, Limit, Moment, Named, Switch, Until
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
 from tenure.store.forecasts import ForecastRow, Wanted, forecasts
 from tenure.wire import ROOT
-from tenure.wire.cursors import Key, cursor_of
+from tenure.wire.cursors import Key
 from tenure.wire.forecasts import AccuracyReply, AccuracyView, ForecastsReply, ForecastView
 
 routes = Routes(ROOT)
@@ -46,8 +46,8 @@ async def listing(
     number = await _number(request, job)
     wanted = Wanted(number, model, project, user, group, name, since_ms, until_ms, known)
     found = await _read(request, wanted, key_of("forecasts", cursor, int, str), limit + 1)
-    more = cursor_of("forecasts", (found[limit - 1].job_id, found[limit - 1].model)) if len(found) > limit else ""
-    return answer(ForecastsReply(forecasts=[view(row) for row in found[:limit]], next=more))
+    page, more = cut("forecasts", found, lambda row: (row.job_id, row.model), limit)
+    return answer(ForecastsReply(forecasts=[view(row) for row in page], next=more))
 
 
 @routes.get("/forecasts/accuracy", AccuracyReply, errors=("bad_request",), needs=Permission.JOBS_READ)

@@ -14,19 +14,17 @@ from starlette.responses import Response
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.guided import text_of
 from tenure.api.jobs import refused
-from tenure.api.paging import page_of
+from tenure.api.paging import cut, number_of, page_of
 from tenure.api.parameters import Cursor, History, Limit, Named
 from tenure.api.routes import Routes
-from tenure.model.access import Caller, Permission
+from tenure.model.access import Permission
 from tenure.model.commands import EndGuidance, Guide, Refused
-from tenure.store.guided import GuidanceRow
+from tenure.store.guided import GuidanceRow, Wanted, one, open_to, past_to
 from tenure.wire import ROOT
 from tenure.wire.guidance import EndRequest, GuidanceRequest, GuidancesReply, GuidanceView
 
 routes = Routes(ROOT)
 _REFUSALS = ("bad_request", "not_found", "forbidden", "too_many", "name_taken", "unknown_policy", "key_reused")
-_KEPT = 10**6
-"""More than is ever kept."""
 
 
 @routes.get("/guidance", GuidancesReply, needs=Permission.JOBS_READ)
@@ -41,15 +39,14 @@ async def guidance(
 ) -> Response:
     """A page of what guidance stands; with ``history=1`` of all that is kept, the newest first. Filters are about the work that it
     concerns, and are joined by *and*."""
-    context, caller = context_of(request), caller_from(request)
-    rows = await asyncio.to_thread(context.queries.guidance, _KEPT if history else 0)
-    wanted = [
-        row
-        for row in rows
-        if _is_shown(row, caller)
-        and all(value in ("", found or "") for value, found in ((project, row.project), (queue, row.queue), (user, row.user)))
-    ]
-    page, more = page_of(f"guidance-{history}", wanted, lambda row: (-row.id if history else row.id,), limit, cursor)
+    queries, caller, wanted = context_of(request).queries, caller_from(request), Wanted(project, queue, user)
+    if history:
+        before = number_of("guidance-past", cursor)
+        found = await asyncio.to_thread(queries.read, lambda link: past_to(link, caller, wanted, before, limit + 1))
+        page, more = cut("guidance-past", found, lambda row: row.id, limit)
+    else:
+        standing = await asyncio.to_thread(queries.read, lambda link: open_to(link, caller, wanted))
+        page, more = page_of("guidance", standing, lambda row: (row.id,), limit, cursor)
     return answer(GuidancesReply(guidance=[view(row) for row in page], next=more))
 
 
@@ -77,13 +74,9 @@ async def end(request: Request) -> Response:
 
 
 async def _one(context: Context, number: int) -> GuidanceView:
-    rows = await asyncio.to_thread(context.queries.guidance, _KEPT)
-    return view(next(row for row in rows if row.id == number))
-
-
-def _is_shown(row: GuidanceRow, caller: Caller) -> bool:
-    """Whether it is the caller's own, or names nothing that he may not see."""
-    return caller.sees_all or row.uid == caller.uid or not (row.user_id or row.project_id or row.name)
+    row = await asyncio.to_thread(context.queries.read, lambda link: one(link, number))
+    assert row is not None  # it was written just now, and what is over is kept for longer
+    return view(row)
 
 
 def view(row: GuidanceRow) -> GuidanceView:

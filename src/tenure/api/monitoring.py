@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, caller_from, context_of
 from tenure.api.jobs import one_job
-from tenure.api.paging import is_within, page_of
+from tenure.api.paging import cut, number_of, page_of
 from tenure.api.parameters import Cursor, History, Limit, Moment, Named, Ref, Step, Until
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
@@ -22,6 +22,7 @@ from tenure.model.anomaly import Anomaly
 from tenure.model.measures import Series
 from tenure.monitors.containers import ContainersSeen
 from tenure.monitors.tasks import TaskLook
+from tenure.store import anomalies as rows
 from tenure.wire import ROOT
 from tenure.wire.dto import DeviceView, ErrorReply, NodesReply
 from tenure.wire.monitoring import (
@@ -42,8 +43,6 @@ from tenure.wire.monitoring import (
 routes = Routes(ROOT)
 documented = Routes("/api/resource-scheduler")
 UNTOLD = "shared: its driver does not tell what of the GPU is this job's; tenure gpus has the figures of the whole device"
-KEPT_ANOMALIES = 10**6
-"""More than are ever kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +154,15 @@ async def anomalies(
 ) -> Response:
     """A page of what has gone on for too long, the oldest first; with ``history=1`` of all that are kept, the newest first.
     ``since_ms`` and ``until_ms`` are about when it began."""
-    queries = context_of(request).queries
-    found = await asyncio.to_thread(lambda: queries.anomalies(limit=KEPT_ANOMALIES if history else 0))
-    visible = await asyncio.to_thread(queries.seen, caller_from(request), [one.job_id for one in found if one.job_id])
-    wanted = [
-        one
-        for one in found
-        if (not one.job_id or one.job_id in visible) and kind in ("", one.kind) and is_within(one.opened_ms, since_ms, until_ms)
-    ]
-    way = -1 if history else 1
-    page, more = page_of(f"anomalies-{history}", wanted, lambda one: (way * one.opened_ms, one.key), limit, cursor)
+    queries, caller, wanted = context_of(request).queries, caller_from(request), rows.Wanted(kind, since_ms, until_ms)
+    if history:
+        before = number_of("anomalies-past", cursor)
+        found = await asyncio.to_thread(queries.read, lambda link: rows.past_to(link, caller, wanted, before, limit + 1))
+        numbered, more = cut("anomalies-past", found, lambda pair: pair[0], limit)
+        page = [one for _, one in numbered]
+    else:
+        opened = await asyncio.to_thread(queries.read, lambda link: rows.open_to(link, caller, wanted))
+        page, more = page_of("anomalies", opened, lambda one: (one.opened_ms, one.key), limit, cursor)
     ids = await asyncio.to_thread(queries.ids_of, [one.job_id for one in page if one.job_id])
     return answer(AnomaliesReply(anomalies=[_anomaly(one, ids.get(one.job_id, "")) for one in page], next=more))
 

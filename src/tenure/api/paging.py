@@ -38,9 +38,9 @@ def page_of(kind: str, entries: Sequence[T], key: Callable[[T], Key], limit: int
     return page, cursor_of(kind, rest[limit - 1][0]) if len(rest) > limit else ""
 
 
-def is_within(at_ms: int, since_ms: int, until_ms: int) -> bool:
-    """Whether a moment is not before the one and, unless that is 0, before the other."""
-    return at_ms >= since_ms and (not until_ms or at_ms < until_ms)
+def cut(kind: str, found: Sequence[T], key: Callable[[T], int | Key], limit: int) -> tuple[list[T], str]:
+    """A page of what was read in order, one entry more than the page holds if there are more, and the cursor of the next page."""
+    return list(found[:limit]), cursor_of(kind, key(found[limit - 1])) if len(found) > limit else ""
 
 
 def _none(kind: str, cursor: str) -> Key:

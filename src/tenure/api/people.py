@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
-from tenure.api.paging import number_of, page_of
+from tenure.api.paging import cut, number_of, page_of
 from tenure.api.parameters import After, Count, Cursor, Limit, Named, Switch
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
@@ -27,7 +27,6 @@ from tenure.model.people import SESSION, TOKEN, CreateToken, RemoveUser, RevokeT
 from tenure.store.audit import Record
 from tenure.store.people import Person, TokenRow
 from tenure.wire import ROOT
-from tenure.wire.cursors import cursor_of
 from tenure.wire.people import (
     AuditMark,
     AuditReply,
@@ -152,15 +151,12 @@ async def audit(request: Request, after: After = -1, before: Count = 0, limit: L
     if after >= 0:
         rows, ends = await asyncio.to_thread(context.queries.audit_page, number_of("audit-up", cursor) or after, limit + 1)
         floor, last = AuditMark(seq=ends.floor, hash=ends.floor_hash), AuditMark(seq=ends.last, hash=ends.last_hash)
-        return answer(AuditReply(entries=_entries(rows[:limit]), floor=floor, last=last, next=_next_row("audit-up", rows, limit)))
+        page, more = cut("audit-up", rows, lambda row: row.seq, limit)
+        return answer(AuditReply(entries=_entries(page), floor=floor, last=last, next=more))
     first = number_of("audit-down", cursor) or before or 2**62
     found = await asyncio.to_thread(context.queries.audit, 0, first, limit + 1)
-    return answer(AuditReply(entries=_entries(found[:limit]), next=_next_row("audit-down", found, limit)))
-
-
-def _next_row(kind: str, found: Sequence[Record], limit: int) -> str:
-    """The cursor after a page of rows of which one more was read."""
-    return cursor_of(kind, found[limit - 1].seq) if len(found) > limit else ""
+    page, more = cut("audit-down", found, lambda row: row.seq, limit)
+    return answer(AuditReply(entries=_entries(page), next=more))
 
 
 async def mint(

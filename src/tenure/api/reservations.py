@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
-from tenure.api.paging import page_of
+from tenure.api.paging import cut, number_of, page_of
 from tenure.api.parameters import Cursor, History, Limit, Moment, Named, Until
 from tenure.api.routes import Routes
 from tenure.api.sharing import picture_of
@@ -27,15 +27,13 @@ from tenure.model.access import Permission
 from tenure.model.commands import Answer, Caller, Command, MakeReservation, Refused, RemoveReservation
 from tenure.model.node import Device, Node
 from tenure.model.window import WindowPart
-from tenure.store.windows import ReservationRow
+from tenure.store.sql import Link
+from tenure.store.windows import ALL, ReservationRow, Wanted, open_ones, past
 from tenure.wire import ROOT
-from tenure.wire.cursors import Key
 from tenure.wire.dto import ErrorReply, Selection
 from tenure.wire.reservation import PartView, RemovalRequest, ReservationRequest, ReservationsReply, ReservationView
 
 routes = Routes(ROOT)
-PAST = 10**6
-"""More reservations than are ever kept."""
 State = Literal["", "planned", "active", "over", "removed"]
 _REFUSALS = ("not_found", "overlap", "name_taken", "too_many", "bad_time")
 
@@ -55,11 +53,22 @@ class _Names:
         return {node.id: node for node in self.picture.nodes}
 
 
-async def all_reservations(request: Request, history: int = 0) -> list[ReservationView]:
-    """The reservations that are not over, or all that are kept, as the caller is told of them."""
-    context = context_of(request)
-    rows = await asyncio.to_thread(context.queries.reservations, PAST if history else 0)
-    views, caller = await _views(context, rows), caller_from(request)
+Read = Callable[[Link, int], list[ReservationRow]]
+"""A read of reservations as they are at a moment."""
+
+
+async def all_reservations(request: Request, wanted: Wanted = ALL) -> list[ReservationView]:
+    """The reservations that are not over, as the caller is told of them."""
+    return await _told(request, wanted, lambda link, now_ms: open_ones(link, wanted, now_ms))
+
+
+async def _told(request: Request, wanted: Wanted, read: Read) -> list[ReservationView]:
+    """Some reservations as the caller is told of them; by what he is not told of them he cannot choose either."""
+    context, caller = context_of(request), caller_from(request)
+    hidden = (wanted.project and not caller.role_in(wanted.project)) or wanted.user not in ("", caller.user)
+    if hidden and not caller.sees_all:
+        return []
+    views = await _views(context, read)
     if not caller.sees_all:
         inside = {word for view in views for word in view.running}
         found = await asyncio.to_thread(context.queries.jobs, Selection(ids=sorted(inside), limit=max(1, len(inside))), caller)
@@ -83,15 +92,14 @@ async def reservations(
 ) -> Response:
     """A page of the reservations that are not over, the first to begin first; with ``history=1`` of all that are kept, the newest
     first. Filters are joined by *and*; ``since_ms`` and ``until_ms`` leave out what ends before the one and begins after the other."""
-    wanted = [
-        one
-        for one in await all_reservations(request, history)
-        if (state in ("", one.state) and project in ("", one.project) and user in ("", one.user))
-        and (not node or any(part.node == node for part in one.parts))
-        and (one.until_ms > since_ms and (not until_ms or one.from_ms < until_ms))
-    ]
-    ordered: Callable[[ReservationView], Key] = (lambda one: (-one.id,)) if history else (lambda one: (one.from_ms, one.id))
-    page, more = page_of(f"reservations-{history}", wanted, ordered, limit, cursor)
+    wanted = Wanted(state, "", project, user, node, since_ms, until_ms)
+    if history:
+        before = number_of("reservations-past", cursor)
+        found = await _told(request, wanted, lambda link, now_ms: past(link, wanted, now_ms, before, limit + 1))
+        page, more = cut("reservations-past", found, lambda one: one.id, limit)
+    else:
+        found = await all_reservations(request, wanted)
+        page, more = page_of("reservations", found, lambda one: (one.from_ms, one.id), limit, cursor)
     return answer(ReservationsReply(reservations=page, next=more))
 
 
@@ -174,16 +182,16 @@ def user_of(name: str) -> Caller:
 
 async def _named(context: Context, name: str) -> ReservationView:
     """The newest reservation of a name."""
-    rows = await asyncio.to_thread(context.queries.reservations, PAST)
-    return (await _views(context, [row for row in rows if row.name == name][:1]))[0]
+    return (await _views(context, lambda link, now_ms: past(link, Wanted(name=name), now_ms, 0, 1)))[0]
 
 
-async def _views(context: Context, rows: Sequence[ReservationRow]) -> list[ReservationView]:
+async def _views(context: Context, read: Read) -> list[ReservationView]:
     picture = await context.on_control(lambda: picture_of(context))
-    return await asyncio.to_thread(_views_of, context, picture, rows)
+    return await asyncio.to_thread(_views_of, context, picture, read)
 
 
-def _views_of(context: Context, picture: Picture, rows: Sequence[ReservationRow]) -> list[ReservationView]:
+def _views_of(context: Context, picture: Picture, read: Read) -> list[ReservationView]:
+    rows = context.queries.read(lambda link: read(link, picture.now_ms))
     projects, users = context.queries.sharers()
     capacity = {node.id: node.capacity for node in picture.nodes}
     inside = {row.id: reaching(row.window, picture.running, capacity, picture.now_ms) if row.removed_ms is None else () for row in rows}

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from tenure.api import cluster, conflicts, pools, reservations, sharing
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.jobs import one_job, refused
-from tenure.api.paging import key_of, page_of
+from tenure.api.paging import cut, key_of, page_of
 from tenure.api.parameters import Cursor, Limit, Moment, Name, Named, Until
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
@@ -27,7 +27,6 @@ from tenure.model.commands import Applied, Command, Refused, RemoveReservation, 
 from tenure.model.conflict import Resolution
 from tenure.wire import ROOT
 from tenure.wire.conflict import ConflictView, ResolveReply
-from tenure.wire.cursors import cursor_of
 from tenure.wire.dto import DeviceView, NodeView, QueueView
 from tenure.wire.pools import PoolView
 from tenure.wire.requests import QueuePatch
@@ -187,7 +186,7 @@ async def unreserve(request: Request, name: Name) -> Response:
 @routes.get("/conflicts/{conflict}", ConflictView, needs=Permission.JOBS_READ, **TAGGED)
 async def conflict(request: Request, conflict: Name) -> Response:
     """One open conflict."""
-    rows, visible = await conflicts.seen_by(request)
+    rows, visible, _ = await conflicts.open_conflicts(request)
     row = one_of(rows, "open conflict", conflict, lambda row: row.key)
     return tagged(request, (await conflicts.views(request, [row], visible))[0])
 
@@ -213,6 +212,5 @@ async def usage(
     """A page of what was held of the nodes over time, minute by minute, by time and node."""
     after = key_of("usage", cursor, int, str)
     found = await asyncio.to_thread(context_of(request).queries.usage, (since_ms, until_ms), node, after, limit + 1)
-    page = [UsageView(**one._asdict()) for one in found[:limit]]
-    more = cursor_of("usage", (page[-1].at_ms, page[-1].node)) if len(found) > limit else ""
-    return answer(UsagePage(samples=page, next=more))
+    page, more = cut("usage", found, lambda one: (one.at_ms, one.node), limit)
+    return answer(UsagePage(samples=[UsageView(**one._asdict()) for one in page], next=more))

@@ -32,7 +32,7 @@ from tenure.store.schema import (
     node_capacity,
 )
 from tenure.store.sql import Link, Statement, const, param
-from tenure.store.windows import ReservationRow, past
+from tenure.store.windows import ALL, ReservationRow, past
 
 CAPACITY = Statement(select(node_capacity.c.node_id, node_capacity.c.resource, node_capacity.c.used))
 HELD = Statement(
@@ -361,7 +361,7 @@ def _check_dependencies(link: Link) -> Found:
 
 
 def _check_reservations(link: Link) -> Found:
-    rows = past(link, MOST_RESERVATIONS)
+    rows = past(link, ALL, 0, 0, MOST_RESERVATIONS)
     for number, row in enumerate(rows):
         if not row.parts:
             yield Violation("reservations_have_parts", f"reservation {row.id}", "nothing is set aside")

@@ -14,6 +14,7 @@ from tenure.core.foretelling import Asked, Ran, foretold
 from tenure.model.access import Caller
 from tenure.store.listing import ids_of
 from tenure.store.measured import forecast
+from tenure.store.narrowing import BEYOND, SPAN, named, twice, within
 from tenure.store.schema import ENDED_LINE, job, project, user
 from tenure.store.sight import Condition, Sight, Sighted
 from tenure.store.sql import Link, Statement, const, insert, param
@@ -22,7 +23,6 @@ from tenure.wire.cursors import Key
 
 RUNS = 2_000
 BATCH = 500
-_BEYOND = 2**62
 LAST = Statement(select(func.coalesce(func.max(forecast.c.job_id), const(0))))
 NEXT = Statement(
     select(job.c.id, job.c.user_id, job.c.project_id, job.c.name, job.c.limit_ms)
@@ -65,16 +65,11 @@ _AFTER = and_(forecast.c.job_id <= param("to"), or_(forecast.c.job_id < param("b
 _NAMED = {"model": forecast.c.model, "project": project.c.name, "user": user.c.name, "group": job.c.group_name, "name": job.c.name}
 _WANTED = (
     or_(param("job") == const(0), forecast.c.job_id == param("job2")),
-    *(or_(param(f"{name}1") == const(""), column == param(f"{name}2")) for name, column in _NAMED.items()),
-    forecast.c.as_of_ms >= param("since"),
-    or_(param("until") == const(0), forecast.c.as_of_ms < param("until2")),
+    *(named(name, column) for name, column in _NAMED.items()),
+    within(forecast.c.as_of_ms),
     or_(param("known") == const(0), job.c.ended_ms.is_not(None)),
 )
-_ORDER = (
-    *("to", "below", "same", "model", "job", "job2"),
-    *(f"{name}{number}" for name in _NAMED for number in (1, 2)),
-    *("since", "until", "until2", "known"),
-)
+_ORDER = ("to", "below", "same", "model", "job", "job2", *twice(*_NAMED), *SPAN, "known")
 
 
 def _page(seen: Condition | None) -> Statement:
@@ -153,7 +148,7 @@ def drop_old(tx: Transaction) -> int:
 
 def forecasts(link: Link, wanted: Wanted, caller: Caller, after: Key, limit: int) -> list[ForecastRow]:
     """What was said, of the newest job first, and by model; after a key, at most ``limit`` of what the caller may see."""
-    job_id, model = after or (_BEYOND, "")
+    job_id, model = after or (BEYOND, "")
     names = [value for name in _NAMED for value in (getattr(wanted, name),) * 2]
     keys = (
         job_id,

@@ -1,7 +1,8 @@
 """Guidance as it is read: what stands, and what it makes of waiting jobs.
 
 Raising and lowering is worked into the waiting jobs as they are read, so that every plan, forecast and explanation sees the same.
-Invariant: a job's priority as it counts follows from its row and from what stands, whichever way it is read.
+Invariants: a job's priority as it counts follows from its row and from what stands, whichever way it is read; what a page of the
+history reads does not grow with the history.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
+from tenure.model.access import Caller
 from tenure.model.guidance import ClassGuidance, guided
 from tenure.model.job import PendingJob
+from tenure.store.narrowing import BEYOND, named, twice
 from tenure.store.plan_schema import guidance
 from tenure.store.schema import WAITING, job, project, queue, user
 from tenure.store.sql import Link, Row, Statement, const, param
@@ -31,7 +34,15 @@ _ALL = select(*(guidance.c[name] for name in _NAMES), project.c.name, queue.c.na
     .outerjoin(user, user.c.id == guidance.c.user_id)
 )
 OPEN = Statement(_ALL.where(IS_OPEN).order_by(guidance.c.id))
-PAST = Statement(_ALL.order_by(guidance.c.id.desc()).limit(param("limit")).offset(const(0)), "limit")
+_OF_NOBODY = and_(*(guidance.c[name] == const(0) for name in ("user_id", "project_id")), guidance.c.name == const(""))
+_LISTED = _ALL.where(
+    or_(param("all") == const(1), guidance.c.uid == param("uid"), _OF_NOBODY),
+    *(named(name, column) for name, column in (("project", project.c.name), ("queue", queue.c.name), ("user", user.c.name))),
+)
+_ORDER = ("all", "uid", *twice("project", "queue", "user"))
+OPEN_TO = Statement(_LISTED.where(IS_OPEN).order_by(guidance.c.id), *_ORDER)
+_BEFORE = _LISTED.where(guidance.c.id < param("before")).order_by(guidance.c.id.desc())
+PAST_TO = Statement(_BEFORE.limit(param("limit")).offset(const(0)), *_ORDER, "before", "limit")
 ONE = Statement(_ALL.where(guidance.c.id == param("id")), "id")
 DROP = Statement(guidance.delete().where(guidance.c.ended_ms < param("before")), "before")
 WAITING_JOBS = Statement(
@@ -67,9 +78,37 @@ class GuidanceRow(NamedTuple):
         return ClassGuidance(self.id, self.steps, self.project_id, self.queue_id, self.user_id, self.name)
 
 
-def read(link: Link, limit: int = 0) -> list[GuidanceRow]:
-    """What stands, by id; with a limit so much of all that is kept, the newest first."""
-    return [GuidanceRow(*row) for row in (link.rows(PAST, limit) if limit else link.rows(OPEN))]
+class Wanted(NamedTuple):
+    """Which guidance, by the work that it concerns; what is empty narrows nothing."""
+
+    project: str = ""
+    queue: str = ""
+    user: str = ""
+
+    def params(self, caller: Caller) -> tuple[str | int, ...]:
+        """As the statements take them: of what is not his own, who may not see everything is told what names no work of others."""
+        return (int(caller.sees_all), caller.uid, *(value for value in self for _ in range(2)))
+
+
+def read(link: Link) -> list[GuidanceRow]:
+    """What stands, by id."""
+    return [GuidanceRow(*row) for row in link.rows(OPEN)]
+
+
+def one(link: Link, number: int) -> GuidanceRow | None:
+    """One of those that are kept; None when there is none."""
+    row = link.row(ONE, number)
+    return GuidanceRow(*row) if row is not None else None
+
+
+def open_to(link: Link, caller: Caller, wanted: Wanted) -> list[GuidanceRow]:
+    """What stands and is for the caller, by id."""
+    return [GuidanceRow(*row) for row in link.rows(OPEN_TO, *wanted.params(caller))]
+
+
+def past_to(link: Link, caller: Caller, wanted: Wanted, before: int, limit: int) -> list[GuidanceRow]:
+    """At most ``limit`` of all that is kept and for the caller, the newest first, from before a number on (0: the last)."""
+    return [GuidanceRow(*row) for row in link.rows(PAST_TO, *wanted.params(caller), before or BEYOND, limit)]
 
 
 def classes(link: Link) -> tuple[ClassGuidance, ...]:

@@ -8,7 +8,7 @@ after it begins.
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, PrimaryKeyConstraint, Table
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, PrimaryKeyConstraint, Table
 
 from tenure.store.fields import a_number as _int
 from tenure.store.fields import a_text as _str
@@ -70,6 +70,7 @@ conflict = Table(
     *(_str(name) for name in ("resolution", "resolved_by")),
 )
 _partial("ix_conflict_open", conflict.c.key, where=conflict.c.closed_ms.is_(None), unique=True)
+Index("ix_conflict_severity", conflict.c.severity, conflict.c.id)
 
 # A time for which a person has set nodes aside: for a project or a user (0: not for any), for nobody where both are 0. What started
 # from ``first_attempt`` on knew of it. One that was taken back stays for a while, as history.

@@ -25,7 +25,6 @@ from tenure.store import audit, details, overview, people
 from tenure.store.accounts import PROJECT_NAMES, USER_NAMES
 from tenure.store.audit import Ends, Record
 from tenure.store.chosen import Choice, last_choice
-from tenure.store.conflicts import ConflictRow, open_conflicts, past_conflicts
 from tenure.store.database import Database
 from tenure.store.intern import Names
 from tenure.store.leased import LeaseRow, StageRow, open_leases, read_leases, read_stage
@@ -40,7 +39,6 @@ from tenure.store.sql import InList, Link, const
 from tenure.store.stream import event_views, read_events
 from tenure.store.tx import READ_REVISION
 from tenure.store.usage import UsageSample, read_samples
-from tenure.store.windows import ReservationRow, past, standing
 from tenure.wire.cursors import Key
 from tenure.wire.dto import EventView, JobDetail, JobsReply, NodesReply, QueuesReply, Selection
 from tenure.wire.policy import PolicyUse
@@ -215,17 +213,6 @@ class Queries:
         with self._reader.read() as link:
             return policy_uses(link)
 
-    def conflicts(self, limit: int = 0) -> list[ConflictRow]:
-        """The open conflicts that nobody has resolved, the oldest first; with a limit so many of all, the newest first."""
-        with self._reader.read() as link:
-            return past_conflicts(link, limit) if limit else [row for row in open_conflicts(link) if not row.resolved_ms]
-
-    def reservations(self, limit: int = 0) -> list[ReservationRow]:
-        """The reservations that are not over, by id; with a limit so many of all that are kept, the newest first."""
-        with self._reader.read() as link:
-            now_ms = _now_ms()
-            return past(link, limit) if limit else [row for row in standing(link) if row.until_ms > now_ms]
-
     def counts(self) -> dict[str, int]:
         """How many jobs are in which state; an array counts once."""
         with self._reader.read() as link:
@@ -253,14 +240,12 @@ class Queries:
         with self._reader.read() as link:
             return still_open(link, jobs)
 
-    def anomalies(self, *, job_id: int = 0, limit: int = 0) -> list[Anomaly]:
-        """Those that are open, the oldest first; with a limit so many of all, or the last of one job, the newest first."""
+    def anomalies(self, *, job_id: int = 0) -> list[Anomaly]:
+        """Those that are open, the oldest first; or the last of one job, the newest first."""
         from tenure.store import anomalies as rows
 
         with self._reader.read() as link:
-            if job_id:
-                return rows.read(link, rows.OF_JOB, job_id)
-            return rows.read(link, rows.PAST, limit) if limit else rows.read(link, rows.OPEN)
+            return rows.of_job(link, job_id) if job_id else rows.open_to(link)
 
     def habits(self, job_ids: Sequence[int]) -> dict[int, Habit]:
         """What earlier runs of the same kind have used, by job, where there were any."""
@@ -283,12 +268,12 @@ class Queries:
         with self._reader.read() as link:
             return wasted(link, spans, by, caller, now_ms)
 
-    def guidance(self, limit: int = 0) -> list[GuidanceRow]:
-        """What guidance stands, by id; with a limit so much of all that is kept, the newest first."""
+    def guidance(self) -> list[GuidanceRow]:
+        """What guidance stands, by id."""
         from tenure.store.guided import read
 
         with self._reader.read() as link:
-            return read(link, limit)
+            return read(link)
 
     def read(self, look: Callable[[Link], T]) -> T:
         """A look of another module, as one consistent read."""

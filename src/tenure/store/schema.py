@@ -19,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 23
+SCHEMA_VERSION = 24
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(

@@ -34,7 +34,6 @@ def test_an_anomaly_opens_and_closes_once(store: SqlStore) -> None:
     assert queries.anomalies() == []
     store.note_anomalies([replace(SLOW, opened_ms=300)], 300)
     assert [(one.opened_ms, one.closed_ms) for one in queries.anomalies(job_id=3)] == [(300, 0), (100, 200)]
-    assert len(queries.anomalies(limit=1)) == 1
     told = [(event.kind, event.job_id) for event in store.events(0, 10)[0]]
     assert told == [("anomaly.opened", 3), ("anomaly.closed", 3), ("anomaly.opened", 3)]
     queries.close()
@@ -44,7 +43,7 @@ def test_what_closed_long_ago_goes(store: SqlStore) -> None:
     store.note_anomalies([SLOW, replace(SLOW, key="other")], 100)
     store.note_anomalies([replace(SLOW, closed_ms=200)], 200)
     store.retain(200 + 8 * DAY_MS)
-    assert [one.key for one in store.queries().anomalies(limit=10)] == ["other"]
+    assert store.queries().anomalies(job_id=3) == [replace(SLOW, key="other")]
 
 
 def test_hints_are_events_of_their_job(store: SqlStore) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tenure.model.access import Role
+from tenure.model.access import SCHEDULER, Role
 from tenure.model.commands import Applied, Caller, CancelJob, Refused, ResolveConflict
 from tenure.model.conflict import Conflict, ConflictKind
 from tenure.store import SqlStore, open_sqlite
-from tenure.store.conflicts import ConflictRow
+from tenure.store.conflicts import ALL, ConflictRow, open_to, past_to
 from tenure.store.settings import StoreSettings
 from tenure.testing.store_rig import ADA, BEN, StoreRig
 
@@ -34,7 +34,9 @@ def competing(*jobs: int, severity: int = 3) -> Conflict:
 def rows(rig: StoreRig, limit: int = 0) -> list[ConflictRow]:
     assert isinstance(rig.store, SqlStore)
     with closing(rig.store.queries()) as queries:
-        return queries.conflicts(limit)
+        if limit:
+            return queries.read(lambda link: past_to(link, SCHEDULER, ALL, (), limit)).rows
+        return queries.read(lambda link: open_to(link, SCHEDULER)).rows
 
 
 def told(rig: StoreRig) -> list[str]:

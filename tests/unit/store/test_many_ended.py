@@ -14,13 +14,11 @@ from tenure.model.access import SCHEDULER, Caller
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.store.listing import filter_of, page, records
 from tenure.store.queries import Queries
-from tenure.store.sql import Link
 from tenure.testing.store_rig import ADA, StoreRig, ended, node
 from tenure.wire.dto import Selection
+from tests.support.counting import Counting
 
 MANY, FEW, PAGE = 100_000, 1_000, 100
-STEP = 10
-"""Instructions of the database between two counts."""
 
 
 class Counted:
@@ -39,30 +37,8 @@ class Counted:
         self.rig.submit()
         reopened = self.rig.store
         assert isinstance(reopened, SqlStore)
-        self.counts = 0
-        self.queries = self._counting(reopened)
-
-    def _counting(self, store: SqlStore) -> Queries:
-        opened = store.database.reader
-
-        def count() -> int:
-            self.counts += 1
-            return 0
-
-        def reader() -> tuple[sqlite3.Connection, Link]:
-            connection, link = opened()
-            connection.set_progress_handler(count, STEP)
-            return connection, link
-
-        store.database.reader = reader  # type: ignore[method-assign]
-        return store.queries()
-
-    def cost(self, read: Callable[[Queries], object]) -> int:
-        """The instructions that a read takes, once what never changes has been read."""
-        read(self.queries)
-        before = self.counts
-        read(self.queries)
-        return (self.counts - before) * STEP
+        counting = Counting(reopened)
+        self.queries, self.cost = counting.queries, counting.cost
 
 
 def _repeat(cursor: sqlite3.Cursor, table: str, key: str, number: int, times: int) -> None:

@@ -164,18 +164,21 @@ async def _serve(parts: Parts, listening: socket.socket, ready: Callable[[], Non
     sweeping.start()
     scrapes: asyncio.Server | None = None
     notifiers: list[Notifier] = []
+    resuming: asyncio.Task[None] | None = None
     try:
         # Who connects before that waits in the socket's queue. A loop that cannot turn must not hide the status that says so.
         await asyncio.to_thread(loop.met.wait, FIRST_TURN_S)
         ready()
         context.watch = watching.watch(context, parts.settings, parts.store, paths.reports(parts.home))
         scrapes = await watching.port(context, parts.settings.monitor)
-        await context.kept(Simulations).resume()
+        resuming = asyncio.create_task(context.kept(Simulations).resume())
         notifiers += watching.notifiers(context, parts.settings, parts.home)
         for warning in parts.listener.warnings() if parts.listener is not None else ():
             log(f"WARNING: {warning}")
         await server.serve(sockets=[listening] if parts.entrance is None else [listening, parts.entrance])
     finally:
+        if resuming is not None:
+            resuming.cancel()
         if scrapes is not None:
             scrapes.close()
         loop.stop()

@@ -18,6 +18,7 @@ from tenure.client import http, paths
 from tenure.model.access import Caller
 from tenure.model.commands import Applied
 from tenure.model.simulation import MOST_BEGUN, BeginSimulation, SimulationNote
+from tenure.ports import StoreUnavailable
 from tenure.store import StoreSettings, open_sqlite
 from tenure.store.simulated import KEPT, KEPT_MS, listed
 from tests.support.living import Installation, installation, until
@@ -112,6 +113,60 @@ def test_what_daemons_have_begun_too_often_is_over(tmp_path: Path) -> None:
         asyncio.run_coroutine_threadsafe(context.kept(Simulations).resume(), context.bus.loop).result(30)
         view = TestClient(app).get(f"{PATH}/{made.note}").json()
         assert (view["state"], view["code"], "send it again" in view["text"]) == ("failed", "interrupted", True)
+
+
+def refusing(app: Any, monkeypatch: pytest.MonkeyPatch, times: int) -> list[SimulationNote]:
+    """Have the store take no note so often, as on a full disk; what it was told."""
+    told: list[SimulationNote] = []
+    store = app.context.loop.ports.store
+    take = store.note_simulation
+
+    def note(one: SimulationNote, now_ms: int) -> None:
+        told.append(one)
+        if len(told) <= times:
+            raise StoreUnavailable("disk_full", "no room")
+        take(one, now_ms)
+
+    monkeypatch.setattr(store, "note_simulation", note)
+    monkeypatch.setattr("tenure.api.simulations.AGAIN_S", 0.01)
+    monkeypatch.setattr("tenure.api.simulations.TOLD_EVERY_S", 0.0)
+    return told
+
+
+def test_a_store_that_takes_nothing_for_a_while_is_told_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with application(tmp_path) as app:
+        calls = TestClient(app)
+        told = refusing(app, monkeypatch, 10**6)
+        number = start(calls, trace=SWF, policies=["easy", "fifo"])["id"]
+        until(lambda: any(one.state == "succeeded" for one in told), "the end of the simulation")
+        monkeypatch.undo()
+        view = ended(calls, number)
+        assert (view["state"], len(view["result"]["results"])) == ("succeeded", 2)
+        until(lambda: not app.context.kept(Simulations).runs, "that nobody follows it any more")
+        assert calls.get(f"{PATH}/{number}").json()["state"] == "succeeded", "it is kept"
+
+
+def test_one_that_nobody_follows_is_begun_when_the_store_can_and_can_be_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with application(tmp_path) as app:
+        context, calls = app.context, TestClient(app)
+        request = {"generate": "lublin:jobs=200000,nodes=256", "key": "left"}
+        left = start(calls, **request)["id"]
+        run = context.kept(Simulations).runs[left]
+        context.bus.loop.call_soon_threadsafe(run.task.cancel)  # as the end of a daemon does
+        until(lambda: not context.kept(Simulations).runs, "that nobody follows it")
+        assert calls.get(f"{PATH}/{left}").json()["state"] == "running"
+        told = refusing(app, monkeypatch, 3)
+        asyncio.run_coroutine_threadsafe(context.kept(Simulations).resume(), context.bus.loop).result(30)
+        asyncio.run_coroutine_threadsafe(context.kept(Simulations).resume(), context.bus.loop).result(30)
+        assert [one.again for one in told[:4]] == [True] * 4
+        assert [*context.kept(Simulations).runs] == [left]
+        context.bus.loop.call_soon_threadsafe(context.kept(Simulations).runs[left].task.cancel)
+        until(lambda: not context.kept(Simulations).runs, "that nobody follows it")
+        assert calls.post(f"{PATH}/{left}/cancel").json()["state"] == "cancelled"
+        after = start(calls, generate="lublin:jobs=50")["id"]
+        assert (after, ended(calls, after)["state"]) == (left + 1, "succeeded"), "its place is free"
 
 
 def test_what_is_kept_has_a_bound(tmp_path: Path) -> None:

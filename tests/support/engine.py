@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 
+HANGS_UP = object()
+
+
 class Engine:
-    """Listens at ``path``. ``answers`` by target: a value to be sent as JSON, or bytes to be sent as they are."""
+    """Listens at ``path``. ``answers`` by target: a value to be sent as JSON, bytes to be sent as they are, or `HANGS_UP`, which ends
+    the connection with the request unread."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -31,9 +35,11 @@ class Engine:
             except OSError:
                 return
             with link:
-                target = link.recv(65536).split(b" ")[1].decode()
+                target = link.recv(65536, socket.MSG_PEEK).split(b" ")[1].decode()
                 self.asked.append(target)
-                link.sendall(self._reply(target))
+                if self.answers.get(target) is not HANGS_UP:
+                    link.recv(65536)
+                    link.sendall(self._reply(target))
 
     def _reply(self, target: str) -> bytes:
         answer = self.answers.get(target)

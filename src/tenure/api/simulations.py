@@ -1,8 +1,9 @@
 """Routes of simulations: started in the background, each in a process of its own, looked at, cancelled.
 
 Each is seen by who started it, and by those who see everything. The store keeps them: what was under way when a daemon ended, however
-it did, the next one begins anew, since the same request gives the same result. Invariants: one that runs is either followed by this
-daemon or begun by the next; a process that takes longer than `PATIENCE_S` is ended; nobody makes the daemon read a file.
+it did, the next one begins anew, since the same request gives the same result. A store that takes nothing for a while, as on a full
+disk, is told later. Invariants: one that runs is either followed by this daemon or begun by the next; a process that takes longer than
+`PATIENCE_S` is ended; nobody makes the daemon read a file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -28,6 +29,7 @@ from tenure.api.routes import Routes
 from tenure.model.access import Caller, Permission
 from tenure.model.commands import Refused
 from tenure.model.simulation import CANCELLED, FAILED, MOST_BEGUN, RUNNING, SUCCEEDED, BeginSimulation, SimulationNote
+from tenure.ports import StoreUnavailable
 from tenure.store.simulated import SimulationRow, listed, one, unfinished
 from tenure.store.sql import Link
 from tenure.wire import ROOT
@@ -38,6 +40,8 @@ T = TypeVar("T")
 PATIENCE_S = 900.0
 TOLD_EVERY_S = 5.0
 """So often the store is told how far one is."""
+AGAIN_S = 1.0
+"""So soon a store that took nothing is asked again."""
 State = Literal["", "running", "succeeded", "failed", "cancelled"]
 RUNTIMES = ("exact", "requested", "predicted")
 _LINE = 64 * 1024 * 1024
@@ -49,7 +53,6 @@ class _Run:
 
     view: SimulationView
     task: asyncio.Task[None] | None = None
-    is_cancelled: bool = False
     told_s: float = 0.0
 
 
@@ -62,15 +65,16 @@ class Simulations:
 
     async def resume(self) -> None:
         """Begin anew what an earlier daemon left under way, unless that was tried too often."""
-        for number, begun, asked in await self._read(unfinished):
+        for number, begun, asked in await _patiently(lambda: self._read(unfinished)):
             if number in self.runs:
                 continue
             if begun >= MOST_BEGUN:
                 text = f"the daemon ended {begun} times while it ran; send it again, with fewer jobs or nodes"
-                await self._note(SimulationNote(number, FAILED, code="interrupted", text=text))
+                await self._keep(SimulationNote(number, FAILED, code="interrupted", text=text))
                 continue
-            await self._note(SimulationNote(number, again=True))
-            if (found := await self._found(number)) is not None:
+            await self._keep(SimulationNote(number, again=True))
+            found = await _patiently(lambda number=number: self._found(number))  # type: ignore[misc]
+            if found is not None:
                 self._run(_view(*found), asked)
 
     async def start(self, wish: SimulationRequest, caller: Caller) -> SimulationView:
@@ -97,12 +101,13 @@ class Simulations:
         return self._present(_view(*found))
 
     async def cancel(self, number: int) -> None:
-        """End one that runs."""
-        run = self.runs.get(number)
+        """End one that runs, also where nobody follows it yet. Raises StoreUnavailable."""
+        run, said = self.runs.get(number), ("", 0, 0)
         if run is not None and run.task is not None:
-            run.is_cancelled = True
+            said = (run.view.policy, run.view.done, run.view.total)
             run.task.cancel()
             await asyncio.wait([run.task])
+        await self._note(SimulationNote(number, CANCELLED, *said))  # one that is over stays as it is
 
     def _present(self, view: SimulationView) -> SimulationView:
         """As it is now: the store is told of progress only now and then."""
@@ -110,6 +115,9 @@ class Simulations:
         return run.view if run is not None and view.state == RUNNING else view
 
     def _run(self, view: SimulationView, asked: bytes) -> None:
+        """Follow one, unless it is followed or over already: it may be begun anew in the moment in which it is begun."""
+        if view.id in self.runs or view.state != RUNNING:
+            return
         run = self.runs[view.id] = _Run(view)
         run.task = asyncio.get_running_loop().create_task(self._live(run, asked))
 
@@ -118,18 +126,14 @@ class Simulations:
         view = run.view
         try:
             await self._follow(run, asked)
-        except asyncio.CancelledError:
-            if not run.is_cancelled:
-                raise
-            view.state = CANCELLED
-        if view.state == RUNNING:
             view.state = SUCCEEDED if view.result else FAILED
-        if view.state == FAILED and not view.code:
-            view.code, view.text = "too_large", "it ended before it was done: it took more time or memory than one may"
-        result = msgspec.json.encode(view.result) if view.result else b""
-        said = (view.policy, view.done, view.total, view.code, view.text)
-        await self._note(SimulationNote(view.id, view.state, *said, result))
-        del self.runs[view.id]
+            if view.state == FAILED and not view.code:
+                view.code, view.text = "too_large", "it ended before it was done: it took more time or memory than one may"
+            result = msgspec.json.encode(view.result) if view.result else b""
+            said = (view.policy, view.done, view.total, view.code, view.text)
+            await self._keep(SimulationNote(view.id, view.state, *said, result))
+        finally:
+            del self.runs[view.id]
 
     async def _follow(self, run: _Run, asked: bytes) -> None:
         """Start its process and hear what it says."""
@@ -164,7 +168,8 @@ class Simulations:
                 setattr(view, name, value)
             if clock.time() >= run.told_s + TOLD_EVERY_S and not view.result:
                 run.told_s = clock.time()
-                await self._note(SimulationNote(view.id, RUNNING, view.policy, view.done, view.total))
+                with contextlib.suppress(StoreUnavailable):
+                    await self._note(SimulationNote(view.id, RUNNING, view.policy, view.done, view.total))
 
     async def _found(self, number: int) -> tuple[SimulationRow, bytes] | None:
         return await self._read(lambda link: one(link, number))
@@ -172,9 +177,20 @@ class Simulations:
     async def _read(self, look: Callable[[Link], T]) -> T:
         return await asyncio.to_thread(self.context.queries.read, look)
 
+    async def _keep(self, told: SimulationNote) -> None:
+        await _patiently(lambda: self._note(told))
+
     async def _note(self, told: SimulationNote) -> None:
         loop = self.context.loop
         await self.context.on_control(lambda: loop.ports.store.note_simulation(told, loop.clock.now_ms()))
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """What the store answers, once it can."""
+    while True:
+        with contextlib.suppress(StoreUnavailable):
+            return await ask()
+        await asyncio.sleep(AGAIN_S)
 
 
 def _view(row: SimulationRow, result: bytes) -> SimulationView:

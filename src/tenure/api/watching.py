@@ -103,7 +103,8 @@ def _hindrance(context: Context, action: str) -> str:
 
 def _act(context: Context, trouble: Anomaly) -> None:
     """End, repeat or resize a job, as the settings want; the answer is not waited for."""
-    log(f"job {trouble.job_id}: {trouble.text}; action: {trouble.action}")
+    if trouble.action != "restore":  # that is tried in each round until there is room, which may be for hours
+        log(f"job {trouble.job_id}: {trouble.text}; action: {trouble.action}")
     key, why = f"anomaly:{trouble.key}:{trouble.opened_ms}", f"{trouble.kind.replace('_', ' ')}: {trouble.text}"
     command: Command
     if trouble.action in ("shrink", "restore"):

@@ -17,6 +17,8 @@ from typing import Any
 MOST_BYTES = 16 << 20
 PATIENCE_S = 2.0
 _HEAD_END = b"\r\n\r\n"
+_HUNG_UP = (BrokenPipeError, ConnectionResetError)
+"""What an engine does that is too busy for one request: the others are still answered."""
 
 
 class Unanswered(Exception):
@@ -48,18 +50,30 @@ def get_each(path: str, targets: Sequence[str], patience_s: float = PATIENCE_S) 
                 link.sendall(f"GET {target} HTTP/1.0\r\nHost: engine\r\n\r\n".encode("ascii"))
             except BlockingIOError:
                 continue
+            except _HUNG_UP:
+                found[number] = Unanswered("it hung up")
+                continue
             ready.register(link, selectors.EVENT_READ, number)
         while ready.get_map() and time.monotonic() < deadline:
             for key, _ in ready.select(max(0.0, deadline - time.monotonic())):
-                number, body = key.data, bodies[key.data]
-                part = key.fileobj.recv(1 << 16)  # type: ignore[union-attr]
-                body += part
-                if part and len(body) <= MOST_BYTES:
-                    continue
-                ready.unregister(key.fileobj)
-                too_large = f"the answer is larger than {MOST_BYTES} bytes"
-                found[number] = Unanswered(too_large) if part else _read(targets[number], bytes(body))
+                number = key.data
+                answer = _more(key.fileobj, targets[number], bodies[number])  # type: ignore[arg-type]
+                if answer is not None:
+                    ready.unregister(key.fileobj)
+                    found[number] = answer[0]
     return found
+
+
+def _more(link: socket.socket, target: str, body: bytearray) -> tuple[Any] | None:
+    """Take in what has come; the answer once it is whole, or the Unanswered that takes its place."""
+    try:
+        part = link.recv(1 << 16)
+    except _HUNG_UP:
+        return (Unanswered("it hung up"),)
+    body += part
+    if len(body) > MOST_BYTES:
+        return (Unanswered(f"the answer is larger than {MOST_BYTES} bytes"),)
+    return None if part else (_read(target, bytes(body)),)
 
 
 def _timeval(seconds: float) -> bytes:

@@ -41,7 +41,13 @@ NEXT = Statement(
 )
 ENDED = Statement(
     select(job.c.user_id, job.c.project_id, job.c.name, job.c.ended_ms - job.c.started_ms)
-    .where(ENDED_LINE, job.c.started_ms > const(0), job.c.array_size == const(0), job.c.kind == const("batch"))
+    .where(
+        ENDED_LINE,
+        job.c.started_ms > const(0),
+        job.c.ended_ms >= job.c.started_ms,
+        job.c.array_size == const(0),
+        job.c.kind == const("batch"),
+    )
     .order_by(job.c.ended_ms.desc(), job.c.id.desc())
     .limit(param("limit"))
     .offset(const(0)),
@@ -114,8 +120,8 @@ class ForecastRow(NamedTuple):
 
     @property
     def ran_ms(self) -> int:
-        """How long its last run took, 0 while nobody knows."""
-        return self.ended_ms - self.started_ms if self.ended_ms is not None and self.started_ms else 0
+        """How long its last run took, 0 while nobody knows, or where a clock was set back meanwhile."""
+        return max(0, self.ended_ms - self.started_ms) if self.ended_ms is not None and self.started_ms else 0
 
 
 class KnownForecasts:
@@ -133,12 +139,12 @@ class KnownForecasts:
         if self._after < 0:
             self._after = int((tx.link.row(LAST) or (0,))[0])
         asked = [Asked(*row) for row in tx.link.rows(NEXT, self._after, BATCH)]
-        if not asked:
-            return False
-        found = foretold(asked, (Ran(*row) for row in tx.link.rows(ENDED, RUNS)), tx.now_ms)
-        tx.link.write_many(INSERT, [(one.job_id, one.model, one.as_of_ms, one.p50_ms, one.p90_ms) for one in found])
-        self._after = asked[-1].job_id
-        return len(asked) == BATCH
+        if asked:
+            found = foretold(asked, (Ran(*row) for row in tx.link.rows(ENDED, RUNS)), tx.now_ms)
+            tx.link.write_many(INSERT, [(one.job_id, one.model, one.as_of_ms, one.p50_ms, one.p90_ms) for one in found])
+        has_more = len(asked) == BATCH
+        self._after = asked[-1].job_id if has_more else tx.job_seq  # the others up to here are over, or are nothing to speak of
+        return has_more
 
 
 def drop_old(tx: Transaction) -> int:

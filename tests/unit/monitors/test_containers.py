@@ -10,7 +10,7 @@ import pytest
 from tenure.monitors import containers, unix_http
 from tenure.monitors.containers import MOST_FOLLOWED, ContainerSampler, sockets
 from tenure.monitors.unix_http import Unanswered, get_json
-from tests.support.engine import Engine, engine_at
+from tests.support.engine import HANGS_UP, Engine, engine_at
 
 LIST = "/containers/json?all=1"
 
@@ -93,6 +93,13 @@ def test_a_container_that_ends_between_list_and_look_is_listed(engine: Engine) -
     engine.answers[LIST] = [{"Id": "gone", "Names": ["/gone"], "State": "running"}]
     (found,) = ContainerSampler(engine.path).sample(0).containers
     assert (found.name, found.memory_bytes) == ("gone", None)
+
+
+def test_who_is_hung_up_on_costs_the_others_nothing(engine: Engine) -> None:
+    engine.answers[LIST] = [{"Id": number, "Names": [f"/{number}"], "State": "running"} for number in ("a", "b", "c")]
+    engine.answers |= {stats_of("a"): figures(5), stats_of("b"): HANGS_UP, stats_of("c"): figures(5)}
+    found = ContainerSampler(engine.path).sample(0).containers
+    assert [one.memory_bytes for one in found] == [8000, None, 8000]
 
 
 def test_the_cost_is_bounded(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tenure.model.access import SCHEDULER, Caller
+from tenure.model.commands import CancelJob
 from tenure.store.forecasts import BATCH, ForecastRow, Wanted, forecasts
 from tenure.store.queries import Queries
 from tenure.testing.store_rig import ADA, StoreRig, emptied, ended
@@ -58,6 +59,31 @@ def test_nothing_is_said_of_what_is_over_nor_of_arrays(rig: StoreRig, queries: Q
     rig.submit(array=((0, 3, 1),))
     assert not rig.store.foretell(rig.now_ms)
     assert told(queries) == []
+
+
+def test_what_was_looked_at_is_not_looked_at_again(rig: StoreRig) -> None:
+    for _ in range(300):
+        rig.apply(CancelJob(rig.key(), ADA, rig.submit(), why=""))
+    looks: list[int] = []
+    connection = rig.store.database.link.cursor.connection  # type: ignore[attr-defined]
+    for _ in range(2):
+        steps: list[int] = []
+        connection.set_progress_handler(lambda steps=steps: steps.append(1), 10)
+        rig.store.foretell(rig.now_ms)
+        connection.set_progress_handler(None, 0)
+        looks.append(len(steps))
+    assert looks[1] * 5 < looks[0]
+
+
+def test_a_run_by_a_clock_that_was_set_back_says_nothing(rig: StoreRig, queries: Queries) -> None:
+    run(rig, rig.submit(), 1_000)
+    rig.now_ms += 100_000
+    run(rig, rig.submit(), -50_000)
+    job = rig.submit()
+    rig.store.foretell(rig.now_ms)
+    assert {(one.p50_ms, one.p90_ms) for one in told(queries)} == {(1_000, 1_000)}
+    run(rig, job, -50_000)
+    assert {(one.ended_ms is None, one.ran_ms) for one in told(queries)} == {(False, 0)}
 
 
 def test_pages_and_filters_and_who_may_see_it(rig: StoreRig, queries: Queries) -> None:

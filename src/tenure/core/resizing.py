@@ -46,7 +46,7 @@ def refused(resize: Resize, shapes: Mapping[int, Shape], rooms: Mapping[int, Nod
         return Rejection("job_changed", resize.job_id, "that attempt does not run now")
     asked = shapes[job.shape].amounts
     for what, wanted, most in (("cpu", resize.cpu_milli, asked.cpu_milli), ("memory", resize.memory_bytes, asked.memory_bytes)):
-        if wanted > most or (most and wanted <= 0):
+        if not min(most, 1) <= wanted <= most:
             return Rejection("malformed", resize.job_id, f"its {what} is between a little and what it asked for, {most}")
     for one in held:
         more = wider(one.amounts, resize) - one.amounts
@@ -62,11 +62,12 @@ def refused(resize: Resize, shapes: Mapping[int, Shape], rooms: Mapping[int, Nod
 
 def _enters(resize: Resize, held: list[Allocation], locked: LockedRows) -> Rejection | None:
     """Whether what it takes would reach into what is set aside for others."""
-    job = locked.jobs[resize.job_id]
+    job, taken = locked.jobs[resize.job_id], dict[int, Amounts]()
     for one in held if locked.windows else ():
-        more = wider(one.amounts, resize) - one.amounts
+        taken[one.node_id] = taken.get(one.node_id, Amounts()) + (wider(one.amounts, resize) - one.amounts)
+    for node_id, more in sorted(taken.items()):
         if more != Amounts():
-            window = entered(Start(job.id, (Placement(one.task, one.node_id),)), job, more, locked)
+            window = entered(Start(job.id, (Placement(0, node_id),)), job, more, locked)
             if window is not None:
                 return Rejection("reserved", window.id, "it would run into what is set aside for others")
     return None

@@ -15,7 +15,6 @@ from tenure.core.feasibility import ask_of
 from tenure.core.ledger import asked_by
 from tenure.core.set_aside import ends_of, holders_of
 from tenure.core.verify import awake_milli, verify
-from tenure.model.allocation import Allocation
 from tenure.model.amounts import Amounts
 from tenure.model.commands import LEASE
 from tenure.model.job import RESTS, RunningJob, limit_until
@@ -104,7 +103,8 @@ class Batch:
         placements = [placement for item in wanted for placement in item.placements]
         going = self._read_resting(decisions)
         resting = tuple(held for job in going for held in job.allocations)
-        changing = self._read_resizing(decisions)
+        resized = self._read_resizing(decisions)
+        changing = tuple(held for job in resized for held in job.allocations)
         touched = {item.node_id for item in placements} | {held.node_id for held in (*resting, *changing)}
         nodes = lock_nodes(tx.link, sorted(touched))
         devices = lock_devices(tx.link, sorted({share.device_id for item in placements for share in item.devices}))
@@ -120,6 +120,9 @@ class Batch:
         )
         for job in going:
             self._locked.jobs[job.id] = replace(self._locked.jobs[job.id], cpu_milli=job.cpu_milli)
+        for job in resized:  # it has run for a while: its limit ends sooner than that of one that starts now
+            left_ms = max(job.ends_by_ms - tx.now_ms, 1) if job.ends_by_ms else 0
+            self._locked.jobs[job.id] = replace(self._locked.jobs[job.id], limit_ms=left_ms)
         self._shapes = {row.shape_id: tx.names.shape(tx.link, row.shape_id) for row in rows.values()}
         if any(shape.max_per_node for shape in self._shapes.values()):
             self._count_apps()
@@ -160,11 +163,10 @@ class Batch:
         alive = [tuple(held for held in job.allocations if held.state != AllocationState.RELEASING) for job in rests]
         return [replace(job, allocations=held) for job, held in zip(rests, alive, strict=True)]
 
-    def _read_resizing(self, decisions: Sequence[Decision]) -> tuple[Allocation, ...]:
-        """What attempts hold that are to hold something else."""
+    def _read_resizing(self, decisions: Sequence[Decision]) -> list[RunningJob]:
+        """The attempts that are to hold something else, with what they hold."""
         attempts = sorted({resize.attempt_id for decision in decisions for resize in decision.resizes})
-        found = read_holders(self._tx.link, [], attempts)
-        return tuple(held for job in found.values() if not job.stopping for held in job.allocations)
+        return [job for job in read_holders(self._tx.link, [], attempts).values() if not job.stopping]
 
     def _count_apps(self) -> None:
         """What stands beside what on the locked nodes: only where a shape limits it, because it is one more look at the store."""

@@ -12,12 +12,14 @@ from tenure.model.commands import LEASE, AcquireLease, Applied, Holder, JobReque
 from tenure.model.observations import EndReason, Launch, Resized, Signal, SignalAction
 from tenure.model.plan import Decision, Resize, Start, Suspend
 from tenure.model.shape import Shape
+from tenure.testing.store_reservations_suite import MINUTE_MS, made
 from tenure.testing.store_rig import ADA, BEN, StoreRig, done, ended, started
 from tenure.testing.store_suite import StoreSuiteBase
 from tenure.testing.store_turns_suite import go_on, rest
 
 BIG = Shape(Amounts(6000, 48 * GIB))
 HALF = Shape(Amounts(4000, 16 * GIB))
+SMALL = Shape(Amounts(1000))
 GANG = Shape(Amounts(3000, 10 * GIB), tasks=2)
 
 
@@ -321,6 +323,19 @@ class StoreResizesSuite(StoreSuiteBase):
             self.lower(rig, job, cpu_milli)
             rig.record(resized(self.asked(rig)[0]))
         assert self.held(rig, job) == [(2000, 48)]
+        rig.sound()
+
+    def test_who_is_gone_before_something_is_set_aside_has_his_own_again(self, rig: StoreRig) -> None:
+        before, into, endless = (rig.submit(SMALL, limit_ms=minutes * MINUTE_MS) for minutes in (18, 19, 0))
+        for job in (before, into, endless):
+            rig.run(job, SMALL)
+            self.lower(rig, job, 500)
+        rig.record(*map(resized, self.asked(rig)))
+        assert isinstance(made(rig, 18 * MINUTE_MS), Applied)
+        rig.now_ms += 8 * MINUTE_MS
+        assert isinstance(self.lower(rig, before, 1000), Applied)
+        for job in (into, endless):
+            assert self.code(self.lower(rig, job, 1000)) == "reserved"
         rig.sound()
 
     @pytest.mark.parametrize("wrong", ["attempt", "above", "mixed"])

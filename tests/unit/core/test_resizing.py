@@ -13,7 +13,7 @@ from tenure.core.verify import verify
 from tenure.model.allocation import Allocation, Claim, Placement
 from tenure.model.amounts import Amounts
 from tenure.model.lifecycle import AllocationState, JobState, NodeStatus
-from tenure.model.plan import Decision, LockedJob, LockedNode, LockedProject, LockedRows, Resize
+from tenure.model.plan import Decision, LockedHolder, LockedJob, LockedNode, LockedProject, LockedRows, Resize
 from tenure.model.project import Bundle, Project
 from tenure.model.shape import Shape
 from tenure.model.window import TimeWindow, WindowPart
@@ -98,6 +98,27 @@ def test_what_is_set_aside_for_others_is_not_taken_back() -> None:
     window = TimeWindow(5, 10, 20, (part,), project=77)
     assert code(replace(rows, windows=(window,), now_ms=1), 4000, 400) == "reserved"
     assert code(replace(rows, windows=(window,), now_ms=1), 500, 50) == "", "less takes nothing"
+
+
+def test_what_the_tasks_of_a_node_take_together_keeps_out_of_what_is_set_aside() -> None:
+    both = (held(0, 1, 1000, 100), held(1, 1, 1000, 100))
+    window = TimeWindow(5, 10, 20, (WindowPart(1, whole=False, amounts=Amounts(3000, 300)),), project=77)
+    holders = tuple(LockedHolder(1, 0, one.amounts) for one in both)
+    rows = replace(locked(*both), windows=(window,), holders=holders, now_ms=1)
+    assert code(rows, 2500, 250) == ""
+    assert code(rows, 2501, 100) == "reserved"
+    assert code(rows, 1000, 251) == "reserved"
+    apart = (held(0, 1, 1000, 100), held(1, 2, 1000, 100))
+    rows = replace(locked(*apart), windows=(window,), holders=(holders[0],), now_ms=1)
+    assert code(rows, 4000, 400) == "", "the other node is nobody's"
+
+
+def test_less_than_nothing_is_malformed() -> None:
+    for asked in (Amounts(4000), Amounts(0, 400)):
+        rows, shape = locked(held(0, 1, asked.cpu_milli, asked.memory_bytes)), Shape(asked)
+        assert code(rows, asked.cpu_milli, asked.memory_bytes, shape=shape) == ""
+        for cpus, memory in ((-1, asked.memory_bytes), (asked.cpu_milli, -1)):
+            assert code(rows, cpus, memory, shape=shape) == "malformed"
 
 
 def test_a_project_at_its_maximum_takes_nothing_back_and_may_give() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenure.model.access import SCHEDULER, Caller, Role
-from tenure.model.commands import CancelJob, HoldJob, ReleaseJob, RequeueJob, SuspendJob
+from tenure.model.commands import CancelJob, HoldJob, ReleaseJob, RequeueJob, SetQueue, SuspendJob, UpdateJob
 from tenure.model.lifecycle import ENDED_STATES, JobState
 from tenure.model.observations import EndReason
 from tenure.store import StoreSettings, open_sqlite
@@ -23,8 +23,9 @@ from tests.support.examples import examples
 
 PEOPLE = (Caller(1, "ada"), Caller(2, "bob", Role.VIEWER, (("p", Role.VIEWER),)))
 ACTS = {"cancel": CancelJob, "hold": HoldJob, "release": ReleaseJob, "requeue": RequeueJob, "suspend": SuspendJob}
+QUEUES = ("default", "night")
 ENDED = [state.value for state in ENDED_STATES]
-STEPS = st.tuples(st.sampled_from(("submit", "array", "run", "fail", "end", *ACTS)), st.integers(0, 30), st.integers(1, 10))
+STEPS = st.tuples(st.sampled_from(("submit", "array", "run", "fail", "end", "queue", *ACTS)), st.integers(0, 30), st.integers(1, 10))
 KEYS: dict[str, Callable[[JobView], tuple[int, ...]]] = {
     "newest": lambda job: (-job.number,),
     "oldest": lambda job: (job.number,),
@@ -35,6 +36,7 @@ KEYS: dict[str, Callable[[JobView], tuple[int, ...]]] = {
 
 def history(rig: StoreRig, steps: list[tuple[str, int, int]]) -> None:
     """Let it happen, as far as each step means anything."""
+    rig.apply(SetQueue(rig.key(), SCHEDULER, "night"))
     jobs: list[int] = []
     running = {}
     for what, pick, priority in steps:
@@ -43,7 +45,14 @@ def history(rig: StoreRig, steps: list[tuple[str, int, int]]) -> None:
             array = ((0, 2, 1),) if what == "array" else ()
             project = ("default", "p")[pick % 2]
             jobs.append(
-                rig.submit(caller=PEOPLE[pick % 2], project=project, priority=priority, array=array, array_cap=1 if array else 0)
+                rig.submit(
+                    caller=PEOPLE[pick % 2],
+                    project=project,
+                    queue=QUEUES[priority % 2],
+                    priority=priority,
+                    array=array,
+                    array_cap=1 if array else 0,
+                )
             )
             continue
         if not jobs:
@@ -51,6 +60,8 @@ def history(rig: StoreRig, steps: list[tuple[str, int, int]]) -> None:
         job = jobs[pick % len(jobs)]
         if what in ACTS:
             rig.act(ACTS[what], job, caller=SCHEDULER)
+        elif what == "queue":
+            rig.act(UpdateJob, job, caller=SCHEDULER, queue=QUEUES[priority % 2])
         elif what == "run":
             rejection, launches = rig.try_start(job)
             if rejection is None:
@@ -80,25 +91,27 @@ def pages(queries: Queries, selection: Selection, caller: Caller) -> Iterator[Jo
     states=st.lists(st.sampled_from([state.value for state in JobState]), max_size=3, unique=True),
     user=st.sampled_from(("", "ada", "nobody")),
     project=st.sampled_from(("", "p")),
+    queue=st.sampled_from(("", "night")),
 )
 def test_pages_are_a_plain_sort_and_counts_are_those_of_the_rows(
-    steps: list[tuple[str, int, int]], limit: int, caller: Caller, states: list[str], user: str, project: str
+    steps: list[tuple[str, int, int]], limit: int, caller: Caller, states: list[str], user: str, project: str, queue: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rig = StoreRig(lambda: open_sqlite(str(Path(folder) / "tenure.db"), StoreSettings(ballast_bytes=0)), [node("n1", cpus=3)])
         history(rig, steps)
         queries = rig.store.queries()  # type: ignore[attr-defined]
         rig.sound()
+        others = {"user": user, "project": project, "queue": queue}
         for order, key in KEYS.items():
             fits = {"priority": [one.value for one in JobState if one.value not in ENDED], "ended": ENDED}.get(order)
             wanted = [state for state in states if fits is None or state in fits]
-            everything = queries.jobs(Selection(states=wanted or fits or [], user=user, project=project, limit=1000), caller)
-            selection = Selection(states=wanted, user=user, project=project, order=order, limit=limit)  # type: ignore[arg-type]
+            everything = queries.jobs(Selection(states=wanted or fits or [], limit=1000, **others), caller)
+            selection = Selection(states=wanted, order=order, limit=limit, **others)  # type: ignore[arg-type]
             found = list(pages(queries, selection, caller))
             assert [job.id for job in found] == [job.id for job in sorted(everything.jobs, key=key)]
-        whole = queries.jobs(Selection(states=states, user=user, project=project, limit=1), caller)
+        whole = queries.jobs(Selection(states=states, limit=1, **others), caller)
         real = {
-            state: len(queries.jobs(Selection(states=[state], user=user, project=project, limit=1000), caller).jobs)
+            state: len(queries.jobs(Selection(states=[state], limit=1000, **others), caller).jobs)
             for state in states or [state.value for state in JobState]
         }
         assert whole.counts == +Counter(real)

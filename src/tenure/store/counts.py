@@ -1,7 +1,7 @@
-"""How many jobs are in which state, kept beside them: a listing says how many there are without reading them.
+"""How many jobs are in which state and queue, kept beside them: a listing says how many there are without reading them.
 
 An array is one line, its elements are none. Who changes a line's state says so to the transaction, which writes the sums once, at its
-end. Invariant: what is kept is what rows say, for every project, user and state (`check_counts`).
+end. Invariant: what is kept is what rows say, for every project, user, queue and state (`check_counts`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,17 @@ from tenure.store.schema import job, line_count
 from tenure.store.sight import Condition, Sight, Sighted
 from tenure.store.sql import Link, Statement, const, insert, param
 
-Line = tuple[int, int, str]
-"""Project, user, state."""
+Line = tuple[int, int, int, str]
+"""Project, user, queue, state."""
 
-_KEY = (line_count.c.project_id == param("project"), line_count.c.user_id == param("user"), line_count.c.state == param("state"))
-ADD = Statement(
-    line_count.update().values(lines=line_count.c.lines + param("more")).where(*_KEY), *("more", "project", "user", "state")
-)
-INSERT = insert(line_count, "project_id", "user_id", "state", "lines")
-_WANTED = (
-    or_(param("project") == const(0), line_count.c.project_id == param("project2")),
-    or_(param("user") == const(0), line_count.c.user_id == param("user2")),
-)
+_KEYS = ("project_id", "user_id", "queue_id", "state")
+_SAME = (line_count.c[name] == param(name) for name in _KEYS)
+ADD = Statement(line_count.update().values(lines=line_count.c.lines + param("more")).where(*_SAME), "more", *_KEYS)
+INSERT = insert(line_count, *_KEYS, "lines")
+_NARROWED = _KEYS[:-1]
+_WANTED = (or_(param(name) == const(0), line_count.c[name] == param(f"{name}2")) for name in _NARROWED)
 _SUMS = select(line_count.c.state, func.sum(line_count.c.lines)).where(*_WANTED).group_by(line_count.c.state)
-_ORDER = ("project", "project2", "user", "user2")
+_ORDER = tuple(part for name in _NARROWED for part in (name, f"{name}2"))
 ALL = Statement(_SUMS, *_ORDER)
 
 
@@ -39,7 +36,7 @@ def _seen(seen: Condition) -> Statement:
 
 SEEN = Sighted(_seen, line_count.c.project_id, line_count.c.user_id)
 KEPT = Statement(select(*line_count.c).where(line_count.c.lines != const(0)))
-_OF_ROWS = (job.c.project_id, job.c.user_id, job.c.state)
+_OF_ROWS = [job.c[name] for name in _KEYS]
 ROWS = Statement(select(*_OF_ROWS, func.count()).where(job.c.array_id.is_(None)).group_by(*_OF_ROWS))
 
 
@@ -48,10 +45,9 @@ class Lines(NamedTuple):
 
     moved: dict[Line, int]
 
-    def add(self, project_id: int, user_id: int, state: str, more: int = 1) -> None:
-        """So many more lines are in a state."""
-        key = (project_id, user_id, state)
-        self.moved[key] = self.moved.get(key, 0) + more
+    def add(self, line: Line, more: int) -> None:
+        """There are so many more of these."""
+        self.moved[line] = self.moved.get(line, 0) + more
 
     def write(self, link: Link) -> None:
         """Write what changed, and forget it."""
@@ -61,9 +57,9 @@ class Lines(NamedTuple):
         self.moved.clear()
 
 
-def read_counts(link: Link, project: int, user: int, sight: Sight | None) -> Mapping[str, int]:
-    """How many lines there are by state: of a project and a user (0: any), as far as the sight goes."""
-    wanted = (project, project, user, user)
+def read_counts(link: Link, project: int, user: int, queue: int, sight: Sight | None) -> Mapping[str, int]:
+    """How many lines there are by state: of a project, a user and a queue (0: any), as far as the sight goes."""
+    wanted = (project, project, user, user, queue, queue)
     if sight is None:
         return dict(link.rows(ALL, *wanted))
     return dict(link.rows(SEEN.statement(sight), *wanted, *sight.params))
@@ -71,8 +67,8 @@ def read_counts(link: Link, project: int, user: int, sight: Sight | None) -> Map
 
 def check_counts(link: Link) -> Iterator[Violation]:
     """Where what is kept is not what rows say."""
-    kept, real = ({tuple(row[:3]): row[3] for row in link.rows(statement)} for statement in (KEPT, ROWS))
+    kept, real = ({tuple(key): lines for *key, lines in link.rows(statement)} for statement in (KEPT, ROWS))
     for key in sorted(kept.keys() | real.keys()):
         if kept.get(key, 0) != real.get(key, 0):
-            where = f"project {key[0]}, user {key[1]}, {key[2]}"
+            where = f"project {key[0]}, user {key[1]}, queue {key[2]}, {key[3]}"
             yield Violation("lines_are_counted", where, f"{kept.get(key, 0)} counted, there are {real.get(key, 0)}")

@@ -67,7 +67,8 @@ _FROM = (
 _NAMES = [column.name for column in select(*_COLUMNS).selected_columns]
 RECORDS = InList(lambda keys: select(*_COLUMNS).select_from(_FROM).where(job.c.id.in_(keys)))
 
-#: Filters that an absent value (0 or empty) lets pass, so that one statement serves every selection. The user is in the index.
+#: Filters that an absent value (0 or empty) lets pass, so that one statement serves every selection. The user is in the index; how many
+#: there are of the first two, in each state, is kept.
 FILTER_NAMES = ("queue", "queue2", "project", "project2", "group", "group2", "name", "name2", "like", "like2", "since", "since2")
 OF_USER = or_(param("user") == const(0), job.c.user_id == param("user2"))
 
@@ -148,9 +149,14 @@ class Filter(NamedTuple):
         return int(self.others[FILTER_NAMES.index("project")])
 
     @property
+    def queue(self) -> int:
+        """The queue's number, 0 for any."""
+        return int(self.others[FILTER_NAMES.index("queue")])
+
+    @property
     def is_kept(self) -> bool:
-        """Whether it narrows by nothing but user, project and state."""
-        return not any(value for name, value in zip(FILTER_NAMES, self.others, strict=True) if not name.startswith("project"))
+        """Whether it narrows by nothing but user, project, queue and state."""
+        return not any(self.others[FILTER_NAMES.index("group") :])
 
 
 def filter_of(link: Link, selection: Selection, caller: Caller) -> Filter:
@@ -227,11 +233,11 @@ def page(link: Link, wanted: Filter, limit: int) -> list[int]:
 
 def counts_by_state(link: Link, wanted: Filter) -> dict[str, int]:
     """How many jobs pass the filter, by state; an array counts once. ``before`` does not matter. Where nobody asks for more than a
-    user and a project, what is kept says so."""
+    user, a project and a queue, what is kept says so."""
     if wanted.is_empty:
         return {}
     if wanted.is_kept:
-        kept = read_counts(link, wanted.project, wanted.user, wanted.sight)
+        kept = read_counts(link, wanted.project, wanted.user, wanted.queue, wanted.sight)
         return {state: lines for state, lines in sorted(kept.items()) if lines and state in wanted.states}
     counts = {}
     for state in wanted.states:

@@ -20,8 +20,8 @@ NEWEST = "newest"
 
 
 def jobs_page(link: Link, names: Names, selection: Selection, caller: Caller, now_ms: int) -> JobsReply:
-    """A page of jobs, whose revision is left to be said; arrays are one line unless elements are named. Raises ValueError for a word or
-    a cursor that means nothing."""
+    """A page of jobs, whose revision is left to be said; arrays are one line unless elements are named. How many there are comes with
+    the first page alone where it has to be counted. Raises ValueError for a word or a cursor that means nothing."""
     limit = max(1, min(selection.limit, MAX_LISTED))
     if selection.ids:
         return JobsReply(jobs=_named(link, names, selection, caller, limit, now_ms))
@@ -33,7 +33,8 @@ def jobs_page(link: Link, names: Names, selection: Selection, caller: Caller, no
         parts = (int,) * len(ORDERS[order].columns)
         ids = ordered(link, wanted, order, key_after(f"jobs-{order}", selection.cursor, *parts), limit + 1)
     found = records(link, ids[:limit])
-    reply = JobsReply(jobs=job_views(link, names, found, now_ms), counts=counts_by_state(link, wanted))
+    counts = counts_by_state(link, wanted) if wanted.is_kept or not selection.cursor else {}
+    reply = JobsReply(jobs=job_views(link, names, found, now_ms), counts=counts)
     if len(ids) > limit and order == NEWEST:
         reply.more, reply.next = ids[limit - 1], cursor_of("jobs", ids[limit - 1])
     elif len(ids) > limit:

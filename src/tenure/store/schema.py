@@ -19,7 +19,7 @@ from tenure.store.fields import maybe_a_number as _maybe
 from tenure.store.fields import metadata
 from tenure.store.fields import partial_index as _partial
 
-SCHEMA_VERSION = 24
+SCHEMA_VERSION = 25
 """Raised by every migration; a database with a greater one belongs to a newer Tenure."""
 
 meta = Table(
@@ -162,21 +162,23 @@ job = Table(
     CheckConstraint("array_left >= 0 AND array_live >= 0 AND blocked >= 0", name="counts"),
 )
 
-# How many lines of a listing (jobs and arrays, elements aside) are in a state, of whom in which project: to be asked for, not counted.
+# How many lines of a listing (jobs and arrays, elements aside) are in a state, of whom in which project and queue: to be asked for, not
+# counted.
 line_count = Table(
     "line_count",
     metadata,
     _int("project_id", None),
     _int("user_id", None),
+    _int("queue_id", None),
     _str("state", None),
     _int("lines"),
-    PrimaryKeyConstraint("project_id", "user_id", "state"),
+    PrimaryKeyConstraint("project_id", "user_id", "queue_id", "state"),
     sqlite_with_rowid=False,
 )
 
 WAITING = text("state IN ('held', 'pending')")
-_partial("ix_job_waiting", job.c.state, job.c.array_id, job.c.id, where=WAITING)
-_partial("ix_job_listing", job.c.state, job.c.id, job.c.user_id, where=job.c.array_id.is_(None))
+_partial("ix_job_waiting", job.c.state, job.c.array_id, job.c.priority, job.c.id, where=WAITING)
+_partial("ix_job_listing", job.c.state, job.c.id, job.c.user_id, job.c.queue_id, where=job.c.array_id.is_(None))
 ENDED_LINE = text("ended_ms IS NOT NULL AND array_id IS NULL")
 _partial("ix_job_ended", job.c.ended_ms, job.c.id, where=ENDED_LINE)
 OPEN_LEASE = text("lease_expires_at_ms IS NOT NULL AND ended_ms IS NULL")

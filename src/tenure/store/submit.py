@@ -99,7 +99,7 @@ def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submis
     state = JobState.HELD.value if request.hold else JobState.PENDING.value
     size = sum(range_size(item) for item in request.array)
     project_id, user_id = tx.names.project_id(tx.link, request.project), tx.names.user_id(tx.link, command.caller)
-    tx.lines.add(project_id, user_id, state)
+    tx.lines.add((project_id, user_id, queue.id, state), 1)
     collected.rows.append(
         (
             job_id,

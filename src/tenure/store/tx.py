@@ -77,6 +77,8 @@ class JobLine(Protocol):
     @property
     def user_id(self) -> int: ...
     @property
+    def queue_id(self) -> int: ...
+    @property
     def state(self) -> str: ...
 
 
@@ -198,8 +200,14 @@ class Transaction:
     def move(self, row: JobLine, state: str) -> None:
         """A job's row goes from the state that it was read with to another one."""
         if row.array_id is None and row.state != state:
-            self.lines.add(row.project_id, row.user_id, row.state, -1)
-            self.lines.add(row.project_id, row.user_id, state)
+            self.lines.add((row.project_id, row.user_id, row.queue_id, row.state), -1)
+            self.lines.add((row.project_id, row.user_id, row.queue_id, state), 1)
+
+    def move_to_queue(self, row: JobLine, queue_id: int) -> None:
+        """A job's row goes from the queue that it was read with to another one."""
+        if row.array_id is None and row.queue_id != queue_id:
+            self.lines.add((row.project_id, row.user_id, row.queue_id, row.state), -1)
+            self.lines.add((row.project_id, row.user_id, queue_id, row.state), 1)
 
     def mark(self) -> Mark:
         """Where the counters stand, for `rewind`."""

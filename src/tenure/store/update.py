@@ -147,6 +147,7 @@ def _write(tx: Transaction, row: JobRow, wanted: dict[str, Any]) -> None:
     changes = {key: value for key, value in wanted.items() if key != "array_cap" or row.is_array}
     values = [changes.get(key, getattr(row, key)) for key in _CHANGEABLE]
     tx.link.write(WRITE_JOB, *values, row.id)
+    tx.move_to_queue(row, changes.get("queue_id", row.queue_id))
     wish = tx.emit("job.updated", row.id, row.project_id, to_json({"changed": sorted(changes)}))
     if row.attempt_id and "limit_ms" in changes:
         limit_ms = changes["limit_ms"]

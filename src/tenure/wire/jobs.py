@@ -193,7 +193,8 @@ class JobDetail(Reply):
 
 class JobsReply(Reply):
     """A page of jobs; ``next`` is the cursor of the next one, empty at the end; ``more`` the same for the newest first, as a number.
-    ``counts`` by state are of everything selected."""
+    ``counts`` by state are of everything selected; where it is narrowed by more than user, project, queue and state, the first page has
+    them."""
 
     jobs: list[JobView]
     next: str = ""

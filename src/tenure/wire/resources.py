@@ -14,7 +14,8 @@ from tenure.wire.sharing import Portion
 
 
 class JobsPage(Page):
-    """Jobs, the newest first unless another order was asked for; ``counts`` by state are of everything that was asked for."""
+    """Jobs, the newest first unless another order was asked for; ``counts`` by state are of everything that was asked for. Where
+    that is narrowed by more than user, project, queue and state, the first page has them."""
 
     jobs: list[JobView]
     counts: dict[str, int] = msgspec.field(default_factory=dict)

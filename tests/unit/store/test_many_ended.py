@@ -4,7 +4,6 @@ rows that are read and are the same on every machine."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tenure.store.listing import filter_of, page, records
 from tenure.store.queries import Queries
 from tenure.testing.store_rig import ADA, StoreRig, ended, node
 from tenure.wire.dto import Selection
-from tests.support.counting import Counting
+from tests.support.counting import Counting, repeat
 
 MANY, FEW, PAGE = 100_000, 1_000, 100
 
@@ -30,8 +29,8 @@ class Counted:
         self.rig.record(ended(self.rig.run(job)))
         store = self.rig.store
         assert isinstance(store, SqlStore)
-        _repeat(store.database.link.cursor, "job", "id", job, jobs)
-        _repeat(store.database.link.cursor, "event", "cursor", store.queries().last_cursor(), 2 * jobs)
+        repeat(store.database.link.cursor, "job", "id", job, jobs)
+        repeat(store.database.link.cursor, "event", "cursor", store.queries().last_cursor(), 2 * jobs)
         self.rig.reopen()
         self.rig.run(self.rig.submit())
         self.rig.submit()
@@ -39,20 +38,6 @@ class Counted:
         assert isinstance(reopened, SqlStore)
         counting = Counting(reopened)
         self.queries, self.cost = counting.queries, counting.cost
-
-
-def _repeat(cursor: sqlite3.Cursor, table: str, key: str, number: int, times: int) -> None:
-    """Have a row again and again, under numbers of its own."""
-    names = [row[1] for row in cursor.execute(f"PRAGMA table_info({table})")]
-    rest = ", ".join(name for name in names if name != key)
-    count = "WITH RECURSIVE upto(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM upto WHERE n < ?)"
-    sql = f"{count} INSERT INTO {table} ({key}, {rest}) SELECT {number} + n, {rest} FROM upto, {table} WHERE {key} = {number}"
-    cursor.execute("BEGIN IMMEDIATE")
-    cursor.execute(sql, (times,))
-    cursor.execute(f"UPDATE meta SET {table}_seq = {number} + ?", (times,))
-    if table == "job":
-        cursor.execute("UPDATE line_count SET lines = lines + ? WHERE state = 'succeeded'", (times,))
-    cursor.execute("COMMIT")
 
 
 @pytest.fixture(scope="module")

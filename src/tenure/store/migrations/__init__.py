@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-STEPS: tuple[str, ...] = tuple(f"tenure.store.migrations.v{number:04}" for number in range(1, 25))
+STEPS: tuple[str, ...] = tuple(f"tenure.store.migrations.v{number:04}" for number in range(1, 26))
 """The module of each step; the step at position n leads to version n + 1."""
 
 

@@ -26,8 +26,6 @@ SHAPES = {"cpu": ONE_CPU, "gpu": ONE_GPU, "half": HALF_GPU}
 CPUS_MILLI, GPU_MILLI, DEVICES = 3_000, 1_000, 2
 SECRET, WRONG = "a" * 64, "b" * 64
 TTL_MS, WAIT_MS, GRACE_MS = 60_000, 90_000, 10_000
-ENDS = {"released": "succeeded", "preempted": "cancelled"}
-"""What becomes of a lease that was asked to stop for this reason."""
 PICK = st.integers(0, 10**6)
 FAST = "/dev/shm"
 
@@ -133,8 +131,11 @@ class LeaseMachine(RuleBasedStateMachine):
         answer = self.rig.apply(ReleaseLease("", BEN, lease.id, token))
         assert code(answer) == ("wrong_token" if token == WRONG else "")
         if token == SECRET and lease.state == "running":
-            lease.stop = "released"
+            assert lease.launch is not None
+            lease.state = "succeeded"
             self._renew(lease)
+            echo = ended(lease.launch, None, EndReason.STOPPED, stop_reason="released")
+            assert self.rig.record(echo).ignored == 1, "what its executor says of it then is no news"
         elif token == SECRET and lease.state == "pending":
             lease.state = "cancelled"
             self._renew(lease)
@@ -157,7 +158,7 @@ class LeaseMachine(RuleBasedStateMachine):
         """The executor has ended one that was asked to stop."""
         asked = [one for one in self.leases.values() if one.state == "running" and one.stop]
         lease = asked[pick % len(asked)]
-        self._end(lease, EndReason.STOPPED, ENDS[lease.stop])
+        self._end(lease, EndReason.STOPPED, "cancelled")
 
     @rule(pick=PICK)
     def run_out(self, pick: int) -> None:

@@ -25,7 +25,7 @@ from tenure.control.granting import check_ttl, digest_of, lease_command
 from tenure.model.access import Permission
 from tenure.model.commands import Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
 from tenure.model.shape import Shape
-from tenure.store.leased import LeaseRow, Stage
+from tenure.store.leased import LeaseRow
 from tenure.wire import ROOT
 from tenure.wire.dto import ErrorReply
 from tenure.wire.leases import ENDING, EXPIRING, HELD, OVER, WAITING, LeaseRequest, LeasesReply, LeaseView, ReleaseRequest, RenewRequest
@@ -83,8 +83,7 @@ async def release(request: Request, number: Number) -> Response:
     context = context_of(request)
     wish = await body_of(request, ReleaseRequest)
     await _applied(context, ReleaseLease("", caller_from(request), number, digest_of(wish.token)))
-    row = await _until(context, number, lambda row: row.is_over and row.is_free, MAX_POLL_MS)
-    return answer(view_of(context, row))
+    return answer(view_of(context, _lease(context, number)))
 
 
 @routes.get("/leases", LeasesReply, needs=Permission.JOBS_READ)
@@ -109,14 +108,13 @@ async def listing(
 async def show(request: Request, number: Number, seen: Seen = "", wait_ms: Wait = 0) -> Response:
     """One lease, at once or when its phase is another one than ``seen``."""
     context, caller = context_of(request), caller_from(request)
-    row = context.queries.lease(number)
-    if row is None or not caller.sees(row.uid, row.project):
+    if not caller.sees((row := _lease(context, number)).uid, row.project):
         raise _no_lease(number)
     row = await _until(context, number, lambda row: phase_of(row) != seen, min(max(0, wait_ms), MAX_POLL_MS))
     return answer(view_of(context, row))
 
 
-def phase_of(row: Stage) -> str:
+def phase_of(row: LeaseRow) -> str:
     """Where a lease stands, as its holder sees it."""
     if row.is_over:
         return OVER
@@ -202,20 +200,24 @@ def _nothing() -> None:
     """To be called between two turns."""
 
 
-async def _until(context: Context, number: int, holds: Callable[[Stage], bool], poll_ms: int) -> LeaseRow:
+async def _until(context: Context, number: int, holds: Callable[[LeaseRow], bool], poll_ms: int) -> LeaseRow:
     """The lease once this holds, or as it is when the time is over. Raises ApiError when there is none."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + max(0, poll_ms) / 1000
     with context.bus.follow(number) as told:
         while True:
-            stage = context.queries.lease_stage(number)
+            row = _lease(context, number)
             left_s = deadline - clock.time()
-            if stage is None or holds(stage) or left_s <= 0:
-                break
+            if holds(row) or left_s <= 0:
+                return row
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
                     await told.wait()
             told.clear()
+
+
+def _lease(context: Context, number: int) -> LeaseRow:
+    """The lease as it is. Raises ApiError when there is none."""
     row = context.queries.lease(number)
     if row is None:
         raise _no_lease(number)

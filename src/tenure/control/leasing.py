@@ -7,10 +7,10 @@ What must be done is read from rows each time; only the moment is kept here, so 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tenure.model.commands import RELEASED, AcquireLease, CancelJob, Command, ReleaseLease, RenewLease, UpdateJob
-from tenure.model.observations import Launch, Observation, SignalDone, TaskEnded, TaskStarted
+from tenure.model.commands import RELEASED, AcquireLease, Answer, Applied, CancelJob, Command, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.observations import Launch, Observation, Observations, Signal, SignalAction, SignalDone, TaskEnded, TaskStarted
 from tenure.model.outcomes import JobChange
 from tenure.ports import Store
 
@@ -25,6 +25,7 @@ class LeaseWatch:
     next_ms: int = 0
     awaited: bool = False
     _launched: set[int] = field(default_factory=set)
+    _released: set[int] = field(default_factory=set)
 
     def note(self, commands: Sequence[Command], now_ms: int) -> list[JobChange]:
         """Take these into account, and name the jobs of which a holder may want to know something."""
@@ -45,26 +46,39 @@ class LeaseWatch:
         self.next_ms, changes = store.expire_leases(now_ms)
         return changes
 
+    def ended(self, answers: Sequence[Answer], epoch: int) -> list[Signal]:
+        """What the executor is to be told of leases that ended with their release: to forget them. Its report says nothing new then."""
+        numbers = [answer.ended_attempt for answer in answers if isinstance(answer, Applied) and answer.ended_attempt]
+        self._released.update(numbers)
+        self._launched.difference_update(numbers)
+        return [Signal(number, 0, epoch, SignalAction.STOP, grace_ms=0, reason=RELEASED) for number in numbers]
+
+    def news(self, seen: Observations) -> Observations:
+        """Without what is recorded already: that a lease which was given back is over."""
+        if not self._released or not seen.items:
+            return seen
+        told = {item.attempt_id for item in seen.items if isinstance(item, TaskEnded)} & self._released
+        self._released -= told
+        return replace(seen, items=tuple(item for item in seen.items if item.attempt_id not in told)) if told else seen
+
+    def meet(self) -> None:
+        """The executor is another one, which may never report what it was told before; the store ignores what it knows."""
+        self._released.clear()
+
     def launched(self, launches: Sequence[Launch]) -> None:
         """Remember which of these are leases."""
         self._launched.update(launch.attempt_id for launch in launches if launch.spec.holder is not None)
 
     def are_all(self, seen: Sequence[Observation]) -> bool:
-        """Whether these say of leases alone that they are held, or over as their holders wanted: what is known anyway should the
-        machine end now, since nobody holds anything then. Leases that another daemon launched count as something else."""
-        ended = {item.attempt_id for item in seen if isinstance(item, TaskEnded)}
-        known = all(item.attempt_id in self._launched and _is_known_anyway(item) for item in seen)
-        self._launched -= ended
+        """Whether these say of leases alone that they are held, or kept for longer: what is known anyway should the machine end now,
+        since nobody holds anything then. Leases that another daemon launched count as something else."""
+        known = all(item.attempt_id in self._launched and isinstance(item, TaskStarted | SignalDone) for item in seen)
+        self._launched.difference_update(item.attempt_id for item in seen if isinstance(item, TaskEnded))
         return known
 
 
-def _is_known_anyway(item: Observation) -> bool:
-    return isinstance(item, TaskStarted | SignalDone) or (isinstance(item, TaskEnded) and item.stop_reason == RELEASED)
-
-
-def frees_nothing(commands: Sequence[Command], seen: Sequence[Observation]) -> bool:
-    """Whether nobody can start, and nobody new waits, for these: a task that was launched runs, a lease is kept for longer or is to end
-    (which its executor will report)."""
+def brings_nobody(commands: Sequence[Command], seen: Sequence[Observation]) -> bool:
+    """Whether nobody new waits for these: a task that was launched runs, a lease is kept for longer or given back."""
     return all(isinstance(command, RenewLease | ReleaseLease) for command in commands) and all(
         isinstance(item, TaskStarted) for item in seen
     )

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from tenure.control.foretelling import ForecastWatch
 from tenure.control.guiding import GuidanceWatch
 from tenure.control.health import LoopHealth
-from tenure.control.leasing import LeaseWatch, frees_nothing
+from tenure.control.leasing import LeaseWatch, brings_nobody
 from tenure.control.steps import (
     REPLANS,
     Planner,
@@ -34,7 +34,7 @@ from tenure.control.steps import (
 from tenure.control.turn import Asked, Turn
 from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
-from tenure.model.commands import Answer, CancelJob, Command, ReleaseLease, RenewLease, RequeueJob, SuspendJob, UpdateJob
+from tenure.model.commands import Answer, CancelJob, Command, RenewLease, RequeueJob, SuspendJob, UpdateJob
 from tenure.model.outcomes import Committed, JobChange
 from tenure.model.plan import Plan
 from tenure.policies.staged import StagedPolicy
@@ -52,7 +52,7 @@ BUSY_S = 0.003
 GATHER_S = 0.0004
 SETTLE_S = 0.02
 """So long at most what need not wait for the disk is not told to those who follow the events."""
-TELLING = (CancelJob, RequeueJob, SuspendJob, UpdateJob, RenewLease, ReleaseLease)
+TELLING = (CancelJob, RequeueJob, SuspendJob, UpdateJob, RenewLease)
 """Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000
 
@@ -155,7 +155,7 @@ class ControlLoop:
         """One turn: reconcile if the executor is new, take in, plan and commit, tell everybody, tidy."""
         now_ms = self.clock.now_ms()
         self._meet_executor(now_ms)
-        turn = Turn(now_ms, self._drain(), self.ports.executor.observe(self._cursor))
+        turn = Turn(now_ms, self._drain(), self.leases.news(self.ports.executor.observe(self._cursor)))
         try:
             self._write(turn)
         except Exception as error:
@@ -204,6 +204,7 @@ class ControlLoop:
         self._define_nodes(now_ms)
         self._cursor = reconcile_step(self.ports, self._cursor, now_ms)
         self._generation, self._dirty = generation, True
+        self.leases.meet()
 
     def _define_nodes(self, now_ms: int) -> None:
         """Make the rows of nodes and devices agree with what the executor finds; a difference is planned at once."""
@@ -215,10 +216,14 @@ class ControlLoop:
     def _take_in(self, turn: Turn) -> None:
         if turn.asked or turn.seen.items:
             turn.intake = intake_step(self.ports, turn.commands, turn.seen, turn.now_ms)
-            self._dirty = self._dirty or not (frees_nothing(turn.commands, turn.seen.items) and self.planner.leaves_nobody)
+            self._dirty = self._dirty or not (brings_nobody(turn.commands, turn.seen.items) and self._has_nobody())
             turn.noted += self.leases.note(turn.commands, turn.now_ms)
             self.guidance.note(turn.commands)
             self.forecasts.note(turn.commands, turn.now_ms)
+
+    def _has_nobody(self) -> bool:
+        """Whether a plan would decide nothing however much is free."""
+        return self.planner.leaves_nobody and self.ports.policy.stages.chooser is None
 
     def _answer(self, turn: Turn) -> None:
         """What was taken in is durable: tell those who asked, and let the executor forget what it reported; once.
@@ -233,7 +238,7 @@ class ControlLoop:
             end = start + len(one.commands)
             one.answer.set_result(turn.intake.answers[start:end])
             start = end
-        if turn.seen.items:
+        if turn.seen.cursor != self._cursor:
             self._cursor = turn.seen.cursor
             self.ports.executor.acknowledge(turn.seen.cursor)
 
@@ -247,8 +252,8 @@ class ControlLoop:
         recorded = turn.intake.recorded
         if recorded is not None and recorded.stops:
             self.ports.executor.signal(recorded.stops)
-        if turn.due:
-            self.ports.executor.signal(turn.due)
+        if stops := [*self.leases.ended(turn.intake.answers, self.ports.epoch), *turn.due]:
+            self.ports.executor.signal(stops)
         if turn.launches:
             self.leases.launched(turn.launches)
             self.ports.executor.launch(turn.launches)

@@ -72,10 +72,12 @@ class Planner:
 
     @property
     def leaves_nobody(self) -> bool:
-        """Whether the last plan started all who waited and nothing rests: until something is freed or somebody comes, the next one
-        would decide nothing."""
+        """Whether the last plan started all who waited, nothing rests and no promise stands: until somebody comes, the next one would
+        decide nothing."""
         board, last = self.board, self.last
-        if board is None or last is None or self.unplanned or board.resting or len(board.waiting.rows) > len(last.decisions):
+        if board is None or last is None or self.unplanned or board.resting or board.standing:
+            return False
+        if len(board.waiting.rows) > len(last.decisions):
             return False
         started = {start.job_id for decision in last.decisions for start in decision.starts}
         return all(job_id in started and not row.is_array for job_id, row in board.waiting.rows.items())

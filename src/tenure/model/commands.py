@@ -338,12 +338,16 @@ Command = (
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A command took effect (or had taken effect before: ``replayed``). ``job_id`` is the job it concerned, 0 for none."""
+    """A command took effect (or had taken effect before: ``replayed``). ``job_id`` is the job it concerned, 0 for none.
+
+    ``ended_attempt`` is the one of a lease that ended with it (0: none), which its executor is to forget.
+    """
 
     job_id: int = 0
     revision: int = 0
     replayed: bool = False
     note: str = ""
+    ended_attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

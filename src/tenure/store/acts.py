@@ -42,9 +42,10 @@ from tenure.store.ending import Endings, set_state
 from tenure.store.guiding import end as end_guidance
 from tenure.store.guiding import guide
 from tenure.store.intern import INSERT_QUEUE, next_id
-from tenure.store.leases import release, renew
+from tenure.store.leases import renew
 from tenure.store.nodes import NODE_BY_NAME, WRITE_WANTED
 from tenure.store.people import SETTERS as PEOPLE
+from tenure.store.releasing import release
 from tenure.store.requeue import requeue_all
 from tenure.store.reserving import reserve, unreserve
 from tenure.store.resolving import resolve

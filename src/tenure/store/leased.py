@@ -18,7 +18,7 @@ from tenure.model.shape import Shape
 from tenure.model.upkeep import Upkeep, upkeep_of
 from tenure.store.intern import Names
 from tenure.store.schema import OPEN_LEASE, allocation, allocation_device, attempt, device, job, node, node_capacity, project, user
-from tenure.store.sql import InList, Link, Statement, const, param
+from tenure.store.sql import InList, Link, Statement, const
 
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 _HOUR_MS = 3_600_000
@@ -35,7 +35,6 @@ _COLUMNS = (
     job.c.grace_ms,
     job.c.expected_ms,
     job.c.why,
-    job.c.attempt_id,
     job.c.last_attempt_id,
     func.coalesce(job.c.lease_expires_at_ms, const(0)),
     user.c.name,
@@ -56,19 +55,6 @@ _FROM = (
     .outerjoin(allocation, allocation.c.attempt_id == attempt.c.id)
 )
 LEASES = InList(lambda keys: select(*_COLUMNS).select_from(_FROM).where(job.c.id.in_(keys), job.c.kind == const("lease")))
-STAGE = Statement(
-    select(
-        job.c.state,
-        job.c.attempt_id,
-        func.coalesce(attempt.c.wish, const(0)),
-        func.coalesce(attempt.c.stop_reason, const("")),
-        func.coalesce(job.c.lease_expires_at_ms, const(0)),
-        job.c.lease_warned_ms,
-    )
-    .select_from(job.outerjoin(attempt, attempt.c.id == job.c.last_attempt_id))
-    .where(job.c.id == param("id"), job.c.kind == const(LEASE)),
-    "id",
-)
 OPEN = Statement(select(job.c.id).where(OPEN_LEASE).order_by(job.c.id))
 SHARES = InList(
     lambda keys: (
@@ -133,42 +119,12 @@ class Place:
         return max(amount / whole if whole else 0.0 for amount, whole in parts)
 
 
-class Stage:
-    """Where a lease stands. ``is_settled``: its executor has heard all that was asked of it; ``is_free``: nothing is held for it any
-    more; ``is_warned``: its holder was told that its end is near."""
-
-    __slots__ = ()
-    state: str
-    is_settled: bool
-    is_free: bool
-    is_warned: bool
-    stop_reason: str
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, granted or not."""
-        return self.state in _ENDED
-
-    @property
-    def is_held(self) -> bool:
-        """Whether its executor has confirmed it and it has not ended."""
-        return self.state == "running"
-
-
 @dataclass(frozen=True, slots=True)
-class StageRow(Stage):
-    """What who waits for a lease looks at, time and again."""
+class LeaseRow:
+    """A lease as its rows have it. ``expires_ms`` is the end of its wait while it waits.
 
-    state: str
-    is_settled: bool
-    is_free: bool
-    is_warned: bool
-    stop_reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseRow(Stage):
-    """A lease as its rows have it. ``expires_ms`` is the end of its wait while it waits."""
+    ``is_settled``: its executor has heard all that was asked of it; ``is_warned``: its holder was told that its end is near.
+    """
 
     number: int
     name: str
@@ -188,7 +144,6 @@ class LeaseRow(Stage):
     project: str
     run: int
     is_settled: bool
-    is_free: bool
     stop_reason: str
     stop_why: str
     limit_ms: int
@@ -198,6 +153,16 @@ class LeaseRow(Stage):
     devices: tuple[str, ...] = ()
     device_memory_bytes: int = 0
     pretend: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, granted or not."""
+        return self.state in _ENDED
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its executor has confirmed it and it has not ended."""
+        return self.state == "running"
 
     @property
     def price_micro(self) -> int:
@@ -251,31 +216,22 @@ def open_leases(link: Link) -> list[int]:
     return [number for (number,) in link.rows(OPEN)]
 
 
-def read_stage(link: Link, number: int) -> StageRow | None:
-    """Where one lease stands, for a tenth of what the whole of it costs; None when that is no lease."""
-    row = link.row(STAGE, number)
-    if row is None:
-        return None
-    state, attempt_id, wish, stop_reason, expires_ms, warned_ms = row
-    return StageRow(state, not wish, not attempt_id, warned_ms == expires_ms, stop_reason)
-
-
 def read_leases(link: Link, names: Names, ids: Sequence[int]) -> list[LeaseRow]:
     """These leases, by id; what is no lease is left out."""
     rows = sorted(link.rows_in(LEASES, ids))
     shares: dict[int, list[tuple[Any, ...]]] = {}
-    for share in link.rows_in(SHARES, sorted({row[13] for row in rows if row[13]})):
+    for share in link.rows_in(SHARES, sorted({row[12] for row in rows if row[12]})):
         shares.setdefault(share[0], []).append(share)
     places = {
         number: Place(name, upkeep_of(tuple(msgspec.json.decode(labels))), cpu, memory, devices)
-        for number, name, labels, cpu, memory, devices in link.rows_in(NODES, sorted({row[22] for row in rows if row[22]}))
+        for number, name, labels, cpu, memory, devices in link.rows_in(NODES, sorted({row[21] for row in rows if row[21]}))
     }
-    return [_row(link, names, row, places.get(row[22], Place()), shares.get(row[13], [])) for row in rows]
+    return [_row(link, names, row, places.get(row[21], Place()), shares.get(row[12], [])) for row in rows]
 
 
 def _row(link: Link, names: Names, row: tuple[Any, ...], place: Place, shares: Sequence[tuple[Any, ...]]) -> LeaseRow:
-    number, name, state, spec_id, shape_id, priority, asked, granted, ended, grace, expected, why, attempt_id, fence = row[:14]
-    expires, user_name, project_name, run, wish, stop_reason, stop_why, limit_ms, _, warned_ms, uid = row[14:]
+    number, name, state, spec_id, shape_id, priority, asked, granted, ended, grace, expected, why, fence = row[:13]
+    expires, user_name, project_name, run, wish, stop_reason, stop_why, limit_ms, _, warned_ms, uid = row[13:]
     return LeaseRow(
         number,
         name,
@@ -295,7 +251,6 @@ def _row(link: Link, names: Names, row: tuple[Any, ...], place: Place, shares: S
         project_name,
         run,
         not wish,
-        not attempt_id,
         stop_reason,
         stop_why,
         limit_ms,

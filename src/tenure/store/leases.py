@@ -12,7 +12,7 @@ import hmac
 from sqlalchemy import select
 
 from tenure.model.amounts import format_duration_ms
-from tenure.model.commands import LEASE, RELEASED, AcquireLease, Answer, Applied, Refused, ReleaseLease, RenewLease
+from tenure.model.commands import LEASE, AcquireLease, Answer, Applied, Refused, ReleaseLease, RenewLease
 from tenure.model.lifecycle import JobState
 from tenure.model.outcomes import JobChange
 from tenure.store.caps import refuse_renewal
@@ -22,7 +22,7 @@ from tenure.store.schema import OPEN_LEASE, attempt, job
 from tenure.store.sql import Statement, const, param
 from tenure.store.submit import Submissions, submit
 from tenure.store.tx import Transaction, to_json
-from tenure.store.wishes import ASK_LIMIT, ASK_STOP
+from tenure.store.wishes import ASK_LIMIT
 
 NEVER_MS = 2**62
 SET_TERMS = Statement(
@@ -53,7 +53,7 @@ OPEN = Statement(
     .where(OPEN_LEASE)
     .order_by(job.c.lease_expires_at_ms, job.c.id)
 )
-_WAITING = ("held", "pending")
+WAITING = ("held", "pending")
 
 
 def acquire(tx: Transaction, command: AcquireLease, collected: Submissions) -> Answer:
@@ -67,10 +67,10 @@ def acquire(tx: Transaction, command: AcquireLease, collected: Submissions) -> A
 
 def renew(tx: Transaction, command: RenewLease) -> Answer:
     """Move the end of a lease that is held. Its queue's longest time limit bounds the whole of it."""
-    found = _found(tx, command)
-    if isinstance(found, Refused):
-        return found
-    row, limit_ms, stop_reason, stop_why = found
+    terms = found(tx, command)
+    if isinstance(terms, Refused):
+        return terms
+    row, limit_ms, stop_reason, stop_why = terms
     refusal = _not_renewable(row, stop_reason, stop_why)
     if refusal is not None:
         return refusal
@@ -101,26 +101,7 @@ def _not_renewable(row: JobRow, stop_reason: str, stop_why: str) -> Refused | No
     return None
 
 
-def release(tx: Transaction, command: ReleaseLease) -> Answer:
-    """End a lease at once: its holder does not use it any more."""
-    found = _found(tx, command)
-    if isinstance(found, Refused):
-        return found
-    row, _, stop_reason, stop_why = found
-    if row.ended_ms is not None or stop_reason == RELEASED:
-        return Applied(row.id, tx.event_seq, note="it is over already")
-    if row.state in _WAITING:
-        endings = Endings(tx)
-        endings.end_waiting(row, JobState.CANCELLED, "whoever asked for it does not want it any more")
-        endings.write()
-        return Applied(row.id, tx.event_seq)
-    why = "its holder released it" + (f" when told that {stop_why}" if stop_reason else "")
-    wish = tx.emit("job.stopping", row.id, row.project_id, to_json({"reason": RELEASED, "why": why}))
-    tx.link.write(ASK_STOP, RELEASED, why, tx.now_ms, wish, row.attempt_id)
-    return Applied(row.id, tx.event_seq)
-
-
-def _found(tx: Transaction, command: RenewLease | ReleaseLease) -> tuple[JobRow, int, str, str] | Refused:
+def found(tx: Transaction, command: RenewLease | ReleaseLease) -> tuple[JobRow, int, str, str] | Refused:
     """The lease with its time limit, and what it was asked to stop for, if the caller has its secret."""
     terms = tx.link.row(TERMS, command.job_id)
     if terms is None:
@@ -140,10 +121,10 @@ def expire(tx: Transaction) -> tuple[int, list[JobChange]]:
     late: list[int] = []
     changes: list[JobChange] = []
     for job_id, state, expires_ms, warned_ms, grace_ms, project_id in tx.link.rows(OPEN):
-        due_ms = expires_ms - (0 if state in _WAITING else grace_ms)
+        due_ms = expires_ms - (0 if state in WAITING else grace_ms)
         if due_ms > tx.now_ms:
             next_ms = min(next_ms, due_ms)
-        elif state in _WAITING:
+        elif state in WAITING:
             late.append(job_id)
         elif state == "running" and warned_ms != expires_ms:
             tx.link.write(NOTE_WARNED, job_id)

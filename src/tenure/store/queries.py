@@ -27,7 +27,7 @@ from tenure.store.audit import Ends, Record
 from tenure.store.chosen import Choice, last_choice
 from tenure.store.database import Database
 from tenure.store.intern import Names
-from tenure.store.leased import LeaseRow, StageRow, open_leases, read_leases, read_stage
+from tenure.store.leased import LeaseRow, open_leases, read_leases
 from tenure.store.listing import JobRow, counts_by_state, filter_of, ids_of, owner_of, resolve
 from tenure.store.pages import jobs_page
 from tenure.store.people import Person, TokenRow
@@ -190,11 +190,6 @@ class Queries:
         with self._reader.read() as link:
             found = read_leases(link, self._names, [number])
             return found[0] if found else None
-
-    def lease_stage(self, number: int) -> StageRow | None:
-        """Where one lease stands; None when that is no lease."""
-        with self._reader.read() as link:
-            return read_stage(link, number)
 
     def open_leases(self) -> list[LeaseRow]:
         """The leases that are not over, by id."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from tenure.model.commands import LEASE, RELEASED
+from tenure.model.commands import LEASE
 from tenure.model.observations import Signal, SignalAction, SignalDone
 from tenure.store.outcome import GANG
 from tenure.store.rows import read_jobs
@@ -110,8 +110,7 @@ def due(tx: Transaction) -> tuple[Signal, ...]:
             limit = Signal(attempt_id, task, tx.leader_epoch, SignalAction.LIMIT, number=last, limit_ms=limit_ms, left_ms=left_ms)
             found.append(limit)
         if action:
-            grace_ms = 0 if reason == RELEASED else jobs[job_id].grace_ms
-            found.append(Signal(attempt_id, task, tx.leader_epoch, SignalAction(action), grace_ms, reason, number))
+            found.append(Signal(attempt_id, task, tx.leader_epoch, SignalAction(action), jobs[job_id].grace_ms, reason, number))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tenure.model.amounts import Amounts
 from tenure.model.commands import Holder, JobSpec
-from tenure.model.observations import EndReason, Launch, Observation, TaskEnded, TaskStarted
+from tenure.model.observations import EndReason, Launch, Observation, SignalDone, TaskEnded, TaskStarted
 from tenure.ports import StoreUnavailable
 from tests.unit.control.test_loop import Running, cancel, until
 
@@ -18,11 +18,10 @@ def test_what_is_known_anyway_of_leases_does_not_wait_for_the_disk() -> None:
     spec = JobSpec(("tool",), "/", holder=Holder())
     specs = {1: spec, 2: replace(spec, holder=None)}
     lease, job = (Launch(number, number, 0, 1, "n", "x", what, Amounts(1000)) for number, what in specs.items())
-    held, over = TaskStarted(1, 0, 1, 5), TaskEnded(1, 0, 1, EndReason.STOPPED, None, stop_reason="released")
-    late = TaskEnded(1, 0, 1, EndReason.TIMEOUT, None)
+    held, longer, late = TaskStarted(1, 0, 1, 5), SignalDone(1, 0, 1, 7), TaskEnded(1, 0, 1, EndReason.TIMEOUT, None)
     cases: tuple[tuple[list[Observation], bool], ...] = (
         ([held], True),
-        ([held, over], True),
+        ([held, longer], True),
         ([held, late], False),
         ([held, TaskStarted(2, 0, 1, 5)], False),
         ([TaskStarted(3, 0, 1, 5)], False),

@@ -15,7 +15,17 @@ from tenure.control import loop as loop_module
 from tenure.control.loop import ControlLoop
 from tenure.control.steps import Planner, Ports
 from tenure.model.commands import Applied, Caller, CancelJob, ReleaseLease, RenewLease, UpdateJob
-from tenure.model.observations import Capabilities, Observation, Observations, TaskEmptied, TaskStarted
+from tenure.model.observations import (
+    Capabilities,
+    EndReason,
+    Observation,
+    Observations,
+    Signal,
+    SignalAction,
+    TaskEmptied,
+    TaskEnded,
+    TaskStarted,
+)
 from tenure.model.outcomes import Commands, Committed, JobChange, Recorded
 from tenure.model.plan import Decision, Plan, Rejection, Start
 from tenure.model.snapshot import Changes, Snapshot
@@ -61,7 +71,9 @@ class StoreDouble:
             raise self.broken.pop()
         assert self.open_groups == 1
         self.revision += 1
-        return [Applied(command.job_id) for command in commands]
+        return [
+            Applied(command.job_id, ended_attempt=command.job_id if isinstance(command, ReleaseLease) else 0) for command in commands
+        ]
 
     def record(self, observations: Sequence[Any], epoch: int, now_ms: int) -> Recorded:
         self.calls.append(f"record {len(observations)}")
@@ -118,6 +130,7 @@ class ExecutorDouble:
         self.generation = 0
         self.reports: list[Observation] = []
         self.acknowledged = 0
+        self.stops: list[Signal] | None = None  #: None: nobody is to be stopped
         self.wake: Callable[[], None] = lambda: None
 
     def subscribe(self, wake: Callable[[], None]) -> None:
@@ -141,8 +154,9 @@ class ExecutorDouble:
     def launch(self, batch: Sequence[Any]) -> None:
         raise AssertionError("nothing is committed here")
 
-    def signal(self, batch: Sequence[Any]) -> None:
-        raise AssertionError("nothing is stopped here")
+    def signal(self, batch: Sequence[Signal]) -> None:
+        assert self.stops is not None, "nothing is stopped here"
+        self.stops.extend(batch)
 
 
 class PolicyDouble:
@@ -150,6 +164,7 @@ class PolicyDouble:
 
     name = "default"  # the settings of every snapshot here name it
     distinguishes: tuple[str, ...] = ()
+    stages = SimpleNamespace(chooser=None)
 
     def __init__(self) -> None:
         self.plans = 0
@@ -330,8 +345,9 @@ def test_health_shows_a_turn_that_does_not_end() -> None:
     assert running.loop.health.stuck_for_s() == 0
 
 
-def test_nothing_is_planned_for_what_frees_nothing_while_nobody_waits() -> None:
+def test_nothing_is_planned_for_leases_that_bring_nobody_while_nobody_waits() -> None:
     with Running() as running:
+        running.executor.stops = []
         running.loop.submit([cancel()]).result(10)
         running.loop.call(lambda: None).result(10)
         plans = running.policy.plans
@@ -347,14 +363,32 @@ def test_nothing_is_planned_for_what_frees_nothing_while_nobody_waits() -> None:
         until(lambda: running.policy.plans > plans)
 
 
+def test_the_executor_is_told_of_a_lease_that_was_given_back_and_says_nothing_new_of_it() -> None:
+    with Running() as running:
+        running.executor.stops = stops = []
+        running.loop.submit([ReleaseLease("", CALLER, 7, "digest"), cancel(8)]).result(10)
+        assert [(stop.attempt_id, stop.action, stop.grace_ms, stop.fence) for stop in stops] == [(7, SignalAction.STOP, 0, 1)]
+        echo = TaskEnded(7, 0, 1, EndReason.STOPPED, None, stop_reason="released")
+        other = TaskEnded(8, 0, 1, EndReason.EXIT, 0)
+        for reports, told in (([echo], []), ([other], ["record 1"]), ([echo], ["record 1"])):
+            del running.store.calls[:]
+            seen = len(running.executor.reports) + 1
+            running.executor.reports.extend(reports)
+            running.loop.wake()
+            until(lambda: running.executor.acknowledged == seen)  # noqa: B023
+            assert [call for call in running.store.calls if call.startswith("record")] == told, "once, and not what was known"
+
+
 @pytest.mark.parametrize(
     ("starts", "is_array", "left"), [((3, 4), 0, True), ((3,), 0, False), ((), 0, False), ((3, 4), 1, False)], ids=str
 )
 def test_a_plan_leaves_somebody_unless_it_started_all_who_waited(starts: tuple[int, ...], is_array: int, left: bool) -> None:
     rows = {job_id: SimpleNamespace(is_array=is_array) for job_id in (3, 4)}
-    board: Any = SimpleNamespace(waiting=SimpleNamespace(rows=rows), resting={})
+    board: Any = SimpleNamespace(waiting=SimpleNamespace(rows=rows), resting={}, standing=())
     last = Plan(1, tuple(Decision(starts=(Start(job_id, ()),)) for job_id in starts))
     assert Planner(board, unplanned=False, last=last).leaves_nobody is left
     assert not Planner(board, unplanned=True, last=last).leaves_nobody
-    board.resting[9] = object()
+    board.standing = (object(),)
+    assert not Planner(board, unplanned=False, last=last).leaves_nobody
+    board.standing, board.resting = (), {9: object()}
     assert not Planner(board, unplanned=False, last=last).leaves_nobody

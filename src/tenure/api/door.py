@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tenure.api.joining import joining
 from tenure.api.peer import ABORT
 
 MOST_HEAD_BYTES = 32 * 1024
@@ -41,7 +42,7 @@ class TcpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to count the time."""
-        super().connection_made(transport)
+        super().connection_made(joining(transport, self.loop))
         self.ws_protocol_class = cast("Any", self._upgraded)
         self._head_timer = self.loop.call_later(self._head_within_s, self._too_late)
 

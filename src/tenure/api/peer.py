@@ -17,6 +17,7 @@ from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tenure.api.joining import joining
 from tenure.model.access import Caller, Role
 
 ABORT = "tenure.abort"
@@ -32,7 +33,7 @@ class PeerProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the peer's credentials from the kernel; refuse strangers."""
-        super().connection_made(transport)
+        super().connection_made(joining(transport, self.loop))
         self.ws_protocol_class = cast("Any", self._upgraded)
         self.pid, uid = peer_of(transport.get_extra_info("socket"))
         if not self.admits(uid):

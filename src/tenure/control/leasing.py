@@ -69,12 +69,13 @@ class LeaseWatch:
         """Remember which of these are leases."""
         self._launched.update(launch.attempt_id for launch in launches if launch.spec.holder is not None)
 
-    def are_all(self, seen: Sequence[Observation]) -> bool:
-        """Whether these say of leases alone that they are held, or kept for longer: what is known anyway should the machine end now,
-        since nobody holds anything then. Leases that another daemon launched count as something else."""
+    def are_all(self, commands: Sequence[Command], seen: Sequence[Observation]) -> bool:
+        """Whether these say of leases alone, and something of them, that they are held, kept for longer or given back: what is known
+        anyway should the machine end now, since nobody holds anything then. Leases that another daemon launched count as
+        something else."""
         known = all(item.attempt_id in self._launched and isinstance(item, TaskStarted | SignalDone) for item in seen)
         self._launched.difference_update(item.attempt_id for item in seen if isinstance(item, TaskEnded))
-        return known
+        return known and bool(commands or seen) and all(isinstance(command, ReleaseLease) for command in commands)
 
 
 def brings_nobody(commands: Sequence[Command], seen: Sequence[Observation]) -> bool:

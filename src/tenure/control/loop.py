@@ -31,13 +31,13 @@ from tenure.control.steps import (
     plan_step,
     reconcile_step,
 )
+from tenure.control.thinking import Thinking
 from tenure.control.turn import Asked, Turn
 from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
 from tenure.model.commands import Answer, CancelJob, Command, RenewLease, RequeueJob, SuspendJob, UpdateJob
 from tenure.model.outcomes import Committed, JobChange
 from tenure.model.plan import Plan
-from tenure.policies.staged import StagedPolicy
 from tenure.ports import Clock, StaleEpoch, StoreUnavailable
 
 BACKOFF_S = 5.0
@@ -95,7 +95,7 @@ class ControlLoop:
     _unsettled: bool = False
     _next_retain: float = 0.0
     _next_probe: float = 0.0
-    _thinking: threading.Thread | None = None
+    _thinking: Thinking = field(default_factory=Thinking)
 
     # --- for other threads
 
@@ -167,7 +167,7 @@ class ControlLoop:
             self._tell_executor(turn)
         finally:
             self._answer(turn)
-        self._think()
+        self._thinking.think(self.ports.policy, lambda: self.call(self._replan), self.log)
         self._tidy(turn)
         if self._unsettled and not turn.asked and not turn.seen.items:  # nobody came whose turn would have done it
             self._unsettled = False
@@ -179,9 +179,9 @@ class ControlLoop:
         """Make the turn durable: in one write where nobody else writes, else with the plan in a write of its own.
 
         After an error they are apart as well, so that a plan that fails does not take submissions and exits with it. So they are when
-        all that was heard is known anyway should the machine end: that need not wait for the disk.
+        all that was asked and heard is so anyway should the machine end: that need not wait for the disk.
         """
-        group, is_light = self.ports.store.group, not turn.asked and bool(turn.seen.items) and self.leases.are_all(turn.seen.items)
+        group, is_light = self.ports.store.group, self.leases.are_all(turn.commands, turn.seen.items)
         if self.ports.store.single_writer and not self._apart and not is_light:
             with group():
                 self._take_in(turn)
@@ -191,6 +191,7 @@ class ControlLoop:
             with group(lasting=not is_light):
                 self._take_in(turn)
             self._unsettled = self._unsettled or is_light
+            self._tell_ends(turn)
             self._answer(turn)
             with group():
                 self._plan(turn)
@@ -247,13 +248,19 @@ class ControlLoop:
         if turn.displaced or any(isinstance(command, TELLING) for command in turn.commands):
             turn.due = self.ports.store.claim_commands(self.ports.epoch, turn.now_ms, launches=False).signals
 
+    def _tell_ends(self, turn: Turn) -> None:
+        """What must be ended because of what was taken in; said once, and also if the plan fails that comes after it."""
+        recorded = turn.intake.recorded
+        stops = [*(recorded.stops if recorded is not None else ()), *self.leases.ended(turn.intake.answers, self.ports.epoch)]
+        if stops:
+            self.ports.executor.signal(stops)
+
     def _tell_executor(self, turn: Turn) -> None:
         """What must be ended or started now; a crash before this is mended by `reconcile_step`."""
-        recorded = turn.intake.recorded
-        if recorded is not None and recorded.stops:
-            self.ports.executor.signal(recorded.stops)
-        if stops := [*self.leases.ended(turn.intake.answers, self.ports.epoch), *turn.due]:
-            self.ports.executor.signal(stops)
+        if not turn.answered:
+            self._tell_ends(turn)
+        if turn.due:
+            self.ports.executor.signal(turn.due)
         if turn.launches:
             self.leases.launched(turn.launches)
             self.ports.executor.launch(turn.launches)
@@ -294,19 +301,6 @@ class ControlLoop:
                     self._waiter.wake()
                 self._dirty = True
                 return
-
-    def _think(self) -> None:
-        """Let a policy that searches think on about its plan, on a thread that gives way to this one."""
-        if self.ports.policy.has_ideas and not (self._thinking and self._thinking.is_alive()):
-            self._thinking = threading.Thread(target=self._improve, args=(self.ports.policy,), name="thinking", daemon=True)
-            self._thinking.start()
-
-    def _improve(self, policy: StagedPolicy) -> None:
-        try:
-            if policy.improve():
-                self.call(self._replan)
-        except Exception as error:
-            self.log(f"the policy {policy.name} could not think on: {type(error).__name__}: {error}")
 
     def _replan(self) -> None:
         self._dirty = self.planner.unplanned = True

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tenure.model.amounts import Amounts
-from tenure.model.commands import Holder, JobSpec
+from tenure.model.commands import Holder, JobSpec, ReleaseLease
 from tenure.model.observations import EndReason, Launch, Observation, SignalDone, TaskEnded, TaskStarted
 from tenure.ports import StoreUnavailable
-from tests.unit.control.test_loop import Running, cancel, until
+from tests.unit.control.test_loop import CALLER, Running, cancel, until
 
 
 def test_what_is_known_anyway_of_leases_does_not_wait_for_the_disk() -> None:
@@ -38,6 +38,22 @@ def test_what_is_known_anyway_of_leases_does_not_wait_for_the_disk() -> None:
             assert ("light" in calls) == is_light
             if is_light:
                 assert calls.index("light") < calls.index(f"record {len(seen)}") < calls.index("settle")
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another wish"])
+def test_a_lease_that_is_given_back_does_not_wait_for_the_disk(beside: bool) -> None:
+    with Running() as running:
+        assert running.loop.met.wait(10)
+        running.executor.stops = []
+        calls = running.store.calls
+        del calls[:]
+        given = running.loop.submit([ReleaseLease("", CALLER, 7, "digest"), *([cancel()] if beside else [])])
+        given.add_done_callback(lambda _: calls.append(f"answered, {len(running.executor.stops or ())} told"))
+        given.result(10)
+        until(lambda: "answered, 1 told" in calls and (beside or "settle" in calls))
+        assert ("light" in calls) is not beside
+        if not beside:
+            assert calls.index("light") < calls.index("apply") < calls.index("answered, 1 told") < calls.index("settle")
 
 
 def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:

@@ -169,7 +169,11 @@ REQUESTS = st.lists(LINES | st.binary(max_size=8), max_size=9).map(b"\r\n".join)
 
 @fuzzed(150, st.data(), st.binary(max_size=60) | REQUESTS)
 def test_any_bytes_are_answered_or_closed(data: st.DataObject, sent: bytes) -> None:
-    _heads(served(cut(sent, data) if sent else []))
+    found = served(cut(sent, data) if sent else [])
+    _heads(found)
+    head, end, _ = sent.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    is_whole = end and not head.startswith(b"PRI ")  # that is only the first half of how HTTP/2 begins: it is cut when its time is over
+    assert found.scopes or found.sent or found.closed or not is_whole
 
 
 def _heads(found: Seen) -> None:

@@ -81,6 +81,8 @@ class StorePeopleSuite:
         lesser = Caller(5, "op", Role.OPERATOR)
         refused(rig.apply(SetUser("", lesser, "x", role=Role.ADMIN)), "forbidden")
         refused(rig.apply(SetUser("", lesser, "boss", disabled=True)), "forbidden")
+        people = {person.name: (person.role, person.disabled) for person in rig.store.queries().people()}  # type: ignore[attr-defined]
+        assert (people["boss"], "x" in people) == ((Role.ADMIN, False), False)
 
     def test_two_users_are_not_mistaken_for_one(self, rig: StoreRig) -> None:
         self.done(rig, SetUser("", ROOT, "amy", uid=70, role=Role.USER))
@@ -88,6 +90,8 @@ class StorePeopleSuite:
         refused(rig.apply(RemoveUser("", ROOT, "nobody")), "not_found")
         refused(rig.apply(SetUser("", ROOT, "typo", disabled=False)), "not_found")
         refused(rig.apply(SetUser("", ROOT, "a\nb", role=Role.USER)), "malformed")
+        people = rig.store.queries().people()  # type: ignore[attr-defined]
+        assert [(person.name, person.uid) for person in people if person.name in ("amy", "nobody", "typo", "a\nb")] == [("amy", 70)]
 
     def test_who_is_removed_has_no_token_and_no_membership(self, rig: StoreRig) -> None:
         self.done(rig, SetUser("", ROOT, "amy", role=Role.USER))
@@ -141,6 +145,8 @@ class StorePeopleSuite:
             refused(rig.apply(CreateToken("", narrow, rig.key(), "p", less, expires_ms=expires_ms)), "forbidden")
         refused(rig.apply(CreateToken("", narrow, rig.key(), "p", less, user="root", expires_ms=rig.now_ms + 1)), "forbidden")
         self.done(rig, CreateToken("", narrow, rig.key(), "p", less, expires_ms=rig.now_ms + 1000))
+        made = rig.store.queries().tokens()  # type: ignore[attr-defined]
+        assert sorted(row.expires_ms - rig.now_ms for row in made) == [1000, HOUR], "what is refused leaves no token"
 
     # --- caps
 

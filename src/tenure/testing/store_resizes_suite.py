@@ -10,7 +10,7 @@ from tenure.model.access import SCHEDULER
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import LEASE, AcquireLease, Applied, Holder, JobRequest, JobSpec, Refused, SuspendJob, UpdateJob
 from tenure.model.observations import EndReason, Launch, Resized, Signal, SignalAction
-from tenure.model.plan import Decision, Resize, Start, Suspend
+from tenure.model.plan import Decision, Evict, Resize, Start, Suspend
 from tenure.model.shape import Shape
 from tenure.testing.store_reservations_suite import MINUTE_MS, made
 from tenure.testing.store_rig import ADA, BEN, StoreRig, done, ended, started
@@ -168,6 +168,9 @@ class StoreResizesSuite(StoreSuiteBase):
         rig.record(resized(first))
         assert self.held(rig, job) == [(1000, 10), (3000, 10)]
         assert self.asked(rig) == [second]
+        told = rig.kinds(job)
+        rig.record(resized(first))
+        assert rig.kinds(job) == told, "an answer that was given is not told again"
         rig.record(resized(second))
         assert self.held(rig, job) == [(1000, 10)] * 2
         rig.sound()
@@ -345,6 +348,15 @@ class StoreResizesSuite(StoreSuiteBase):
         resize = Resize(job, launch.attempt_id + (wrong == "attempt"), 9000 if wrong == "above" else 1000, GIB)
         starts = (Start(waits, rig.placements(HALF, [1])),) if wrong == "mixed" else ()
         assert rig.commit(Decision(starts, resizes=(resize,))).rejections[0] is not None
+        assert (self.held(rig, job), self.asked(rig)) == ([(4000, 16)], [])
+        rig.sound()
+
+    def test_who_is_stopped_by_the_same_plan_keeps_what_he_has(self, rig: StoreRig) -> None:
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        stop = Decision(evicts=(Evict(job, launch.attempt_id, 0, ""),))
+        first, second = rig.commit(stop, Decision(resizes=(Resize(job, launch.attempt_id, 1000, GIB),))).rejections
+        assert (first, second is None) == (None, False)
         assert (self.held(rig, job), self.asked(rig)) == ([(4000, 16)], [])
         rig.sound()
 

@@ -112,6 +112,7 @@ def test_an_idle_supervisor_has_no_timer_and_looks_at_nothing(bare: Node) -> Non
     bare.launch(1, "true", memory_bytes=32 * MIB, time_limit_ms=100)
     bare.wait("exited", 1)
     until(lambda: bare.ask("stats")["timers"] == 0, "its timers to run out", 15)
+    assert bare.ask("stats")["live"] == 0
 
 
 def test_logs_keep_their_newest_bytes(tmp_path: Path) -> None:

@@ -92,6 +92,15 @@ def test_what_is_promised_to_others_is_not_taken_back() -> None:
     assert code(replace(rows, claims=(claim,)), 2000, 300) == ""
 
 
+def test_what_others_hold_who_are_leaving_is_not_taken_before_they_have_left() -> None:
+    rows = locked(held(0, 1, 1000, 100), capacity=Amounts(4000, 400))
+    others = replace(held(0, 1, 3000, 300), id=9, attempt_id=8, job_id=4)
+    node = replace(rows.nodes[1], used=rows.nodes[1].used + others.amounts)
+    rows = replace(rows, nodes={1: node}, leaving=(others,))
+    assert code(rows, 2000, 100) == "no_room"
+    assert code(rows, 500, 50) == ""
+
+
 def test_what_is_set_aside_for_others_is_not_taken_back() -> None:
     rows = locked(held(0, 1, 1000, 100), capacity=Amounts(4000, 400))
     part = WindowPart(1, whole=False, amounts=Amounts(3000, 300))
@@ -122,12 +131,14 @@ def test_less_than_nothing_is_malformed() -> None:
 
 
 def test_a_project_at_its_maximum_takes_nothing_back_and_may_give() -> None:
-    project = Project(2, "p", maximum=Bundle(5000, -1, -1))
-    rows = locked(held(0, 1, 2000, 100))
+    project = Project(2, "p", maximum=Bundle(7000, 350, -1))
+    rows = locked(held(0, 1, 2000, 200))
     rows = replace(
         rows,
         jobs={3: LockedJob(3, JobState.RUNNING, 1, ready=False, project=2)},
-        projects={2: LockedProject(project, Bundle(6000, 100, 0))},
+        projects={2: LockedProject(project, Bundle(6000, 300, 0))},
     )
-    assert code(rows, 4000, 100) == "maximum"
+    assert code(rows, 3000, 250) == ""
+    assert code(rows, 3001, 200) == "maximum"
+    assert code(rows, 2000, 251) == "maximum"
     assert code(rows, 1000, 100) == ""

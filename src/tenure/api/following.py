@@ -1,8 +1,9 @@
 """One client that follows what happens: what it asked for, how far it is, and its next messages.
 
 Server-sent events and WebSockets are two spellings of the same messages, so what comes next is decided here, once. Messages are asked
-for when the connection has taken those before, so nothing waits in memory for a slow one. Invariant: a follower's messages with a
-cursor are all events that it asked for, each once and in order, or a ``reset`` says that some are missing.
+for when the connection has taken those before, so nothing waits in memory for a slow one. Invariants: a follower's events are all that
+it asked for, each once and in order, or a ``reset`` says that some are missing; when a message with a cursor comes, everything up to
+there has been looked at for this follower, so that whoever resumes after it neither loses nor repeats anything.
 """
 
 from __future__ import annotations
@@ -90,23 +91,32 @@ class Follower:
         self._is_abreast = False
 
     async def messages(self, start: int, heartbeat_s: int) -> AsyncIterator[Sequence[Told]]:
-        """What happens after the cursor ``start`` (-1: from now on), some messages at a time. Ends only with `DROPPED`."""
+        """What happens after the cursor ``start`` (-1: from now on), some messages at a time. Ends only with `DROPPED`.
+
+        Who has been told of no cursor for ``heartbeat_s`` is told of the present one, whatever else he heard: by it he resumes where
+        he is, and not where something that concerned him happened last."""
+        now_s = asyncio.get_running_loop().time
         async with self._feed.followed() as newest:
             self._caller = self._hearer()
             yield list(self._opening(start, newest))
+            due_s = now_s() + heartbeat_s
             while not self._is_too_slow():
                 self._caller = self._hearer()
                 if self._caller is None:
                     yield [_told(DROPPED, {"why": "not let in any more", "remedy": "show a token that is valid"}, self._cursor)]
                     return
                 run = await self._feed.after(self._cursor)
-                if run.reset or run.items:
-                    if told := self._events(run.items, newest, is_broken=run.reset):
-                        yield told
-                elif told := self._asides():
+                has_moved = run.reset or bool(run.items)
+                told = self._events(run.items, newest, is_broken=run.reset) if has_moved else self._asides()
+                if told:
                     yield told
-                elif not await self._feed.news(self._cursor, self._aside, heartbeat_s):
-                    yield [_told(HEARTBEAT, {"cursor": self._cursor})]
+                if told and told[-1].cursor is not None:
+                    due_s = now_s() + heartbeat_s
+                elif now_s() >= due_s:
+                    yield [_told(HEARTBEAT, {"cursor": self._cursor}, self._cursor)]
+                    due_s = now_s() + heartbeat_s
+                elif not told and not has_moved:
+                    await self._feed.news(self._cursor, self._aside, due_s - now_s())
             yield [_told(DROPPED, {"why": "too slow", "remedy": f"connect again and resume after {self._cursor}"}, self._cursor)]
 
     def _opening(self, start: int, newest: int) -> Iterator[Told]:
@@ -118,9 +128,12 @@ class Follower:
         yield from self._asides(standing=True)
 
     def _events(self, items: Sequence[Item], newest: int, *, is_broken: bool) -> list[Told]:
-        """The next events of those that were asked for."""
-        gone = [_told("reset", {"why": f"not all events after {self._cursor} are kept"})] if is_broken else []
-        self._cursor = items[-1].cursor if items else newest
+        """The next events of those that were asked for. What is kept goes on after the cursor of the ``reset`` before it."""
+        gone = []
+        if is_broken:
+            begin = items[0].cursor - 1 if items else max(newest, self._feed.newest)
+            gone = [_told("reset", {"why": f"not all events after {self._cursor} are kept"}, begin)]
+        self._cursor = items[-1].cursor if items else max(newest, self._feed.newest)
         self._is_abreast = self._is_abreast or len(items) < PAGE
         takes, caller = self.wish.takes, self._caller
         told = [item for item in items if takes(item) and caller and may_hear(caller, item.kind, item.job, item.project, item.uid)]

@@ -2,7 +2,8 @@
 
 An event's id is its cursor, so ``Last-Event-ID`` resumes without loss or repeat across restarts of the daemon. The first message is
 always ``hello`` with the cursor that the stream begins after, so that even a client that heard nothing yet knows where to resume. The
-type of a message is its topic; samples of the machine are sent beside the events, have no id and are not repeated.
+type of a message is its topic; samples of the machine are sent beside the events, have no id and are not repeated. A heartbeat is an id
+without data: by the format that is no message and moves the place to resume at, so that quiet topics keep it young.
 Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -70,9 +71,9 @@ async def _frames(messages: AsyncIterator[Sequence[Told]]) -> AsyncIterator[byte
 
 
 def _frame(told: Told) -> bytes:
-    if told.kind == HEARTBEAT:
-        return b": heartbeat\n\n"
     head = b"" if told.cursor is None else b"id: %d\n" % told.cursor
+    if told.kind == HEARTBEAT:
+        return b": heartbeat\n%b\n" % head
     return head + b"event: %b\ndata: %b\n\n" % (told.kind.encode(), told.data)
 
 

@@ -22,6 +22,7 @@ from tenure.client.link import Link, lost, path_of
 
 HEARTBEAT_S = 15
 QUIET_S = 3.0 * HEARTBEAT_S
+_OWN = ("hello", "dropped", "heartbeat")
 """A connection that is silent for so long is dead, whatever the network says."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 PASSING = frozenset({"too_many_followers", "shutting_down", "not_leader", "too_many_requests", "unavailable", "locked"})
@@ -44,7 +45,8 @@ class Subscription:
     """A thread that calls ``callback`` with each `Message`, from now on or from after the cursor ``since``.
 
     It follows when it is made: raises the `TenureError` that says why it cannot. An error of the callback, or a refusal of the daemon
-    that will not pass, ends it; `wait` and leaving the ``with`` block raise it.
+    that will not pass, ends it; `wait` and leaving the ``with`` block raise it. ``cursor`` is where it is: everything up to there has
+    been told, as far as it concerns these topics.
     """
 
     def __init__(
@@ -123,7 +125,7 @@ class Subscription:
 
     def _take(self, message: Message) -> None:
         self._pause_s = FIRST_PAUSE_S
-        if message.topic not in ("hello", "dropped"):
+        if message.topic not in _OWN:
             self._callback(message)
         if message.cursor is not None:
             self.cursor = message.cursor
@@ -163,16 +165,19 @@ class Subscription:
 
 
 def parsed(pieces: Iterable[bytes], close: Callable[[], None] = lambda: None) -> Generator[Message, None, None]:
-    """The messages of a stream of server-sent events, as this daemon writes them; comments are left out. Closes it in the end."""
+    """The messages of a stream of server-sent events, as this daemon writes them; what is only an id is a heartbeat. Closes it in the
+    end."""
     rest = b""
     try:
         for piece in pieces:
             *blocks, rest = (rest + piece).split(b"\n\n")
             for block in blocks:
                 fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if not line.startswith(b":"))
+                cursor = int(fields[b"id"]) if b"id" in fields else None
                 if b"event" in fields:
-                    cursor = int(fields[b"id"]) if b"id" in fields else None
                     yield Message(fields[b"event"].decode(), msgspec.json.decode(fields[b"data"]), cursor)
+                elif cursor is not None:
+                    yield Message("heartbeat", {}, cursor)
     finally:
         close()
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from tenure.client.subscribing import Message, parsed
 
 TEXT = (
-    b'retry: 2000\nid: 4\nevent: hello\ndata: {"cursor":4}\n\n: heartbeat\n\n'
+    b'retry: 2000\nid: 4\nevent: hello\ndata: {"cursor":4}\n\n: heartbeat\nid: 4\n\n: alive\n\n'
     b'id: 5\nevent: job\ndata: {"kind":"job.ended","text":"a: b"}\n\n'
     b'event: resource_status\ndata: {"at_ms":1}\n\n'
 )
 MESSAGES = [
     Message("hello", {"cursor": 4}, 4),
+    Message("heartbeat", {}, 4),
     Message("job", {"kind": "job.ended", "text": "a: b"}, 5),
     Message("resource_status", {"at_ms": 1}),
 ]

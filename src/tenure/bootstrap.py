@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from tenure import config
 from tenure.client import paths
-from tenure.client.start import ALREADY_RUNS
+from tenure.client.paths import ALREADY_RUNS
 from tenure.config.flags import NO_FLAGS, Flags, add_options, parsed
 from tenure.executors.local import commons
 from tenure.model.amounts import parse_bytes, parse_duration_ms

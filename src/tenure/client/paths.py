@@ -11,6 +11,8 @@ import os
 import stat
 
 MAX_SOCKET_BYTES = 100
+ALREADY_RUNS = 75
+"""Exit code of a daemon that found another one in its home."""
 
 
 class UnsafeDirectory(Exception):

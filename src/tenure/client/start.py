@@ -18,13 +18,12 @@ from typing import Any
 from tenure import __version__
 from tenure.client import http, paths
 from tenure.client.errors import DaemonUnreachable, ProtocolMismatch, TenureError
+from tenure.client.paths import ALREADY_RUNS
 from tenure.client.place import Place, elsewhere
 from tenure.client.session import Client
 from tenure.wire import MEETING, PROTOCOL, PROTOCOLS, dto
 
 START_PATIENCE_S = 20.0
-ALREADY_RUNS = 75
-"""Exit code of a daemon that found another one in its place."""
 _LOOK_EVERY_S = 0.01
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\S+ (?:tenure: )?")
 _REFUSED = re.compile(r"\[(?P<code>[a-z_]+)\] (?P<message>.*?)(?:; (?P<remedy>.*))?")

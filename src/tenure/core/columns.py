@@ -30,6 +30,15 @@ UNUSABLE = -(2**40)
 """Free thousandths of a device that is not offered, or that pads a node with fewer devices than the largest."""
 
 
+def is_among(values: Ints, few: Collection[int]) -> Bools:
+    """Of each value, whether it is one of the few. numpy itself would take a list of none for floats and sort, which is slower, and
+    load its masked arrays for it, a megabyte that a daemon without jobs would carry about."""
+    if not few or not len(values):
+        return np.zeros(values.shape, dtype=np.bool_)
+    found: Bools = np.isin(values, np.fromiter(few, dtype=np.int64, count=len(few)))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Some nodes in columns: K nodes, D devices at most.

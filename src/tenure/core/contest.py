@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tenure.core.allowances import Allowances
-from tenure.core.columns import Bools
+from tenure.core.columns import Bools, is_among
 from tenure.core.ledger import asked_by
 from tenure.core.line import Line, NoStanding
 from tenure.core.quotas import Quotas, has_bounds, holdings
@@ -68,7 +68,7 @@ class Contest:
         order, backfill, columns = cycle.stages.order, cycle.stages.backfill, self._columns
         cycle.look_for_room()
         holdable = [shape for shape in cycle.sought.shapes if cycle.possible.could_hold(shape)]
-        self._holdable = np.isin(columns[SHAPE], holdable)
+        self._holdable = is_among(columns[SHAPE], holdable)
         slots = np.flatnonzero(self._holdable & (columns[FIRST_ID] >= 0))
         switches = not backfill.passing or backfill.candidates is not None
         for turn in self._in_line(order, self._standing, slots):
@@ -110,7 +110,7 @@ class Contest:
         if cycle.promises is not None:
             return self._holdable[slots]
         if self.allowances is not None:
-            due |= self._holdable[slots] & np.isin(self._columns[PROJECT, slots], self._open_projects())
+            due |= self._holdable[slots] & is_among(self._columns[PROJECT, slots], self._open_projects())
         return due | self._holdable[slots] if cycle.window is None and cycle.may_reserve else due
 
     def _has_room(self, turn: Turn, group: Group) -> bool:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tenure.core.columns import Bools, Ints
+from tenure.core.columns import Bools, Ints, is_among
 from tenure.model.job import JOB_COLUMNS, JobTable
 
 Columns = Mapping[str, Ints]
@@ -27,7 +27,7 @@ def columns_of(table: JobTable) -> Columns:
 
 def may_start(columns: Columns, paused: Collection[int]) -> Bools:
     """Which jobs may start once they are eligible: not held, not blocked, in none of the paused queues, with room in their array."""
-    stopped = (columns["held"] != 0) | (columns["blocked"] != 0) | np.isin(columns["queue"], sorted(paused))
+    stopped = (columns["held"] != 0) | (columns["blocked"] != 0) | is_among(columns["queue"], paused)
     free: Bools = ~stopped & (columns["array_left"] > 0) & (columns["array_room"] > 0)
     return free
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tenure.core.columns import Bools, Columns, Ints
+from tenure.core.columns import Bools, Columns, Ints, is_among
 from tenure.core.feasibility import UNBOUNDED, Ask, DeviceKind
 from tenure.core.rooms import Rooms
 from tenure.model.amounts import MILLI
@@ -56,7 +56,7 @@ class NodeTable:
         found = self._demands.get(key)
         if found is None:
             wanted = [number for kind, number in self.now.models.items() if ask.is_kind(*kind)]
-            accepted, total = np.isin(self.now.model, wanted), self.now.total_memory
+            accepted, total = is_among(self.now.model, wanted), self.now.total_memory
             if ask.milli:
                 found = Demand(accepted, accepted, share_memory(total, ask))
             else:

@@ -20,6 +20,8 @@ def main(arguments: Sequence[str]) -> None:
     with atheris.instrument_imports(include=list(PARTS)):
         from tests.property import test_connections as connections
 
+        connections.served([connections.UPGRADE])  # what reads frames is imported at the first upgrade, and must be seen too
+
     def pieces(data: bytes) -> list[bytes]:
         left = atheris.FuzzedDataProvider(data)
         cut = [left.ConsumeBytes(left.ConsumeIntInRange(0, 80)) for _ in range(left.ConsumeIntInRange(0, 3))]

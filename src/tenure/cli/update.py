@@ -1,47 +1,87 @@
-"""``update``: change jobs that are queued, and a little of those that run."""
+"""``update``: change jobs that are queued, and a little of those that run.
+
+What can be changed is one table: how it is spelt, what the help says of it, and what it is in the wire's words.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from inspect import Parameter
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from tenure.cli import options
 from tenure.cli.act import print_results
+from tenure.cli.tabled import with_parameters
 from tenure.client import words
 from tenure.client.errors import usage
 
-_WHAT = "What to change"
+
+class _Change(NamedTuple):
+    """One thing to change; ``read`` makes the fields of the wire of what was written."""
+
+    name: str
+    flags: tuple[str, ...]
+    metavar: str
+    help: str
+    read: Callable[[Any], dict[str, Any]]
+    kind: type = str
+
+    @property
+    def parameter(self) -> Parameter:
+        """The option."""
+        option = typer.Option(*self.flags, metavar=self.metavar, rich_help_panel="What to change", help=self.help)
+        return Parameter(self.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[self.kind | None, option])
 
 
+def _to(field: str, read: Callable[[Any], Any] = lambda value: value) -> Callable[[Any], dict[str, Any]]:
+    """What is written is one field, as ``read`` reads it."""
+    return lambda value: {field: read(value)}
+
+
+def _gpus(text: str) -> dict[str, Any]:
+    asked = words.gpus_of(text)
+    return {"gpu_milli": asked.milli, "gpu_model": asked.model}
+
+
+def _mebibytes(text: str) -> int:
+    """A size of memory: a bare number is MiB."""
+    return words.bytes_of(text, "m")
+
+
+_CHANGES = (
+    _Change(
+        "priority",
+        ("--priority",),
+        "P",
+        "1 to 10, or low, normal, high, critical.",
+        _to("priority", words.priority_of),
+    ),
+    _Change("time", ("--time", "-t"), "SPAN", "Time limit: 90s, 2h30m, 1d.", _to("limit_ms", words.limit_of)),
+    _Change("rename", ("--name", "-J"), "NAME", "A new name.", _to("name")),
+    _Change("queue", ("--queue", "-p"), "QUEUE", "Another queue.", _to("queue")),
+    _Change("deadline", ("--deadline",), "WHEN", "It should have ended by then.", _to("deadline_ms", words.moment_of)),
+    _Change("retries", ("--retries",), "N", "Run it again up to N times.", _to("retries"), int),
+    _Change("array_cap", ("--array-cap",), "N", "How many elements may run at once.", _to("array_cap"), int),
+    _Change("cpus", ("--cpus", "-c"), "N", "Cpus per task.", _to("cpu_milli", words.milli_of)),
+    _Change("memory", ("--memory", "--mem"), "SIZE", "Memory per task.", _to("memory_bytes", _mebibytes)),
+    _Change("gpus", ("--gpus", "-G"), "N", "GPUs per task: 2, a100:2, 0.5.", _gpus),
+    _Change("gpu_memory", ("--gpu-memory", "--vram"), "SIZE", "Memory of each GPU.", _to("gpu_memory_bytes", _mebibytes)),
+    _Change("storage", ("--storage", "--tmp"), "SIZE", "Scratch space per task.", _to("storage_bytes", words.bytes_of)),
+    _Change("tasks", ("--tasks", "-n"), "N", "Tasks that start together.", _to("tasks"), int),
+    _Change("nodes", ("--nodes", "-N"), "N", "Deal the tasks evenly over N nodes, 0: over any.", _to("nodes"), int),
+)
+
+
+def _with_changes(function: Callable[..., None]) -> Callable[..., None]:
+    return with_parameters(function, [change.parameter for change in _CHANGES])
+
+
+@_with_changes
 def update(
+    given: dict[str, Any],
     jobs: options.Ids = None,
-    priority: Annotated[
-        str, typer.Option("--priority", metavar="P", rich_help_panel=_WHAT, help="1 to 10, or low, normal, high, critical.")
-    ] = "",
-    time: Annotated[str, typer.Option("--time", "-t", metavar="SPAN", rich_help_panel=_WHAT, help="Time limit: 90s, 2h30m, 1d.")] = "",
-    rename: Annotated[str, typer.Option("--name", "-J", metavar="NAME", rich_help_panel=_WHAT, help="A new name.")] = "",
-    queue: Annotated[str, typer.Option("--queue", "-p", metavar="QUEUE", rich_help_panel=_WHAT, help="Another queue.")] = "",
-    deadline: Annotated[
-        str, typer.Option("--deadline", metavar="WHEN", rich_help_panel=_WHAT, help="It should have ended by then.")
-    ] = "",
-    retries: Annotated[int, typer.Option("--retries", metavar="N", rich_help_panel=_WHAT, help="Run it again up to N times.")] = -1,
-    array_cap: Annotated[
-        int, typer.Option("--array-cap", metavar="N", rich_help_panel=_WHAT, help="How many elements may run at once.")
-    ] = 0,
-    cpus: Annotated[str, typer.Option("--cpus", "-c", metavar="N", rich_help_panel=_WHAT, help="Cpus per task.")] = "",
-    memory: Annotated[str, typer.Option("--memory", "--mem", metavar="SIZE", rich_help_panel=_WHAT, help="Memory per task.")] = "",
-    gpus: Annotated[str, typer.Option("--gpus", "-G", metavar="N", rich_help_panel=_WHAT, help="GPUs per task: 2, a100:2, 0.5.")] = "",
-    gpu_memory: Annotated[
-        str, typer.Option("--gpu-memory", "--vram", metavar="SIZE", rich_help_panel=_WHAT, help="Memory of each GPU.")
-    ] = "",
-    storage: Annotated[
-        str, typer.Option("--storage", "--tmp", metavar="SIZE", rich_help_panel=_WHAT, help="Scratch space per task.")
-    ] = "",
-    tasks: Annotated[int, typer.Option("--tasks", "-n", metavar="N", rich_help_panel=_WHAT, help="Tasks that start together.")] = 0,
-    nodes: Annotated[
-        int, typer.Option("--nodes", "-N", metavar="N", rich_help_panel=_WHAT, help="Deal the tasks evenly over N nodes, 0: over any.")
-    ] = -1,
     state: options.State = "",
     mine: options.Mine = False,
     group: options.Group = "",
@@ -65,35 +105,12 @@ def update(
     Exit codes: 0, 1 when one could not be changed, 3 when there is no such job.
     """
     changes: dict[str, Any] = {}
-    changes.update({"priority": words.priority_of(priority)} if priority else {})
-    changes.update({"limit_ms": words.limit_of(time)} if time else {})
-    changes.update({"name": rename} if rename else {})
-    changes.update({"queue": queue} if queue else {})
-    changes.update({"deadline_ms": words.moment_of(deadline)} if deadline else {})
-    changes.update({"retries": retries} if retries >= 0 else {})
-    changes.update({"array_cap": array_cap} if array_cap else {})
-    changes.update({"tasks": tasks} if tasks else {})
-    changes.update({"nodes": nodes} if nodes >= 0 else {})
-    changes.update({"storage_bytes": words.bytes_of(storage)} if storage else {})
-    changes.update(amounts_of(cpus, memory, gpus, gpu_memory))
+    for change in _CHANGES:
+        if given[change.name] not in (None, ""):
+            changes |= change.read(given[change.name])
     if not changes:
         raise usage("there is nothing to change", "say what: --priority, --time, --queue, --memory, ...")
     select = options.chosen(jobs, state=state, mine=mine, group=group)
     with options.client() as client:
         reply = client.update(select, **changes)
     print_results("update", reply, options.is_json(output, as_json))
-
-
-def amounts_of(cpus: str, memory: str, gpus: str, gpu_memory: str) -> dict[str, Any]:
-    """The amounts that were given, in the wire's units."""
-    found: dict[str, Any] = {}
-    if cpus:
-        found["cpu_milli"] = words.milli_of(cpus)
-    if memory:
-        found["memory_bytes"] = words.bytes_of(memory, "m")
-    if gpus:
-        asked = words.gpus_of(gpus)
-        found |= {"gpu_milli": asked.milli, "gpu_model": asked.model}
-    if gpu_memory:
-        found["gpu_memory_bytes"] = words.bytes_of(gpu_memory, "m")
-    return found

@@ -8,7 +8,7 @@ import pytest
 
 from tenure.model.access import SCHEDULER
 from tenure.model.amounts import GIB, Amounts
-from tenure.model.commands import LEASE, AcquireLease, Applied, Holder, JobRequest, JobSpec, Refused, SuspendJob, UpdateJob
+from tenure.model.commands import LEASE, AcquireLease, Applied, CancelJob, Holder, JobRequest, JobSpec, Refused, SuspendJob, UpdateJob
 from tenure.model.observations import EndReason, Launch, Resized, Signal, SignalAction
 from tenure.model.plan import Decision, Evict, Resize, Start, Suspend
 from tenure.model.shape import Shape
@@ -19,7 +19,7 @@ from tenure.testing.store_turns_suite import go_on, rest
 
 BIG = Shape(Amounts(6000, 48 * GIB))
 HALF = Shape(Amounts(4000, 16 * GIB))
-SMALL = Shape(Amounts(1000))
+SMALL, HALF_CAP = Shape(Amounts(1000)), Shape(Amounts(2000))
 GANG = Shape(Amounts(3000, 10 * GIB), tasks=2)
 
 
@@ -303,6 +303,39 @@ class StoreResizesSuite(StoreSuiteBase):
         assert rig.states(rig.record(ended(again, None, EndReason.OOM, signal=9))) == {job: "failed"}, "its owner wanted it"
         rig.sound()
 
+    @pytest.mark.parametrize("is_cancelled", [False, True])
+    def test_who_fails_otherwise_or_is_to_end_does_not_run_again(self, rig: StoreRig, is_cancelled: bool) -> None:
+        job = rig.submit(HALF)
+        launch = rig.run(job, HALF)
+        self.lower(rig, job, 1000, 8, caller=SCHEDULER)
+        rig.record(resized(self.asked(rig)[0]))
+        if is_cancelled:
+            rig.act(CancelJob, job)
+        end = ended(launch, None, EndReason.OOM, signal=9) if is_cancelled else ended(launch, 3)
+        assert rig.states(rig.record(end)) == {job: "failed"}
+        rig.sound()
+
+    def test_who_hands_his_room_on_keeps_it_as_it_is(self, rig: StoreRig) -> None:
+        array = rig.submit(SMALL, array=((0, 1, 1),))
+        where = rig.placements(SMALL, (1,))
+        launches = rig.commit(Decision((Start(array, where, 0, successors=(1,)),))).launches
+        rig.record(started(launches[0]))
+        assert self.code(self.lower(rig, launches[0].job_id, 500)) == "shares_room"
+        rig.sound()
+
+    def test_a_project_at_its_maximum_says_so(self, rig: StoreRig) -> None:
+        job = rig.submit(HALF_CAP, project="capped")
+        rig.run(job, HALF_CAP)
+        self.lower(rig, job, 500)
+        rig.record(resized(self.asked(rig)[0]))
+        rig.run(rig.submit(HALF_CAP, project="capped"), HALF_CAP)
+        answer = self.lower(rig, job, 1500)
+        assert self.code(answer) == "no_room"
+        assert isinstance(answer, Refused)
+        assert "cpu_milli of 3000" in answer.why
+        assert isinstance(self.lower(rig, job, 1000), Applied)
+        rig.sound()
+
     @pytest.mark.parametrize("how", ["cpu alone", "given back", "on its way back"])
     def test_only_for_want_of_memory_that_the_scheduler_took_it_runs_again(self, rig: StoreRig, how: str) -> None:
         job = rig.submit(HALF)
@@ -377,5 +410,6 @@ class StoreResizesSuite(StoreSuiteBase):
         spec = JobSpec(("tool",), "/", holder=Holder(41, 7))
         answer = rig.apply(AcquireLease(rig.key(), ADA, JobRequest("l", HALF, kind=LEASE, limit_ms=60_000), spec, "token", 60_000))
         assert isinstance(answer, Applied), answer
-        rig.run(answer.job_id, HALF)
+        launch = rig.run(answer.job_id, HALF)
         assert self.code(self.lower(rig, answer.job_id, 1000)) == "is_a_lease"
+        assert rig.commit(Decision(resizes=(Resize(answer.job_id, launch.attempt_id, 1000, GIB),))).rejections[0] is not None

@@ -339,6 +339,8 @@ def test_update(shell: Shell, client: FakeClient) -> None:
         "gpu_memory_bytes": 8 * 1024**3,
         "tasks": 2,
     }
+    shell("update", "12", "--array-cap", "0", "--tasks", "0", "--nodes", "0")
+    assert client.calls[-1][2] == {"array_cap": 0, "tasks": 0, "nodes": 0}, "the daemon says what is wrong with it"
 
 
 def test_nodes_gpus_queues(shell: Shell, client: FakeClient) -> None:

@@ -16,6 +16,7 @@ from tenure.testing.store_reservations_suite import StoreReservationsSuite
 from tenure.testing.store_resizes_suite import StoreResizesSuite
 from tenure.testing.store_rig import CAPPED
 from tenure.testing.store_rooms_suite import StoreRoomsSuite
+from tenure.testing.store_shrinks_suite import StoreShrinksSuite
 from tenure.testing.store_suite import OpenStore, StoreLifecycleSuite
 from tenure.testing.store_turns_suite import StoreTurnsSuite
 
@@ -59,6 +60,10 @@ class TestSqliteRooms(OnSqlite, StoreRoomsSuite):
 
 class TestSqliteResizes(OnSqlite, StoreResizesSuite):
     """What a running attempt holds, on SQLite."""
+
+
+class TestSqliteShrinks(OnSqlite, StoreShrinksSuite):
+    """What the scheduler lowers unasked, on SQLite."""
 
 
 class TestSqliteReservations(OnSqlite, StoreReservationsSuite):

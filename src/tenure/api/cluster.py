@@ -7,14 +7,14 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api.context import Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import not_found, refused
+from tenure.api.context import answer, body_of, caller_from, context_of
+from tenure.api.jobs import done, not_found
 from tenure.api.monitoring import with_readings
 from tenure.api.paging import page_of
 from tenure.api.parameters import Cursor, Limit, Named
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
-from tenure.model.commands import Command, Refused, SetNode, SetQueue
+from tenure.model.commands import SetNode, SetQueue
 from tenure.wire import ROOT
 from tenure.wire.dto import NodeRequest, NodesReply, NodeView, QueueRequest, QueuesReply, QueueView
 
@@ -42,7 +42,7 @@ async def set_node(request: Request) -> Response:
     """Drain or resume a node."""
     context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, NodeRequest)
-    await _apply(context, SetNode(wish.key, caller, wish.name, wish.status, wish.reason))
+    await done(context, SetNode(wish.key, caller, wish.name, wish.status, wish.reason))
     found = await asyncio.to_thread(context.queries.nodes)
     for node in found.nodes:
         if node.name == wish.name:
@@ -64,15 +64,9 @@ async def set_queue(request: Request) -> Response:
     context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, QueueRequest)
     command = SetQueue(wish.key, caller, wish.name, wish.paused, wish.default_limit_ms, wish.max_limit_ms, wish.bonus)
-    await _apply(context, command)
+    await done(context, command)
     found = await asyncio.to_thread(context.queries.queues)
     for queue in found.queues:
         if queue.name == wish.name:
             return answer(queue)
     raise not_found(wish.name)
-
-
-async def _apply(context: Context, command: Command) -> None:
-    given = (await context.apply([command]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)

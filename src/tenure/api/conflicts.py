@@ -11,16 +11,17 @@ from starlette.responses import Response
 
 from tenure.api.context import answer, body_of, caller_from, context_of
 from tenure.api.explaining import HIDDEN
-from tenure.api.jobs import one_job, refused
+from tenure.api.jobs import done, one_job
 from tenure.api.paging import key_of, page_of
 from tenure.api.parameters import Cursor, History, Limit, Moment, Until
+from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
-from tenure.model.commands import Refused, ResolveConflict
+from tenure.model.commands import ResolveConflict
 from tenure.model.conflict import ConflictKind, Resolution
 from tenure.store.conflicts import ALL, ConflictRow, Shown, Wanted, open_to, past_to
 from tenure.wire import ROOT
-from tenure.wire.conflict import ConflictsReply, ConflictView, ResolveReply, ResolveRequest
+from tenure.wire.conflict import ConflictChoice, ConflictsReply, ConflictView, ResolveReply, ResolveRequest
 from tenure.wire.cursors import Key, cursor_of
 
 routes = Routes(ROOT)
@@ -83,17 +84,20 @@ async def conflicts(
 @routes.post("/conflicts/resolve", ResolveRequest, ResolveReply, errors=REFUSALS, needs=Permission.JOBS_WRITE)
 async def resolve(request: Request) -> Response:
     """Resolve an open conflict in the chosen way."""
-    context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, ResolveRequest)
+    return await resolved(request, wish.conflict, wish)
+
+
+async def resolved(request: Request, conflict: str, wish: ConflictChoice) -> Response:
+    """Resolve one as was chosen. Raises ApiError."""
+    context, caller = context_of(request), caller_from(request)
     if wish.by not in list(Resolution):
-        raise refused(Refused("bad_request", f"a conflict is resolved by {', '.join(Resolution)}, not by {wish.by!r}"))
+        raise failure("bad_request", f"a conflict is resolved by {', '.join(Resolution)}, not by {wish.by!r}")
     if wish.favour and wish.by != Resolution.PRIORITY:
-        raise refused(Refused("bad_request", "only a resolution by priority favours a job; leave --favour out"))
+        raise failure("bad_request", "only a resolution by priority favours a job", "leave favour out")
     favour = (await one_job(context, wish.favour, caller)).job_id if wish.favour else 0
-    given = (await context.apply([ResolveConflict(wish.key, caller, wish.conflict, wish.by, favour)]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
-    return answer(ResolveReply(conflict=wish.conflict, text=given.note))
+    given = await done(context, ResolveConflict(wish.key, caller, conflict, wish.by, favour))
+    return answer(ResolveReply(conflict=conflict, text=given.note))
 
 
 def view(row: ConflictRow, names: Mapping[int, str]) -> ConflictView:

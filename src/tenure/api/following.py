@@ -129,11 +129,10 @@ class Follower:
 
     def _events(self, items: Sequence[Item], newest: int, *, is_broken: bool) -> list[Told]:
         """The next events of those that were asked for. What is kept goes on after the cursor of the ``reset`` before it."""
-        gone = []
-        if is_broken:
-            begin = items[0].cursor - 1 if items else max(newest, self._feed.newest)
-            gone = [_told("reset", {"why": f"not all events after {self._cursor} are kept"}, begin)]
-        self._cursor = items[-1].cursor if items else max(newest, self._feed.newest)
+        end = items[-1].cursor if items else max(newest, self._feed.newest)
+        begin = items[0].cursor - 1 if items else end
+        gone = [_told("reset", {"why": f"not all events after {self._cursor} are kept"}, begin)] if is_broken else []
+        self._cursor = end
         self._is_abreast = self._is_abreast or len(items) < PAGE
         takes, caller = self.wish.takes, self._caller
         told = [item for item in items if takes(item) and caller and may_hear(caller, item.kind, item.job, item.project, item.uid)]

@@ -45,7 +45,6 @@ from tenure.api import (
 from tenure.api.context import ApiError, Context, Receive, decoded, keyed, read_body
 from tenure.api.denials import Denials
 from tenure.api.identity import caller_from_scope, let_in
-from tenure.api.parameters import BIG
 from tenure.api.problems import error_response, is_foreseen, mismatch
 from tenure.api.routes import WEBSOCKET, Finder, Route
 from tenure.model.access import Permission
@@ -92,6 +91,8 @@ _SPOKEN = frozenset(str(number).encode() for number in PROTOCOLS)
 _OWN = str(PROTOCOL).encode()
 _OLDER = f"{MEETING}/"
 _SUBMIT = f"{ROOT}/jobs"
+_WHOLE = 100_000
+"""Protocol 1 knew no pages: longer than any of the lists that it had, and still a bound for those that came later."""
 _MOVED = {f"{MEETING}/events": f"{ROOT}/events/lines"}
 """What is not where it was below `MEETING`."""
 
@@ -151,7 +152,7 @@ class Front:
         target.check(headers)
         arguments = target.arguments(of_path, scope["query_string"])
         if not pages and "cursor" in arguments:
-            arguments["limit"] = BIG
+            arguments["limit"] = _WHOLE
         scope["app"] = self
         asked = Request(scope, receive) if method != WEBSOCKET else HTTPConnection(scope)
         return await target.route.endpoint(asked, **arguments)

@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.guided import text_of
-from tenure.api.jobs import refused
+from tenure.api.jobs import done
 from tenure.api.paging import cut, number_of, page_of
 from tenure.api.parameters import Cursor, History, Limit, Named
 from tenure.api.routes import Routes
 from tenure.model.access import Permission
-from tenure.model.commands import EndGuidance, Guide, Refused
+from tenure.model.commands import EndGuidance, Guide
 from tenure.store.guided import GuidanceRow, Wanted, one, open_to, past_to
 from tenure.wire import ROOT
 from tenure.wire.guidance import EndRequest, GuidanceRequest, GuidancesReply, GuidanceView
@@ -56,9 +56,7 @@ async def give(request: Request) -> Response:
     context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, GuidanceRequest)
     said = (wish.steps, wish.project, wish.queue, wish.user, wish.name, wish.policy, wish.length_ms, wish.note)
-    given = (await context.apply([Guide(wish.key, caller, *said)]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
+    given = await done(context, Guide(wish.key, caller, *said))
     return answer(await _one(context, int(given.note)), 201)
 
 
@@ -67,9 +65,7 @@ async def end(request: Request) -> Response:
     """Take guidance back; what it changed is as before from the next plan on."""
     context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, EndRequest)
-    given = (await context.apply([EndGuidance(wish.key, caller, wish.guidance)]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
+    await done(context, EndGuidance(wish.key, caller, wish.guidance))
     return answer(await _one(context, wish.guidance))
 
 

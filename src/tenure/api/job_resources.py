@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
 from tenure.api.fixed import fixed
-from tenure.api.jobs import detail_of, one_job, refused
+from tenure.api.jobs import detail_of, done, one_job, refused
 from tenure.api.paging import number_of
 from tenure.api.parameters import Cursor, Limit, Moment, Named, Ref, States, Switch
 from tenure.api.problems import failure
@@ -23,7 +23,7 @@ from tenure.api.tags import check_match, job_tag
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
 from tenure.model.access import Permission
-from tenure.model.commands import Applied, Caller, Command, Refused
+from tenure.model.commands import Caller, Command
 from tenure.store.queries import JobRow
 from tenure.wire import ROOT
 from tenure.wire.cursors import cursor_of
@@ -121,7 +121,7 @@ async def patch(request: Request, ref: Ref) -> Response:
         asked = UpdateRequest(select=Selection(ids=[row.id]), **fields)
         if refusal := fixed(wish, [job], context.loop.ports.executor.capabilities()):
             raise refused(refusal)
-        await _apply(context, await _update(context, asked, row, caller))
+        await done(context, await _update(context, asked, row, caller))
     detail = await detail_of(context, row.id, caller)
     await context.add_expected_starts([detail.job])
     return answer(detail, headers={"ETag": job_tag(detail.job)})
@@ -135,13 +135,6 @@ async def _update(context: Context, wish: UpdateRequest, row: JobRow, caller: Ca
         raise refused(error.reply) from None
     except ValueError as error:
         raise failure("bad_request", str(error)) from None
-
-
-async def _apply(context: Context, command: Command) -> Applied:
-    given = (await context.apply([command]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
-    return given
 
 
 async def _view(context: Context, row: JobRow, caller: Caller) -> JobView:
@@ -159,7 +152,7 @@ def _acting(action: str) -> Callable[[Request, str], Awaitable[Response]]:
         wish = await body_of(request, ActionRequest, optional=True)
         row = await one_job(context, ref, caller)
         asked = ActRequest(action=action, select=Selection(ids=[row.id]), key=wish.key, why=wish.why)
-        given = await _apply(context, act_commands(asked, [(row.job_id, row.position)], caller)[0])
+        given = await done(context, act_commands(asked, [(row.job_id, row.position)], caller)[0])
         return answer(ActResult(id=row.id, ok=True, text=given.note))
 
     act.__doc__ = f"{action.capitalize()} one job, or one array with all its elements."

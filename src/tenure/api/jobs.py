@@ -20,7 +20,7 @@ from tenure.api.tags import job_tag, tagged
 from tenure.control.acts import act_commands, update_commands
 from tenure.control.admission import Inadmissible
 from tenure.model.access import Permission
-from tenure.model.commands import Answer, Applied, Caller, Refused, SubmitJob
+from tenure.model.commands import Answer, Applied, Caller, Command, Refused, SubmitJob
 from tenure.model.snapshot import Snapshot
 from tenure.store.details import REDACTED
 from tenure.store.queries import JobRow
@@ -53,6 +53,14 @@ def refused(refusal: Refused | ErrorReply) -> ApiError:
     if reply.code == "malformed":  # by the store: the form was right, or it had not come so far
         reply.code = "bad_request"
     return ApiError(status_of(reply.code), reply)
+
+
+async def done(context: Context, command: Command) -> Applied:
+    """Have a command carried out. Raises ApiError when it is refused."""
+    given = (await context.apply([command]))[0]
+    if isinstance(given, Refused):
+        raise refused(given)
+    return given
 
 
 def command_for(context: Context, request: SubmitRequest, caller: Caller) -> SubmitJob:

@@ -16,16 +16,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import refused
+from tenure.api.jobs import done
 from tenure.api.paging import cut, number_of, page_of
 from tenure.api.parameters import After, Count, Cursor, Limit, Named, Switch
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.model.access import READING, Caller, Caps, Permission, Role, Scope
-from tenure.model.commands import Applied, Command, Refused
+from tenure.model.commands import Applied, Command
 from tenure.model.people import SESSION, TOKEN, CreateToken, RemoveUser, RevokeToken, SetMember, SetUser
 from tenure.store.audit import Record
 from tenure.store.people import Person, TokenRow
+from tenure.store.people import people as read_people
+from tenure.store.people import tokens as read_tokens
 from tenure.wire import ROOT
 from tenure.wire.people import (
     AuditMark,
@@ -110,8 +112,8 @@ async def tokens(request: Request, user: Named = "", valid: Switch = 0, limit: L
     """A page of the caller's tokens and sessions, the newest first; an administrator's answer has everybody's. With ``valid=1`` only
     those that let somebody in."""
     context, caller = context_of(request), caller_from(request)
-    rows, names = await asyncio.gather(asyncio.to_thread(context.queries.tokens), asyncio.to_thread(context.queries.people))
-    by_id = {person.id: person for person in names}
+    rows, owners = await asyncio.to_thread(context.queries.read, lambda link: (read_tokens(link), read_people(link)))
+    by_id = {person.id: person for person in owners}
     all_of_them, now_ms = caller.may(Permission.USERS_WRITE), context.loop.clock.now_ms()
     own = [
         row
@@ -173,11 +175,10 @@ async def mint(
 
 async def changed(context: Context, command: Command) -> Applied:
     """Have a command about people carried out, and forget what was known of them. Raises ApiError."""
-    given = (await context.apply([command]))[0]
-    context.identity.forget()
-    if isinstance(given, Refused):
-        raise refused(given)
-    return given
+    try:
+        return await done(context, command)
+    finally:
+        context.identity.forget()
 
 
 def _role(word: str) -> Role:

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import refused
+from tenure.api.jobs import done
 from tenure.api.routes import Routes
 from tenure.control.loop import ControlLoop
 from tenure.core.board import Board
 from tenure.core.objectives import WHOLE, Objectives
 from tenure.core.strategy import Pressure, Tide, rule
 from tenure.model.access import Permission
-from tenure.model.commands import Refused, SetPolicy
+from tenure.model.commands import SetPolicy
 from tenure.model.settings import PlanSettings
 from tenure.model.snapshot import Snapshot
 from tenure.optimize.words import read_policy
@@ -61,9 +61,7 @@ async def set_policy(request: Request) -> Response:
             read_policy(wish.policy, PlanSettings())
         except BadPolicy as error:
             raise ApiError(422, ErrorReply(code="unknown_policy", message=str(error))) from None
-    given = (await context.apply([SetPolicy(wish.key, caller, wish.policy)]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
+    await done(context, SetPolicy(wish.key, caller, wish.policy))
     return answer(await current(context))
 
 

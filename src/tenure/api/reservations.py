@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import refused
+from tenure.api.jobs import done, refused
 from tenure.api.paging import cut, number_of, page_of
 from tenure.api.parameters import Cursor, History, Limit, Moment, Named, Until
 from tenure.api.routes import Routes
@@ -24,7 +24,7 @@ from tenure.api.sharing import picture_of
 from tenure.core.picture import Picture
 from tenure.core.set_aside import reaching
 from tenure.model.access import Permission
-from tenure.model.commands import Answer, Caller, Command, MakeReservation, Refused, RemoveReservation
+from tenure.model.commands import Caller, MakeReservation, RemoveReservation
 from tenure.model.node import Device, Node
 from tenure.model.window import WindowPart
 from tenure.store.sql import Link
@@ -144,7 +144,7 @@ async def reserve(request: Request) -> Response:
     )
     known, _ = await asyncio.to_thread(context.queries.sharers)
     notes = [] if wish.project in ("", *known.values()) else [f"project {wish.project} has had no job yet; its first one makes it"]
-    view = await _named(context, await _apply(context, command))
+    view = await _named(context, (await done(context, command)).note)
     view.notes = notes
     return answer(view, 201)
 
@@ -160,15 +160,8 @@ async def unreserve(request: Request) -> Response:
     """Take a reservation back; what waited for its end may start at once."""
     context, caller = context_of(request), caller_from(request)
     wish = await body_of(request, RemovalRequest)
-    return answer(await _named(context, await _apply(context, RemoveReservation(wish.key, caller, wish.reservation))))
-
-
-async def _apply(context: Context, command: Command) -> str:
-    """Have it done; the name of the reservation that it was done to."""
-    given: Answer = (await context.apply([command]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
-    return given.note
+    given = await done(context, RemoveReservation(wish.key, caller, wish.reservation))
+    return answer(await _named(context, given.note))
 
 
 def user_of(name: str) -> Caller:

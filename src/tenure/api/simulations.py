@@ -21,13 +21,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.context import Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import refused
+from tenure.api.jobs import done
 from tenure.api.paging import page_of
 from tenure.api.parameters import Cursor, Limit, Named, Number
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.model.access import Caller, Permission
-from tenure.model.commands import Refused
 from tenure.model.simulation import CANCELLED, FAILED, MOST_BEGUN, RUNNING, SUCCEEDED, BeginSimulation, SimulationNote
 from tenure.ports import StoreUnavailable
 from tenure.store.simulated import SimulationRow, listed, one, unfinished
@@ -80,9 +79,7 @@ class Simulations:
     async def start(self, wish: SimulationRequest, caller: Caller) -> SimulationView:
         """A new one, or that of the same key. Raises ApiError when there are too many."""
         asked = msgspec.json.encode(_plain(wish))
-        given = (await self.context.apply([BeginSimulation(wish.key, caller, tuple(wish.policies), asked)]))[0]
-        if isinstance(given, Refused):
-            raise refused(given)
+        given = await done(self.context, BeginSimulation(wish.key, caller, tuple(wish.policies), asked))
         view = await self.one(int(given.note), caller)
         if not given.replayed:
             self._run(view, asked)

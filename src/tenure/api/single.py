@@ -16,22 +16,21 @@ from starlette.responses import Response
 
 from tenure.api import cluster, conflicts, pools, reservations, sharing
 from tenure.api.context import answer, body_of, caller_from, context_of
-from tenure.api.jobs import one_job, refused
+from tenure.api.jobs import done
 from tenure.api.paging import cut, key_of, page_of
 from tenure.api.parameters import Cursor, Limit, Moment, Name, Named, Until
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.api.tags import check_match, tag_of, tagged
 from tenure.model.access import Permission
-from tenure.model.commands import Applied, Command, Refused, RemoveReservation, ResolveConflict, SetNode, SetQueue
-from tenure.model.conflict import Resolution
+from tenure.model.commands import RemoveReservation, SetNode, SetQueue
 from tenure.wire import ROOT
-from tenure.wire.conflict import ConflictView, ResolveReply
+from tenure.wire.conflict import ConflictChoice, ConflictView, ResolveReply
 from tenure.wire.dto import DeviceView, NodeView, QueueView
 from tenure.wire.pools import PoolView
 from tenure.wire.requests import QueuePatch
 from tenure.wire.reservation import ReservationView
-from tenure.wire.resources import ActionRequest, ConflictChoice, DevicesPage, QuotasReply, QuotaView, UsagePage, UsageView
+from tenure.wire.resources import ActionRequest, DevicesPage, QuotasReply, QuotaView, UsagePage, UsageView
 from tenure.wire.sharing import ProjectView
 
 routes = Routes(ROOT)
@@ -45,14 +44,6 @@ def one_of(entries: list[T], what: str, name: str, named: Callable[[T], str]) ->
         if named(entry) == name:
             return entry
     raise failure("not_found", f"there is no {what} {name}")
-
-
-async def done(request: Request, command: Command) -> Applied:
-    """Have a command carried out. Raises ApiError when it is refused."""
-    given = (await context_of(request).apply([command]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
-    return given
 
 
 async def _node(request: Request, name: str) -> NodeView:
@@ -69,7 +60,7 @@ async def node(request: Request, name: Name) -> Response:
 async def drain(request: Request, name: Name) -> Response:
     """Let nothing start on a node any more; what runs there goes on."""
     wish = await body_of(request, ActionRequest, optional=True)
-    await done(request, SetNode(wish.key, caller_from(request), name, "draining", wish.why))
+    await done(context_of(request), SetNode(wish.key, caller_from(request), name, "draining", wish.why))
     return answer(await _node(request, name))
 
 
@@ -77,7 +68,7 @@ async def drain(request: Request, name: Name) -> Response:
 async def resume(request: Request, name: Name) -> Response:
     """Let a drained node take work again."""
     wish = await body_of(request, ActionRequest, optional=True)
-    await done(request, SetNode(wish.key, caller_from(request), name, "up", wish.why))
+    await done(context_of(request), SetNode(wish.key, caller_from(request), name, "up", wish.why))
     return answer(await _node(request, name))
 
 
@@ -122,7 +113,7 @@ async def set_queue(request: Request, name: Name) -> Response:
     if "if-match" in request.headers:
         check_match(request, _queue_tag(await _queue(request, name)))
     caller = caller_from(request)
-    await done(request, SetQueue(wish.key, caller, name, wish.paused, wish.default_limit_ms, wish.max_limit_ms, wish.bonus))
+    await done(context_of(request), SetQueue(wish.key, caller, name, wish.paused, wish.default_limit_ms, wish.max_limit_ms, wish.bonus))
     found = await _queue(request, name)
     return answer(found, headers={"ETag": _queue_tag(found)})
 
@@ -179,7 +170,7 @@ async def unreserve(request: Request, name: Name) -> Response:
     """Take a reservation back; the answer is how it was."""
     found = await reservations.all_reservations(request)
     before = one_of(found, "reservation", name, lambda reservation: reservation.name)
-    await done(request, RemoveReservation(request.headers.get("idempotency-key", ""), caller_from(request), name))
+    await done(context_of(request), RemoveReservation(request.headers.get("idempotency-key", ""), caller_from(request), name))
     return answer(before)
 
 
@@ -194,15 +185,7 @@ async def conflict(request: Request, conflict: Name) -> Response:
 @routes.post("/conflicts/{conflict}/resolve", ConflictChoice, ResolveReply, errors=conflicts.REFUSALS, needs=Permission.JOBS_WRITE)
 async def resolve(request: Request, conflict: Name) -> Response:
     """Resolve one open conflict in the chosen way."""
-    wish = await body_of(request, ConflictChoice)
-    if wish.by not in list(Resolution):
-        raise failure("bad_request", f"a conflict is resolved by {', '.join(Resolution)}, not by {wish.by!r}")
-    if wish.favour and wish.by != Resolution.PRIORITY:
-        raise failure("bad_request", "only a resolution by priority favours a job", "leave favour out")
-    caller = caller_from(request)
-    favour = (await one_job(context_of(request), wish.favour, caller)).job_id if wish.favour else 0
-    given = await done(request, ResolveConflict(wish.key, caller, conflict, wish.by, favour))
-    return answer(ResolveReply(conflict=conflict, text=given.note))
+    return await conflicts.resolved(request, conflict, await body_of(request, ConflictChoice))
 
 
 @routes.get("/usage", UsagePage, needs=Permission.CLUSTER_READ)

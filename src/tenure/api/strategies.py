@@ -15,14 +15,14 @@ from starlette.responses import Response
 
 from tenure.api import conflicts
 from tenure.api.context import answer, body_of, caller_from, context_of
-from tenure.api.jobs import refused
+from tenure.api.jobs import done
 from tenure.api.parameters import Cursor, Limit, Name
 from tenure.api.policy import current
 from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.core.objectives import Objectives
 from tenure.model.access import Permission
-from tenure.model.commands import Refused, SetPolicy
+from tenure.model.commands import SetPolicy
 from tenure.model.settings import PlanSettings
 from tenure.optimize.words import read_policy
 from tenure.policies.portfolio import PROFILES
@@ -87,9 +87,7 @@ async def set_strategy(request: Request) -> Response:
         read_policy(word, PlanSettings())
     except BadPolicy as error:
         raise failure("unknown_policy", str(error)) from None
-    given = (await context_of(request).apply([SetPolicy(wish.key, caller_from(request), word)]))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
+    await done(context_of(request), SetPolicy(wish.key, caller_from(request), word))
     return answer(await _present(request))
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tenure.client.link import path_of
+from tenure.client.link import PAGE, path_of
 
 if TYPE_CHECKING:
     from tenure.client.link import Link
     from tenure.wire.people import AuditReply, TokenReply, TokenRequest, TokensReply, UsersReply, UserView, WhoAmI
-
-PAGE = 1000
 
 
 def _key() -> str:

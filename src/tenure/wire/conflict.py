@@ -7,13 +7,18 @@ import msgspec
 from tenure.wire.base import Line, Page, Reply, Request, Word
 
 
-class ResolveRequest(Request):
-    """Resolve the open conflict ``conflict`` ``by`` priority (``favour``: the job that goes first), fair or time-slicing."""
+class ConflictChoice(Request):
+    """How a conflict is resolved: ``by`` priority (``favour``: the job that goes first), fair or time-slicing."""
 
-    conflict: Line
     by: Word
     key: Word = ""
     favour: Word = ""
+
+
+class ResolveRequest(ConflictChoice, kw_only=True):
+    """Resolve the open conflict ``conflict`` so."""
+
+    conflict: Line
 
 
 class ConflictView(Reply):

@@ -35,14 +35,6 @@ class ActionRequest(Request):
     why: Line = ""
 
 
-class ConflictChoice(Request):
-    """How a conflict is resolved: ``by`` priority (``favour``: the job that goes first), fair or time-slicing."""
-
-    by: Word
-    key: Word = ""
-    favour: Word = ""
-
-
 class DevicesPage(Page):
     """Devices by their UUIDs."""
 

@@ -31,20 +31,29 @@ _ROLES = "viewer, user, operator or admin"
 Project = Annotated[list[str] | None, typer.Option("--project", "-A", metavar="PROJECT", help="Only for this; repeat for more.")]
 
 
+UserAction = Annotated[str, typer.Argument(metavar="[list|add|set|remove]", help="Default: list.", show_default=False)]
+UserName = Annotated[str, typer.Argument(metavar="[USER]", help="Which user.", show_default=False)]
+Role = Annotated[str, typer.Option("--role", metavar="ROLE", help=f"Over everything: {_ROLES}. A new one is a user.")]
+Memberships = Annotated[
+    list[str] | None,
+    typer.Option("--project", "-A", metavar="PROJECT=ROLE", help="Member of a project: viewer, user, operator; none ends it."),
+]
+Disable = Annotated[bool, typer.Option("--disable", help="Let in no more, whatever token is shown.")]
+Enable = Annotated[bool, typer.Option("--enable", help="Let in again.")]
+Account = Annotated[
+    bool | None,
+    typer.Option("--account/--no-account", help="Bind it to the account of that name, or to none. Default: if there is one."),
+]
+
+
 def user(
-    action: Annotated[str, typer.Argument(metavar="[list|add|set|remove]", help="Default: list.", show_default=False)] = "list",
-    name: Annotated[str, typer.Argument(metavar="[USER]", help="Which user.", show_default=False)] = "",
-    role: Annotated[str, typer.Option("--role", metavar="ROLE", help=f"Over everything: {_ROLES}. A new one is a user.")] = "",
-    project: Annotated[
-        list[str] | None,
-        typer.Option("--project", "-A", metavar="PROJECT=ROLE", help="Member of a project: viewer, user, operator; none ends it."),
-    ] = None,
-    disable: Annotated[bool, typer.Option("--disable", help="Let in no more, whatever token is shown.")] = False,
-    enable: Annotated[bool, typer.Option("--enable", help="Let in again.")] = False,
-    account: Annotated[
-        bool | None,
-        typer.Option("--account/--no-account", help="Bind it to the account of that name, or to none. Default: if there is one."),
-    ] = None,
+    action: UserAction = "list",
+    name: UserName = "",
+    role: Role = "",
+    project: Memberships = None,
+    disable: Disable = False,
+    enable: Enable = False,
+    account: Account = None,
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from tenure.cli import console, options
+from tenure.cli import simulate_options as given
 from tenure.cli.table import Column, render
 from tenure.cli.text import span
 from tenure.client.errors import BadRequest, usage
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from tenure.sim.workload import Workload
 
 _PAST, _MOST_PAST = "history", 10_000
-_LOG, _HOW = "The log and the machines", "How it is replayed"
 _COLUMNS = (
     Column("POLICY", cut=True),
     Column("AVEBSLD", right=True),
@@ -55,75 +53,23 @@ _COLUMNS = (
 
 
 def simulate(
-    traces: Annotated[
-        list[str] | None, typer.Argument(metavar="[TRACE]...", help="Logs; history: the jobs that have ended here.", show_default=False)
-    ] = None,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option("--policy", metavar="NAME[:KEY=V,..]", rich_help_panel=_HOW, help="A policy; several times to compare."),
-    ] = None,
-    runtimes: Annotated[
-        str,
-        typer.Option(
-            "--runtimes", metavar="KIND", rich_help_panel=_HOW, help="What the planner believes: exact, requested (default), predicted."
-        ),
-    ] = "requested",
-    enforce_limits: Annotated[
-        bool, typer.Option("--enforce-limits", rich_help_panel=_HOW, help="End a job at the time that its user requested.")
-    ] = False,
-    checkpoint_every: Annotated[
-        str,
-        typer.Option(
-            "--checkpoint-every", metavar="TIME", rich_help_panel=_HOW, help="A displaced job goes on from there; default: from zero."
-        ),
-    ] = "0s",
-    faults: Annotated[
-        str, typer.Option("--faults", metavar="MTBF/MTTR", rich_help_panel=_HOW, help="Nodes fail: 30d/2h; jobs run again, or: ,fail.")
-    ] = "",
-    full: Annotated[
-        bool,
-        typer.Option("--full", rich_help_panel=_HOW, help="Run every step of production, store included: slower, limits enforced."),
-    ] = False,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", rich_help_panel=_HOW, help="For everything that is drawn.")] = 0,
-    generate: Annotated[
-        list[str] | None,
-        typer.Option("--generate", metavar="NAME[:KEY=N,..]", rich_help_panel=_LOG, help="Instead of a log: lublin or poisson."),
-    ] = None,
-    log_format: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="NAME", rich_help_panel=_LOG, help="swf, openb, philly, chronus, dlrm, history; default: by its looks."
-        ),
-    ] = "",
-    nodes: Annotated[
-        str,
-        typer.Option(
-            "--nodes", metavar="SPEC|FILE", rich_help_panel=_LOG, help="100x8xA100:80G,64c,512G or a list; default: the log's machine."
-        ),
-    ] = "",
-    pools: Annotated[
-        str, typer.Option("--pools", metavar="FILE", rich_help_panel=_LOG, help="Settings whose [pools.NAME] hold for these nodes.")
-    ] = "",
-    node_order: Annotated[
-        str,
-        typer.Option(
-            "--node-order", metavar="ORDER", rich_help_panel=_LOG, help="Who wins ties: name (default), shuffled, random-ties."
-        ),
-    ] = "name",
-    arrival: Annotated[
-        str,
-        typer.Option(
-            "--arrival", metavar="RATIO", rich_help_panel=_LOG, help="Of openb pods: come until so much of all GPUs is asked for."
-        ),
-    ] = "",
-    window: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--window", metavar="NODES@FROM+LENGTH[:PROJECT]", rich_help_panel=_LOG, help="Nodes set aside: n1,n2@2d+4h, *@1d+2h."
-        ),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", rich_help_panel=_LOG, help="The first N jobs only.")] = 0,
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Write metrics.json, report.html and every decision there.")] = "",
+    traces: given.Traces = None,
+    policy: given.Policies = None,
+    runtimes: given.Runtimes = "requested",
+    enforce_limits: given.EnforceLimits = False,
+    checkpoint_every: given.CheckpointEvery = "0s",
+    faults: given.FaultRates = "",
+    full: given.Full = False,
+    seed: given.Seed = 0,
+    generate: given.Generators = None,
+    log_format: given.Format = "",
+    nodes: given.Nodes = "",
+    pools: given.PoolFile = "",
+    node_order: given.NodeOrder = "name",
+    arrival: given.Arrival = "",
+    window: given.Windows = None,
+    limit: given.First = 0,
+    out: given.Out = "",
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:

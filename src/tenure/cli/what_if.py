@@ -31,51 +31,58 @@ MaybeCommand = Annotated[
 ]
 
 
+AddNodes = Annotated[
+    list[str] | None,
+    typer.Option("--add-nodes", metavar="SPEC", rich_help_panel=_IF, help="There were more nodes: 2x8xA100:80G,64c,512G, 4x32c,128G."),
+]
+RemoveNodes = Annotated[
+    list[str] | None,
+    typer.Option("--remove-node", metavar="NODE", rich_help_panel=_IF, help="A node were gone; what it runs waits again."),
+]
+Drained = Annotated[list[str] | None, typer.Option("--drain", metavar="NODE", rich_help_panel=_IF, help="A node took nothing new.")]
+Resumed = Annotated[
+    list[str] | None,
+    typer.Option("--resume-node", metavar="NODE", rich_help_panel=_IF, help="A node that is drained or down took work again."),
+]
+Jobs = Annotated[
+    list[str] | None,
+    typer.Option("--job", metavar="'OPTIONS'", rich_help_panel=_IF, help="One more job were queued: '--gpus 4 --time 2h'."),
+]
+Priorities = Annotated[
+    list[str] | None,
+    typer.Option("--priority", metavar="[JOB=]P", rich_help_panel=_IF, help="A job had another priority; P alone: the new job."),
+]
+Cancelled = Annotated[
+    list[str] | None, typer.Option("--cancel", metavar="JOB", rich_help_panel=_IF, help="A job were cancelled, waiting or running.")
+]
+Policy = Annotated[
+    str, typer.Option("--policy", metavar="NAME[:KEY=V,..]", rich_help_panel=_IF, help="Another policy decided, or other settings.")
+]
+Profile = Annotated[
+    str,
+    typer.Option(
+        "--profile", metavar="NAME", rich_help_panel=_IF, help="The portfolio decided, by balanced, fast, fair, green or cheap."
+    ),
+]
+Compared = Annotated[int, typer.Option("--limit", metavar="N", min=1, rich_help_panel=_HOW, help="Compare the first N waiting jobs.")]
+AllJobs = Annotated[bool, typer.Option("--all", rich_help_panel=_HOW, help="List the jobs that nothing changes for, too.")]
+
+
 @partial(with_submit_options, own_first=True)
 def what_if(
     given: dict[str, Any],
     command: MaybeCommand = None,
-    add_nodes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--add-nodes", metavar="SPEC", rich_help_panel=_IF, help="There were more nodes: 2x8xA100:80G,64c,512G, 4x32c,128G."
-        ),
-    ] = None,
-    remove_node: Annotated[
-        list[str] | None,
-        typer.Option("--remove-node", metavar="NODE", rich_help_panel=_IF, help="A node were gone; what it runs waits again."),
-    ] = None,
-    drain: Annotated[
-        list[str] | None, typer.Option("--drain", metavar="NODE", rich_help_panel=_IF, help="A node took nothing new.")
-    ] = None,
-    resume_node: Annotated[
-        list[str] | None,
-        typer.Option("--resume-node", metavar="NODE", rich_help_panel=_IF, help="A node that is drained or down took work again."),
-    ] = None,
-    job: Annotated[
-        list[str] | None,
-        typer.Option("--job", metavar="'OPTIONS'", rich_help_panel=_IF, help="One more job were queued: '--gpus 4 --time 2h'."),
-    ] = None,
-    priority: Annotated[
-        list[str] | None,
-        typer.Option("--priority", metavar="[JOB=]P", rich_help_panel=_IF, help="A job had another priority; P alone: the new job."),
-    ] = None,
-    cancel: Annotated[
-        list[str] | None, typer.Option("--cancel", metavar="JOB", rich_help_panel=_IF, help="A job were cancelled, waiting or running.")
-    ] = None,
-    policy: Annotated[
-        str, typer.Option("--policy", metavar="NAME[:KEY=V,..]", rich_help_panel=_IF, help="Another policy decided, or other settings.")
-    ] = "",
-    profile: Annotated[
-        str,
-        typer.Option(
-            "--profile", metavar="NAME", rich_help_panel=_IF, help="The portfolio decided, by balanced, fast, fair, green or cheap."
-        ),
-    ] = "",
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, rich_help_panel=_HOW, help="Compare the first N waiting jobs.")
-    ] = 200,
-    all_jobs: Annotated[bool, typer.Option("--all", rich_help_panel=_HOW, help="List the jobs that nothing changes for, too.")] = False,
+    add_nodes: AddNodes = None,
+    remove_node: RemoveNodes = None,
+    drain: Drained = None,
+    resume_node: Resumed = None,
+    job: Jobs = None,
+    priority: Priorities = None,
+    cancel: Cancelled = None,
+    policy: Policy = "",
+    profile: Profile = "",
+    limit: Compared = 200,
+    all_jobs: AllJobs = False,
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:

@@ -95,7 +95,19 @@ def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submis
         if isinstance(judged, Refused):
             return judged
         waits = judged
-    job_id = tx.next_job()
+    job_id = _collect(tx, command, queue, limit_ms, waits, collected)
+    note = ""
+    if waits:
+        collected.write(tx)
+        note = _wait_for(tx, job_id, waits)
+    return Applied(job_id, tx.event_seq, note=note)
+
+
+def _collect(
+    tx: Transaction, command: SubmitJob | AcquireLease, queue: Queue, limit_ms: int, waits: list[_Wait], collected: Submissions
+) -> int:
+    """Stage the row of a job and what is told of it; its number."""
+    request, job_id = command.request, tx.next_job()
     state = JobState.HELD.value if request.hold else JobState.PENDING.value
     size = sum(range_size(item) for item in request.array)
     project_id, user_id = tx.names.project_id(tx.link, request.project), tx.names.user_id(tx.link, command.caller)
@@ -129,11 +141,7 @@ def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submis
         )
     )
     tx.emit("job.submitted", job_id, project_id)
-    note = ""
-    if waits:
-        collected.write(tx)
-        note = _wait_for(tx, job_id, waits)
-    return Applied(job_id, tx.event_seq, note=note)
+    return job_id
 
 
 def _refusal(command: SubmitJob | AcquireLease, queue: Queue, limit_ms: int) -> Refused | None:

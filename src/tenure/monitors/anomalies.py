@@ -64,7 +64,7 @@ class Anomalies:
                 self._missed(key, now_ms)
         self._tell()
         again = [self._open[key] for key in sorted(present) if key in self._open and self._open[key].action in _TRIED_AGAIN]
-        for anomaly in again + [anomaly for anomaly in fresh if anomaly.job_id and anomaly.action in _ONCE]:
+        for anomaly in again + [anomaly for anomaly in fresh if anomaly.action in _ONCE]:
             self._act(anomaly)
 
     def _seen(self, sign: Anomaly, now_ms: int) -> Anomaly | None:

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tenure.model.access import SCHEDULER
+from tenure.model.commands import LEASE, AcquireLease, Holder, JobRequest, JobSpec, SuspendJob, UpdateJob
 from tenure.model.measures import COARSE_MS, FINE_MS, MINUTE_MS, STEPS_MS, Holding, LiveTask, Point, Reported
+from tenure.model.plan import Decision, Start
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.store.series import MOST_NAMES
-from tenure.testing.store_rig import ONE_GPU, StoreRig, ended
+from tenure.testing.store_resizes_suite import resized
+from tenure.testing.store_rig import ADA, ONE_CPU, ONE_GPU, StoreRig, ended, started
 from tests.support.examples import examples
 
 BASE_MS = 1_700_000_400_000
@@ -139,3 +143,37 @@ def test_tasks_that_live_are_told_with_their_devices(tmp_path: Path) -> None:
     assert queries.writers_of([key]) == {key: (job, False)}
     queries.close()
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "holding"),
+    [
+        ("runs", Holding(1000, 0, 1000, 0)),
+        ("lowered unasked", Holding(500, 0, 1000, 0, is_lowered=True)),
+        ("unanswered", None),
+        ("lowered by its owner", None),
+        ("suspended", None),
+        ("shares its room", None),
+        ("lease", None),
+    ],
+)
+def test_what_may_be_lowered_is_told_of_whom_nobody_has_said_anything(rig: StoreRig, what: str, holding: Holding | None) -> None:
+    if what == "lease":
+        spec = JobSpec(("tool",), "/", holder=Holder(41, 7))
+        rig.apply(AcquireLease(rig.key(), ADA, JobRequest("l", ONE_CPU, kind=LEASE, limit_ms=60_000), spec, "token", 60_000))
+        rig.run(1)
+    elif what == "shares its room":
+        array = rig.submit(array=((0, 1, 1),))
+        start = Start(array, rig.placements(ONE_CPU, (1,)), 0, successors=(1,))
+        rig.record(started(rig.commit(Decision((start,))).launches[0]))
+    else:
+        rig.run(rig.submit())
+    if what == "suspended":
+        rig.act(SuspendJob, 1)
+    elif "lowered" in what or what == "unanswered":
+        rig.act(UpdateJob, 1, ADA if what == "lowered by its owner" else SCHEDULER, cpu_milli=500)
+    if "lowered" in what:
+        rig.record(*(resized(signal) for signal in rig.due()))
+    queries = rig.store.queries()  # type: ignore[attr-defined]
+    assert [task.holding for task in queries.live_tasks()] == [holding]
+    queries.close()

@@ -14,10 +14,7 @@ def upgrade(op: Operations) -> None:
     op.add_column("allocation", sa.Column("held_ms", _NUMBER))
     op.create_table(
         "held_before",
-        *(
-            sa.Column(name, _NUMBER, nullable=False)
-            for name in ("attempt_id", "task", "from_ms", "until_ms", "cpu_milli", "memory_bytes")
-        ),
+        *(sa.Column(name, _NUMBER, nullable=False) for name in _COLUMNS),
         sa.PrimaryKeyConstraint("attempt_id", "task", "until_ms"),
         sqlite_with_rowid=False,
     )

@@ -68,3 +68,24 @@ def test_the_history_by_severity_has_the_newest_of_the_most_severe_first(app: Ap
     assert len(found) == 30
     first = calls.get(f"{ROOT}/conflicts?history=1&limit=7").json()["next"]
     assert calls.get(f"{ROOT}/conflicts?history=1&by=severity&cursor={first}").json()["code"] == "bad_request", "it is of another order"
+
+
+@pytest.mark.parametrize("history", [0, 1])
+def test_nobody_finds_a_reservation_by_what_he_is_not_told_of_it(app: Application, history: int) -> None:
+    calls, name = TestClient(app), f"thesis-{history}"
+    from_ms = 4_000_000_000_000 + history * 10**8
+    made = calls.post(f"{ROOT}/jobs", json={"argv": ["true"], "cwd": "/", "hold": True, "project": "alpha", "key": "of-alpha"})
+    assert made.status_code == 201
+    wish = {"name": name, "from_ms": from_ms, "length_ms": 1000, "project": "alpha", "key": name}
+    assert calls.post(f"{ROOT}/reservations", json=wish).status_code == 201
+    calls.post(f"{ROOT}/users", json={"name": "vic", "role": "user", "account": False, "projects": {"beta": "user"}, "key": "vic"})
+    token = calls.post(f"{ROOT}/tokens", json={"user": "vic", "role": "user", "key": f"token-{name}"})
+    assert token.status_code == 201, token.text
+    secret = token.json()["secret"]
+    other = TestClient(app, headers={"Authorization": f"Bearer {secret}"})
+    asked = f"{ROOT}/reservations?history={history}"
+    assert [one["project"] for one in calls.get(f"{asked}&project=alpha").json()["reservations"] if one["name"] == name] == ["alpha"]
+    shown = [one for one in other.get(asked).json()["reservations"] if one["name"] == name]
+    assert [one.get("project", "") for one in shown] == [""]
+    for query in ("project=alpha", "user=root", "project=beta"):
+        assert other.get(f"{asked}&{query}").json()["reservations"] == [], query

@@ -30,7 +30,7 @@ class Service:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not holds():
                 await asyncio.sleep(0.01)
 

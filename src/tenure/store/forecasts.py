@@ -70,12 +70,12 @@ _SAME = and_(forecast.c.job_id == param("same"), forecast.c.model > param("model
 _AFTER = and_(forecast.c.job_id <= param("to"), or_(forecast.c.job_id < param("below"), _SAME))
 _NAMED = {"model": forecast.c.model, "project": project.c.name, "user": user.c.name, "group": job.c.group_name, "name": job.c.name}
 _WANTED = (
-    or_(param("job") == const(0), forecast.c.job_id == param("job2")),
+    forecast.c.job_id >= param("from"),
     *(named(name, column) for name, column in _NAMED.items()),
     within(forecast.c.as_of_ms),
     or_(param("known") == const(0), job.c.ended_ms.is_not(None)),
 )
-_ORDER = ("to", "below", "same", "model", "job", "job2", *twice(*_NAMED), *SPAN, "known")
+_ORDER = ("to", "below", "same", "model", "from", *twice(*_NAMED), *SPAN, "known")
 
 
 def _page(seen: Condition | None) -> Statement:
@@ -155,13 +155,14 @@ def drop_old(tx: Transaction) -> int:
 def forecasts(link: Link, wanted: Wanted, caller: Caller, after: Key, limit: int) -> list[ForecastRow]:
     """What was said, of the newest job first, and by model; after a key, at most ``limit`` of what the caller may see."""
     job_id, model = after or (BEYOND, "")
+    if wanted.job and int(job_id) > wanted.job:  # of one job only its own are read
+        job_id, model = wanted.job, ""
     names = [value for name in _NAMED for value in (getattr(wanted, name),) * 2]
     keys = (
         job_id,
         job_id,
         job_id,
         model,
-        wanted.job,
         wanted.job,
         *names,
         wanted.since_ms,

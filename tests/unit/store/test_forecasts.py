@@ -8,9 +8,12 @@ import pytest
 
 from tenure.model.access import SCHEDULER, Caller
 from tenure.model.commands import CancelJob
+from tenure.store import SqlStore
 from tenure.store.forecasts import BATCH, ForecastRow, Wanted, forecasts
 from tenure.store.queries import Queries
 from tenure.testing.store_rig import ADA, StoreRig, emptied, ended
+from tenure.wire.cursors import Key
+from tests.support.counting import Counting, repeat
 
 BEN = Caller(77, "ben")
 WEEK_MS = 7 * 86_400_000
@@ -111,3 +114,24 @@ def test_many_come_in_batches(rig: StoreRig, queries: Queries) -> None:
     assert rig.store.foretell(rig.now_ms)
     assert not rig.store.foretell(rig.now_ms)
     assert len(told(queries, model="last_two", limit=2_000)) == BATCH + 1
+
+
+def test_what_was_said_of_one_job_is_read_without_that_of_others(rig: StoreRig, store: SqlStore) -> None:
+    first = rig.submit()
+    cursor = store.database.link.cursor
+    repeat(cursor, "job", "id", first, 2_000)
+    cursor.execute("BEGIN IMMEDIATE")
+    cursor.execute("INSERT INTO forecast SELECT id, model, 1, 2, 3 FROM job, (SELECT 'a' AS model UNION ALL SELECT 'b')")
+    cursor.execute("COMMIT")
+    counting, job = Counting(store), first + 10
+
+    def pages(after: Key) -> list[tuple[int, str]]:
+        found = counting.queries.read(lambda link: forecasts(link, Wanted(job=job), SCHEDULER, after, 1))
+        return [(one.job_id, one.model) for one in found]
+
+    assert pages(()) == pages((job + 1, "a")) == [(job, "a")], "whatever list the cursor is of"
+    assert pages((job, "a")) == [(job, "b")]
+    assert pages((job, "b")) == pages((job - 1, "a")) == []
+    one, many = (counting.cost(lambda queries: told(queries, job=which)) for which in (first + 2_000, first + 1))  # noqa: B023
+    assert 0 < many < 2 * one
+    counting.queries.close()

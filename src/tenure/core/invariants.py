@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import chain
 
 from tenure.model.allocation import Allocation, DeviceShare
-from tenure.model.amounts import MILLI, RESOURCES
+from tenure.model.amounts import MILLI, RESOURCES, Amounts
 from tenure.model.job import RESTS, RunningJob
 from tenure.model.lifecycle import AllocationState
 from tenure.model.node import Device, Node
@@ -136,7 +136,7 @@ def _devices(held: Iterable[Held], devices: Mapping[int, Device]) -> Iterator[Vi
 
 
 def _gangs(running: Iterable[RunningJob], shapes: Mapping[int, Shape]) -> Iterator[Violation]:
-    """A task twice; amounts or shares that are not those of the shape. (Tasks that have ended may be missing.)"""
+    """A task twice; more or other amounts or shares than those of the shape. (Tasks that have ended may be missing.)"""
     for job in running:
         shape = shapes.get(job.shape)
         tasks = [held.task for held in job.allocations]
@@ -151,8 +151,15 @@ def _gangs(running: Iterable[RunningJob], shapes: Mapping[int, Shape]) -> Iterat
 def _is_wrong(job: RunningJob, held: Allocation, shape: Shape) -> bool:
     fraction = shape.gpu_milli if shape.is_fraction else MILLI
     wrong_share = any(share.milli != fraction for share in held.devices)
-    amounts = replace(shape.amounts, cpu_milli=0) if job.rest == RESTS and held.state != AllocationState.RELEASING else shape.amounts
-    return held.amounts != amounts or len(held.devices) != shape.gpu_count or wrong_share
+    wrong_amounts = not _may_hold(held.amounts, shape.amounts, rests=job.rest == RESTS and held.state != AllocationState.RELEASING)
+    return wrong_amounts or len(held.devices) != shape.gpu_count or wrong_share
+
+
+def _may_hold(held: Amounts, asked: Amounts, *, rests: bool) -> bool:
+    """Whether a task holds what was asked for it, or less cpu and memory though not none of them; no cpu while it rests."""
+    cpus = held.cpu_milli == 0 if rests else min(asked.cpu_milli, 1) <= held.cpu_milli <= asked.cpu_milli
+    memory = min(asked.memory_bytes, 1) <= held.memory_bytes <= asked.memory_bytes
+    return cpus and memory and replace(held, cpu_milli=asked.cpu_milli, memory_bytes=asked.memory_bytes) == asked
 
 
 def _wrong(job: RunningJob, held: Allocation, shape: Shape) -> Violation:

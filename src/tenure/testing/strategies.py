@@ -11,7 +11,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from tenure.model.amounts import GIB, Amounts
-from tenure.model.job import NO_CAP
+from tenure.model.job import NO_CAP, RunningJob
 from tenure.model.lifecycle import DeviceStatus, NodeStatus
 from tenure.model.project import Bundle
 from tenure.model.settings import PlanSettings
@@ -149,13 +149,24 @@ def snapshots(draw: st.DrawFn, policy: StagedPolicy, max_nodes: int = 4, max_job
     return replace(merged, pending=merged.pending.changed({}, [i for i in cluster.pending if i not in fresh]))
 
 
+def lowered(job: RunningJob) -> RunningJob:
+    """The same job, left with half of its cpus and memory."""
+    held = [
+        replace(
+            one, amounts=replace(one.amounts, cpu_milli=-(-one.amounts.cpu_milli // 2), memory_bytes=-(-one.amounts.memory_bytes // 2))
+        )
+        for one in job.allocations
+    ]
+    return replace(job, allocations=tuple(held), cpu_milli=max((one.amounts.cpu_milli for one in held), default=0))
+
+
 def _perturbed(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
-    """Some time later: some jobs are being stopped, some have ended, some are overdue."""
+    """Some time later: some jobs are being stopped, some have ended, some are overdue, some were left less than they asked for."""
     running = []
     for job in snapshot.running:
-        fate = draw(st.sampled_from(["runs", "runs", "runs", "stops", "gone"]))
+        fate = draw(st.sampled_from(["runs", "runs", "lowered", "stops", "gone"]))
         if fate != "gone":
-            running.append(replace(job, stopping=int(fate == "stops")))
+            running.append(replace(lowered(job) if fate == "lowered" else job, stopping=int(fate == "stops")))
     later = draw(st.sampled_from([0, 1, 3, 30])) * MINUTE_MS
     return replace(snapshot, running=tuple(running), now_ms=snapshot.now_ms + later)
 

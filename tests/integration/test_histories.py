@@ -89,3 +89,9 @@ def test_nobody_finds_a_reservation_by_what_he_is_not_told_of_it(app: Applicatio
     assert [one.get("project", "") for one in shown] == [""]
     for query in ("project=alpha", "user=root", "project=beta"):
         assert other.get(f"{asked}&{query}").json()["reservations"] == [], query
+
+
+def test_lines_of_events_say_where_they_begin(app: Application) -> None:
+    calls, last = TestClient(app), app.context.queries.last_cursor()
+    assert calls.get(f"{ROOT}/events/lines").headers["Tenure-Cursor"] == str(last)
+    assert calls.get(f"{ROOT}/events/lines?after=0&limit=1").headers["Tenure-Cursor"] == "0"

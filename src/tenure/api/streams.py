@@ -74,16 +74,20 @@ async def _next_change(listener: asyncio.Event, left_s: float) -> None:
 
 @routes.get("/events/lines", media=LINES, errors=("not_found", "bad_request", "too_many_followers"), needs=Permission.JOBS_READ)
 async def events(request: Request, after: After = -1, limit: Page = PAGE, job: Job = "", follow: Following = 0) -> Response:
-    """Events after a cursor as lines of JSON; ``after`` -1 begins with the present. With ``follow`` the stream goes on."""
+    """Events after a cursor as lines of JSON; ``after`` -1 begins with the present. With ``follow`` the stream goes on. The header
+    Tenure-Cursor says after which cursor it begins."""
     context = context_of(request)
     caller = caller_from(request)
     one = await one_job(context, job, caller) if job else None
     start = after if after >= 0 else await asyncio.to_thread(context.queries.last_cursor)
+    headers = {"Tenure-Cursor": str(start)}
     if follow:
         admit(context.feed)
-        return Streaming(_followed(context, start, limit, one, hearer_of(context.identity, request)), media_type=LINES)
+        lines = _followed(context, start, limit, one, hearer_of(context.identity, request))
+        return Streaming(lines, media_type=LINES, headers=headers)
     page, reset = await asyncio.to_thread(context.queries.events, start, limit, one.job_id if one else 0)
-    return Response(_gone(start, is_gone=reset) + b"".join(_line(event) for event in page if hears(caller, event)), media_type=LINES)
+    text = _gone(start, is_gone=reset) + b"".join(_line(event) for event in page if hears(caller, event))
+    return Response(text, media_type=LINES, headers=headers)
 
 
 async def _followed(context: Context, after: int, limit: int, one: JobRow | None, hearer: Hearer) -> AsyncIterator[bytes]:

@@ -28,6 +28,7 @@ from tenure.client.policies import Policies
 from tenure.client.reservations import Reservations
 from tenure.client.selecting import Which, selection
 from tenure.client.thinking import Thinking
+from tenure.model.amounts import is_whole
 from tenure.wire import MEETING, dto
 from tenure.wire.pools import PoolsReply
 from tenure.wire.sharing import ProjectsReply
@@ -160,7 +161,11 @@ class Client(Listing, Hearing):
         decode = decoder(dto.EventView).decode
         failures = 0
         while True:
-            _, pieces, close, _ = self._link.stream(path_of("/api/v1/events/lines", after=after, limit=limit, job=job, follow=follow))
+            head, pieces, close, _ = self._link.stream(
+                path_of("/api/v1/events/lines", after=after, limit=limit, job=job, follow=follow)
+            )
+            if after < 0 and is_whole(begun := head.get("tenure-cursor")):
+                after = int(begun)  # where the present was: to ask for it again would leave out what happened since
             try:
                 for line in _lines(pieces):
                     event = decode(line)

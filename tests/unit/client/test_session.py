@@ -186,6 +186,15 @@ def test_events_go_on_after_the_last_cursor() -> None:
         assert [asked.path for asked in fake.asked] == [f"{lines}?after=3&follow=1", f"{lines}?after=5&follow=1"]
 
 
+def test_who_follows_from_now_on_loses_nothing_when_the_connection_breaks_before_anything_has_happened() -> None:
+    cut = chunked(headers="Tenure-Cursor: 17\r\n", whole=False)
+    rest = chunked(b'{"cursor":18,"kind":"a","at_ms":1}')
+    with daemon(cut, rest) as fake, client_of(fake) as client:
+        lines, stream = "/api/v1/events/lines", client.events(after=-1, follow=True)
+        assert next(stream).cursor == 18
+        assert [asked.path for asked in fake.asked] == [f"{lines}?after=-1&follow=1", f"{lines}?after=17&follow=1"]
+
+
 def test_wait_asks_again_until_it_is_done_and_pins_last() -> None:
     job = {"id": "12", "number": 12, "name": "x", "state": "running"}
     with daemon(reply({"done": False, "jobs": [job]}), reply({"done": True, "jobs": [job]})) as fake, client_of(fake) as client:

@@ -220,7 +220,8 @@ def read_leases(link: Link, names: Names, ids: Sequence[int]) -> list[LeaseRow]:
     """These leases, by id; what is no lease is left out."""
     rows = sorted(link.rows_in(LEASES, ids))
     shares: dict[int, list[tuple[Any, ...]]] = {}
-    for share in link.rows_in(SHARES, sorted({row[12] for row in rows if row[12]})):
+    on_devices = {row[12] for row in rows if row[12] and names.shape(link, row[4]).gpu_milli}
+    for share in link.rows_in(SHARES, sorted(on_devices)):
         shares.setdefault(share[0], []).append(share)
     places = {
         number: Place(name, upkeep_of(tuple(msgspec.json.decode(labels))), cpu, memory, devices)

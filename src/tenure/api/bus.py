@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tenure.model.outcomes import JobChange
@@ -20,13 +21,29 @@ BURST = 20
 """Rings that come at once after quiet: who runs one short job after the other is told of each without delay."""
 
 
+class Follower(asyncio.Event):
+    """Set by each change of one job, from when that was named on. `name` may be called from any thread."""
+
+    def __init__(self, named: Callable[[Follower], None]) -> None:
+        super().__init__()
+        self.job_id = 0
+        self.has_left = False
+        self._named = named
+
+    def name(self, job_id: int) -> None:
+        """Follow that job, once: no change of it is missed that is told after this call."""
+        self.job_id = job_id
+        self._named(self)
+
+
 @dataclass(slots=True)
 class Bus:
     """`publish` is called from the control thread, everything else in the event loop."""
 
     loop: asyncio.AbstractEventLoop
     _listeners: list[asyncio.Event] = field(default_factory=list)
-    _followers: dict[int, list[asyncio.Event]] = field(default_factory=dict)
+    _followers: dict[int, list[Follower]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _ringing: bool = False
     _left: float = BURST
     _rang_at: float = 0.0
@@ -62,20 +79,32 @@ class Bus:
                 follower.set()
 
     @contextlib.contextmanager
-    def follow(self, job_id: int) -> Iterator[asyncio.Event]:
-        """An event that is set by each change of one job, as `listen` but without delay: few wait for one job, however many there are.
+    def follow(self, job_id: int = 0) -> Iterator[Follower]:
+        """A bell for each change of one job, as `listen` but without delay: few wait for one job, however many there are. One whose
+        number is not known yet is named later.
 
         What changes a job is what the loop names to its listener, so only what belongs there may be waited for."""
-        follower = asyncio.Event()
-        self._followers.setdefault(job_id, []).append(follower)
+        follower = Follower(self._add)
+        if job_id:
+            follower.name(job_id)
         try:
             yield follower
         finally:
-            left = [one for one in self._followers[job_id] if one is not follower]
+            self._remove(follower)
+
+    def _add(self, follower: Follower) -> None:
+        with self._lock:
+            if not follower.has_left:
+                self._followers.setdefault(follower.job_id, []).append(follower)
+
+    def _remove(self, follower: Follower) -> None:
+        with self._lock:
+            follower.has_left = True
+            left = [one for one in self._followers.get(follower.job_id, ()) if one is not follower]
             if left:
-                self._followers[job_id] = left
+                self._followers[follower.job_id] = left
             else:
-                del self._followers[job_id]
+                self._followers.pop(follower.job_id, None)
 
     def listen(self) -> asyncio.Event:
         """An event that is set by each ring, and cleared by whoever waits for it; read the store *after* this call and after each

@@ -111,9 +111,13 @@ class Context:
             found = self._kept[kind] = kind(self)  # type: ignore[call-arg]
         return cast("T", found)
 
-    async def apply(self, commands: Sequence[Command]) -> list[Answer]:
-        """Have commands applied durably."""
-        return await settled(self.loop.submit(commands))
+    async def apply(self, commands: Sequence[Command], then: Callable[[Sequence[Answer]], None] | None = None) -> list[Answer]:
+        """Have commands applied durably. ``then`` is called with the answers by the control thread, before anything else becomes
+        of what they are about; it must not block or fail."""
+        answers: Future[list[Answer]] = Future()
+        if then is not None:
+            answers.add_done_callback(lambda done: then(() if done.exception() else done.result()))
+        return await settled(self.loop.submit(commands, answers))
 
     def check_runs_as(self, caller: Caller) -> None:
         """Raise ApiError for one as whom no job can run, where jobs run as those who submit them."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tenure.api.bus import Follower
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.jobs import refused
 from tenure.api.paging import page_of
@@ -23,7 +24,7 @@ from tenure.api.routes import Routes
 from tenure.control.admission import Inadmissible
 from tenure.control.granting import check_ttl, digest_of, lease_command
 from tenure.model.access import Permission
-from tenure.model.commands import Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.commands import Answer, Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
 from tenure.model.shape import Shape
 from tenure.store.leased import LeaseRow
 from tenure.wire import ROOT
@@ -49,9 +50,12 @@ async def acquire(request: Request) -> Response:
     holder = context.holder_of(request.scope.get(PEER_PID, 0)) if wish.bound else Holder()
     with _admitted():
         command, smaller = lease_command(context.admission(caller), wish, caller, holder, context.max_ttl_ms)
-    given = await _applied(context, command)
-    await _go_down(context, given, smaller[-1:] if given.replayed else smaller, caller)
-    row = await _until(context, given.job_id, lambda row: row.is_held or row.is_over, min(wish.poll_ms, MAX_POLL_MS))
+    with context.bus.follow() as told:
+        given = await _applied(context, command, lambda answers: _named(told, answers))
+        await _go_down(context, given, smaller[-1:] if given.replayed else smaller, caller)
+        is_new = not given.replayed and not smaller
+        wait_ms = min(wish.poll_ms, MAX_POLL_MS)
+        row = await _until(context, told, lambda row: row.is_held or row.is_over, wait_ms, is_new=is_new)
     if row.is_over and not row.granted_ms:
         raise _not_granted(row)
     return answer(view_of(context, row, is_holder=True), 201 if row.is_held else 202)
@@ -71,7 +75,8 @@ async def renew(request: Request, number: Number) -> Response:
     with _admitted():
         check_ttl(wish.ttl_ms, context.max_ttl_ms)
     await _applied(context, RenewLease("", caller_from(request), number, digest_of(wish.token), wish.ttl_ms))
-    row = await _until(context, number, lambda row: row.is_settled or row.is_over, MAX_POLL_MS)
+    with context.bus.follow(number) as told:
+        row = await _until(context, told, lambda row: row.is_settled or row.is_over, MAX_POLL_MS)
     if row.is_over:
         raise _over(row)
     return answer(view_of(context, row, is_holder=True))
@@ -110,7 +115,8 @@ async def show(request: Request, number: Number, seen: Seen = "", wait_ms: Wait 
     context, caller = context_of(request), caller_from(request)
     if not caller.sees((row := _lease(context, number)).uid, row.project):
         raise _no_lease(number)
-    row = await _until(context, number, lambda row: phase_of(row) != seen, min(max(0, wait_ms), MAX_POLL_MS))
+    with context.bus.follow(number) as told:
+        row = await _until(context, told, lambda row: phase_of(row) != seen, min(max(0, wait_ms), MAX_POLL_MS))
     return answer(view_of(context, row))
 
 
@@ -178,9 +184,9 @@ def _why(row: LeaseRow) -> str:
     return "its time to live is nearly over; renew it" if row.is_warned else ""
 
 
-async def _applied(context: Context, command: Command) -> Applied:
+async def _applied(context: Context, command: Command, then: Callable[[Sequence[Answer]], None] | None = None) -> Applied:
     """Have it applied. Raises ApiError when it is refused."""
-    given = (await context.apply([command]))[0]
+    given = (await context.apply([command], then))[0]
     if isinstance(given, Refused):
         raise refused(given)
     return given
@@ -196,24 +202,35 @@ async def _go_down(context: Context, given: Applied, shapes: Sequence[Shape], ca
         await context.apply([UpdateJob("", caller, given.job_id, shape=shape)])
 
 
+def _named(told: Follower, answers: Sequence[Answer]) -> None:
+    """Let it follow the lease that was asked for."""
+    for given in answers:
+        if isinstance(given, Applied):
+            told.name(given.job_id)
+
+
 def _nothing() -> None:
     """To be called between two turns."""
 
 
-async def _until(context: Context, number: int, holds: Callable[[LeaseRow], bool], poll_ms: int) -> LeaseRow:
-    """The lease once this holds, or as it is when the time is over. Raises ApiError when there is none."""
+async def _until(
+    context: Context, told: Follower, holds: Callable[[LeaseRow], bool], poll_ms: int, *, is_new: bool = False
+) -> LeaseRow:
+    """The lease that is followed once this holds, or as it is when the time is over. Raises ApiError when there is none.
+
+    ``is_new``: it has been followed since it was asked for, so whatever became of it has rung, and nobody need look before that."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + max(0, poll_ms) / 1000
-    with context.bus.follow(number) as told:
-        while True:
-            row = _lease(context, number)
-            left_s = deadline - clock.time()
-            if holds(row) or left_s <= 0:
-                return row
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
-                    await told.wait()
+    while True:
+        if not is_new:
             told.clear()
+            row = _lease(context, told.job_id)
+            if holds(row) or clock.time() >= deadline:
+                return row
+        is_new = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(deadline - clock.time(), LOOK_AGAIN_S)):
+                await told.wait()
 
 
 def _lease(context: Context, number: int) -> LeaseRow:

@@ -99,9 +99,9 @@ class ControlLoop:
 
     # --- for other threads
 
-    def submit(self, commands: Sequence[Command]) -> Future[list[Answer]]:
-        """Have commands applied; the answers come when they are durable."""
-        return self._ask(Asked(Future(), commands=commands))
+    def submit(self, commands: Sequence[Command], answers: Future[list[Answer]] | None = None) -> Future[list[Answer]]:
+        """Have commands applied; the answers come when they are durable, in the future that was given, if there is one."""
+        return self._ask(Asked(answers or Future(), commands=commands))
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
         """Run a function on the control thread, between two turns; its result or its exception."""

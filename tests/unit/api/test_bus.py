@@ -93,3 +93,23 @@ def test_who_follows_a_job_is_told_of_it_at_once_and_of_nothing_else(bus: Bus, l
     before = loop.woken
     bus.publish(99, [JobChange(3, "succeeded")])
     assert loop.woken == before, "nobody follows any more"
+
+
+def test_who_does_not_know_the_number_yet_is_told_from_when_it_is_named_on(bus: Bus, loop: HandLoop) -> None:
+    with bus.follow() as told, bus.follow(3) as other:
+        bus.publish(1, [JobChange(3, "starting"), JobChange(0, "")])
+        assert not told.is_set()
+        told.name(3)
+        other.clear()
+        bus.publish(2, [JobChange(3, "running")])
+        assert told.is_set()
+        assert other.is_set()
+
+
+def test_who_has_left_is_not_followed_by_a_name_that_comes_late(bus: Bus, loop: HandLoop) -> None:
+    with bus.follow() as told:
+        pass
+    told.name(3)
+    bus.publish(1, [JobChange(3, "running")])
+    assert not told.is_set()
+    assert loop.woken == 0, "nothing is kept for it"

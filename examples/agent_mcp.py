@@ -12,7 +12,12 @@ import os
 import sys
 from typing import Any
 
-from mcp import ClientSession, StdioServerParameters, stdio_client
+try:
+    from mcp import ClientSession, StdioServerParameters, stdio_client
+except ModuleNotFoundError:
+    sys.exit(
+        "this example speaks the Model Context Protocol; install what it takes: pip install 'tenure[mcp]' (in the source: '.[mcp]')"
+    )
 
 CAPS = ("--name", "example", "--max-gpu-hours", "1", "--max-concurrent", "3", "--max-lease", "10m")
 

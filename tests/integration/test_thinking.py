@@ -149,7 +149,7 @@ def test_guidance_moves_work_ahead_says_so_and_ends(living: Installation) -> Non
     until(lambda: living.state(second) == "running", "the raised job to start first, by a daemon that starts anew")
     assert living.state(first) == "pending"
     assert "is over" in living.cli("guide", "end", str(given["id"])).stdout
-    assert living.cli("guide").stdout == "no guidance stands\n"
+    assert living.cli("guide").stdout == "No guidance stands.\n"
     living.cli("guide", "profile", "fast")
     assert living.json("policy")["policy"] == "portfolio:profile=fast"
     living.cli("guide", "end", "2")

@@ -44,7 +44,7 @@ from tenure.wire.ids import expand
 
 routes = Routes(ROOT)
 MAX_BATCH = 100_000
-_REFUSALS = ("not_found", "key_reused", "never_fits", "no_pool", "dependency_cycle", "dependency_never", "limit_too_long")
+_REFUSALS = ("not_found", "key_reused", "never_fits", "no_pool", "dependency_cycle", "dependency_never", "limit_too_long", "bad_time")
 
 
 def refused(refusal: Refused | ErrorReply) -> ApiError:
@@ -190,7 +190,7 @@ async def act(request: Request) -> Response:
     "/jobs/update",
     UpdateRequest,
     ActReply,
-    errors=("not_found", "never_fits", "limit_fixed", "resize_fixed"),
+    errors=("not_found", "never_fits", "limit_fixed", "resize_fixed", "bad_time"),
     needs=Permission.JOBS_WRITE,
 )
 async def update(request: Request) -> Response:

@@ -204,10 +204,10 @@ def _scope(wish: TokenRequest) -> Scope:
     """To what a token is to be narrowed. Raises ApiError."""
     if min(wish.gpu_hours, wish.jobs, wish.lease_ms, wish.ttl_ms) < 0 or wish.gpu_hours > 1e9 or max(wish.jobs, wish.lease_ms) > 2**53:
         raise _bad("a cap and a time to live are not negative, and not beyond all bounds")
-    try:
-        verbs = frozenset(Permission(word) for word in wish.may) or None
-    except ValueError as error:
-        raise _bad(f"{error}; there are {', '.join(Permission)}") from None
+    known: dict[str, Permission] = {need.value: need for need in Permission if need is not Permission.PUBLIC}
+    if (odd := next((word for word in wish.may if word not in known), None)) is not None:
+        raise failure("bad_request", f"there is no permission {odd[:40]!r}", f"choose from {', '.join(known)}")
+    verbs: frozenset[Permission] | None = frozenset(known[word] for word in wish.may) or None
     if wish.read_only:
         verbs = READING if verbs is None else verbs & READING
     caps = Caps(round(wish.gpu_hours * GPU_HOUR), wish.jobs, wish.lease_ms)

@@ -21,6 +21,8 @@ _DONE = {
     "resume": "resumed",
     "update": "changed",
 }
+_MEANT = {"requeue": "ended", "suspend": "running", "resume": "suspended"}
+"""The jobs that a filter selects where it names no state; else all that have not ended."""
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="A remark that is kept with the job.")]
 
 
@@ -101,29 +103,31 @@ requeue = _verb(
 )
 
 
-def suspend(jobs: options.Ids = None, yes: options.Yes = False, output: options.Form = "table", as_json: options.Json = False) -> None:
+suspend = _verb(
+    "suspend",
     """Stop the processes of running jobs where they are. They keep what they hold; their time limit stands still.
 
-    Example:
+    Examples:
 
         tenure suspend 12
-    """
-    _act("suspend", options.chosen(jobs), "", yes, output, as_json)
-
-
-def resume(jobs: options.Ids = None, yes: options.Yes = False, output: options.Form = "table", as_json: options.Json = False) -> None:
+        tenure suspend --group sweep-1
+    """,
+)
+resume = _verb(
+    "resume",
     """Let suspended jobs go on where they stopped.
 
-    Example:
+    Examples:
 
         tenure resume 12
-    """
-    _act("resume", options.chosen(jobs), "", yes, output, as_json)
+        tenure resume --mine
+    """,
+)
 
 
 def _act(action: str, select: Selection, why: str, yes: bool, output: str, as_json: bool) -> None:
     if options.is_filter(select) and not select.states:
-        select.states = ["ended" if action == "requeue" else "active"]
+        select.states = [_MEANT.get(action, "active")]
     with options.client() as client:
         if options.is_filter(select) and not yes and options.can_ask():
             count = counts_of(client, select)

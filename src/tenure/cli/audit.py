@@ -13,7 +13,7 @@ import typer
 from tenure.cli import console, options
 from tenure.cli.explain import present_ms
 from tenure.cli.table import Column, render
-from tenure.cli.text import moment
+from tenure.cli.text import details, moment
 from tenure.client.auditing import LONGEST, Export, Extent, broken, check
 from tenure.client.errors import usage
 from tenure.wire.people import AuditView
@@ -36,7 +36,7 @@ def audit(
     path: Annotated[
         str, typer.Argument(metavar="[FILE]", help="The export. Default, and -: standard output or input.", show_default=False)
     ] = "-",
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, metavar="N", help="The last N rows.")] = 50,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, metavar="N", help="The last N rows. Default 50.")] = 50,
     after: Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Export what follows this row.")] = 0,
     head: Annotated[
         str, typer.Option("--head", metavar="HASH", help="Verify that the row with this hash, noted earlier, is in the file.")
@@ -97,7 +97,7 @@ def _list(limit: int, form_is_json: bool) -> None:
     if form_is_json:
         console.out_json(reply)
     else:
-        console.out(audit_table(reply.entries, present_ms(), colour=console.has_colour()))
+        console.out(audit_table(reply.entries, present_ms(), console.width(), colour=console.has_colour()))
 
 
 def _export(path: str, after: int, form_is_json: bool) -> None:
@@ -152,7 +152,7 @@ def _said(extent: Extent) -> str:
     return f"{extent.rows} rows, from {extent.after + 1} to {extent.last}; the last hash is {extent.hash}"
 
 
-def audit_table(entries: Sequence[AuditView], now_ms: int, *, colour: bool = False) -> str:
+def audit_table(entries: Sequence[AuditView], now_ms: int, width: int = 0, *, colour: bool = False) -> str:
     """The table of ``audit``."""
     rows = [
         (
@@ -163,8 +163,8 @@ def audit_table(entries: Sequence[AuditView], now_ms: int, *, colour: bool = Fal
             console.clean(view.what) + (f" x{view.count}" if view.count > 1 else ""),
             console.clean(view.target),
             view.outcome,
-            " ".join(f"{name}={console.clean(str(value))}" for name, value in view.detail.items()),
+            details(view.detail),
         )
         for view in entries
     ]
-    return render(_AUDIT, rows, colour=colour)
+    return render(_AUDIT, rows, width=width, colour=colour)

@@ -7,6 +7,7 @@ of others cannot move the cursor.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -57,6 +58,11 @@ def note(text: str) -> None:
 def is_terminal() -> bool:
     """Whether a person looks at stdout."""
     return sys.stdout.isatty()
+
+
+def width() -> int:
+    """The columns of the screen that tables are fitted to; 0 for a pipe, which gets everything."""
+    return shutil.get_terminal_size((120, 40)).columns if is_terminal() else 0
 
 
 def has_colour() -> bool:

@@ -8,7 +8,7 @@ import typer
 
 from tenure.cli import console, options
 from tenure.cli.explain import present_ms
-from tenure.cli.text import moment
+from tenure.cli.text import details, moment
 from tenure.client.errors import EXIT_INTERRUPTED
 from tenure.wire.dto import EventView
 
@@ -16,8 +16,8 @@ from tenure.wire.dto import EventView
 def events(
     job: Annotated[str, typer.Argument(metavar="[JOB]", help="Only of this job.", show_default=False)] = "",
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Stay and print what happens.")] = False,
-    after: Annotated[int | None, typer.Option("--after", metavar="CURSOR", help="Only what follows this one.")] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="At most N.")] = 500,
+    after: Annotated[int | None, typer.Option("--after", min=0, metavar="CURSOR", help="Only what follows this one.")] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="At most N. Default 500.")] = 500,
     output: options.Form = "table",
     as_json: options.Json = False,
 ) -> None:
@@ -45,5 +45,5 @@ def events(
 
 def line_of(event: EventView, now_ms: int) -> str:
     """One event as a line."""
-    data = " ".join(f"{name}={console.clean(str(value))}" for name, value in event.data.items() if value not in ("", None))
+    data = details(event.data)
     return f"{event.cursor:>8}  {moment(event.at_ms, now_ms)}  {event.kind:<16} {event.job:<8} {data}".rstrip()

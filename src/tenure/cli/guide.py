@@ -99,7 +99,7 @@ def sentence(view: GuidanceView, now_ms: int) -> str:
 def guidance_table(found: Sequence[GuidanceView], now_ms: int, *, colour: bool = False) -> str:
     """What stands, or that nothing does."""
     if not found:
-        return "no guidance stands"
+        return "No guidance stands."
     rows = [
         (
             str(view.id),

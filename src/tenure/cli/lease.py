@@ -56,13 +56,13 @@ _TABLE = (
     _option("gpu_memory", ("--gpu-memory", "--vram"), "SIZE", _ASK, "0", "Memory of each GPU: 8G, or 8G..40G."),
     _option("storage", ("--storage",), "SIZE", _ASK, "0", "Scratch space: 100G."),
     _option("constraint", ("--constraint", "-C"), "LABEL", _ASK, "", "Only nodes with this label; several by &."),
-    _option("ttl", ("--ttl",), "SPAN", _HOW, "5m", "It ends that long after its last renewal."),
-    _option("wait", ("--wait",), "SPAN", _HOW, "5m", "Give up when it was not granted within 30s, 10m, ..."),
-    _option("expected", ("--expected",), "SPAN", _HOW, "60s", "For how long it will be held, probably."),
-    _option("grace", ("--grace",), "SPAN", _HOW, "10s", "Warning before it is taken back."),
-    _option("priority", ("--priority",), "P", _HOW, "1", "1 to 10, or low, normal, high, critical."),
-    _option("project", ("--project", "-A"), "PROJECT", _HOW, "default", "The project it is counted for."),
-    _option("queue", ("--queue", "-p"), "QUEUE", _HOW, "default", "The queue."),
+    _option("ttl", ("--ttl",), "SPAN", _HOW, "5m", "It ends that long after its last renewal. Default 5m."),
+    _option("wait", ("--wait",), "SPAN", _HOW, "5m", "Give up when it was not granted within this. Default 5m."),
+    _option("expected", ("--expected",), "SPAN", _HOW, "60s", "For how long it will be held, probably. Default 60s."),
+    _option("grace", ("--grace",), "SPAN", _HOW, "10s", "Warning before it is taken back. Default 10s."),
+    _option("priority", ("--priority",), "P", _HOW, "1", "1 to 10, or low, normal, high, critical. Default 1."),
+    _option("project", ("--project", "-A"), "PROJECT", _HOW, "default", "The project it is counted for. Default: default."),
+    _option("queue", ("--queue", "-p"), "QUEUE", _HOW, "default", "The queue. Default: default."),
     _option("name", ("--name", "-J"), "NAME", _HOW, "", "A name; default: the command's."),
 )
 Token = Annotated[str, typer.Option("--token", metavar="TOKEN", help=f"The token of renew and release; default: ${_TOKEN}.")]
@@ -105,6 +105,7 @@ def lease(
     action = before[0] if before else "acquire"
     if action not in _ACTIONS:
         raise usage(f"{action!r} is nothing to do with leases", f"choose {', '.join(_ACTIONS)}; a command comes after --")
+    _check_words(before, command)
     form_is_json = options.is_json(output, as_json)
     if action == "list":
         _list(form_is_json)
@@ -116,6 +117,14 @@ def lease(
         raise typer.Exit(run(_request(command, given), command))
     else:
         _acquire(_request(command, given), export=export, parsable=parsable, as_json=form_is_json)
+
+
+def _check_words(before: Sequence[str], command: Sequence[str]) -> None:
+    """Refuse words that would be passed over: what stands behind an action that takes nothing, and a command behind any."""
+    if len(before) > 1 and before[0] in ("acquire", "list"):
+        raise usage(f"lease {before[0]} takes no {before[1]!r}", "leave it out; a command comes after --")
+    if before and command:
+        raise usage(f"lease {before[0]} runs no command", f"leave {before[0]} out: tenure lease --gpus 1 -- COMMAND")
 
 
 def _split(words: list[str], context: typer.Context) -> tuple[list[str], list[str]]:

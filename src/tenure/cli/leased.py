@@ -7,7 +7,9 @@ stays below this process, also when its parent goes, and is ended with the lease
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -36,6 +38,9 @@ def run(request: LeaseRequest, command: Sequence[str]) -> int:
     """Wait for the lease, run the command under it, give it back; the command's exit code (128 + n for signal n)."""
     from tenure.client.holding import Lease
 
+    if (found := _unfit(command[0])) is not None:
+        return found
+
     with options.client() as client:
         asked_s = time.monotonic()
         view = wait_for(client, request)
@@ -48,6 +53,15 @@ def run(request: LeaseRequest, command: Sequence[str]) -> int:
     finally:
         with suppress(TenureError):  # it ends by itself, and the command's exit code counts more
             held.release()
+
+
+def _unfit(program: str) -> int | None:
+    """The exit code for a program that is not there or cannot be run, said before anybody waits for a lease; None when it can."""
+    if shutil.which(program) is not None:
+        return None
+    is_there = os.path.exists(program) and "/" in program
+    console.note(f"tenure: {program} cannot be run: {os.strerror(errno.EACCES if is_there else errno.ENOENT)}; nothing was leased")
+    return _NOT_EXECUTABLE if is_there else _NOT_FOUND
 
 
 class _Command:

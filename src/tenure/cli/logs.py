@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tenure.cli import console, options
 from tenure.cli.follow import detach, write_bytes
-from tenure.client.errors import usage
+from tenure.client.errors import NotFound, usage
+
+if TYPE_CHECKING:
+    from tenure.wire.jobs import AttemptView, JobDetail
+
+
+def _run_of(detail: JobDetail, attempt: int) -> AttemptView | None:
+    """A run by its number, 0 for the last; None when it is not on record."""
+    return next((run for run in reversed(detail.attempts) if attempt in (0, run.number)), None)
+
+
+def _check_run(detail: JobDetail, attempt: int, task: int) -> None:
+    """Refuse a run or a task that the job has not; of one that has not run, or is on record no more, nothing is known yet."""
+    job = detail.job
+    if attempt > job.attempts:
+        ran = f"{job.attempts} run{'s' if job.attempts != 1 else ''}" if job.attempts else "not run yet"
+        raise NotFound("not_found", f"job {job.id} has {ran}, so there is no run {attempt}", "leave --attempt out for the last")
+    if task >= job.tasks:
+        raise NotFound(
+            "not_found", f"job {job.id} has no task {task}", f"its tasks are 0 to {job.tasks - 1}" if job.tasks > 1 else "it has one, 0"
+        )
+
+
+def _path(detail: JobDetail, attempt: int, task: int, *, err: bool) -> str:
+    """Where a log is kept. Raises `NotFound` when there is none."""
+    run = _run_of(detail, attempt)
+    for view in run.tasks if run is not None else ():
+        if view.task == task and (found := view.stderr if err else view.log):
+            return found
+    apart = " of its own for errors" if err else ""
+    raise NotFound("no_log", f"job {detail.job.id} has no log{apart}", f"tenure why {detail.job.id}")
 
 
 def logs(
@@ -51,8 +81,9 @@ def logs(
             ids = detail.job.array.indices.partition("%")[0]
             first = ids.partition(",")[0].partition("-")[0]
             raise usage(f"{job} is an array and has a log per element ({ids})", f"name one: tenure logs {detail.job.id}_{first}")
+        _check_run(detail, 0 if follow else attempt, task)
         if path:
-            console.out("\n".join(t.stderr if err else t.log for a in detail.attempts[-1:] for t in a.tasks if t.task == task))
+            console.out(_path(detail, attempt, task, err=err))
             return
         try:
             for piece in client.logs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,10 +11,13 @@ from tenure.cli import console, options
 from tenure.cli.explain import present_ms
 from tenure.cli.table import Column, render
 from tenure.cli.text import moment, span
-from tenure.client.errors import usage
+from tenure.client.errors import NotFound, TenureError, usage
 from tenure.client.session import new_key
 from tenure.client.words import span_of
 from tenure.wire.people import TokenRequest, TokenView, UserView, WhoAmI
+
+if TYPE_CHECKING:
+    from tenure.client.session import Client
 
 _USERS = (Column("USER"), Column("ROLE"), Column("UID", right=True), Column("PROJECTS", cut=True), Column("TOKENS", right=True))
 _TOKENS = (
@@ -91,11 +94,22 @@ def user(
             else:
                 console.out(users_table(reply.users, colour=console.has_colour()))
             return
+        if action != "remove":
+            _is_meant(client, action, name)
         view = client.people.remove_user(name) if action == "remove" else client.people.set_user(name, **changes)
     if form_is_json:
         console.out_json(view)
     else:
         console.out(users_table([view]))
+
+
+def _is_meant(client: Client, action: str, name: str) -> None:
+    """Refuse to add whom there is, whose role would go back to that of a new one, and to set whom there is not, which would add him."""
+    is_there = any(view.name == name for view in client.people.users().users)
+    if action == "add" and is_there:
+        raise TenureError("name_taken", f"there is a user {name!r} already", f"change him with tenure user set {name}")
+    if action == "set" and not is_there:
+        raise NotFound("not_found", f"there is no user {name!r}", f"see tenure user, or add him with tenure user add {name}")
 
 
 def _roles_of(words: Sequence[str]) -> dict[str, str]:
@@ -127,10 +141,12 @@ Token = Annotated[str, typer.Argument(metavar="[TOKEN]", help="Which one to revo
 TokenAction = Annotated[str, typer.Argument(metavar="[list|create|revoke]", help="Default: list.", show_default=False)]
 Owner = Annotated[str, typer.Option("--user", metavar="USER", help="Of this user. Default: your own.")]
 Label = Annotated[str, typer.Option("--label", metavar="TEXT", help="What it is for.")]
-AtMost = Annotated[str, typer.Option("--role", metavar="ROLE", help=f"The most it may: {_ROLES}; never more than its user.")]
+AtMost = Annotated[
+    str, typer.Option("--role", metavar="ROLE", help=f"The most it may: {_ROLES}; never more than its user. Default: user.")
+]
 May = Annotated[list[str] | None, typer.Option("--may", metavar="PERMISSION", help="Only this, as in jobs.write; repeat for more.")]
 ReadOnly = Annotated[bool, typer.Option("--read-only", help="Only look.")]
-Expires = Annotated[str, typer.Option("--expires", metavar="SPAN", help="For how long: 8h, 30d, never.")]
+Expires = Annotated[str, typer.Option("--expires", metavar="SPAN", help="For how long: 8h, 30d, never. Default 90d.")]
 GpuHours = Annotated[str, typer.Option("--gpu-hours", metavar="N", help="So much GPU time in all.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="N", min=0, help="So many jobs and leases at a time.")]
 LeaseTime = Annotated[str, typer.Option("--lease-time", metavar="SPAN", help="So long a lease at most.")]
@@ -188,7 +204,7 @@ def _list_tokens(form_is_json: bool) -> None:
     if form_is_json:
         console.out_json(reply)
     else:
-        console.out(tokens_table(reply.tokens, present_ms(), colour=console.has_colour()))
+        console.out(tokens_table(reply.tokens, present_ms(), console.width(), colour=console.has_colour()))
 
 
 def _revoke_token(name: str) -> None:
@@ -222,7 +238,7 @@ def _hours(text: str) -> float:
         raise usage(f"{text!r} is no number of hours", "write --gpu-hours 10, or 0.5") from None
 
 
-def tokens_table(tokens: Sequence[TokenView], now_ms: int, *, colour: bool = False) -> str:
+def tokens_table(tokens: Sequence[TokenView], now_ms: int, width: int = 0, *, colour: bool = False) -> str:
     """The table of ``token``."""
     rows = [
         (
@@ -237,7 +253,7 @@ def tokens_table(tokens: Sequence[TokenView], now_ms: int, *, colour: bool = Fal
         )
         for view in tokens
     ]
-    return render(_TOKENS, rows, colour=colour) if rows else "there are no tokens; tenure token create makes one"
+    return render(_TOKENS, rows, width=width, colour=colour) if rows else "There are no tokens; tenure token create makes one."
 
 
 def _narrowed(view: TokenView) -> str:

@@ -20,7 +20,7 @@ _COLUMNS = (
     Column("RUNNING", right=True),
     Column("PENDING", right=True),
 )
-NO_POOLS = "there are no pools; a [pools.NAME] section of the settings makes one"
+NO_POOLS = "There are no pools; a [pools.NAME] section of the settings makes one."
 
 
 def pools(output: options.Form = "table", as_json: options.Json = False) -> None:

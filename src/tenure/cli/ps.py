@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 from tenure.cli import console, options, text
 from tenure.cli.explain import present_ms
 from tenure.cli.table import Column, render
+from tenure.client.errors import NotFound, usage
 from tenure.model.amounts import format_milli
 from tenure.model.lifecycle import ENDED_STATES
 from tenure.wire.dto import JobsReply, JobView, Selection
@@ -105,10 +105,12 @@ def ps(
             watch_jobs(lambda: listing(client, select), lambda reply, width: screen(reply, form, width, order))
             return
         reply = listing(client, select)
+    if not reply.jobs and _is_by_id(select, state):
+        raise NotFound("not_found", f"there is no job {' '.join(select.ids)}", "tenure ps -a lists all jobs")
     if form == "json":
         console.out_json(reply)
         return
-    console.out(screen(replace(reply, next=""), form, _width(), order))
+    console.out(screen(replace(reply, next=""), form, console.width(), order))
     if reply.next:
         console.note(remark(reply))
     if not reply.jobs and console.is_terminal():
@@ -132,8 +134,8 @@ def listing(client: Client, select: Selection) -> JobsReply:
 
 def history(
     jobs: options.Ids = None,
-    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="Ended within the last 2h, 1d, ...")] = "",
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="At most N jobs.")] = 50,
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="Ended since: 2h, 1d, 14:30, 2026-01-31.")] = "",
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, metavar="N", help="At most N jobs. Default 50.")] = 50,
     state: options.State = "",
     name: options.Name = "",
     mine: options.Mine = False,
@@ -150,10 +152,10 @@ def history(
         tenure history --since 1d --state failed
         tenure history --name 'sweep*' -o json
     """
-    from tenure.client.words import span_of
+    from tenure.client.words import since_of
 
     states = options.states_of(state) or ["ended"]
-    since_ms = present_ms() - span_of(since) if since else 0
+    since_ms = since_of(since) if since else 0
     select = Selection(
         ids=list(jobs or ()), states=states, name=name, mine=mine, queue=queue, group=group, limit=limit, since_ms=since_ms
     )
@@ -161,14 +163,17 @@ def history(
         select.order = "ended"
     with options.client() as client:
         reply = listing(client, select)
+    if not reply.jobs and _is_by_id(select, state):
+        raise NotFound("not_found", f"no job {' '.join(select.ids)} has ended", f"tenure ps {' '.join(select.ids)} says how it stands")
     if options.is_json(output, as_json):
         console.out_json(reply)
     else:
-        console.out(history_table(reply.jobs, present_ms(), _width() if output != "wide" else 0))
+        console.out(history_table(reply.jobs, present_ms(), console.width() if output != "wide" else 0))
 
 
-def _width() -> int:
-    return shutil.get_terminal_size((120, 40)).columns if console.is_terminal() else 0
+def _is_by_id(select: Selection, state: str) -> bool:
+    """Whether jobs were named and nothing else was asked, so that an empty answer means that there are none of them."""
+    return bool(select.ids) and not state and not options.is_filter(replace(select, states=[]))
 
 
 def order_of(word: str) -> JobOrder:
@@ -176,8 +181,6 @@ def order_of(word: str) -> JobOrder:
     for known in get_args(JobOrder):
         if word == known:
             return known  # type: ignore[no-any-return]
-    from tenure.client.errors import usage
-
     raise usage(f"{word!r} is no order", f"choose {', '.join(filter(None, get_args(JobOrder)))}")
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tenure.cli import console, options
 from tenure.cli.table import Column, render
 from tenure.cli.text import span
-from tenure.client.errors import usage
+from tenure.client.errors import NotFound, usage
 from tenure.client.words import span_of
 from tenure.wire.dto import QueueView
+
+if TYPE_CHECKING:
+    from tenure.client.session import Client
 
 _COLUMNS = (
     Column("QUEUE"),
@@ -52,6 +55,8 @@ def queue(
     form_is_json = options.is_json(output, as_json)
     with options.client() as client:
         if name:
+            if action != "set":
+                _known(client, name)
             view = client.admin.set_queue(name, **changes)
             if form_is_json:
                 console.out_json(view)
@@ -63,6 +68,12 @@ def queue(
         console.out_json(reply)
     else:
         console.out(queues_table(reply.queues, colour=console.has_colour()))
+
+
+def _known(client: Client, name: str) -> None:
+    """Refuse a name that no queue has: to set one makes it, and a slip of the pen would pause a queue that nobody uses."""
+    if all(view.name != name for view in client.admin.queues().queues):
+        raise NotFound("not_found", f"there is no queue {name!r}", f"see tenure queue, or make it with tenure queue set {name}")
 
 
 def settings_of(default_time: str, max_time: str, bonus: int | None) -> dict[str, Any]:

@@ -90,8 +90,10 @@ def _values(text: str) -> list[str]:
     first, dots, last = text.partition("..")
     if dots and is_whole(first) and is_whole(last):
         low, high = int(first), int(last)
-        if not low <= high < low + MAX_COMBINATIONS:
+        if low > high:
             raise usage(f"{text!r} is not a range", "write the smaller number first, such as 1..10")
+        if high >= low + MAX_COMBINATIONS:
+            raise usage(f"{text!r} has more than {MAX_COMBINATIONS} values", "write fewer, or submit an array")
         return [str(value) for value in range(low, high + 1)]
     values = [value.strip() for value in text.split(",")]
     if len(set(values)) != len(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from tenure.cli.console import clean
 from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
@@ -17,6 +18,19 @@ _OOM = ("oom", "oom_sampled")
 def span(amount_ms: int) -> str:
     """A duration in one word: ``2h30m``."""
     return format_duration_ms(amount_ms).replace(" ", "") if amount_ms else "0s"
+
+
+def details(found: Mapping[str, object], prefix: str = "") -> str:
+    """What goes with an event or a record, ``name=value`` by name; lists by commas, what is within by dots, the empty left out."""
+    parts = []
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            parts.append(details(value, f"{prefix}{name}."))
+        elif isinstance(value, list):
+            parts.append(f"{prefix}{name}={clean(','.join(map(str, value)))}" if value else "")
+        elif value not in ("", None):
+            parts.append(f"{prefix}{name}={clean(str(value))}")
+    return " ".join(filter(None, parts))
 
 
 def rough(amount_ms: int) -> str:

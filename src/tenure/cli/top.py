@@ -5,7 +5,6 @@ Invariant: a figure that is not known is a dash; off a terminal, or with ``--onc
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -93,7 +92,7 @@ def top(
             resources, jobs = picture(client)
             console.out_json({**console.plain(resources), "jobs": console.plain(jobs)})
         elif once or not console.is_terminal():
-            console.out("\n\n".join(tables(*picture(client), _width(), present_ms(), colour=console.has_colour())))
+            console.out("\n\n".join(tables(*picture(client), console.width(), present_ms(), colour=console.has_colour())))
         else:
             _live(client, pause_s)
 
@@ -104,7 +103,7 @@ def _seconds(text: str) -> float:
     try:
         return parse_duration_ms(text) / 1000
     except ValueError as error:
-        raise usage(f"--every: {error}", "write it like 2s") from None
+        raise usage(f"--every: {error}") from None
 
 
 def picture(client: Client) -> tuple[ResourcesReply, list[JobView]]:
@@ -133,13 +132,9 @@ def _drawn(client: Client) -> RenderableType:
     from rich.panel import Panel
     from rich.text import Text
 
-    parts = tables(*picture(client), max(20, _width() - 4), present_ms(), colour=console.has_colour())
+    parts = tables(*picture(client), max(20, console.width() - 4), present_ms(), colour=console.has_colour())
     stamp = time.strftime("%H:%M:%S")
     return Group(*(Panel(Text.from_ansi(part), title=stamp if not index else None) for index, part in enumerate(parts)))
-
-
-def _width() -> int:
-    return shutil.get_terminal_size((120, 40)).columns if console.is_terminal() else 0
 
 
 def tables(resources: ResourcesReply, jobs: Sequence[JobView], width: int, now_ms: int, *, colour: bool = False) -> list[str]:

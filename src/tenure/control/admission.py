@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tenure.core.nearest import never_fits
-from tenure.model.amounts import MIB, MILLI, MIN_MEMORY_BYTES, Amounts, format_bytes, format_milli
+from tenure.model.amounts import MIB, MILLI, MIN_MEMORY_BYTES, Amounts, format_bytes, format_duration_ms, format_milli
 from tenure.model.commands import Caller, DependsOn, JobRequest, JobSpec, SubmitJob
 from tenure.model.job import NO_CAP
 from tenure.model.node import Node
@@ -68,7 +68,7 @@ class Admission:
             array=ranges,
             array_cap=cap or NO_CAP,
             retries=_within(request.retries, 0, 1000, "retries"),
-            grace_ms=_within(request.grace_ms, 0, 3_600_000, "grace"),
+            grace_ms=_within_span(request.grace_ms, 3_600_000, "--grace"),
             hold=request.hold,
             group=request.group,
         )
@@ -90,7 +90,7 @@ class Admission:
                 request.app,
                 _within(request.max_per_node, 0, 100_000, "--max-per-node"),
                 _wish(request),
-                _within(request.prefer_wait_ms, 0, MAX_PREFER_WAIT_MS, "--prefer-wait"),
+                _within_span(request.prefer_wait_ms, MAX_PREFER_WAIT_MS, "--prefer-wait"),
             )
         except ValueError as error:
             raise refusal("bad_request", str(error)) from None
@@ -235,6 +235,14 @@ def _within(value: int, low: int, high: int, what: str) -> int:
     if not low <= value <= high:
         raise refusal("bad_request", f"{what} is between {low} and {high}, not {value}")
     return value
+
+
+def _within_span(value_ms: int, high_ms: int, what: str) -> int:
+    if not 0 <= value_ms <= high_ms:
+        raise refusal(
+            "bad_request", f"{what} is at most {format_duration_ms(high_ms)}, not {format_duration_ms(value_ms)}", "give less"
+        )
+    return value_ms
 
 
 def refusal(code: str, message: str, remedy: str = "") -> Inadmissible:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tenure.client import paths
 from tenure.client.errors import TenureError, usage
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until the agent hangs up, or until interrupted; the exit code."""
-    words = _parser().parse_args(argv)
     try:
-        _serve(words)
+        _serve(_parser().parse_args(argv))
     except TenureError as error:
         _tell(f"tenure: {error.message}" + (f"; {error.remedy}" if error.remedy else ""))
         return error.exit_code
@@ -35,8 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Words(argparse.ArgumentParser):
+    """Says what is wrong as every command does: in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise usage(message, "see tenure mcp --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tenure mcp serve")
+    parser = _Words(prog="tenure mcp serve")
     parser.add_argument("--http", default="")
     parser.add_argument("--tls-cert", default="")
     parser.add_argument("--tls-key", default="")

@@ -156,7 +156,7 @@ def _clock_ms(days: str | None, first: str, second: str | None, third: str | Non
 def format_duration_ms(amount_ms: int) -> str:
     """Two units at most, the way a table shows it: ``1d 4h``, ``2h 30m``, ``42s``, ``350ms``."""
     if abs(amount_ms) < 1000:
-        return f"{amount_ms}ms"
+        return f"{amount_ms}ms" if amount_ms else "0s"
     seconds = amount_ms // 1000
     parts = []
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):

@@ -20,6 +20,7 @@ from tenure.policies.adaptive import MISSING
 from tenure.policies.staged import StagedPolicy
 
 NUMBERS = tuple(field.name for field in fields(PlanSettings) if field.type == "int")
+_SPELT = tuple(name.removesuffix("_ms") for name in NUMBERS)
 DURATIONS = {name.removesuffix("_ms"): name for name in NUMBERS if name.endswith("_ms")}
 LEAST = {
     "backfill_depth": 1,
@@ -96,7 +97,7 @@ def _pair(text: str) -> tuple[str, int]:
     if number not in NUMBERS:
         near = _near(key, (*NUMBERS, *DURATIONS))
         guess = f"did you mean {near}? " if near else ""
-        raise BadPolicy(f"a policy has no setting {key!r}; {guess}there are {', '.join(NUMBERS)}")
+        raise BadPolicy(f"a policy has no setting {key!r}; {guess}there are {', '.join(_SPELT)}")
     try:
         found = int(value) if _NUMBER.fullmatch(value) and key in NUMBERS else parse_duration_ms(value) if key in DURATIONS else None
     except ValueError:

@@ -173,12 +173,17 @@ def stop(tx: Transaction, row: JobRow, reason: str, why: str) -> bool:
     return True
 
 
+def stands(state: str) -> str:
+    """How a job stands, behind its name: ``is running``, ``has ended (failed)``."""
+    return f"has ended ({state.replace('_', ' ')})" if state in _ENDED else f"is {state}"
+
+
 def _hold(tx: Transaction, row: JobRow) -> str | Refused:
     name = format_id(row.id, row.array_id or 0, row.array_index)
     if row.is_array and not (row.array_left and row.ended_ms is None):
         return Refused("not_waiting", f"nothing of array {name} waits any more; cancel it to stop it")
     if row.state not in _WAITING:
-        return Refused("not_waiting", f"job {name} is {row.state}; only a waiting job can be held (suspend pauses a running one)")
+        return Refused("not_waiting", f"job {name} {stands(row.state)}; only a waiting job can be held (suspend pauses a running one)")
     if row.state == "held":
         return "it is held already"
     set_state(tx, row, "held")
@@ -194,7 +199,7 @@ def _release(tx: Transaction, row: JobRow) -> str | Refused:
     if row.state == "pending":
         return "it is not held"
     name = format_id(row.id, row.array_id or 0, row.array_index)
-    return Refused("not_waiting", f"job {name} is {row.state}; only a held job can be released")
+    return Refused("not_waiting", f"job {name} {stands(row.state)}; only a held job can be released")
 
 
 def _suspend(tx: Transaction, row: JobRow, *, resume: bool) -> str | Refused:
@@ -209,7 +214,9 @@ def _suspend(tx: Transaction, row: JobRow, *, resume: bool) -> str | Refused:
     if row.state == wanted:
         return f"it is {wanted} already"
     if row.state != present:
-        return Refused("not_running", f"job {name} is {row.state}; only a {present} job can be {'resumed' if resume else 'suspended'}")
+        return Refused(
+            "not_running", f"job {name} {stands(row.state)}; only a {present} job can be {'resumed' if resume else 'suspended'}"
+        )
     stopping = tx.link.row(STOPS, row.attempt_id)
     if stopping is not None and stopping[0]:
         return Refused("not_running", f"job {name} is being stopped")

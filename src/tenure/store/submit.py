@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from tenure.model.amounts import format_duration_ms
 from tenure.model.commands import AcquireLease, Applied, DependsOn, Refused, SubmitJob
 from tenure.model.job import NO_CAP
 from tenure.model.lifecycle import JobState
@@ -23,6 +24,7 @@ from tenure.store.sql import insert
 from tenure.store.statements import ADD_DEPENDENT
 from tenure.store.tx import Transaction
 from tenure.wire.ids import MAX_ARRAY, format_id, range_size
+from tenure.wire.text import clock_text
 
 INSERT_JOB = insert(
     job,
@@ -85,7 +87,7 @@ def submit(tx: Transaction, command: SubmitJob | AcquireLease, collected: Submis
             "not_found", f"there is no queue {request.queue!r}; see tenure queue, or make it with tenure queue set {request.queue}"
         )
     limit_ms = request.limit_ms or queue.default_limit_ms
-    refusal = _refusal(command, queue, limit_ms) or refuse_above(tx, command, limit_ms, collected)
+    refusal = _refusal(tx, command, queue, limit_ms) or refuse_above(tx, command, limit_ms, collected)
     if refusal is not None:
         return refusal
     waits: list[_Wait] = []
@@ -144,12 +146,14 @@ def _collect(
     return job_id
 
 
-def _refusal(command: SubmitJob | AcquireLease, queue: Queue, limit_ms: int) -> Refused | None:
+def _refusal(tx: Transaction, command: SubmitJob | AcquireLease, queue: Queue, limit_ms: int) -> Refused | None:
     request = command.request
     if not command.spec.argv:
         return Refused("malformed", "a job needs a command; write it after --")
     if not 1 <= request.priority <= 10:
         return Refused("malformed", f"priority {request.priority} is not on the scale; write 1 (low) to 10 (critical)")
+    if isinstance(command, SubmitJob) and (late := past_deadline(tx, request.deadline_ms)) is not None:
+        return late
     too_long = limit_refusal(queue, limit_ms)
     if too_long is not None:
         return too_long
@@ -158,10 +162,19 @@ def _refusal(command: SubmitJob | AcquireLease, queue: Queue, limit_ms: int) -> 
     return None
 
 
+def past_deadline(tx: Transaction, deadline_ms: int) -> Refused | None:
+    """Why a job cannot have this deadline (0: none): it is over, so that the job would be cancelled or, worse, run after it."""
+    if 0 < deadline_ms <= tx.now_ms:
+        return Refused("bad_time", f"the deadline {clock_text(deadline_ms)} is past; name one to come, such as +2h")
+    return None
+
+
 def limit_refusal(queue: Queue, limit_ms: int) -> Refused | None:
     """Why a queue does not allow this time limit (0: none)."""
     if queue.max_limit_ms and (limit_ms == 0 or limit_ms > queue.max_limit_ms):
-        return Refused("limit_too_long", f"queue {queue.name} allows at most {queue.max_limit_ms // 1000} s; ask for less with --time")
+        return Refused(
+            "limit_too_long", f"queue {queue.name} allows at most {format_duration_ms(queue.max_limit_ms)}; ask for less with --time"
+        )
     return None
 
 

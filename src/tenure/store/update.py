@@ -17,7 +17,7 @@ from tenure.store.rows import JobRow, read_jobs
 from tenure.store.schema import job
 from tenure.store.snapshot import read_holders
 from tenure.store.sql import Statement, param
-from tenure.store.submit import limit_refusal
+from tenure.store.submit import limit_refusal, past_deadline
 from tenure.store.tx import Transaction, to_json
 from tenure.store.wishes import ASK_LIMIT
 from tenure.wire.ids import format_id
@@ -99,6 +99,8 @@ def _wanted(tx: Transaction, command: UpdateJob) -> dict[str, Any] | Refused:
         return Refused("malformed", f"priority {wanted['priority']} is not on the scale; write 1 (low) to 10 (critical)")
     if min((wanted.get(key, 0) for key in ("limit_ms", "deadline_ms", "retries")), default=0) < 0 or wanted.get("array_cap", 1) < 1:
         return Refused("malformed", "a limit, a deadline and a count of retries are not negative, and a cap is at least 1")
+    if (late := past_deadline(tx, wanted.get("deadline_ms", 0))) is not None:
+        return late
     queues = tx.names.queues(tx.link)
     if command.queue is not None:
         found = queues.get(command.queue)

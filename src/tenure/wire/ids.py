@@ -47,6 +47,12 @@ def parse_ref(text: str) -> list[JobRef]:
         first, last = int(match[1]), int(match[2])
         if first <= last < first + MAX_IDS:
             return [JobRef(number) for number in range(first, last + 1)]
+        wrong = (
+            "ends before it begins; write the smaller id first"
+            if last < first
+            else f"names more than {MAX_IDS} jobs; write a shorter one"
+        )
+        raise ValueError(f"the range {word!r} {wrong}")
     raise ValueError(f"{text!r} does not name a job; write an id (12), an element (12_3), a range (12-15), last or last~2")
 
 

@@ -259,7 +259,7 @@ def test_logs(client: FakeClient, binary: Binary) -> None:
     from tenure.cli.app import run
 
     tasks = [dto.TaskView(task=0, node="a", state="active", log="/l/0", stderr="/l/e")]
-    client.answers["show"] = dto.JobDetail(job=job(), attempts=[dto.AttemptView(number=1, attempt=1, tasks=tasks)])
+    client.answers["show"] = dto.JobDetail(job=job(tasks=2), attempts=[dto.AttemptView(number=1, attempt=1, tasks=tasks)])
     client.answers["logs"] = [b"hi\n"]
     assert run(["logs"]) == 0
     assert binary()[0] == b"hi\n"

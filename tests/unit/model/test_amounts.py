@@ -121,7 +121,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("amount_ms", "text"),
     [
-        (0, "0ms"),
+        (0, "0s"),
         (350, "350ms"),
         (42_000, "42s"),
         (9_000_000, "2h 30m"),

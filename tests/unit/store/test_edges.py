@@ -34,6 +34,25 @@ def code(answer: Answer) -> str:
     return answer.code if isinstance(answer, Refused) else answer.note
 
 
+def test_a_deadline_that_is_over_is_refused_and_not_missed(rig: StoreRig) -> None:
+    def asked(deadline_ms: int) -> Answer:
+        return rig.apply(SubmitJob(rig.key(), ADA, JobRequest("a", ONE_CPU, deadline_ms=deadline_ms), SPEC))
+
+    assert code(asked(rig.now_ms)) == "bad_time"
+    job = rig.submit(deadline_ms=rig.now_ms + 60_000)
+    assert code(rig.act(UpdateJob, job, deadline_ms=rig.now_ms - 1)) == "bad_time"
+    assert code(rig.act(UpdateJob, job, deadline_ms=0)) == ""
+
+
+def test_what_has_ended_is_said_to_have(rig: StoreRig) -> None:
+    job = rig.submit()
+    rig.act(CancelJob, job)
+    for verb, can in ((HoldJob, "waiting"), (ReleaseJob, "held"), (SuspendJob, "running")):
+        refused = rig.act(verb, job)
+        assert isinstance(refused, Refused)
+        assert refused.why.startswith(f"job {job} has ended (cancelled); only a {can} job can be ")
+
+
 def test_acts_that_change_nothing_say_so(rig: StoreRig) -> None:
     job = rig.submit(hold=True)
     assert code(rig.act(HoldJob, job)) == "it is held already"

@@ -27,6 +27,11 @@ def wider(held: Amounts, resize: Resize) -> Amounts:
     return replace(held, cpu_milli=cpu_milli, memory_bytes=memory_bytes)
 
 
+def taken(held: Amounts, resize: Resize) -> Amounts:
+    """What a task takes at once when a resize is decided."""
+    return wider(held, resize) - held
+
+
 def held_by(resize: Resize, locked: LockedRows) -> list[Allocation]:
     """What the attempt holds, task by task."""
     return [held for held in locked.resizing if held.attempt_id == resize.attempt_id]
@@ -34,7 +39,7 @@ def held_by(resize: Resize, locked: LockedRows) -> list[Allocation]:
 
 def taken_by(resize: Resize, locked: LockedRows) -> Bundle:
     """What its project holds more of at once."""
-    more = [wider(held.amounts, resize) - held.amounts for held in held_by(resize, locked)]
+    more = [taken(held.amounts, resize) for held in held_by(resize, locked)]
     return Bundle(sum(one.cpu_milli for one in more), sum(one.memory_bytes for one in more))
 
 
@@ -49,7 +54,7 @@ def refused(resize: Resize, shapes: Mapping[int, Shape], rooms: Mapping[int, Nod
         if not min(most, 1) <= wanted <= most:
             return Rejection("malformed", resize.job_id, f"its {what} is between a little and what it asked for, {most}")
     for one in held:
-        more = wider(one.amounts, resize) - one.amounts
+        more = taken(one.amounts, resize)
         room = rooms.get(one.node_id)
         if more != Amounts() and (
             room is None or any(need > free for need, free in zip(more.as_tuple(), room.free, strict=True) if need)
@@ -62,10 +67,10 @@ def refused(resize: Resize, shapes: Mapping[int, Shape], rooms: Mapping[int, Nod
 
 def _enters(resize: Resize, held: list[Allocation], locked: LockedRows) -> Rejection | None:
     """Whether what it takes would reach into what is set aside for others."""
-    job, taken = locked.jobs[resize.job_id], dict[int, Amounts]()
+    job, of_node = locked.jobs[resize.job_id], dict[int, Amounts]()
     for one in held if locked.windows else ():
-        taken[one.node_id] = taken.get(one.node_id, Amounts()) + (wider(one.amounts, resize) - one.amounts)
-    for node_id, more in sorted(taken.items()):
+        of_node[one.node_id] = of_node.get(one.node_id, Amounts()) + taken(one.amounts, resize)
+    for node_id, more in sorted(of_node.items()):
         if more != Amounts():
             window = entered(Start(job.id, (Placement(0, node_id),)), job, more, locked)
             if window is not None:

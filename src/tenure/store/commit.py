@@ -227,7 +227,7 @@ class Batch:
         self._charge(self.staged.rows[resize.job_id].project_id, resizing.taken_by(resize, self._locked))
         self.staged.resize(resize, held)
         for one in held:
-            self._use(one.node_id, resizing.wider(one.amounts, resize) - one.amounts)
+            self._use(one.node_id, resizing.taken(one.amounts, resize))
         others = tuple(one for one in self._locked.resizing if one.attempt_id != resize.attempt_id)
         wide = tuple(replace(one, amounts=resizing.wider(one.amounts, resize)) for one in held)
         self._locked = replace(self._locked, resizing=(*others, *wide))

@@ -21,16 +21,15 @@ from tenure.model.outcomes import Violation
 from tenure.model.plan import Resize
 from tenure.model.project import Bundle
 from tenure.store import accounts
+from tenure.store.held import ALIVE, OWN, hold
 from tenure.store.rows import JobRow
-from tenure.store.schema import RESIZING, allocation, attempt, held_before, job, shape
+from tenure.store.schema import RESIZING, allocation, attempt, job, shape
 from tenure.store.sql import InList, Link, Statement, const, param
 from tenure.store.statements import GIVE_CAPACITY
 from tenure.store.tx import Transaction, to_json
 
 CHANGED = RESOURCES[:2]
 """What can be changed: cpu and memory."""
-_ALIVE = (allocation.c.released_at_ms.is_(None), allocation.c.ended_ms.is_(None))
-_OWN = (allocation.c.attempt_id == param("attempt"), allocation.c.task == param("task"), *_ALIVE)
 
 ASK_RESIZE = Statement(
     attempt.update()
@@ -42,27 +41,7 @@ ASK_RESIZE = Statement(
     .where(attempt.c.id == param("id"), attempt.c.ended_ms.is_(None), attempt.c.stop_reason == const("")),
     *("cpu", "memory", "due", "id"),
 )
-_SINCE = func.coalesce(allocation.c.held_ms, allocation.c.started_ms)
-_PAST = ("attempt_id", "task", "from_ms", "until_ms", "cpu_milli", "memory_bytes")
-KEEP_PAST = Statement(
-    held_before.insert().from_select(
-        _PAST,
-        select(
-            *(allocation.c.attempt_id, allocation.c.task, _SINCE, param("until")), allocation.c.cpu_milli, allocation.c.memory_bytes
-        ).where(*_OWN, param("now") > _SINCE),
-    ),
-    *("until", "attempt", "task", "now"),
-)
-_FROM_NOW = case((param("now") < _SINCE, _SINCE), else_=param("since"))  # a clock that was set back makes no time pass twice
-HOLD = Statement(
-    allocation.update()
-    .ordered_values(
-        (allocation.c.cpu_milli, param("cpu")), (allocation.c.memory_bytes, param("memory")), (allocation.c.held_ms, _FROM_NOW)
-    )
-    .where(*_OWN),
-    *("cpu", "memory", "now", "since", "attempt", "task"),
-)
-ANSWERED = Statement(allocation.update().values(resized=param("number")).where(*_OWN), "number", "attempt", "task")
+ANSWERED = Statement(allocation.update().values(resized=param("number")).where(*OWN), "number", "attempt", "task")
 DUE = Statement(
     select(*(attempt.c[name] for name in ("id", "resize_due", "resize_cpu_milli", "resize_memory_bytes")))
     .where(RESIZING)
@@ -71,7 +50,7 @@ DUE = Statement(
 UNANSWERED = InList(
     lambda keys: (
         select(allocation.c.attempt_id, allocation.c.task, allocation.c.resized)
-        .where(allocation.c.attempt_id.in_(keys), *_ALIVE)
+        .where(allocation.c.attempt_id.in_(keys), *ALIVE)
         .order_by(allocation.c.attempt_id, allocation.c.task)
     )
 )
@@ -88,7 +67,7 @@ ASKED = InList(
             .join(job, job.c.id == attempt.c.job_id)
             .join(shape, shape.c.id == job.c.shape_id)
         )
-        .where(allocation.c.attempt_id.in_(keys), attempt.c.resize_due != const(0), *_ALIVE)
+        .where(allocation.c.attempt_id.in_(keys), attempt.c.resize_due != const(0), *ALIVE)
         .order_by(allocation.c.attempt_id, allocation.c.task)
     )
 )
@@ -100,7 +79,7 @@ SETTLE = Statement(
     .where(
         attempt.c.id == param("id"),
         ~select(allocation.c.task)
-        .where(allocation.c.attempt_id == attempt.c.id, *_ALIVE, allocation.c.resized < attempt.c.resize_due)
+        .where(allocation.c.attempt_id == attempt.c.id, *ALIVE, allocation.c.resized < attempt.c.resize_due)
         .exists(),
     ),
     *("cpu", "memory", "id"),
@@ -151,14 +130,8 @@ class Resizes:
             for one in held:
                 wide = wider(one.amounts, resize)
                 if wide != one.amounts:
-                    _hold(tx, (one.attempt_id, one.task), wide.cpu_milli, wide.memory_bytes)
+                    hold(tx, (one.attempt_id, one.task), wide.cpu_milli, wide.memory_bytes)
         return 0
-
-
-def _hold(tx: Transaction, key: tuple[int, int], cpu_milli: int, memory_bytes: int) -> None:
-    """From now on a task holds so much; what it held until now is kept for who sums up the past."""
-    tx.link.write(KEEP_PAST, tx.now_ms, *key, tx.now_ms)
-    tx.link.write(HOLD, cpu_milli, memory_bytes, tx.now_ms, tx.now_ms, *key)
 
 
 def due(tx: Transaction) -> tuple[Signal, ...]:
@@ -207,7 +180,7 @@ def settle(tx: Transaction, reports: Sequence[Resized], left: Sequence[int] = ()
             less = Bundle(one.cpu_milli - cpu_milli, one.memory_bytes - memory_bytes)
             tx.link.write(ANSWERED, one.number, one.attempt_id, one.task)
             if less != NOTHING:
-                _hold(tx, (one.attempt_id, one.task), cpu_milli, memory_bytes)
+                hold(tx, (one.attempt_id, one.task), cpu_milli, memory_bytes)
             for resource, amount in zip(CHANGED, less, strict=False):
                 given[one.node_id, resource] = given.get((one.node_id, resource), 0) + amount
             owner = (one.project_id, one.user_id)

@@ -19,6 +19,7 @@ from tenure.model.plan import Resume, Suspend
 from tenure.model.project import Bundle
 from tenure.store import accounts
 from tenure.store.ending import set_state
+from tenure.store.held import ALIVE, hold_cpus
 from tenure.store.rows import JobRow
 from tenure.store.schema import allocation, attempt, job, shape
 from tenure.store.sql import InList, Link, Statement, const, param
@@ -26,7 +27,6 @@ from tenure.store.statements import GIVE_CAPACITY
 from tenure.store.tx import Transaction, to_json
 
 CPU = RESOURCES[0]
-_ALIVE = (allocation.c.released_at_ms.is_(None), allocation.c.ended_ms.is_(None))
 
 ASK_REST = Statement(
     attempt.update()
@@ -71,7 +71,7 @@ TASKS = InList(
         select(allocation.c.attempt_id, allocation.c.node_id, allocation.c.cpu_milli, shape.c.cpu_milli)
         .join(job, job.c.id == allocation.c.job_id)
         .join(shape, shape.c.id == job.c.shape_id)
-        .where(allocation.c.attempt_id.in_(keys), *_ALIVE)
+        .where(allocation.c.attempt_id.in_(keys), *ALIVE)
         .order_by(allocation.c.attempt_id, allocation.c.task)
     )
 )
@@ -85,13 +85,10 @@ TURNS = Statement(
         .join(job, job.c.id == attempt.c.job_id)
         .join(shape, shape.c.id == job.c.shape_id)
     )
-    .where(*_ALIVE, attempt.c.ended_ms.is_(None))
+    .where(*ALIVE, attempt.c.ended_ms.is_(None))
     .order_by(attempt.c.id, allocation.c.task)
 )
 SET_REST = Statement(attempt.update().values(rest=const(RESTS)).where(attempt.c.id == param("id")), "id")
-SET_CPUS = Statement(
-    allocation.update().values(cpu_milli=param("cpu")).where(allocation.c.attempt_id == param("attempt"), *_ALIVE), "cpu", "attempt"
-)
 REST = Statement(select(attempt.c.rest, attempt.c.slice_ms).where(attempt.c.id == param("id")), "id")
 KEEP_RESTING = Statement(
     attempt.update()
@@ -116,7 +113,8 @@ def settle(tx: Transaction, attempts: Sequence[int]) -> None:
         owner = owners[attempt_id]
         moved[owner] = moved.get(owner, NOTHING).minus(Bundle(cpu_milli))
     tx.link.write_many(GIVE_CAPACITY, [(n, n, n, node_id, CPU) for node_id, n in sorted(given.items())])
-    tx.link.write_many(SET_CPUS, [(0, attempt_id) for attempt_id in owners])
+    for attempt_id in sorted(owners):
+        hold_cpus(tx, attempt_id, 0)
     tx.link.write_many(SET_REST, [(attempt_id,) for attempt_id in owners])
     accounts.move(tx, moved)
     for _, job_id, project_id, _, array_id in found:
@@ -170,7 +168,7 @@ class Turns:
             wish = tx.emit("job.resumed", row.id, row.project_id, array_id=row.array_id)
             if not tx.link.write(GO_ON, wish, tx.now_ms, tx.now_ms, resume.attempt_id):
                 return row.id
-            tx.link.write(SET_CPUS, cpu_milli, resume.attempt_id)
+            hold_cpus(tx, resume.attempt_id, cpu_milli)
             set_state(tx, row, "running")
         return 0
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from tenure.core.ledger import NOTHING, Account
-from tenure.core.resizing import wider
+from tenure.core.resizing import taken
 from tenure.model.allocation import Allocation, Placement
 from tenure.model.amounts import RESOURCES, Amounts
 from tenure.model.job import limit_until
@@ -265,7 +265,7 @@ class Staged:
         row = self.rows[resize.job_id]
         owner = (row.project_id, row.user_id)
         for one in held:
-            more = wider(one.amounts, resize) - one.amounts
+            more = taken(one.amounts, resize)
             for resource, amount in zip(RESOURCES, more.as_tuple(), strict=True):
                 if amount:
                     self._capacity[one.node_id, resource] = self._capacity.get((one.node_id, resource), 0) + amount

@@ -23,6 +23,7 @@ from tenure.model.shape import Shape
 from tenure.store import SqlStore, StoreSettings, open_sqlite
 from tenure.store.reports import SAMPLED_MS, Wasted
 from tenure.testing.store_rig import ADA, BEN, StoreRig, ended, node
+from tenure.testing.store_turns_suite import go_on, rest
 from tests.support.examples import examples
 
 HOUR = 3_600_000
@@ -221,6 +222,25 @@ def test_nobody_is_told_of_what_he_may_not_see(told: Told) -> None:
     assert keys(replace(BEN, projects=(("p", Role.VIEWER),))) == ["ada", "ben"]
     assert keys(replace(BEN, projects=(("p", Role.VIEWER),), only=("p",))) == ["ada"]
     assert keys(replace(ADA, role=Role.NOBODY)) == []
+
+
+def test_a_run_that_rested_counts_its_cpus_while_it_ran(told: Told) -> None:
+    rig, shape = told.rig, Shape(Amounts(4 * MILLI, 8 * GIB))
+    rig.now_ms = FIRST_MS
+    launch = rig.run(rig.submit(shape), shape)
+    for hour in (1, 4):
+        rig.now_ms = FIRST_MS + hour * HOUR
+        rest(rig, launch)
+        if hour == 1:
+            rig.now_ms += 2 * HOUR
+            assert rig.commit(go_on(launch)).rejections == (None,)
+    rig.now_ms = FIRST_MS + 5 * HOUR
+    rig.record(ended(launch, ended_at_ms=rig.now_ms))
+    spans = [(FIRST_MS, FIRST_MS + 5 * HOUR), *((FIRST_MS + n * HOUR, FIRST_MS + (n + 1) * HOUR) for n in range(5))]
+    found = {row.span: (row.cpu_milli_ms, row.memory_byte_ms) for row in told.store.queries().held(spans, "user", ROOT, NOW_MS)}
+    assert [found[n][0] // (MILLI * HOUR) for n in range(6)] == [8, 4, 0, 0, 4, 0]
+    assert [found[n][1] // (GIB * HOUR) for n in range(6)] == [40, 8, 8, 8, 8, 8]
+    rig.sound()
 
 
 def test_a_run_counts_with_what_it_held_at_each_time(told: Told) -> None:

@@ -109,7 +109,7 @@ async def _followed(context: Context, after: int, limit: int, one: JobRow | None
             if piece := _gone(after, is_gone=run.reset) + lines:
                 yield piece
             if run.items or run.reset:
-                after = run.items[-1].cursor if run.items else newest
+                after = run.items[-1].cursor if run.items else max(newest, feed.newest)
             else:
                 await feed.news(after, sys.maxsize, MAX_WAIT_MS / 1000)
 

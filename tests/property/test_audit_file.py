@@ -144,12 +144,13 @@ def test_an_export_begins_where_there_is_something() -> None:
     assert [len(log.exported(after)) for after in (0, 3, 4, 5)] == [4, 4, 3, 2]
 
 
-def test_rows_that_become_too_old_on_the_way_are_no_break() -> None:
+@pytest.mark.parametrize("gone", [7, 9])
+def test_rows_that_become_too_old_on_the_way_are_no_break(gone: int) -> None:
     row = (1, 0, "amy", "socket", 0, "submit", 1, "1", "ok", {})
     log = Log([row] * 9)
     lines = Export(log).lines()  # type: ignore[arg-type]
     next(lines), next(lines)
-    log.gone = 7
+    log.gone = gone
     with pytest.raises(TenureError, match="too old") as caught:
         list(lines)
     assert caught.value.code == "audit_pruned"

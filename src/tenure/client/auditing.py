@@ -52,8 +52,6 @@ class Export:
         yield line_of(mark_of(chain))
         rows, after, last_ms = 0, chain.seq, 0
         while page.entries:
-            if chain.seq < page.floor.seq:
-                raise TenureError("audit_pruned", "rows became too old while they were read", "export again")
             for line in map(row_of, page.entries):
                 wrong = chain.follow(line.row(), line.hash)
                 self.wrong = self.wrong or (wrong and f"row {line.seq}: {wrong}")
@@ -61,6 +59,8 @@ class Export:
                 yield line_of(line)
             rows += len(page.entries)
             page = self._people.audit_after(chain.seq)
+            if chain.seq < page.floor.seq:
+                raise TenureError("audit_pruned", "rows became too old while they were read", "export again")
         if (chain.seq, chain.hash) != (page.last.seq, page.last.hash):
             self.wrong = self.wrong or f"row {page.last.seq}: the log ends with row {chain.seq}, and not as it was left"
         self.extent = Extent(rows, after, chain.seq, last_ms, chain.hash)

@@ -8,6 +8,7 @@ Format: https://spec.openapis.org/oas/v3.1.0
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -15,11 +16,14 @@ from typing import Any
 import msgspec
 
 from tenure import __version__
+from tenure.api.examples import EXAMPLES
 from tenure.api.parameters import HEADERS
 from tenure.api.problems import KINDS, MEDIA, Kind, type_of
 from tenure.api.routes import JSON, KEY, WEBSOCKET, Route, parameters_of
 from tenure.wire.base import Problem
 
+_SENTENCE = re.compile(r"(?<=[\w)`])[.;] ")
+"""Where the summary of a call ends: a list of calls shows it in one line, what follows is its description."""
 _REF = "#/components/schemas/{name}"
 _ALWAYS = ("malformed", "unidentified", "bad_token", "forbidden", "protocol_mismatch", "internal", "unavailable")
 _WITH_KEY = ("key_reused",)
@@ -44,16 +48,19 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    text = inspect.getdoc(route.endpoint) or ""
+    text = " ".join((inspect.getdoc(route.endpoint) or "").split("\n\n")[0].split()).replace("``", "`")
+    summary = _SENTENCE.split(text, maxsplit=1)[0]
     made: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{''.join(part.strip('{}').title() for part in route.path.replace('-', '_').split('/'))}",
-        "summary": text.split("\n\n")[0].replace("\n", " "),
+        "summary": summary.rstrip(".").replace("`", ""),
+        **({"description": text} if text.rstrip(".") != summary.rstrip(".") or "`" in text else {}),
         "tags": [_tag(route.path)],
         "parameters": [*_parameters(route), *map(_header, route.heeded)],
         "responses": {str(status): _answer(route, status) for status in route.statuses} | _errors(route),
     }
     if route.takes is not None:
-        made["requestBody"] = {"required": not route.optional, "content": {JSON: {"schema": _reference(route.takes)}}}
+        shown = {"schema": _reference(route.takes), "example": EXAMPLES[route.takes.__name__]}
+        made["requestBody"] = {"required": not route.optional, "content": {JSON: shown}}
     return made
 
 

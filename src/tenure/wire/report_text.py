@@ -21,7 +21,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
+th:first-child, td:first-child { text-align: left; min-width: 6rem; overflow-wrap: anywhere; }
 tfoot td { font-weight: 600; }
 td span { display: block; height: .3rem; background: var(--bar); border-radius: .15rem; margin-left: auto; }
 .scroll { overflow-x: auto; }

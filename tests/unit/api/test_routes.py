@@ -6,11 +6,13 @@ import asyncio
 import json
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.errors import ApiError
+from tenure.api.examples import EXAMPLES
 from tenure.api.front import TABLE
 from tenure.api.parameters import Step
 from tenure.api.problems import KINDS
@@ -135,6 +137,22 @@ def test_the_document_knows_every_struct_and_every_operation_once() -> None:
     operations = [operation["operationId"] for path in made["paths"].values() for operation in path.values()]
     assert len(set(operations)) == len(operations) == len([route for route in TABLE if route.method != WEBSOCKET])
     assert all(operation["summary"] for path in made["paths"].values() for operation in path.values())
+
+
+def test_a_list_of_calls_shows_each_in_a_line_and_leaves_nothing_out() -> None:
+    operations = [operation for path in document(TABLE)["paths"].values() for operation in path.values()]
+    assert max(len(operation["summary"]) for operation in operations) < 150
+    assert not [operation["summary"] for operation in operations if set("`\n") & set(operation["summary"])]
+    asked = next(operation for operation in operations if operation["operationId"] == "getApiV1Jobs")
+    assert asked["summary"] == "A page of jobs, the newest first unless another order is named"
+    assert asked["description"].endswith("`state` names states between commas or active, ended, all.")
+
+
+def test_every_body_has_an_example_that_is_read_as_it_stands() -> None:
+    taken = {route.takes.__name__: route.takes for route in TABLE if route.takes is not None}
+    assert taken.keys() == EXAMPLES.keys()
+    for name, kind in taken.items():
+        msgspec.json.decode(msgspec.json.encode(EXAMPLES[name]), type=kind)
 
 
 def test_every_error_of_a_route_is_one_that_there_is() -> None:

@@ -49,6 +49,7 @@ class Anomalies:
         self._lasting: dict[str, _Lasting] = {}
         self._open = {anomaly.key: anomaly for anomaly in open_now}
         self._untold: dict[str, Anomaly] = {}
+        self._to_do = {anomaly.key for anomaly in self._open.values() if anomaly.action in _ONCE}  # doing it twice changes nothing
 
     @property
     def open(self) -> list[Anomaly]:
@@ -56,15 +57,19 @@ class Anomalies:
         return sorted(self._open.values(), key=lambda anomaly: (anomaly.opened_ms, anomaly.key))
 
     def round(self, found: Iterable[Anomaly], now_ms: int) -> None:
-        """Take in the signs of one round. Raises what ``note`` raises; what could not be told is told with the next one."""
+        """Take in the signs of one round. Raises what ``note`` raises; what could not be told is told with the next one, and what is
+        to be done about it is done then."""
         present = {sign.key: sign for sign in found if self._rules[sign.kind].action != "off"}
         fresh = [anomaly for key in sorted(present) if (anomaly := self._seen(present[key], now_ms)) is not None]
+        self._to_do |= {anomaly.key for anomaly in fresh if anomaly.action in _ONCE}
         for key in sorted(self._lasting.keys() | self._open.keys()):
             if key not in present:
                 self._missed(key, now_ms)
         self._tell()
         again = [self._open[key] for key in sorted(present) if key in self._open and self._open[key].action in _TRIED_AGAIN]
-        for anomaly in again + [anomaly for anomaly in fresh if anomaly.action in _ONCE]:
+        self._to_do &= self._open.keys()
+        for anomaly in again + [self._open[key] for key in sorted(self._to_do & present.keys())]:
+            self._to_do.discard(anomaly.key)
             self._act(anomaly)
 
     def _seen(self, sign: Anomaly, now_ms: int) -> Anomaly | None:

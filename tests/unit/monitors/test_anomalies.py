@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,10 +141,24 @@ def test_what_the_store_did_not_take_is_told_again() -> None:
     assert counts(world.anomalies.open) == {"stalled": 1}
 
 
+@pytest.mark.parametrize(("afterwards", "acted"), [("x", 1), ("xxx", 1), (".x", 1), (".", 0), ("..x", 0)])
+def test_what_could_not_be_done_is_done_when_it_was_told_if_it_goes_on(afterwards: str, acted: int) -> None:
+    world = World(action="requeue").rounds("xxxx")
+    world.fails = True
+    with pytest.raises(TimeoutError):
+        world.rounds("x")
+    assert world.acted == []
+    world.fails = False
+    assert len(world.rounds(afterwards).acted) == acted
+
+
 def test_after_a_restart_what_has_gone_is_closed_and_what_goes_on_is_not_opened_again() -> None:
     known = Anomaly("stalled:3:0", "stalled", "slow", "wait", 3, opened_ms=5)
     assert World([known]).rounds("..").told == [("stalled:3:0", True)]
     assert World([known]).rounds("xxxxxx").told == []
+    told = replace(known, action="requeue")
+    assert World([told]).rounds("xxxxxx").acted == ["stalled:3:0"], "the daemon may have ended before it did what it had told"
+    assert World([told]).rounds("..").acted == []
 
 
 @pytest.mark.parametrize(("action", "acted"), [("warn", 0), ("requeue", 1), ("kill", 1)])

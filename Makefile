@@ -43,7 +43,7 @@ properties: $(READY)  ## The property tests with all their examples, and the slo
 	TENURE_EXAMPLES=full $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow or not slow" tests/property tests/sim --timeout 7200 $(PYTEST)
 
 # What `make bench` runs, in a short form that is over in minutes; `make bench BENCH=` runs it in full, which takes more than an hour.
-BENCHES ?= throughput latency idle monitor push cli plan leases reads joining what_if scale
+BENCHES ?= throughput latency idle monitor push cli plan leases reads reads_tcp joining what_if scale
 BENCH ?= --quick
 
 bench: $(READY)  ## Every benchmark beside its peers, in short; figures of whole runs go to bench/README.md by hand

@@ -29,6 +29,7 @@ UNWATCHED = {name: value for name, value in os.environ.items() if not name.start
         ("joining", "", {"p50_ms", "p99_ms"}),
         ("leases", "", {"p50_ms", "p99_ms"}),
         ("reads", "tenure", {"p50_ms", "p99_ms", "per_s", "cpu_us"}),
+        ("reads_tcp", "", {"p50_ms", "p99_ms", "per_s", "cpu_us"}),
         ("push", "10 followers", {"p50_ms", "daemon_grew_mb"}),
         ("what_if", "what-if", {"p50_ms", "p99_ms"}),
     ],
@@ -39,8 +40,8 @@ def test_a_benchmark_prints_one_line_per_case(name: str, only: str, figures: set
     assert done.returncode == 0, done.stderr
     machine, *rows = map(json.loads, done.stdout.splitlines())
     assert machine["cpus"] >= 1
-    if name == "joining":
-        require("cgroups", bool(rows), done.stderr)
+    if needed := {"joining": "cgroups", "reads_tcp": "wrk"}.get(name):
+        require(needed, bool(rows), done.stderr)
     assert rows, done.stderr
     for row in rows:
         assert figures <= set(row)

@@ -46,6 +46,8 @@ EXPECTED_WITHIN_S = 0.025
 """So long a read waits for the control thread to begin to say when jobs should start."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Then = Callable[[Sequence[Answer]], None]
+"""Called with answers by the thread that gives them; it must neither block nor fail."""
 
 
 @dataclass(slots=True)
@@ -111,9 +113,8 @@ class Context:
             found = self._kept[kind] = kind(self)  # type: ignore[call-arg]
         return cast("T", found)
 
-    async def apply(self, commands: Sequence[Command], then: Callable[[Sequence[Answer]], None] | None = None) -> list[Answer]:
-        """Have commands applied durably. ``then`` is called with the answers by the control thread, before anything else becomes
-        of what they are about; it must not block or fail."""
+    async def apply(self, commands: Sequence[Command], then: Then | None = None) -> list[Answer]:
+        """Have commands applied durably. ``then`` is called with the answers before anything else becomes of what they are about."""
         answers: Future[list[Answer]] = Future()
         if then is not None:
             answers.add_done_callback(lambda done: then(() if done.exception() else done.result()))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenure.api.answered import Said, is_lasting
-from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of, encoded
+from tenure.api.context import ApiError, Context, Then, answer, body_of, caller_from, context_of, encoded
 from tenure.api.explaining import explanation_view
 from tenure.api.fixed import fixed, may_be_fixed
 from tenure.api.parameters import Ref
@@ -55,9 +55,9 @@ def refused(refusal: Refused | ErrorReply) -> ApiError:
     return ApiError(status_of(reply.code), reply)
 
 
-async def done(context: Context, command: Command) -> Applied:
-    """Have a command carried out. Raises ApiError when it is refused."""
-    given = (await context.apply([command]))[0]
+async def done(context: Context, command: Command, then: Then | None = None) -> Applied:
+    """Have a command carried out; ``then`` as for `Context.apply`. Raises ApiError when it is refused."""
+    given = (await context.apply([command], then))[0]
     if isinstance(given, Refused):
         raise refused(given)
     return given

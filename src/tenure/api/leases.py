@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from tenure.api.bus import Follower
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
-from tenure.api.jobs import refused
+from tenure.api.jobs import done, refused
 from tenure.api.paging import page_of
 from tenure.api.parameters import Cursor, Limit, Named, Number, Seen, Wait
 from tenure.api.peer import PEER_PID
@@ -24,7 +24,7 @@ from tenure.api.routes import Routes
 from tenure.control.admission import Inadmissible
 from tenure.control.granting import check_ttl, digest_of, lease_command
 from tenure.model.access import Permission
-from tenure.model.commands import Answer, Applied, Caller, Command, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
+from tenure.model.commands import Answer, Applied, Caller, Holder, Refused, ReleaseLease, RenewLease, UpdateJob
 from tenure.model.shape import Shape
 from tenure.store.leased import LeaseRow
 from tenure.wire import ROOT
@@ -51,7 +51,7 @@ async def acquire(request: Request) -> Response:
     with _admitted():
         command, smaller = lease_command(context.admission(caller), wish, caller, holder, context.max_ttl_ms)
     with context.bus.follow() as told:
-        given = await _applied(context, command, lambda answers: _named(told, answers))
+        given = await done(context, command, lambda answers: _named(told, answers))
         await _go_down(context, given, smaller[-1:] if given.replayed else smaller, caller)
         is_new = not given.replayed and not smaller
         wait_ms = min(wish.poll_ms, MAX_POLL_MS)
@@ -74,7 +74,7 @@ async def renew(request: Request, number: Number) -> Response:
     wish = await body_of(request, RenewRequest)
     with _admitted():
         check_ttl(wish.ttl_ms, context.max_ttl_ms)
-    await _applied(context, RenewLease("", caller_from(request), number, digest_of(wish.token), wish.ttl_ms))
+    await done(context, RenewLease("", caller_from(request), number, digest_of(wish.token), wish.ttl_ms))
     with context.bus.follow(number) as told:
         row = await _until(context, told, lambda row: row.is_settled or row.is_over, MAX_POLL_MS)
     if row.is_over:
@@ -87,7 +87,7 @@ async def release(request: Request, number: Number) -> Response:
     """Give a lease back, or withdraw one that waits; answered once others can have what it held."""
     context = context_of(request)
     wish = await body_of(request, ReleaseRequest)
-    await _applied(context, ReleaseLease("", caller_from(request), number, digest_of(wish.token)))
+    await done(context, ReleaseLease("", caller_from(request), number, digest_of(wish.token)))
     return answer(view_of(context, _lease(context, number)))
 
 
@@ -182,14 +182,6 @@ def _why(row: LeaseRow) -> str:
     if row.stop_reason:
         return row.stop_why
     return "its time to live is nearly over; renew it" if row.is_warned else ""
-
-
-async def _applied(context: Context, command: Command, then: Callable[[Sequence[Answer]], None] | None = None) -> Applied:
-    """Have it applied. Raises ApiError when it is refused."""
-    given = (await context.apply([command], then))[0]
-    if isinstance(given, Refused):
-        raise refused(given)
-    return given
 
 
 async def _go_down(context: Context, given: Applied, shapes: Sequence[Shape], caller: Caller) -> None:

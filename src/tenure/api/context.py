@@ -140,18 +140,19 @@ class Context:
         """Set ``eta_ms`` of the waiting jobs among these, of the first `MAX_EXPECTED` by id; the others stay unknown, and all of them
         if the control thread does not come to it in time (None: whenever it does): nobody who merely reads waits for a long plan."""
         waiting = [job for job in reversed(jobs) if job.state == "pending"][:MAX_EXPECTED]
-        if not waiting:
-            return
-        call = self.loop.call(lambda: self.loop.expected_starts([job.number for job in waiting]))
+        if waiting:
+            starts = await self.expected_starts([job.number for job in waiting], within_s)
+            for job in waiting:
+                job.eta_ms = starts.get(job.number, 0)
+
+    async def expected_starts(self, numbers: Sequence[int], within_s: float | None = EXPECTED_WITHIN_S) -> Mapping[int, int]:
+        """When these waiting jobs should start, as far as that is known; of none if the control thread does not come to it in time."""
+        call: Future[Mapping[int, int]] = self.loop.call(lambda: self.loop.expected_starts(numbers).starts)
         try:
             async with asyncio.timeout(within_s):
-                timeline = await settled(call)
+                return await settled(call)
         except TimeoutError:
-            if call.cancel():
-                return
-            timeline = await settled(call)  # it has begun
-        for job in waiting:
-            job.eta_ms = timeline.starts.get(job.number, 0)
+            return {} if call.cancel() else await settled(call)  # it has begun
 
     def admission(self, caller: Caller) -> Admission:
         """Admission for one caller: ``last`` is the caller's."""

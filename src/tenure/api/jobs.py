@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tenure.api.answered import Said, is_lasting
+from tenure.api.answered import Said, until_s
 from tenure.api.context import ApiError, Context, Then, answer, body_of, caller_from, context_of, encoded
 from tenure.api.explaining import explanation_view
 from tenure.api.fixed import fixed, may_be_fixed
@@ -147,12 +148,31 @@ async def show(request: Request, ref: Ref) -> Response:
     answers = context.answers
     said, stamp = answers.known(caller, ref)
     if said is None:
+        asked_s = answers.clock()
         detail = await detail_of(context, ref, caller)
-        await context.add_expected_starts([detail.job])
-        said = Said(encoded(detail), job_tag(detail.job))
-        if is_lasting(detail.job):
-            answers.keep(caller, ref, said, stamp)
-    return tagged(request, said.body, said.tag)
+        job = detail.job
+        said = Said(encoded(detail), job_tag(job), until_s(job, asked_s), job.number if job.state == "pending" else 0)
+        answers.keep(caller, ref, said, stamp)
+    start_ms = await _start_of(context, said.pending, stamp) if said.pending else 0
+    return tagged(request, with_start(said.body, start_ms) if start_ms else said.body, said.tag)
+
+
+async def _start_of(context: Context, number: int, stamp: object) -> int:
+    """When a waiting job should start, 0 if nobody says it in time."""
+    answers = context.answers
+    start_ms = answers.start_of(number)
+    if start_ms is None:
+        asked_s = answers.clock()
+        start_ms = (await context.expected_starts([number])).get(number, 0)
+        answers.expect(number, start_ms, asked_s if start_ms else answers.clock(), stamp)
+    return start_ms
+
+
+def with_start(body: bytes, start_ms: int) -> bytes:
+    """A job as it was said, with when it should start."""
+    detail = msgspec.json.decode(body, type=JobDetail)
+    detail.job.eta_ms = start_ms
+    return encoded(detail)
 
 
 @routes.get("/jobs/{ref}/why", ExplanationView, errors=("bad_request",), needs=Permission.JOBS_READ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tenure.api.answered import MOST, MOST_BYTES, Answers, Said
+from tenure.api.answered import AGE_S, MOST, MOST_BYTES, UNKNOWN_S, Answers, Said
 from tenure.api.context import EXPECTED_WITHIN_S, Context
 from tenure.api.front import Front
 from tenure.api.peer import caller_of
@@ -207,10 +208,11 @@ def test_nobody_is_given_the_answer_to_another(rig: Rig) -> None:
 
 def test_why_a_job_waits_changes_with_time_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     job = rig.store.submit(not_before_ms=5_000_000_000)
-    now = [4_000_000_000]
+    now, clock = [4_000_000_000], [0.0]
+    rig.keeping.state.context.answers.clock = lambda: clock[0]
     monkeypatch.setattr("tenure.store.queries._now_ms", lambda: now[0])
     assert b"not_before" in asked(rig, job)[2].split(b'"reason"')[1]
-    now[0] = 6_000_000_000
+    now[0], clock[0] = 6_000_000_000, AGE_S
     answered, fresh = rig.both(job)
     assert answered == fresh
     assert b'"code":"not_before"' not in answered[2]
@@ -242,11 +244,38 @@ def test_an_expected_start_that_is_being_worked_out_is_waited_for(rig: Rig) -> N
         def call(self, function: Callable[[], Any]) -> Future[Any]:
             begun: Future[Any] = Future()
             assert begun.set_running_or_notify_cancel()
-            asyncio.get_running_loop().call_later(2 * EXPECTED_WITHIN_S, lambda: begun.set_result(SimpleNamespace(starts={job: 77})))
+            asyncio.get_running_loop().call_later(2 * EXPECTED_WITHIN_S, lambda: begun.set_result({job: 77}))
             return begun
 
     rig.keeping.state.context.loop = Working()
     assert b'"eta_ms":77' in asked(rig, job)[2]
+
+
+def test_a_waiting_job_is_read_once_and_its_expected_start_asked_for_now_and_then(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, starts, read, clock = rig.store.submit(), [77, 0, 99, 11], [], [0.0]
+    context = rig.keeping.state.context
+    named = context.queries.named
+    monkeypatch.setattr(context.queries, "named", lambda ref, caller: read.append(ref) or named(ref, caller))
+
+    class Knowing(_Loop):
+        """It expects the job at another time each time."""
+
+        def expected_starts(self, _jobs: object) -> Any:
+            return SimpleNamespace(starts={job: starts.pop(0)})
+
+    context.loop = Knowing()
+    context.answers.clock = lambda: clock[0]
+    answers = []
+    for clock[0] in (0.0, AGE_S / 2, AGE_S, AGE_S + UNKNOWN_S / 2, AGE_S + UNKNOWN_S):
+        answers.append(asked(rig, job))
+    bodies = [json.loads(body) for _, _, body in answers]
+    assert [body["job"].pop("eta_ms", 0) for body in bodies] == [77, 77, 0, 0, 99]
+    assert all(body == bodies[0] for body in bodies)
+    assert len({headers[b"etag"] for _, headers, _ in answers}) == 1
+    assert read == [str(job)] * 2, "once more when the first had its age"
+    rig.store.act(UpdateJob, job, name="other")
+    changed = json.loads(asked(rig, job)[2])
+    assert (changed["job"]["name"], changed["job"]["eta_ms"]) == ("other", 11)
 
 
 def test_few_and_small_answers_are_kept() -> None:

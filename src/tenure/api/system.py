@@ -12,6 +12,7 @@ from starlette.responses import Response
 from tenure.api.context import ApiError, Context, answer, body_of, caller_from, context_of
 from tenure.api.listener import Listener
 from tenure.api.parameters import Switch
+from tenure.api.problems import failure
 from tenure.api.routes import Routes
 from tenure.api.weaknesses import weaknesses
 from tenure.control.loop import STUCK_AFTER_S
@@ -124,19 +125,26 @@ async def settings(request: Request) -> Response:
     return answer(SettingsReply(settings=dict(context_of(request).settings)))
 
 
+_ELSEWHERE = "name a file in a directory that is there, lets you write and has room"
+
+
 @routes.post("/backup", BackupRequest, BackupReply, errors=("backup_failed",), needs=Permission.DAEMON_WRITE)
 async def backup(request: Request) -> Response:
     """Write a consistent copy of the store."""
     context = context_of(request)
     wish = await body_of(request, BackupRequest)
     target = Path(wish.path)
-    if not target.is_absolute() or target.exists():
-        raise ApiError(422, ErrorReply(code="bad_request", message=f"{target} exists or is not a full path", remedy="name a new file"))
+    if not target.is_absolute():
+        raise failure("bad_request", f"{target} is no full path", "begin it with /")
+    if target.exists():
+        raise failure("bad_request", f"{target} exists already", "name a new file")
     await context.apply([Note("", caller_from(request), "backup", str(target))])
     try:
         jobs = await asyncio.to_thread(context.queries.backup, target)
     except OSError as error:
-        raise ApiError(507, ErrorReply(code="backup_failed", message=f"the copy could not be written: {error}")) from None
+        raise ApiError(
+            507, ErrorReply(code="backup_failed", message=f"the copy could not be written: {error}", remedy=_ELSEWHERE)
+        ) from None
     return answer(BackupReply(path=str(target), bytes=os.path.getsize(target), jobs=jobs))
 
 

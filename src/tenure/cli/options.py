@@ -39,7 +39,9 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Ids, elements (12_3), ranges (12-15), last, last~2.", show_default=False)
 ]
-OneId = Annotated[str, typer.Argument(metavar="JOB", help="An id, an element (12_3), last or last~2.", show_default=False)]
+OneId = Annotated[
+    str, typer.Argument(metavar="[JOB]", help="An id, an element (12_3), last or last~2. Default: last.", show_default=False)
+]
 Name = Annotated[str, typer.Option("--name", "-J", metavar="GLOB", rich_help_panel=_WHICH, help="Jobs with such a name: 'train*'.")]
 State = Annotated[
     str,

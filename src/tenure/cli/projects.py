@@ -37,6 +37,8 @@ def projects(
     SHARE is the largest part of any resource that a project holds and held of late, together; ENTITLED its weight among all; FACTOR
     the first by the second. Under the policy fair the lowest factor goes first.
 
+    Quotas, maxima and weights are settings: a section [projects.NAME], for as long as it stands there.
+
     Examples:
 
         tenure projects

@@ -37,9 +37,9 @@ def report(
     what: Annotated[
         str, typer.Argument(metavar="[status|advice|usage|cost|waste]", help="Default: status.", show_default=False)
     ] = "status",
-    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="From when on: 30d, 2026-01-31, 14:30.")] = "7d",
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="From when on: 30d, 2026-01-31, 14:30. Default 7d.")] = "",
     until: Annotated[str, typer.Option("--until", metavar="WHEN", help="Until when; now, unless told.")] = "",
-    by: Annotated[str, typer.Option("--by", metavar="KEY", help="user, project, queue or day.")] = "user",
+    by: Annotated[str, typer.Option("--by", metavar="KEY", help="user, project, queue or day. Default user.")] = "",
     form: Annotated[str, typer.Option("--format", metavar="FORM", help="table, json, csv or html.")] = "",
     output: options.Form = "table",
     as_json: options.Json = False,
@@ -68,7 +68,9 @@ def report(
     if chosen == "json":
         console.choose("json")
     if what in KINDS:
-        _account(what, since, until, by, chosen)
+        _account(what, since or "7d", until, by or "user", chosen)
+    elif told := next((flag for flag, value in (("--since", since), ("--until", until), ("--by", by)) if value), ""):
+        raise usage(f"{what} is of now, and takes no {told}", f"leave it out; it is for {', '.join(KINDS)}")
     elif chosen in ("csv", "html"):
         raise usage(f"{what} comes as a table or as JSON", f"csv and html are for {', '.join(KINDS)}")
     elif what == "advice":

@@ -25,7 +25,7 @@ _FORECASTS = (Column("MODEL"), Column("SAID"), Column("HALF", right=True), Colum
 
 
 def show(
-    job: options.OneId,
+    job: options.OneId = "last",
     metrics: Annotated[bool, typer.Option("--metrics", help="Its figures over time: what it used and what it reported.")] = False,
     forecasts: Annotated[bool, typer.Option("--forecasts", help="What was said of how long it will run, and what came.")] = False,
     output: options.Form = "table",
@@ -91,7 +91,7 @@ def _show_metrics(reply: MetricsReply, *, as_json: bool) -> None:
     console.out(metrics_text(reply))
 
 
-def why(job: options.OneId, output: options.Form = "table", as_json: options.Json = False) -> None:
+def why(job: options.OneId = "last", output: options.Form = "table", as_json: options.Json = False) -> None:
     """Say why a job is where it is: what blocks it, who holds what it needs, when it should start, and the cheapest change that
     would let it start sooner; of a job that ended, what became of it and on what evidence.
 

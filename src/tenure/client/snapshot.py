@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from tenure.client.errors import usage
+from tenure.client.errors import BadRequest, usage
 from tenure.model.amounts import GIB, format_bytes
 
 MAX_BYTES = GIB
@@ -24,12 +26,13 @@ _SKIPPED = frozenset({".git", ".hg", "__pycache__", ".venv", "node_modules"})
 
 def take(directory: str, root: str, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> str:
     """Copy ``directory`` below ``root`` and return the copy's path. Raises `BadRequest` when it is larger than the limits."""
+    names = _listed(directory, max_bytes, max_files)
     os.makedirs(root, mode=0o700, exist_ok=True)
     draft = os.path.join(root, f".draft-{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     os.mkdir(draft, mode=0o700)
     try:
-        digest = _copy(directory, draft, sorted(_files(directory)), max_bytes, max_files)
+        digest = _copy(directory, draft, names, max_bytes)
         path = os.path.join(root, digest[:32])
         try:
             os.utime(path)  # in use anew: whoever removes what nobody needs leaves alone what is new
@@ -42,6 +45,27 @@ def take(directory: str, root: str, max_bytes: int = MAX_BYTES, max_files: int =
         return path
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _listed(directory: str, max_bytes: int, max_files: int) -> list[str]:
+    """What is to be copied, in order. Raises `BadRequest` as soon as it is too much, before anything is written."""
+    names = []
+    total = 0
+    for name in _files(directory):
+        names.append(name)
+        with suppress(FileNotFoundError):  # gone since, and then not copied either
+            found = os.lstat(os.path.join(directory, name))
+            total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+        if total > max_bytes or len(names) > max_files:
+            raise _too_much(directory, f"{format_bytes(max_bytes)} or {max_files} files")
+    return sorted(names)
+
+
+def _too_much(directory: str, most: str) -> BadRequest:
+    return usage(
+        f"--snapshot would copy more than {most} of {directory}",
+        "list what the job does not need in .gitignore, or leave --snapshot out",
+    )
 
 
 def _files(directory: str) -> Iterator[str]:
@@ -77,17 +101,14 @@ def _walked(directory: str) -> Iterator[str]:
             yield os.path.relpath(os.path.join(here, name), directory)
 
 
-def _copy(source: str, target: str, names: Iterable[str], max_bytes: int, max_files: int) -> str:
+def _copy(source: str, target: str, names: Iterable[str], max_bytes: int) -> str:
     """Copy and return the digest of what was copied: names, kinds and contents."""
     digest = hashlib.sha256()
     total = 0
-    for count, name in enumerate(names, 1):
+    for name in names:
         total += _copy_one(os.path.join(source, name), os.path.join(target, name), name, digest)
-        if total > max_bytes or count > max_files:
-            raise usage(
-                f"--snapshot would copy more than {format_bytes(max_bytes)} or {max_files} files of {source}",
-                "list what the job does not need in .gitignore, or leave --snapshot out",
-            )
+        if total > max_bytes:  # it grew since it was listed
+            raise _too_much(source, format_bytes(max_bytes))
     return digest.hexdigest()
 
 

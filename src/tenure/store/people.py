@@ -224,6 +224,8 @@ def create_token(tx: Transaction, command: CreateToken) -> Answer:
         known = person_of_name(tx.link, name)
         if isinstance(known, Refused):
             return known
+        if known.disabled:
+            return Refused("forbidden", f"user {name} is disabled, so a token would let nobody in; tenure user set {name} --enable")
         number = known.id
     refusal = _too_much(tx, caller, scope, command.expires_ms)
     if refusal is not None:

@@ -160,7 +160,7 @@ class SqliteDatabase:
                 os.fsync(file.fileno())
             os.link(partial, target)
         except sqlite3.Error as error:
-            raise OSError(f"the copy {target} could not be written: {error}") from error
+            raise OSError(f"{target}: {error}") from error
         finally:
             connection.close()
             partial.unlink(missing_ok=True)

@@ -173,7 +173,7 @@ class Staged:
         if start.claim:
             self._kept.append((start.claim,))
             self._events.append(("claim.changed", row.id, row.project_id, to_json({"kept": start.claim}), row.array_id))
-        data = f'{{"attempt":{attempt_id},"nodes":{_as_json(peers)}}}'
+        data = f'{{"attempt":{number},"nodes":{_as_json(peers)}}}'
         self._events.append(("job.starting", row.id, row.project_id, data, row.array_id))
         return row, attempt_id
 

@@ -102,6 +102,7 @@ class StorePeopleSuite:
         person = next(person for person in queries.people() if person.name == "amy")
         assert (person.disabled, person.projects, person.role) == (True, (), Role.NOBODY)
         assert [row.is_valid(rig.now_ms) for row in queries.tokens()] == [False]
+        refused(rig.apply(CreateToken("", ROOT, rig.key(), "p", Scope(), user="amy", expires_ms=rig.now_ms + HOUR)), "forbidden")
         refused(rig.apply(RemoveUser("", ROOT, "root")), "not_found")
 
     def test_a_membership_is_up_to_operator_and_of_one_role(self, rig: StoreRig) -> None:

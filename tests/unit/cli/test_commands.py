@@ -100,7 +100,6 @@ def test_never_is_4_with_the_nearest(shell: Shell, client: FakeClient) -> None:
         ["nonsense"],
         ["cancel"],
         ["cancel", "everything"],
-        ["show"],
         ["ps", "--state", "happy"],
         ["ps", "-n", "few"],
         ["ps", "-n", "0"],
@@ -249,7 +248,8 @@ def test_show_and_why(shell: Shell, client: FakeClient) -> None:
     client.answers["why"] = dto.ExplanationView(id="12", state="pending", summary="It waits.")
     assert shell("show", "12").out.startswith("Job 12 (train): succeeded")
     assert json.loads(shell("show", "last", "-o", "json").out)["job"]["exit_code"] is None
-    assert shell("why", "last").out == "Job 12 (pending): It waits.\n"
+    assert shell("why", "last").out == shell("why").out == "Job 12 (pending): It waits.\n"
+    assert [words for name, words, _ in client.calls if name == "why"] == [("last",)] * 2
     assert shell("explain", "12", "--json").code == 0
     client.answers["show"] = NotFound("not_found", "there is no job 99", "tenure ps -a lists all jobs")
     assert shell("show", "99") == (3, "", "tenure: there is no job 99; tenure ps -a lists all jobs\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tenure.model.commands import (
@@ -42,6 +44,14 @@ def test_a_deadline_that_is_over_is_refused_and_not_missed(rig: StoreRig) -> Non
     job = rig.submit(deadline_ms=rig.now_ms + 60_000)
     assert code(rig.act(UpdateJob, job, deadline_ms=rig.now_ms - 1)) == "bad_time"
     assert code(rig.act(UpdateJob, job, deadline_ms=0)) == ""
+
+
+def test_a_start_is_told_by_the_number_of_the_run(rig: StoreRig) -> None:
+    rig.run(rig.submit())
+    job = rig.submit()
+    rig.run(job)
+    told = [event.data for event in rig.store.events(0, 100, job)[0] if event.kind == "job.starting"]
+    assert [json.loads(data)["attempt"] if isinstance(data, str | bytes) else data["attempt"] for data in told] == [1]
 
 
 def test_what_has_ended_is_said_to_have(rig: StoreRig) -> None:

@@ -10,6 +10,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from tenure.model.access import SCHEDULER
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import Applied, Refused, UpdateJob
+from tenure.model.lifecycle import AllocationState
 from tenure.model.observations import Resized, Signal, SignalAction
 from tenure.testing.store_rig import ADA, node
 from tests.property.test_store_machine import BOUNDS, PICK, StoreMachine
@@ -54,21 +55,51 @@ class ResizingMachine(StoreMachine):
         return [signal for signal in self.rig.due() if signal.action is SignalAction.RESIZE]
 
     @precondition(lambda self: self._due())
-    @rule(pick=PICK, what=st.sampled_from(["done", "done", "late", "unable"]))
+    @rule(pick=PICK, what=st.sampled_from(["done", "done", "late", "unable", "refused"]))
     def answer(self, pick: int, what: str) -> None:
-        """The executor carries a resize out and says so, or only later, or it cannot."""
+        """The executor carries a resize out and says so, or only later, or it cannot, or the kernel does not take it."""
         due = self._due()
         signal = due[pick % len(due)]
         key = (signal.attempt_id, signal.task)
         if what == "unable":
             self.rig.record(Resized(*key, signal.fence, signal.number, None, None, "it cannot"))
             return
-        self.kept[key] = signal.cpu_milli
-        report = Resized(*key, signal.fence, signal.number, signal.cpu_milli, signal.memory_bytes)
+        if what != "refused":
+            self.kept[key] = signal.cpu_milli
+        report = Resized(*key, signal.fence, signal.number, self.kept.get(key, ASKED_MILLI), signal.memory_bytes)
         if what == "late":
             self.late.append(report)
         else:
             self.rig.record(report)
+
+    @precondition(lambda self: self.launches)
+    @rule(pick=PICK, lowered=st.integers(0, 2))
+    def have_it_all_again(self, pick: int, lowered: int) -> None:
+        """Whatever was lowered, could not be or was answered by some of the tasks: who asks for everything has it, or hears why not.
+        Some of the tasks are lowered before."""
+        job = self.reference.jobs[sorted(self.launches)[pick % len(self.launches)]]
+        self.rig.act(UpdateJob, job.id, cpu_milli=HALF_MILLI)
+        running = self.rig.running(job.id)
+        for signal in [one for one in self._due() if running is not None and one.attempt_id == running.attempt_id]:
+            key = (signal.attempt_id, signal.task)
+            if signal.task < lowered:
+                self.kept[key] = signal.cpu_milli
+            self.rig.record(Resized(*key, signal.fence, signal.number, self.kept.get(key, ASKED_MILLI), signal.memory_bytes))
+        self.rig.sound()
+        answer = self.rig.act(UpdateJob, job.id, cpu_milli=ASKED_MILLI)
+        if isinstance(answer, Refused):
+            assert answer.code in REFUSALS, answer
+            return
+        running = self.rig.running(job.id)
+        if running is None or any(one.state != AllocationState.ACTIVE for one in running.allocations):
+            return  # it waits, again perhaps, and asks for that anyway
+        for signal in [one for one in self._due() if one.attempt_id == running.attempt_id]:
+            self.kept[signal.attempt_id, signal.task] = signal.cpu_milli
+            self.rig.record(Resized(signal.attempt_id, signal.task, signal.fence, signal.number, signal.cpu_milli, signal.memory_bytes))
+        running = self.rig.running(job.id)
+        assert running is not None
+        assert {one.amounts.cpu_milli for one in running.allocations} == {ASKED_MILLI}
+        assert {self.kept.get((one.attempt_id, one.task), ASKED_MILLI) for one in running.allocations} == {ASKED_MILLI}
 
     @precondition(lambda self: self.late)
     @rule(pick=PICK)

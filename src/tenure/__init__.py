@@ -11,7 +11,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _FROM_CLIENT = (
-    *("Client", "Lease", "LeaseLost", "TenureError", "TimedOut", "connect", "lease", "report", "submit", "subscribe"),
+    *("Client", "Lease", "connect", "lease", "report", "submit", "subscribe"),
+    *("TenureError", "BadRequest", "DaemonUnreachable", "LeaseLost", "NeverFits", "NotFound", "TimedOut"),
     *("checkpointed", "last_checkpoint", "should_preempt"),
 )
 
@@ -22,3 +23,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module  # by name: the layers below the client import this package too
 
     return getattr(import_module("tenure.client"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted((*_FROM_CLIENT, "__version__"))

@@ -126,8 +126,9 @@ def show_text(detail: JobDetail, now_ms: int, *, wide: bool = False) -> str:
 
 
 def _event(event: EventView, now_ms: int) -> str:
-    """One line of the history; of an end, which."""
-    state = str(event.data.get("state", "")).replace("_", " ")
+    """One line of the history; of an end, which; of amounts that were not changed as they should have been, why."""
+    why = event.data.get("why", "") if event.kind == "job.resized" else ""
+    state = str(event.data.get("state", "") or why).replace("_", " ")
     line = f"  {text.moment(event.at_ms, now_ms)}  {event.kind}"
     return f"{line:<30}  {console.clean(state)}" if state else line
 

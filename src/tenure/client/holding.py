@@ -39,8 +39,13 @@ _own = threading.local()
 def lease(*, home: str | None = None, on_warning: Callable[[Lease], None] | None = None, pin: bool = False, **options: Any) -> Leasing:
     """An offer to be entered: ``with``, ``async with``, or a decorator whose every call holds a lease of its own.
 
-    Options as in `tenure.client.lease_words.lease_request`. ``on_warning`` is called from a thread when the lease is being taken
-    back or cannot be renewed, its grace before the end. ``pin`` sets the environment of this process while the lease is held.
+    Options are what it holds: ``cpus``, ``memory``, ``storage``, ``gpus``, ``gpu_memory`` (a number, a word such as ``"8G"``, or a
+    range: ``(0.25, 1)``, ``"4G..16G"``), ``gpu_model``, ``labels``; and for how long and for whom: ``ttl`` (5 minutes unless told),
+    ``wait`` (as long), ``expected``, ``grace``, ``priority``, ``project``, ``queue``, ``name``. Numbers are seconds and bytes.
+
+    ``on_warning`` is called from a thread when the lease is being taken back or cannot be renewed, its grace before the end. ``pin``
+    sets the environment of this process while the lease is held. Raises `BadRequest` here for what means nothing; `NeverFits` and
+    `TimedOut` when it is entered.
     """
     return Leasing(options, home, on_warning, pin)
 
@@ -64,6 +69,10 @@ class Lease:
         self._released = False
         self._warned = threading.Event()
         self._stopped = threading.Event()
+
+    def __repr__(self) -> str:
+        state = "released" if self._released else "lost" if self.lost else "held"
+        return f"<Lease {self.id} on {self.node}: {self.cpus:g} cpus, {self.gpus:g} GPUs, {self.memory_bytes} bytes, {state}>"
 
     @property
     def lost(self) -> bool:

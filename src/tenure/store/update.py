@@ -30,6 +30,8 @@ WRITE_JOB = Statement(
     "id",
 )
 _WAITING = frozenset({"held", "pending"})
+_ASKED = "it runs, and what keeps it to its amounts is being told; tenure show {name} says what it holds then, and why if not that"
+"""What becomes of it only its executor can tell: a limit below what it uses would end it."""
 _ENDED = frozenset(state.value for state in ENDED_STATES)
 _WHILE_RUNNING = frozenset({"name", "priority", "limit_ms"})
 
@@ -85,7 +87,11 @@ def _carry_out(tx: Transaction, row: JobRow, wanted: dict[str, Any], change: Cha
             _write(tx, one, wanted)
     if change is not None:
         change.write(tx)
-    return Applied(row.id, tx.event_seq, note="" if not any(refused) else "elements that run keep what they have")
+    if any(refused):
+        return Applied(row.id, tx.event_seq, note="elements that run keep what they have")
+    return Applied(
+        row.id, tx.event_seq, note=_ASKED.format(name=format_id(row.id, row.array_id or 0, row.array_index)) if change else ""
+    )
 
 
 def _wanted(tx: Transaction, command: UpdateJob) -> dict[str, Any] | Refused:

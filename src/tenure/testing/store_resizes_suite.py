@@ -52,7 +52,9 @@ class ResizesBase(StoreSuiteBase):
         """A job that began to rest before it was kept to less: its number, its launch, and what its executor has not answered yet."""
         job = rig.submit(HALF)
         launch = rig.run(job, HALF)
-        self.lower(rig, job, 1000, 8)
+        told = self.lower(rig, job, 1000, 8)
+        assert isinstance(told, Applied)
+        assert f"tenure show {job} says what it holds then" in told.note
         (signal,) = self.asked(rig)
         assert rig.commit(Decision(suspends=(Suspend(job, launch.attempt_id, 0),))).rejections == (None,)
         rig.record(*(done(one) for one in rig.due() if one.action is SignalAction.SUSPEND))

@@ -388,3 +388,11 @@ def test_tasks_as_they_stand() -> None:
         "  task 1 on b: released, signal 15 (TERM)",
         "  task 2 on b: released, stopped",
     ]
+
+
+def test_the_history_says_why_amounts_stayed_as_they_were() -> None:
+    view = job(1, "x", "running", started_ms=NOW)
+    data = {"memory_bytes": 1 << 30, "why": "it uses 203M of memory, so it keeps at least 229M"}
+    told = dto.EventView(cursor=1, kind="job.resized", at_ms=NOW, data=data)
+    assert "job.resized" in (line := show_text(dto.JobDetail(job=view, events=[told]), NOW).splitlines()[-1])
+    assert line.endswith("  it uses 203M of memory, so it keeps at least 229M")

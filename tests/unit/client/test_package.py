@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,13 @@ def test_the_package_offers_the_client() -> None:
     for package in (tenure, tenure.client):
         with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
             _ = package.nonsense
+
+
+def test_what_it_offers_is_seen_by_editors_and_type_checkers() -> None:
+    stub = Path(tenure.__file__).with_name("__init__.pyi").read_text()
+    told = set(re.findall(r" as (\w+)$", stub, re.MULTILINE))
+    assert told == set(dir(tenure)) - {"__version__"}
+    assert all(getattr(tenure, name) is getattr(tenure.client, name) for name in sorted(told))
 
 
 def test_importing_it_imports_nothing_else() -> None:

@@ -15,6 +15,7 @@ from .task import Task
 
 _HEADROOM = 8
 """A limit leaves at least an eighth of what is used above it."""
+_MIB = 1024 * 1024
 _NOT_WRITTEN = "there is no room on the disk to write it down"
 
 Kept = tuple[int | None, int | None, str]
@@ -60,7 +61,7 @@ def _memory(task: Task, group: Group, memory_bytes: int) -> str:
             return "nobody can tell how much memory it uses"
         least = max(needed + needed // _HEADROOM, SMALLEST_MEMORY_BYTES)
         if memory_bytes < least:
-            return f"it uses {needed} bytes of memory, so it keeps at least {least}"
+            return f"it uses {needed / _MIB:.0f}M of memory, so it keeps at least {least / _MIB:.0f}M"
     try:
         group.limit_memory(memory_bytes)
     except OSError as error:

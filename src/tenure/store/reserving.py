@@ -8,7 +8,7 @@ they may count on: those that nobody else will hold by then, the last of the nod
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tenure.core.set_aside import ends_of, outlasts
@@ -139,13 +139,21 @@ def _part_of(
         return _too_much(node, count_text(command.devices * MILLI, "GPU"), [window for window, _ in others])
     share = [amount * command.devices // max(len(node.devices), 1) for amount in node.capacity.as_tuple()]
     wanted = Amounts(command.cpu_milli or share[0], command.memory_bytes or share[1], *share[2:])
-    left = node.capacity
-    for _, other in others:
-        left -= other.amounts
-    if not wanted.fits_in(left):
+    if not all(wanted.fits_in(left) for left in _left(node, others, command.from_ms)):
         what = f"{count_text(wanted.cpu_milli, 'cpu')} and {format_bytes(wanted.memory_bytes)} of memory"
         return _too_much(node, what, [window for window, _ in others])
     return WindowPart(node.id, whole=False, amounts=wanted, devices=devices)
+
+
+def _left(node: Node, others: Sequence[tuple[TimeWindow, WindowPart]], from_ms: int) -> Iterator[Amounts]:
+    """What others leave of a node from a time on, whenever one of them begins: at no time is less left, and not all of them need be at
+    one time."""
+    for at_ms in sorted({from_ms, *(max(window.from_ms, from_ms) for window, _ in others)}):
+        left = node.capacity
+        for window, other in others:
+            if window.from_ms <= at_ms < window.until_ms:
+                left -= other.amounts
+        yield left
 
 
 def _held_by_then(running: Iterable[RunningJob], from_ms: int, now_ms: int) -> set[int]:

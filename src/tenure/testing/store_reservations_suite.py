@@ -73,6 +73,16 @@ class StoreReservationsSuite(StoreSuiteBase):
         assert rig.commit(both).rejections[0] is None
         rig.sound()
 
+    def test_those_at_different_times_take_their_amounts_one_after_another(self, rig: StoreRig) -> None:
+        what: dict[str, Any] = {"project": "default", "devices": 1, "cpu_milli": 4000}
+        for after_ms in (0, 2 * MINUTE_MS):
+            assert isinstance(made(rig, after_ms, MINUTE_MS, **what), Applied)
+        assert isinstance(made(rig, 0, 3 * MINUTE_MS, **what), Applied), "one of two devices and half of the rest are free all the time"
+        refused = made(rig, 0, 3 * MINUTE_MS, project="default", cpu_milli=1)
+        assert isinstance(refused, Refused)
+        assert isinstance(made(rig, MINUTE_MS, MINUTE_MS, **what), Applied)
+        rig.sound()
+
     def test_whom_it_is_for_goes_in_and_nobody_else(self, rig: StoreRig) -> None:
         made(rig, project="course", name="course")
         made(rig, 20 * MINUTE_MS, user=BEN, name="ben")

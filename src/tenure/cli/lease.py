@@ -15,7 +15,7 @@ import typer
 from tenure.cli import console, options
 from tenure.cli.table import Column, render
 from tenure.cli.tabled import with_parameters
-from tenure.cli.text import memory, moment, rough
+from tenure.cli.text import memory, rough
 from tenure.client.errors import usage
 from tenure.model.amounts import format_bytes, format_milli, is_whole
 
@@ -233,7 +233,7 @@ def leases_table(views: Sequence[LeaseView], now_ms: int, *, colour: bool = Fals
             format_milli(view.cpu_milli),
             memory(view.memory_bytes),
             format_milli(view.gpu_milli),
-            rough(max(0, view.expires_ms - now_ms)) if view.granted_ms else moment(view.expires_ms, now_ms),
+            rough(max(0, view.expires_ms - now_ms)),
             str(view.pid or "-"),
             f"{view.cost_micro / 1e6:.4f}" if view.has_price else "-",
             console.clean(view.purpose),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tenure.cli.lease import leases_table
 from tenure.cli.text import details
 from tenure.mcp.__main__ import main as mcp
 from tenure.wire import dto
+from tenure.wire.leases import LeaseView
 from tenure.wire.people import UsersReply, UserView
 from tests.unit.cli.conftest import FakeClient, Shell
 
@@ -99,3 +101,10 @@ def test_what_goes_with_a_record_is_told_without_the_notation_of_a_language() ->
 def test_a_cap_that_is_no_number_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert mcp(["--max-gpu-hours", "many"]) == 2
     assert capsys.readouterr().err == "tenure: argument --max-gpu-hours: invalid float value: 'many'; see tenure mcp --help\n"
+
+
+def test_what_is_left_to_a_lease_is_a_span_whether_it_is_held_or_waits() -> None:
+    held = LeaseView(id="1", number=1, state="running", phase="held", granted_ms=5, expires_ms=95_000)
+    waits = LeaseView(id="2", number=2, state="pending", phase="waiting", expires_ms=35_000)
+    rows = leases_table([held, waits], 5_000).splitlines()[1:]
+    assert ("1m30s" in rows[0], "30s" in rows[1]) == (True, True)

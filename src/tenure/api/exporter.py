@@ -87,6 +87,10 @@ def _of_nodes(reply: NodesReply) -> list[Family]:
         each("cpus_held", "Processors that jobs hold.", "used_cpu_milli", 0.001),
         each("memory_bytes", "Memory that a node offers.", "memory_bytes"),
         each("memory_held_bytes", "Memory that jobs hold.", "used_memory_bytes"),
+        each("storage_bytes", "Scratch space that a node offers.", "storage_bytes"),
+        each("storage_held_bytes", "Scratch space that jobs hold.", "used_storage_bytes"),
+        each("bandwidth_bits_per_second", "Bandwidth that a node offers.", "bandwidth_bps"),
+        each("bandwidth_held_bits_per_second", "Bandwidth that jobs hold.", "used_bandwidth_bps"),
         each("gpus", "GPUs that a node offers.", "devices"),
         each("gpus_held", "GPUs that jobs hold, fractions counted.", "devices_used_milli", 0.001),
     ]

@@ -152,6 +152,7 @@ def view_of(context: Context, row: LeaseRow, *, is_holder: bool = False) -> Leas
         cpu_milli=amounts.cpu_milli,
         memory_bytes=amounts.memory_bytes,
         storage_bytes=amounts.storage_bytes,
+        bandwidth_bps=amounts.bandwidth_bps,
         gpu_milli=row.shape.gpu_milli,
         gpu_memory_bytes=row.launch.gpu_memory_bytes,
         priority=row.priority,

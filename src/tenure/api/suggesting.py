@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
+from tenure.model.amounts import format_bits, format_bytes, format_duration_ms, format_milli
 from tenure.model.explanation import Change, Suggestion
 from tenure.model.job import PendingJob
 from tenure.model.shape import Shape
@@ -56,6 +56,8 @@ def _shape_changes(old: Shape, new: Shape) -> Iterator[tuple[str, str]]:
         yield "--memory", format_bytes(new.amounts.memory_bytes)
     if new.amounts.storage_bytes != old.amounts.storage_bytes:
         yield "--storage", format_bytes(new.amounts.storage_bytes)
+    if new.amounts.bandwidth_bps != old.amounts.bandwidth_bps:
+        yield "--bandwidth", format_bits(new.amounts.bandwidth_bps)
     if (new.gpu_milli, new.gpu_model) != (old.gpu_milli, old.gpu_model):
         yield "--gpus", f"{new.gpu_model}:{format_milli(new.gpu_milli)}" if new.gpu_model else format_milli(new.gpu_milli)
     if new.gpu_memory_bytes != old.gpu_memory_bytes:

@@ -8,7 +8,19 @@ from tenure.cli.console import clean
 from tenure.cli.text import moment, span
 from tenure.wire.dto import ExplanationView, HolderView
 
-_UPDATABLE = {"--cpus", "--memory", "--gpus", "--gpu-memory", "--storage", "--time", "--queue", "--priority", "--tasks", "--nodes"}
+_UPDATABLE = {
+    "--cpus",
+    "--memory",
+    "--gpus",
+    "--gpu-memory",
+    "--storage",
+    "--bandwidth",
+    "--time",
+    "--queue",
+    "--priority",
+    "--tasks",
+    "--nodes",
+}
 
 
 def present_ms() -> int:

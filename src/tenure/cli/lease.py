@@ -17,7 +17,7 @@ from tenure.cli.table import Column, render
 from tenure.cli.tabled import with_parameters
 from tenure.cli.text import memory, rough
 from tenure.client.errors import usage
-from tenure.model.amounts import format_bytes, format_milli, is_whole
+from tenure.model.amounts import format_bits, format_bytes, format_milli, is_whole
 
 if TYPE_CHECKING:
     from tenure.client.session import Client
@@ -54,7 +54,8 @@ _TABLE = (
     _option("memory", ("--memory", "--mem"), "SIZE", _ASK, "0", "Memory: 8G, or 4G..16G."),
     _option("gpus", ("--gpus", "-G"), "N", _ASK, "0", "GPUs: 1, a100:2, 0.5, or a range: 0.25..1."),
     _option("gpu_memory", ("--gpu-memory", "--vram"), "SIZE", _ASK, "0", "Memory of each GPU: 8G, or 8G..40G."),
-    _option("storage", ("--storage",), "SIZE", _ASK, "0", "Scratch space: 100G."),
+    _option("storage", ("--storage",), "SIZE", _ASK, "0", "Scratch space, counted: 100G."),
+    _option("bandwidth", ("--bandwidth",), "RATE", _ASK, "0", "Of the network, counted, in bits per second: 10G."),
     _option("constraint", ("--constraint", "-C"), "LABEL", _ASK, "", "Only nodes with this label; several by &."),
     _option("ttl", ("--ttl",), "SPAN", _HOW, "5m", "It ends that long after its last renewal. Default 5m."),
     _option("wait", ("--wait",), "SPAN", _HOW, "5m", "Give up when it was not granted within this. Default 5m."),
@@ -219,6 +220,8 @@ def holds(view: LeaseView) -> str:
         parts.append(f"{format_bytes(view.memory_bytes)} of memory")
     if view.storage_bytes:
         parts.append(f"{format_bytes(view.storage_bytes)} of storage")
+    if view.bandwidth_bps:
+        parts.append(f"{format_bits(view.bandwidth_bps)}bit/s of bandwidth")
     return ", ".join(parts)
 
 

@@ -11,7 +11,7 @@ import typer
 from tenure.cli import console, options
 from tenure.cli.table import Column, render
 from tenure.client.errors import usage
-from tenure.model.amounts import format_bytes, format_milli
+from tenure.model.amounts import format_bits, format_bytes, format_milli
 from tenure.wire.dto import DeviceView, NodeView
 
 _NODES = (
@@ -21,6 +21,8 @@ _NODES = (
     Column("CPUS", right=True),
     Column("MEMORY", right=True),
     Column("GPUS", right=True),
+    Column("STORAGE", right=True, drop=3),
+    Column("BANDWIDTH", right=True, drop=4),
     Column("EXECUTOR", drop=2),
     Column("LABELS", cut=True, drop=1),
     Column("REMARK", cut=True),
@@ -113,6 +115,8 @@ def nodes_table(nodes: Sequence[NodeView], width: int = 0, *, colour: bool = Fal
             f"{format_milli(node.used_cpu_milli)}/{format_milli(node.cpu_milli)}",
             f"{format_bytes(node.used_memory_bytes)}/{format_bytes(node.memory_bytes)}",
             f"{format_milli(node.devices_used_milli)}/{node.devices}" if node.devices else "-",
+            f"{format_bytes(node.used_storage_bytes)}/{format_bytes(node.storage_bytes)}" if node.storage_bytes else "-",
+            f"{format_bits(node.used_bandwidth_bps)}/{format_bits(node.bandwidth_bps)}" if node.bandwidth_bps else "-",
             node.executor,
             ",".join(node.labels) or "-",
             console.clean(node.drain_reason) or "-",

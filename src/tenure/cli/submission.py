@@ -20,7 +20,7 @@ from tenure.client.errors import usage
 from tenure.client.place import elsewhere
 from tenure.client.requests import build_request, default_name
 from tenure.client.session import new_key
-from tenure.client.words import after_of, bytes_of
+from tenure.client.words import after_of, bits_of, bytes_of
 from tenure.model.amounts import is_whole
 from tenure.wire.dto import SubmitRequest
 
@@ -44,6 +44,7 @@ _AS_THEY_ARE = (
     "stdout",
     "stderr",
 )
+_RATES = ("bandwidth",)
 _SIZES = ("memory", "storage", "gpu_memory")
 _COUNTS = ("tasks", "nodes", "max_per_node", "retries")
 
@@ -79,6 +80,7 @@ def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `build_request`."""
     found = {name: options[name] for name in _AS_THEY_ARE if name in options}
     found.update({name: bytes_of(options[name], "m") for name in _SIZES if name in options})
+    found.update({name: bits_of(options[name]) for name in _RATES if name in options})
     found.update({name: _count(options[name], name) for name in _COUNTS if name in options})
     if found.get("nodes", 0) > found.get("tasks", 1):
         found["tasks"] = found["nodes"]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from tenure.cli.console import clean
-from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
+from tenure.model.amounts import format_bits, format_bytes, format_duration_ms, format_milli
 from tenure.wire.dto import JobView
 from tenure.wire.elements import elements_text
 
@@ -66,6 +66,10 @@ def ask(job: JobView) -> str:
         parts.append(f"{format_bytes(job.memory_bytes)} memory")
     if job.gpu_milli:
         parts.append(f"{gpus(job)} GPU" + (f" with {format_bytes(job.gpu_memory_bytes)}" if job.gpu_memory_bytes else ""))
+    if job.storage_bytes:
+        parts.append(f"{format_bytes(job.storage_bytes)} storage")
+    if job.bandwidth_bps:
+        parts.append(f"{format_bits(job.bandwidth_bps)}bit/s bandwidth")
     text = ", ".join(parts)
     if job.tasks > 1:
         text = f"{job.tasks} tasks, each: {text}" + (f"; on {job.nodes} nodes" if job.nodes else "")

@@ -69,6 +69,7 @@ _CHANGES = (
     _Change("gpus", ("--gpus", "-G"), "N", "GPUs per task: 2, a100:2, 0.5.", _gpus),
     _Change("gpu_memory", ("--gpu-memory", "--vram"), "SIZE", "Memory of each GPU.", _to("gpu_memory_bytes", _mebibytes)),
     _Change("storage", ("--storage", "--tmp"), "SIZE", "Scratch space per task.", _to("storage_bytes", words.bytes_of)),
+    _Change("bandwidth", ("--bandwidth",), "RATE", "Bandwidth per task, in bits per second.", _to("bandwidth_bps", words.bits_of)),
     _Change("tasks", ("--tasks", "-n"), "N", "Tasks that start together.", _to("tasks"), int),
     _Change("nodes", ("--nodes", "-N"), "N", "Deal the tasks evenly over N nodes, 0: over any.", _to("nodes"), int),
 )

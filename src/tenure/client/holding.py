@@ -60,6 +60,7 @@ class Lease:
         self.node, self.devices, self.env = view.node, tuple(view.devices), dict(view.env)
         self.cpus, self.gpus = view.cpu_milli / 1000, view.gpu_milli / 1000
         self.memory_bytes, self.gpu_memory_bytes = view.memory_bytes, view.gpu_memory_bytes
+        self.storage_bytes, self.bandwidth_bps = view.storage_bytes, view.bandwidth_bps
         self.why = ""
         self._ttl_ms = request.ttl_ms
         self._home = home

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tenure.client.errors import usage
-from tenure.client.words import Gpus, bytes_of, gpus_of, milli_of, priority_of, span_of
+from tenure.client.words import Gpus, bits_of, bytes_of, gpus_of, milli_of, priority_of, span_of
 from tenure.wire.leases import Amounts, LeaseRequest
 
 Word = str | float | int
@@ -27,6 +27,7 @@ def lease_request(
     cpus: Range = 0,
     memory: Range = 0,
     storage: Word = 0,
+    bandwidth: Word = 0,
     gpus: Range = 0,
     gpu_memory: Range = 0,
     gpu_model: str = "",
@@ -50,6 +51,7 @@ def lease_request(
     cpu, ram = _range(cpus, milli_of), _range(memory, _size)
     gpu, vram = _range(gpus, lambda word: gpus_of(word) if word else Gpus(0)), _range(gpu_memory, _size)
     request.cpu_milli, request.memory_bytes, request.storage_bytes = cpu[0], ram[0], _size(storage)
+    request.bandwidth_bps = bits_of(bandwidth)
     request.gpu_milli, request.gpu_memory_bytes = gpu[0].milli, vram[0]
     request.gpu_model = gpu_model or gpu[0].model or gpu[1].model
     most = Amounts(cpu_milli=cpu[1], memory_bytes=ram[1], gpu_milli=gpu[1].milli, gpu_memory_bytes=vram[1])

@@ -35,6 +35,7 @@ def build_request(
     cpus: str | float = 1,
     memory: str | int = 0,
     storage: str | int = 0,
+    bandwidth: str | int = 0,
     gpus: str | float = 0,
     gpu_memory: str | int = 0,
     gpu_model: str = "",
@@ -68,10 +69,10 @@ def build_request(
 ) -> SubmitRequest:
     """A submission from words: ``cpus=0.5, memory="8G", gpus="a100:2", time="2h", after="12:ok", array="0-99%8"``.
 
-    A number for ``memory`` is bytes, for ``time`` seconds. ``env`` is added to the present environment (``inherit``), less what
-    belongs to the session. ``max_per_node`` counts the tasks of jobs of the same ``app``, the name unless given.
-    ``prefer`` names labels that the nodes should have, and ``nvlink`` for GPUs of one group. ``work_class`` is inference, training,
-    compute, graphics or general where nodes are pooled; empty: as what is asked for looks.
+    A number for ``memory`` is bytes, for ``bandwidth`` bits per second, for ``time`` seconds. ``env`` is added to the present
+    environment (``inherit``), less what belongs to the session. ``max_per_node`` counts the tasks of jobs of the same ``app``, the
+    name unless given. ``prefer`` names labels that the nodes should have, and ``nvlink`` for GPUs of one group. ``work_class`` is
+    inference, training, compute, graphics or general where nodes are pooled; empty: as what is asked for looks.
     Raises `BadRequest` with one sentence for what cannot be read.
     """
     if not command or isinstance(command, str):
@@ -85,6 +86,7 @@ def build_request(
     request.after = words.after_of(str(after)) if isinstance(after, str | int) else list(after)
     request.tasks, request.nodes, request.labels = tasks, nodes, list(labels)
     _set_amounts(request, cpus, memory, storage, words.gpus_of(gpus) if gpus else words.Gpus(0), gpu_memory)
+    request.bandwidth_bps = words.bits_of(bandwidth)
     request.gpu_model = gpu_model or request.gpu_model
     request.app, request.max_per_node = app or (request.name if max_per_node else ""), max_per_node
     request.prefer, request.work_class = list(prefer), work_class

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tenure.client.errors import usage
-from tenure.model.amounts import MILLI, is_whole, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.amounts import MILLI, is_whole, parse_bits, parse_bytes, parse_duration_ms, parse_milli
 from tenure.wire.dto import AfterRef
 from tenure.wire.ids import parse_ref
 
@@ -61,6 +61,16 @@ def bytes_of(value: str | int, default_unit: str = "") -> int:
         return value
     try:
         return parse_bytes(value, default_unit)
+    except ValueError as error:
+        raise usage(str(error)) from error
+
+
+def bits_of(value: str | float) -> int:
+    """A bandwidth in bits per second: ``10G``, ``2.5Gbit/s``, or a number of them."""
+    if not isinstance(value, str):
+        return int(value)
+    try:
+        return parse_bits(value)
     except ValueError as error:
         raise usage(str(error)) from error
 

@@ -15,7 +15,7 @@ import msgspec
 
 from tenure.config.listen import ListenSettings, SharedSettings
 from tenure.config.monitoring import AnomalySettings, MonitorSettings, NotifySettings, check_monitoring
-from tenure.model.amounts import GIB, MILLI, parse_bytes, parse_duration_ms, parse_milli
+from tenure.model.amounts import GIB, MILLI, parse_bits, parse_bytes, parse_duration_ms, parse_milli
 from tenure.model.gpu_kind import parse_capability
 from tenure.model.pool import Pool
 from tenure.model.project import SHARED, UNLIMITED, Bundle, Project
@@ -47,6 +47,8 @@ class PretendNodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=Tru
     name: str
     cpus: str = "1"
     memory: str = "1G"
+    storage: str = "0"
+    bandwidth: str = "0"
     gpus: str = ""
     labels: tuple[str, ...] = ()
     power_idle_w: int | None = None
@@ -67,6 +69,9 @@ class NodeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cpus: str = ""
     memory: str = ""
     reserve_memory: str = "0"
+    storage: str = ""
+    reserve_storage: str = "0"
+    bandwidth: str = ""
     gpus: str = ""
     labels: tuple[str, ...] = ()
     power_idle_w: int | None = None
@@ -260,6 +265,7 @@ def check(settings: Settings) -> None:
     node = settings.node
     readings: list[tuple[str, str, Callable[[str], object]]] = [
         ("node.reserve_memory", node.reserve_memory, parse_bytes),
+        ("node.reserve_storage", node.reserve_storage, parse_bytes),
         ("node.log_keep", node.log_keep, parse_bytes),
         ("node.probe", node.probe, parse_duration_ms),
         *((f"plan.{name}", text, parse_duration_ms) for name, text in settings.plan.durations().items()),
@@ -271,6 +277,8 @@ def check(settings: Settings) -> None:
     open_ones: list[tuple[str, str, Callable[[str], object]]] = [
         ("node.cpus", node.cpus, parse_milli),
         ("node.memory", node.memory, parse_bytes),
+        ("node.storage", node.storage, parse_bytes),
+        ("node.bandwidth", node.bandwidth, parse_bits),
         ("default_memory", settings.default_memory, parse_bytes),
     ]
     for name, queue in settings.queues.items():
@@ -279,6 +287,8 @@ def check(settings: Settings) -> None:
     for pretend in settings.pretend_nodes:
         readings += [(f"pretend_nodes.{pretend.name}.cpus", pretend.cpus, parse_milli)]
         readings += [(f"pretend_nodes.{pretend.name}.memory", pretend.memory, parse_bytes)]
+        readings += [(f"pretend_nodes.{pretend.name}.storage", pretend.storage, parse_bytes)]
+        readings += [(f"pretend_nodes.{pretend.name}.bandwidth", pretend.bandwidth, parse_bits)]
         pretend.gpu_groups()
         labels_of(pretend)
     labels_of(node)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tenure.control.admission import Admission, refuse_little_memory
-from tenure.model.amounts import Amounts
+from tenure.model.amounts import RESOURCES, Amounts
 from tenure.model.commands import (
     Caller,
     CancelJob,
@@ -76,7 +76,7 @@ def update_commands(
 
 def changed_shape(wish: UpdateRequest, shape: Shape | None) -> Shape | None:
     """The job's shape with the wished amounts; None when none was wished."""
-    amounts = {"cpu_milli": wish.cpu_milli, "memory_bytes": wish.memory_bytes, "storage_bytes": wish.storage_bytes}
+    amounts = {name: getattr(wish, name) for name in RESOURCES}
     others = {
         "gpu_milli": wish.gpu_milli,
         "gpu_memory_bytes": wish.gpu_memory_bytes,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tenure.core.nearest import never_fits
-from tenure.model.amounts import MIB, MILLI, MIN_MEMORY_BYTES, Amounts, format_bytes, format_duration_ms, format_milli
+from tenure.model.amounts import MIB, MILLI, MIN_MEMORY_BYTES, Amounts, format_bits, format_bytes, format_duration_ms, format_milli
 from tenure.model.commands import Caller, DependsOn, JobRequest, JobSpec, SubmitJob
 from tenure.model.job import NO_CAP
 from tenure.model.node import Node
@@ -123,10 +123,17 @@ class Admission:
             ErrorReply(
                 code="never_fits",
                 message=f"no declared node can ever run this: {describe_shape(shape)}",
-                remedy=f"the nearest that can run is {possible} (on {nearest.node})" if possible else "declare a node that can hold it",
+                remedy=f"the nearest that can run is {possible} (on {nearest.node})" if possible else self._to_declare(shape),
                 details={"nearest_node": nearest.node, "lacks": lacks, "nearest": possible},
             )
         )
+
+    def _to_declare(self, shape: Shape) -> str:
+        """What helps where no node comes near: one may only not have said how much it has of something."""
+        for name, setting in (("bandwidth_bps", "bandwidth"), ("storage_bytes", "storage")):
+            if getattr(shape.amounts, name) and not any(getattr(node.capacity, name) for node in self.nodes):
+                return f"no node says how much {setting} it has; set {setting} below [node] in the settings"
+        return "declare a node that can hold it"
 
     def _condition(self, condition: str) -> str:
         return _one_of(condition, CONDITIONS, "condition of --after")
@@ -167,6 +174,10 @@ def describe_shape(shape: Shape) -> str:
     parts = [f"--cpus {format_milli(shape.amounts.cpu_milli)}"]
     if shape.amounts.memory_bytes:
         parts.append(f"--memory {format_bytes(shape.amounts.memory_bytes)}")
+    if shape.amounts.storage_bytes:
+        parts.append(f"--storage {format_bytes(shape.amounts.storage_bytes)}")
+    if shape.amounts.bandwidth_bps:
+        parts.append(f"--bandwidth {format_bits(shape.amounts.bandwidth_bps)}")
     if shape.gpu_milli:
         model = f"{shape.gpu_model}:" if shape.gpu_model else ""
         parts.append(f"--gpus {shlex.quote(model + format_milli(shape.gpu_milli))}")

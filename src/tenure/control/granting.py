@@ -110,7 +110,7 @@ def _check(wish: LeaseRequest) -> None:
         raise refusal("bad_request", f"a lease is waited for {format_duration_ms(MAX_WAIT_MS)} at most, then it is withdrawn")
     if not 0 <= wish.expected_ms <= MAX_WAIT_MS * 365:
         raise refusal("bad_request", "the expected duration is not negative, and at most a year")
-    if not any((wish.cpu_milli, wish.memory_bytes, wish.storage_bytes, wish.gpu_milli)):
+    if not any((wish.cpu_milli, wish.memory_bytes, wish.storage_bytes, wish.bandwidth_bps, wish.gpu_milli)):
         raise refusal("bad_request", "a lease of nothing is of no use", "say what it is for: --gpus 0.5, --cpus 2, --memory 8G")
 
 
@@ -125,6 +125,7 @@ def _as_job(wish: LeaseRequest) -> SubmitRequest:
         cpu_milli=wish.cpu_milli,
         memory_bytes=wish.memory_bytes,
         storage_bytes=wish.storage_bytes,
+        bandwidth_bps=wish.bandwidth_bps,
         gpu_milli=wish.gpu_milli,
         gpu_memory_bytes=wish.gpu_memory_bytes,
         gpu_model=wish.gpu_model,

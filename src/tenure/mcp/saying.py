@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tenure.model.amounts import RESOURCES
 from tenure.wire.jobs import JobView
 from tenure.wire.leases import LeaseView
 from tenure.wire.whatif import ShiftView
@@ -36,8 +37,8 @@ def job_line(job: JobView) -> dict[str, Any]:
 
 def lease_view(view: LeaseView) -> dict[str, Any]:
     """A lease: its number and state, what it has, until when, and what a process that uses it should have in its environment."""
-    names = ("id", "number", "phase", "why", "node", "devices", "gpu_milli", "gpu_memory_bytes", "cpu_milli", "memory_bytes")
-    told = {name: getattr(view, name) for name in (*names, "fence", "expires_ms", "left_ms", "env")}
+    names = ("id", "number", "phase", "why", "node", "devices", "gpu_milli", "gpu_memory_bytes")
+    told = {name: getattr(view, name) for name in (*names, *RESOURCES, "fence", "expires_ms", "left_ms", "env")}
     return {name: value for name, value in told.items() if value not in ("", 0, [], {})}
 
 

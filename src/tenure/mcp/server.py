@@ -32,6 +32,7 @@ time limit: it starts them sooner. Errors read [code] what is wrong; what to do 
 Confirm = Annotated[str, Field(description="The confirmation that the dry run gave; empty: say what would happen, do nothing.")]
 Job = Annotated[str, Field(description="A job's id: 12, an element 12_3, or last.")]
 Amount = Annotated[str, Field(description="An amount such as 8G; empty: none.")]
+Rate = Annotated[str, Field(description="Bits per second of the network, such as 10G; empty: none.")]
 Span = Annotated[str, Field(description="A time such as 30m or 2h.")]
 _LOOKS = ToolAnnotations(read_only_hint=True)
 _ACTS = ToolAnnotations(read_only_hint=False, idempotent_hint=True)
@@ -130,6 +131,8 @@ def _jobs(server: MCPServer[Any], tools: Tools) -> None:
         gpu_memory: Amount = "",
         cpus: str = "1",
         memory: Amount = "",
+        storage: Amount = "",
+        bandwidth: Rate = "",
         time: Annotated[str, Field(description="The time limit, such as 30m; without one nobody can plan around the job.")] = "",
         name: str = "",
         project: str = "",
@@ -143,6 +146,8 @@ def _jobs(server: MCPServer[Any], tools: Tools) -> None:
             "gpu_memory": gpu_memory,
             "cpus": cpus,
             "memory": memory,
+            "storage": storage,
+            "bandwidth": bandwidth,
             "time": time,
             "name": name,
             "project": project,
@@ -199,14 +204,17 @@ def _leases(server: MCPServer[Any], tools: Tools) -> None:
         gpu_memory: Amount = "",
         cpus: str = "1",
         memory: Amount = "",
+        storage: Amount = "",
+        bandwidth: Rate = "",
         ttl: Span = "5m",
         project: str = "",
         wait_s: Annotated[float, Field(description="So long it may wait in the queue; this call returns after 60 s at most.")] = 30,
         confirm: Confirm = "",
     ) -> Answer:
-        """Hold GPUs, cpus and memory for a short time, for a process of your own. Answers with the devices, the environment to use
-        them, and the token that renews and releases it. Without confirm: when it could be had."""
-        options = {"gpus": gpus, "gpu_memory": gpu_memory, "cpus": cpus, "memory": memory, "ttl": ttl, "project": project}
+        """Hold GPUs, cpus, memory, scratch space and bandwidth for a short time, for a process of your own. Answers with the devices,
+        the environment to use them, and the token that renews and releases it. Without confirm: when it could be had."""
+        asked = {"gpus": gpus, "gpu_memory": gpu_memory, "cpus": cpus, "memory": memory, "storage": storage, "bandwidth": bandwidth}
+        options = {**asked, "ttl": ttl, "project": project}
         return tools.acquire(_secret(context), options, wait_s, confirm)
 
     @server.tool(annotations=_ACTS)

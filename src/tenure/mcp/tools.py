@@ -59,6 +59,12 @@ class Tools:
                 "jobs": n.jobs,
                 "cpus": n.cpu_milli / 1000,
                 "cpus_held": n.used_cpu_milli / 1000,
+                "memory_bytes": n.memory_bytes,
+                "memory_held_bytes": n.used_memory_bytes,
+                "storage_bytes": n.storage_bytes,
+                "storage_held_bytes": n.used_storage_bytes,
+                "bandwidth_bps": n.bandwidth_bps,
+                "bandwidth_held_bps": n.used_bandwidth_bps,
                 "gpus": n.devices,
                 "gpus_held": n.devices_used_milli / 1000,
             }
@@ -212,7 +218,7 @@ class Tools:
 
 
 def _amounts(options: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("cpus", "memory", "gpus", "gpu_memory", "project")
+    names = ("cpus", "memory", "storage", "bandwidth", "gpus", "gpu_memory", "project")
     return {name: options[name] for name in names if options.get(name) not in ("", None)}
 
 
@@ -225,6 +231,8 @@ def _lease_of(options: Mapping[str, Any]) -> LeaseRequest:
         purpose=["agent", str(os.getpid())],
         cpu_milli=words.milli_of(options["cpus"]),
         memory_bytes=words.bytes_of(options["memory"]) if options.get("memory") else 0,
+        storage_bytes=words.bytes_of(options["storage"]) if options.get("storage") else 0,
+        bandwidth_bps=words.bits_of(options["bandwidth"]) if options.get("bandwidth") else 0,
         gpu_milli=gpus.milli,
         gpu_model=gpus.model,
         gpu_memory_bytes=words.bytes_of(options["gpu_memory"]) if options.get("gpu_memory") else 0,

@@ -73,6 +73,8 @@ RESOURCES: tuple[str, ...] = tuple(f.name for f in fields(Amounts))
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b?)", re.IGNORECASE)
 _STEPS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _SIZES = (("P", KIB**5), ("T", KIB**4), ("G", GIB), ("M", MIB), ("K", KIB))
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:bit/s|bits|bit|bps)?", re.IGNORECASE)
+_RATES = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3))
 _SPAN = re.compile(r"(?:(\d+)d)? ?(?:(\d+)h)? ?(?:(\d+)m(?!s))? ?(?:(\d+(?:\.\d+)?)s)? ?(?:(\d+)ms)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
@@ -103,6 +105,26 @@ def spelled_bytes(amount: int) -> int:
 def format_bytes(amount: int) -> str:
     """The shortest exact spelling with at most one decimal, else the rounded one: ``8G``, ``1.5G``, ``0``."""
     for unit, size in _SIZES:
+        if abs(amount) >= size:
+            return f"{round(amount / size, 1):g}{unit}"
+    return str(amount)
+
+
+def parse_bits(text: str) -> int:
+    """Read a rate in bits per second: ``10G``, ``2.5Gbit/s``, ``100M``. Units are powers of 1000, as on network cards.
+
+    Raises ValueError with one sentence for anything else.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a bandwidth; write it in bits per second, like 100M, 10G or 2.5G")
+    number, unit = match.groups()
+    return _bounded(_scaled(number, 1000 ** _STEPS[unit.lower()]), text)
+
+
+def format_bits(amount: int) -> str:
+    """Bits per second with at most one decimal: ``10G``, ``2.5G``, ``0``."""
+    for unit, size in _RATES:
         if abs(amount) >= size:
             return f"{round(amount / size, 1):g}{unit}"
     return str(amount)

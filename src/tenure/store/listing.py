@@ -44,6 +44,8 @@ _COLUMNS = (
     user.c.name.label("user_name"),
     shape.c.cpu_milli,
     shape.c.memory_bytes,
+    shape.c.storage_bytes,
+    shape.c.bandwidth_bps,
     shape.c.gpu_milli,
     shape.c.gpu_memory_bytes,
     shape.c.gpu_model,

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import case, func, select
 
 from tenure.model.access import Caller
+from tenure.model.amounts import RESOURCES
 from tenure.model.gpu_kind import format_capability
 from tenure.store.listing import ids_of
 from tenure.store.nodes import status_of
@@ -43,7 +44,7 @@ def nodes_view(link: Link, caller: Caller) -> NodesReply:
     views = []
     for row in ask(link, select(*(node.c[name] for name in names)).order_by(node.c.name)):
         node_id, name, executor, present, wanted, drain_reason, labels, pretend = row
-        cpu, memory = amounts.get((node_id, "cpu_milli"), (0, 0)), amounts.get((node_id, "memory_bytes"), (0, 0))
+        cpu, memory, storage, bandwidth = (amounts.get((node_id, resource), (0, 0)) for resource in RESOURCES)
         own = [view for view in devices if view.node == name]
         views.append(
             NodeView(
@@ -57,6 +58,10 @@ def nodes_view(link: Link, caller: Caller) -> NodesReply:
                 memory_bytes=memory[0],
                 used_cpu_milli=cpu[1],
                 used_memory_bytes=memory[1],
+                storage_bytes=storage[0],
+                used_storage_bytes=storage[1],
+                bandwidth_bps=bandwidth[0],
+                used_bandwidth_bps=bandwidth[1],
                 devices=len(own),
                 devices_used_milli=sum(view.used_milli for view in own),
                 jobs=jobs.get(node_id, 0),

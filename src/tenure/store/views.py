@@ -51,6 +51,8 @@ _SAME = (
     "deadline_ms",
     "cpu_milli",
     "memory_bytes",
+    "storage_bytes",
+    "bandwidth_bps",
     "gpu_milli",
     "gpu_memory_bytes",
     "gpu_model",

@@ -41,6 +41,10 @@ class NodeView(Reply):
     memory_bytes: int = 0
     used_cpu_milli: int = 0
     used_memory_bytes: int = 0
+    storage_bytes: int = 0
+    used_storage_bytes: int = 0
+    bandwidth_bps: int = 0
+    used_bandwidth_bps: int = 0
     devices: int = 0
     devices_used_milli: int = 0
     jobs: int = 0

@@ -97,6 +97,8 @@ class JobView(Reply):
     not_before_ms: int = 0
     cpu_milli: int = 0
     memory_bytes: int = 0
+    storage_bytes: int = 0
+    bandwidth_bps: int = 0
     gpu_milli: int = 0
     gpu_memory_bytes: int = 0
     gpu_model: str = ""

@@ -35,6 +35,7 @@ class LeaseRequest(Request):
     cpu_milli: Whole = 0
     memory_bytes: Whole = 0
     storage_bytes: Whole = 0
+    bandwidth_bps: Whole = 0
     gpu_milli: Whole = 0
     gpu_memory_bytes: Whole = 0
     gpu_model: Word = ""
@@ -89,6 +90,7 @@ class LeaseView(Reply):
     cpu_milli: int = 0
     memory_bytes: int = 0
     storage_bytes: int = 0
+    bandwidth_bps: int = 0
     gpu_milli: int = 0
     gpu_memory_bytes: int = 0
     priority: int = 1

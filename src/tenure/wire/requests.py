@@ -123,6 +123,7 @@ class JobPatch(Request):
     gpu_model: Word | None = None
     tasks: Whole | None = None
     storage_bytes: Whole | None = None
+    bandwidth_bps: Whole | None = None
     nodes: Whole | None = None
 
 

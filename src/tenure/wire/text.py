@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tenure.model import reasons
-from tenure.model.amounts import format_bytes, format_duration_ms, format_milli
+from tenure.model.amounts import format_bits, format_bytes, format_duration_ms, format_milli
 from tenure.model.pool import told_class
 from tenure.model.reasons import Reason, Shortfall
 
@@ -15,7 +15,7 @@ _UNITS: dict[str, Callable[[int], str]] = {
     "cpu_milli": lambda amount: count_text(amount, "cpu"),
     "memory_bytes": lambda amount: f"{format_bytes(amount)} of memory",
     "storage_bytes": lambda amount: f"{format_bytes(amount)} of storage",
-    "bandwidth_bps": lambda amount: f"{amount} bit/s",
+    "bandwidth_bps": lambda amount: f"{format_bits(amount)}bit/s of bandwidth",
     "gpu_devices": lambda amount: count_text(amount * 1000, "GPU"),
     "gpu_milli": lambda amount: f"{format_milli(amount)} of a GPU",
     "places": lambda _amount: "a place beside tasks of the same app",
@@ -25,7 +25,7 @@ _PLAIN: dict[str, Callable[[int], str]] = {
     "cpu_milli": format_milli,
     "gpu_milli": format_milli,
     "gpu_devices": str,
-    "bandwidth_bps": str,
+    "bandwidth_bps": lambda amount: f"{format_bits(amount)}bit/s",
 }
 
 

@@ -56,12 +56,14 @@ def test_every_option_of_submit_arrives(shell: Shell, client: FakeClient) -> Non
         "-J n -c 2 --mem 1G -t 1:00:00 -N 2 -n 4 -p q -A pr -a 0-3%2 -d afterok:1 --gpus a100:1 --vram 8G -H --retries 2 --priority low"
     )
     more = "--stdout o --stderr e --env A=1 --begin +1h --deadline +2h --grace 5s --storage 1G --snapshot --comment c -C fast"
+    more += " --bandwidth 2.5G"
     assert shell("submit", *words.split(), *more.split(), "--", "true").code == 0
     sent = request(client)
     assert (sent.name, sent.cpu_milli, sent.memory_bytes, sent.limit_ms) == ("n", 2000, 1024**3, 3_600_000)
     assert (sent.nodes, sent.tasks, sent.queue, sent.project, sent.array) == (2, 4, "q", "pr", "0-3%2")
     assert (sent.gpu_milli, sent.gpu_model, sent.gpu_memory_bytes, sent.hold, sent.retries) == (1000, "a100", 8 * 1024**3, True, 2)
     assert (sent.priority, sent.stdout, sent.stderr, sent.env["A"], sent.grace_ms) == (2, "o", "e", "1", 5000)
+    assert sent.bandwidth_bps == 2_500_000_000
     assert (sent.storage_bytes, sent.labels, sent.origin["comment"]) == (1024**3, ["fast"], "c")
     assert sent.after == [dto.AfterRef(job="1")]
     assert sent.deadline_ms > sent.not_before_ms > 0

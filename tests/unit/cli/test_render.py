@@ -217,10 +217,17 @@ def test_nodes_gpus_queues() -> None:
         cpu_milli=4000,
         used_cpu_milli=1500,
         memory_bytes=8 * GIB,
+        storage_bytes=100 * GIB,
+        used_storage_bytes=GIB,
+        bandwidth_bps=25 * 10**9,
+        used_bandwidth_bps=2_500_000_000,
         devices=2,
         devices_used_milli=500,
     )
-    assert nodes_table([node]).splitlines()[1].split() == ["a", "(pretend)", "up", "0", "1.5/4", "0/8G", "0.5/2", "local", "-", "-"]
+    shown = ["a", "(pretend)", "up", "0", "1.5/4", "0/8G", "0.5/2", "1G/100G", "2.5G/25G", "local", "-", "-"]
+    assert nodes_table([node]).splitlines()[1].split() == shown
+    empty = nodes_table([dto.NodeView(name="a", status="up")]).splitlines()
+    assert [word for word in empty[1].split() if word == "-"] == ["-"] * 5, "what is not offered is not counted"
     device = dto.DeviceView(
         node="a",
         index=1,

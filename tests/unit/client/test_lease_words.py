@@ -18,9 +18,10 @@ GIB = 1 << 30
 
 
 def test_words_and_numbers_mean_the_same() -> None:
-    words = lease_request(gpus="0.5", gpu_memory="8G", cpus="2", memory="4G", ttl="5m", wait="30s")
-    numbers = lease_request(gpus=0.5, gpu_memory=8 * GIB, cpus=2, memory=4 * GIB, ttl=300, wait=30)
+    words = lease_request(gpus="0.5", gpu_memory="8G", cpus="2", memory="4G", storage="1G", bandwidth="1G", ttl="5m", wait="30s")
+    numbers = lease_request(gpus=0.5, gpu_memory=8 * GIB, cpus=2, memory=4 * GIB, storage=GIB, bandwidth=10**9, ttl=300, wait=30)
     for request in (words, numbers):
+        assert (request.storage_bytes, request.bandwidth_bps) == (GIB, 10**9)
         assert (request.gpu_milli, request.gpu_memory_bytes, request.cpu_milli, request.memory_bytes) == (500, 8 * GIB, 2000, 4 * GIB)
         assert (request.ttl_ms, request.wait_ms, request.most) == (300_000, 30_000, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tenure.executors.local.settings import LocalSettings, PretendGpus, PretendN
 from tenure.model.amounts import GIB, MIB, Amounts
 from tests.support.nvml import FakeDriver, FakeGpu
 from tests.unit.executors.test_devices import Ours
+
+TERABYTE, TEN_GIGABITS = 1024 * GIB, 10**10
 
 
 def inventory(settings: LocalSettings) -> Inventory:
@@ -31,11 +34,13 @@ def groups(monkeypatch: pytest.MonkeyPatch, root: Path, v1: bool, files: dict[st
     monkeypatch.setattr(machine, "GROUPS", str(root))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(16)))
     monkeypatch.setattr(machine, "memory_total_bytes", lambda: 64 * GIB)
+    monkeypatch.setattr(machine, "storage_total_bytes", lambda _path: TERABYTE)
+    monkeypatch.setattr(machine, "bandwidth_bps", lambda: TEN_GIGABITS)
 
 
 def test_the_machine_is_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     groups(monkeypatch, tmp_path, False, {})
-    assert machine.capacity() == Amounts(16_000, 64 * GIB)
+    assert machine.capacity() == Amounts(16_000, 64 * GIB, TERABYTE, TEN_GIGABITS)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +65,31 @@ def test_a_control_group_bounds_what_is_offered(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, v1: bool, files: dict[str, str]
 ) -> None:
     groups(monkeypatch, tmp_path, v1, files)
-    assert machine.capacity() == Amounts(2500, 8 * GIB)
+    assert machine.capacity() == Amounts(2500, 8 * GIB, TERABYTE, TEN_GIGABITS)
 
 
 def test_unreadable_limits_do_not_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     groups(monkeypatch, tmp_path, False, {"outer/cpu.max": "nonsense", "outer/memory.max": ""})
-    assert machine.capacity() == Amounts(16_000, 64 * GIB)
+    assert machine.capacity() == Amounts(16_000, 64 * GIB, TERABYTE, TEN_GIGABITS)
+
+
+def test_bandwidth_is_what_the_cards_with_a_link_say(tmp_path: Path) -> None:
+    for name, speed, is_card in (
+        ("eth0", "10000\n", True),
+        ("eth1", "-1\n", True),
+        ("ib0", "200000\n", True),
+        ("br0", "10000\n", False),
+    ):
+        (tmp_path / name / "device" if is_card else tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "speed").write_text(speed)
+    (tmp_path / "lo" / "device").mkdir(parents=True)
+    assert machine.bandwidth_bps(str(tmp_path)) == 210 * 10**9
+    assert machine.bandwidth_bps(str(tmp_path / "absent")) == 0
+
+
+def test_scratch_space_is_the_size_of_its_file_system(tmp_path: Path) -> None:
+    assert machine.storage_total_bytes(str(tmp_path)) == shutil.disk_usage(tmp_path).total
+    assert machine.storage_total_bytes(str(tmp_path / "absent")) == 0
 
 
 def test_memory_is_read_from_the_kernel(tmp_path: Path) -> None:
@@ -76,8 +100,10 @@ def test_memory_is_read_from_the_kernel(tmp_path: Path) -> None:
 
 def test_settings_override_and_a_reserve_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     groups(monkeypatch, tmp_path, False, {})
-    assert inventory(LocalSettings("/h", reserve_memory_bytes=4 * GIB)).capacity() == Amounts(16_000, 60 * GIB)
-    assert inventory(LocalSettings("/h", cpu_milli=1500, memory_bytes=GIB)).capacity() == Amounts(1500, GIB)
+    kept_back = LocalSettings("/h", reserve_memory_bytes=4 * GIB, reserve_storage_bytes=24 * GIB)
+    assert inventory(kept_back).capacity() == Amounts(16_000, 60 * GIB, 1000 * GIB, TEN_GIGABITS)
+    told = LocalSettings("/h", cpu_milli=1500, memory_bytes=GIB, storage_bytes=0, bandwidth_bps=5)
+    assert inventory(told).capacity() == Amounts(1500, GIB, 0, 5), "none of something can be said too"
     assert inventory(LocalSettings("/h", memory_bytes=GIB, reserve_memory_bytes=2 * GIB)).capacity().memory_bytes == 0
 
 

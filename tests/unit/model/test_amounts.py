@@ -13,9 +13,11 @@ from tenure.model.amounts import (
     MIB,
     RESOURCES,
     Amounts,
+    format_bits,
     format_bytes,
     format_duration_ms,
     format_milli,
+    parse_bits,
     parse_bytes,
     parse_duration_ms,
     parse_milli,
@@ -149,3 +151,17 @@ def test_amounts_are_vectors(one: Amounts, other: Amounts) -> None:
     assert one.fits_in(one + other)
     assert one.times(3) == one + one + one
     assert one.fits_in(other) == all(a <= b for a, b in zip(one.as_tuple(), other.as_tuple(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"), [("0", 0), ("100M", 10**8), ("2.5G", 2_500_000_000), ("10Gbit/s", 10**10), ("1 tbps", 10**12), ("7bits", 7)]
+)
+def test_bandwidths_are_decimal(text: str, amount: int) -> None:
+    assert parse_bits(text) == amount
+    assert parse_bits(format_bits(amount)) == amount
+
+
+@pytest.mark.parametrize("text", ["", "fast", "10GB", "10Gi", "-1", "1e9", "99999999T"])
+def test_what_is_no_bandwidth_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"bandwidth|larger"):
+        parse_bits(text)

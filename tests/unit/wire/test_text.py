@@ -71,7 +71,7 @@ def test_reasons_without_particulars_still_say_something() -> None:
         (Shortfall("gpu_milli", 800, 400), "0.4 of a GPU (0.8 needed, 0.4 free on the device that has most)"),
         (Shortfall("gpu_memory_bytes", 2 << 30, 1 << 30), "1G of GPU memory (2G needed, 1G free on the device that has most)"),
         (Shortfall("storage_bytes", 2 << 30, -5), "2G of storage (2G needed, 0 free)"),
-        (Shortfall("bandwidth_bps", 10, 4), "6 bit/s (10 needed, 4 free)"),
+        (Shortfall("bandwidth_bps", 10**10, 4 * 10**9), "6Gbit/s of bandwidth (10Gbit/s needed, 4Gbit/s free)"),
         (Shortfall("cpu_milli", 500, 0), "0.5 cpus (0.5 needed, 0 free)"),
     ],
 )

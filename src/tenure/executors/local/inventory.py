@@ -37,7 +37,11 @@ class Inventory:
         """What this machine gives: what it has or what the settings say, less the reserve."""
         settings, found = self._settings, machine.capacity()
         memory = (settings.memory_bytes or found.memory_bytes) - settings.reserve_memory_bytes
-        return Amounts(settings.cpu_milli or found.cpu_milli, max(memory, 0))
+        storage = found.storage_bytes if settings.storage_bytes is None else settings.storage_bytes
+        bandwidth = found.bandwidth_bps if settings.bandwidth_bps is None else settings.bandwidth_bps
+        return Amounts(
+            settings.cpu_milli or found.cpu_milli, max(memory, 0), max(storage - settings.reserve_storage_bytes, 0), bandwidth
+        )
 
     def pretend_uuids(self) -> frozenset[str]:
         """Devices that nobody needs to lock."""
@@ -57,5 +61,5 @@ def pretended(node: PretendNode) -> NodeFound:
             index = len(devices)
             uuid = f"{PRETEND_PREFIX}-{node.name}-{index}"
             devices.append(DeviceFound(uuid, index, gpus.model, gpus.memory_bytes, group, pretend=True, capability=gpus.capability))
-    amounts = Amounts(node.cpu_milli, node.memory_bytes)
+    amounts = Amounts(node.cpu_milli, node.memory_bytes, node.storage_bytes, node.bandwidth_bps)
     return NodeFound(node.name, amounts, tuple(devices), tuple(sorted(node.labels)), pretend=True)

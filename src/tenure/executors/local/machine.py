@@ -1,4 +1,5 @@
-"""How much of this machine there is for us: cpus we may run on and memory, both bounded by the control group we stand in.
+"""How much of this machine there is for us: cpus we may run on and memory, both bounded by the control group we stand in; scratch
+space and bandwidth, which nothing bounds.
 
 A container or a job of another scheduler that was given two of 64 cpus must offer two. Invariant: reading never raises; what cannot
 be read does not bound.
@@ -6,6 +7,7 @@ be read does not bound.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -30,7 +32,7 @@ def capacity() -> Amounts:
     v1, v2 = own_directories()
     cpu = [len(os.sched_getaffinity(0)) * MILLI, *_cpu_bounds(v1.get("cpu", ""), v2 or "")]
     memory = [memory_total_bytes(), *_memory_bounds(v1.get("memory", ""), v2 or "")]
-    return Amounts(min(cpu), min(memory))
+    return Amounts(min(cpu), min(memory), storage_total_bytes(os.environ.get("TMPDIR") or "/tmp"), bandwidth_bps())
 
 
 def memory_total_bytes(path: str = "/proc/meminfo") -> int:
@@ -39,6 +41,27 @@ def memory_total_bytes(path: str = "/proc/meminfo") -> int:
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * KIB
     return 0
+
+
+def storage_total_bytes(path: str) -> int:
+    """The size of the file system that a path is on, full or not: what jobs have written there is theirs already. 0 where it cannot be
+    told."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return 0
+    return found.f_blocks * found.f_frsize
+
+
+def bandwidth_bps(path: str = "/sys/class/net") -> int:
+    """What the network cards that have a link can carry together; those of virtual machines often do not say."""
+    found = 0
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(path)):
+            speed = _text(os.path.join(path, name, "speed")).strip()
+            if speed.isdigit() and os.path.exists(os.path.join(path, name, "device")):
+                found += int(speed) * 10**6
+    return found
 
 
 def _cpu_bounds(v1: str, v2: str) -> Iterator[int]:

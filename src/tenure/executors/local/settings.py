@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenure import config
-from tenure.model.amounts import MIB, parse_bytes, parse_milli
+from tenure.model.amounts import MIB, parse_bits, parse_bytes, parse_milli
 from tenure.model.pool import Pool
 
 DEVICE_LOCKS = "/tmp/tenure-devices"
@@ -35,6 +35,8 @@ class PretendNode:
     memory_bytes: int = 1024 * MIB
     gpus: tuple[PretendGpus, ...] = ()
     labels: tuple[str, ...] = ()
+    storage_bytes: int = 0
+    bandwidth_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class LocalSettings:
     """How one machine is offered.
 
     ``name`` empty is the host's name; ``cpu_milli`` and ``memory_bytes`` 0 are what the machine (and our control group) has;
-    ``reserve_memory_bytes`` is kept back for other programs. ``gpus`` names the devices that may be offered (``all``, ``none``, or
+    ``reserve_memory_bytes`` is kept back for other programs. ``storage_bytes`` (less its reserve) and ``bandwidth_bps`` are what the
+    machine has where they are None. ``gpus`` names the devices that may be offered (``all``, ``none``, or
     UUIDs and indices separated by commas). ``cgroups`` is auto or off.
 
     A device counts as used by somebody else when a compute process of somebody else is on it, or when more than
@@ -58,6 +61,9 @@ class LocalSettings:
     cpu_milli: int = 0
     memory_bytes: int = 0
     reserve_memory_bytes: int = 0
+    storage_bytes: int | None = None
+    reserve_storage_bytes: int = 0
+    bandwidth_bps: int | None = None
     gpus: str = "all"
     labels: tuple[str, ...] = ()
     cgroups: str = "auto"
@@ -84,6 +90,8 @@ def settings_of(home: str, settings: config.Settings) -> LocalSettings:
             parse_bytes(wished.memory),
             tuple(PretendGpus(group.count, group.model, group.memory_bytes, group.capability) for group in wished.gpu_groups()),
             config.labels_of(wished),
+            parse_bytes(wished.storage),
+            parse_bits(wished.bandwidth),
         )
         for wished in settings.pretend_nodes
     )
@@ -93,6 +101,9 @@ def settings_of(home: str, settings: config.Settings) -> LocalSettings:
         cpu_milli=parse_milli(node.cpus) if node.cpus else 0,
         memory_bytes=parse_bytes(node.memory) if node.memory else 0,
         reserve_memory_bytes=parse_bytes(node.reserve_memory),
+        storage_bytes=parse_bytes(node.storage) if node.storage else None,
+        reserve_storage_bytes=parse_bytes(node.reserve_storage),
+        bandwidth_bps=parse_bits(node.bandwidth) if node.bandwidth else None,
         gpus=node.gpus or "all",
         labels=config.labels_of(node),
         cgroups=node.cgroups,

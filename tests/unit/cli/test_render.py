@@ -210,20 +210,10 @@ def test_submitted() -> None:
 
 
 def test_nodes_gpus_queues() -> None:
-    node = dto.NodeView(
-        name="a",
-        status="up",
-        pretend=True,
-        cpu_milli=4000,
-        used_cpu_milli=1500,
-        memory_bytes=8 * GIB,
-        storage_bytes=100 * GIB,
-        used_storage_bytes=GIB,
-        bandwidth_bps=25 * 10**9,
-        used_bandwidth_bps=2_500_000_000,
-        devices=2,
-        devices_used_milli=500,
-    )
+    amounts = {"cpu_milli": (1500, 4000), "memory_bytes": (0, 8 * GIB), "storage_bytes": (GIB, 100 * GIB)}
+    amounts["bandwidth_bps"] = (2_500_000_000, 25 * 10**9)
+    told = {key: value for name, (used, whole) in amounts.items() for key, value in ((f"used_{name}", used), (name, whole))}
+    node = dto.NodeView(name="a", status="up", pretend=True, devices=2, devices_used_milli=500, **told)
     shown = ["a", "(pretend)", "up", "0", "1.5/4", "0/8G", "0.5/2", "1G/100G", "2.5G/25G", "local", "-", "-"]
     assert nodes_table([node]).splitlines()[1].split() == shown
     empty = nodes_table([dto.NodeView(name="a", status="up")]).splitlines()

@@ -183,6 +183,8 @@ def describe_shape(shape: Shape) -> str:
         parts.append(f"--gpus {shlex.quote(model + format_milli(shape.gpu_milli))}")
     if shape.gpu_memory_bytes:
         parts.append(f"--gpu-memory {format_bytes(shape.gpu_memory_bytes)}")
+    if labels := [label for label in shape.labels if not label.startswith(MAY)]:  # not what a class of work stands for
+        parts.append(f"--constraint {shlex.quote('&'.join(labels))}")
     if shape.nodes:
         parts.append(f"--nodes {shape.nodes}")
     if shape.tasks > 1:

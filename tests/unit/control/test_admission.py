@@ -11,6 +11,7 @@ from tenure.control.admission import Admission, Inadmissible, describe_shape
 from tenure.model.amounts import GIB, Amounts
 from tenure.model.commands import Caller, CancelJob, DependsOn, SuspendJob, UpdateJob
 from tenure.model.node import Device, Node
+from tenure.model.pool import MAY
 from tenure.model.shape import Shape
 from tenure.wire.dto import ActRequest, AfterRef, Selection, SubmitRequest, UpdateRequest
 
@@ -101,6 +102,8 @@ def test_without_nodes_nothing_is_near() -> None:
 def test_a_shape_is_described_as_options() -> None:
     shape = Shape(Amounts(500, GIB), 1000, 40 * GIB, "A100", tasks=4, nodes=2)
     assert describe_shape(shape) == "--cpus 0.5 --memory 1G --gpus A100:1 --gpu-memory 40G --nodes 2 --tasks 4"
+    labelled = Shape(Amounts(1000, 0, GIB, 10**9), labels=("fast", f"{MAY}training", "ssd"))
+    assert describe_shape(labelled) == "--cpus 1 --storage 1G --bandwidth 1G --constraint 'fast&ssd'", "a class is no label of theirs"
 
 
 def test_acting_makes_one_command_per_job_each_with_a_key_of_its_own() -> None:

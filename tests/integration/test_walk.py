@@ -338,3 +338,14 @@ def test_every_route_says_what_it_needs() -> None:
     assert all(route.needs in LOWEST for route in TABLE)
     public = {route.path.removeprefix(PREFIX) for route in TABLE if LOWEST[route.needs] is Role.NOBODY}
     assert public <= {"/health", "/ready", "/problems", "/problems/{code}"}
+
+
+def test_nothing_is_taken_from_whom_the_daemon_runs_as(world: World) -> None:
+    owner = world.living.json("whoami")["user"]
+    users, removal = f"{PREFIX}/users", f"{PREFIX}/users/remove"
+    taken = [(users, {"role": "viewer"}), (users, {"disabled": True}), (removal, {})]
+    for who in ("", "ada"):
+        for path, wish in taken:
+            status, reply = world.ask(who, "POST", path, {"key": world.key(), "name": owner, **wish})
+            assert (status, json.loads(reply)["code"]) == (422, "bad_request"), "it would have no effect"
+    world.made("", "POST", "/users", {"key": world.key(), "name": owner, "role": "admin"})

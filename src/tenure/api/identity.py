@@ -62,6 +62,10 @@ class Identity:
         self._tokens: dict[str, tuple[TokenRow, Person]] = {}
         self._peers: dict[int, Caller] = {}
 
+    def is_owner(self, name: str) -> bool:
+        """Whether somebody of this name may do everything whatever is said of him."""
+        return name == caller_of(self._owner, Role.ADMIN).user
+
     def identify(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Caller:
         """The caller. Raises ApiError (401: nobody, or a secret that is not valid; 403: somebody who is not let in)."""
         shown = headers.get(b"authorization")

@@ -83,7 +83,11 @@ async def users(request: Request, role: RoleWord = "", project: Named = "", limi
 
 
 @routes.post(
-    "/users", UserRequest, UserView, errors=("not_found", "name_taken", "ambiguous", "key_reused"), needs=Permission.USERS_WRITE
+    "/users",
+    UserRequest,
+    UserView,
+    errors=("bad_request", "not_found", "name_taken", "ambiguous", "key_reused"),
+    needs=Permission.USERS_WRITE,
 )
 async def set_user(request: Request) -> Response:
     """Make or change a user."""
@@ -91,6 +95,8 @@ async def set_user(request: Request) -> Response:
     wish = await body_of(request, UserRequest)
     with_roles = {name: _role(word) for name, word in wish.projects.items()}
     role = None if wish.role is None else _role(wish.role)
+    if role not in (None, Role.ADMIN) or wish.disabled:
+        _spare_owner(context, wish.name)
     first = SetUser(wish.key, caller, wish.name, _uid_of(wish), role, wish.disabled)
     await changed(context, first)
     for name, given in sorted(with_roles.items()):
@@ -98,11 +104,12 @@ async def set_user(request: Request) -> Response:
     return answer(next(view for view in (await _users(context)).values() if view.name == wish.name))
 
 
-@routes.post("/users/remove", RemoveUserRequest, UserView, errors=_NAMED, needs=Permission.USERS_WRITE)
+@routes.post("/users/remove", RemoveUserRequest, UserView, errors=("bad_request", *_NAMED), needs=Permission.USERS_WRITE)
 async def remove_user(request: Request) -> Response:
     """Disable a user for good: tokens are revoked, memberships end."""
     context = context_of(request)
     wish = await body_of(request, RemoveUserRequest)
+    _spare_owner(context, wish.name)
     await changed(context, RemoveUser(wish.key, caller_from(request), wish.name))
     return answer(next(view for view in (await _users(context)).values() if view.name == wish.name))
 
@@ -179,6 +186,14 @@ async def changed(context: Context, command: Command) -> Applied:
         return await done(context, command)
     finally:
         context.identity.forget()
+
+
+def _spare_owner(context: Context, name: str) -> None:
+    """Raise ApiError where what is wished would take something from him from whom nothing can be taken."""
+    if context.identity.is_owner(name):
+        raise failure(
+            "bad_request", f"the daemon runs as {name}, who may do everything", "a token may do less: tenure token create --role viewer"
+        )
 
 
 def _role(word: str) -> Role:

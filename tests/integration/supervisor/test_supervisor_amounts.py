@@ -59,7 +59,7 @@ def test_a_limit_below_what_is_used_changes_nothing_of_memory(node: Node) -> Non
     holding(node, 1, 100, cpu_milli=2000, memory_bytes=512 * MIB)
     cpu_milli, memory_bytes, why = resize(node, 1, 500, 100 * MIB)
     assert (cpu_milli, memory_bytes) == (500, 512 * MIB)
-    assert "bytes of memory" in str(why)
+    assert "M of memory, so it keeps at least 1" in str(why)
     assert limits_of(node, 1) == (500, 512 * MIB)
 
 

@@ -6,11 +6,13 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tenure.core.board import Board
 from tenure.core.forward import look_ahead
+from tenure.core.objectives import WHOLE
 from tenure.core.verify import verify
 from tenure.model.amounts import MILLI, Amounts
 from tenure.model.plan import Plan
@@ -73,6 +75,18 @@ def test_a_schedule_does_not_depend_on_what_was_decoded_before(snapshot: Snapsho
         assert kept.slots(order) == fresh.slots(order)
         assert kept.fitness(order) == fresh.fitness(order)
         assert 0 <= kept.fitness(order).value <= BEST
+
+
+@pytest.mark.parametrize(("waiting", "priorities"), [((4, 8), WHOLE // 2), ((4, 2), WHOLE), ((8, 8), WHOLE)])
+def test_who_can_be_placed_nowhere_is_not_satisfied(waiting: tuple[int, ...], priorities: int) -> None:
+    """Beside a job without an end; where nobody can be placed there is nobody to be told apart."""
+    cluster = Cluster()
+    cluster.node("pool", Amounts(cpu_milli=8 * MILLI))
+    cluster.run("endless", Shape(Amounts(2 * MILLI)), on=["pool"])
+    for number, cpus in enumerate(waiting):
+        cluster.wait(f"w{number}", Shape(Amounts(cpus * MILLI)), limit_ms=MINUTE_MS, age_ms=number)
+    found = instance(cluster.snapshot())
+    assert Decoder(found).fitness(range(len(found.tokens))).priorities == priorities
 
 
 @settings(max_examples=examples(100), deadline=None)

@@ -7,8 +7,8 @@ first place where it differs from the one before: that is what makes a small mov
 
 Fitness is 30 % resource efficiency (work over capacity until the last end), 25 % deadlines met, 25 % priorities satisfied (a job counts
 its priority times L / (L + delay), L its length, at least 10 s: all of it when it starts now, half when it is delayed for as long as it
-runs), 20 % balance (Jain's index of the nodes' loads). Whole numbers throughout. Invariant: a decoder's answer does not depend on what
-it decoded before.
+runs; nothing while it can be placed nowhere, beside jobs without an end), 20 % balance (Jain's index of the nodes' loads). Whole
+numbers throughout. Invariant: a decoder's answer does not depend on what it decoded before.
 """
 
 from __future__ import annotations
@@ -52,12 +52,14 @@ NOWHERE = Slot(-1, ())
 
 
 class _Step(NamedTuple):
-    """What was decoded up to a place: length of the undo log, last end, deadlines met, weighted slowdowns."""
+    """What was decoded up to a place: length of the undo log, last end, deadlines met, weighted slowdowns, and the weight of those that
+    were placed."""
 
     undo: int
     ends_ms: int
     met: int
     slowed: int
+    weight: int
 
 
 class Decoder:
@@ -71,7 +73,7 @@ class Decoder:
         self._undo: list[tuple[int, Line, int]] = []
         self._order: list[int] = []
         self._slots: list[Slot] = []
-        self._steps = [_Step(0, instance.ends_ms, 0, 0)]
+        self._steps = [_Step(0, instance.ends_ms, 0, 0, 0)]
         self._due = sum(token.deadline_ms > 0 for token in instance.tokens)
         self._weight = sum(token.priority for token in instance.tokens)
 
@@ -85,7 +87,7 @@ class Decoder:
         return Fitness(
             min(work // span, WHOLE) if span else WHOLE,
             WHOLE * last.met // self._due if self._due else WHOLE,
-            WHOLE * WHOLE * self._weight // last.slowed if last.slowed else WHOLE,
+            WHOLE * WHOLE * last.weight * last.weight // (last.slowed * self._weight) if last.slowed else WHOLE,
             WHOLE * work * work // squares if squares else WHOLE,
         )
 
@@ -138,7 +140,7 @@ class Decoder:
         length_ms = max(token.length_ms, BOUND_MS)
         met = last.met + (0 < end_ms <= token.deadline_ms)
         slowed = last.slowed + token.priority * (WHOLE * (length_ms + slot.start_ms - now_ms) // length_ms)
-        self._steps.append(_Step(len(self._undo), max(last.ends_ms, end_ms), met, slowed))
+        self._steps.append(_Step(len(self._undo), max(last.ends_ms, end_ms), met, slowed, last.weight + token.priority))
 
     def _earliest(self, token: Token) -> Slot:
         if token.tasks == 1:

@@ -26,6 +26,7 @@ class LeaseWatch:
     awaited: bool = False
     _launched: set[int] = field(default_factory=set)
     _released: set[int] = field(default_factory=set)
+    _forgotten: list[Signal] = field(default_factory=list)
 
     def note(self, commands: Sequence[Command], now_ms: int) -> list[JobChange]:
         """Take these into account, and name the jobs of which a holder may want to know something."""
@@ -46,12 +47,17 @@ class LeaseWatch:
         self.next_ms, changes = store.expire_leases(now_ms)
         return changes
 
-    def ended(self, answers: Sequence[Answer], epoch: int) -> list[Signal]:
-        """What the executor is to be told of leases that ended with their release: to forget them. Its report says nothing new then."""
+    def end(self, answers: Sequence[Answer], epoch: int) -> None:
+        """Note which leases ended with their release: the executor is to forget them, and what it says of that is nothing new."""
         numbers = [answer.ended_attempt for answer in answers if isinstance(answer, Applied) and answer.ended_attempt]
         self._released.update(numbers)
         self._launched.difference_update(numbers)
-        return [Signal(number, 0, epoch, SignalAction.STOP, grace_ms=0, reason=RELEASED) for number in numbers]
+        self._forgotten += [Signal(number, 0, epoch, SignalAction.STOP, grace_ms=0, reason=RELEASED) for number in numbers]
+
+    def forgotten(self) -> list[Signal]:
+        """What the executor is to be told of them; once."""
+        told, self._forgotten = self._forgotten, []
+        return told
 
     def news(self, seen: Observations) -> Observations:
         """Without what is recorded already: that a lease which was given back is over."""

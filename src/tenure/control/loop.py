@@ -9,13 +9,14 @@ writer is at work, and this one must not write another row.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from tenure.control.foretelling import ForecastWatch
 from tenure.control.guiding import GuidanceWatch
@@ -32,7 +33,7 @@ from tenure.control.steps import (
     reconcile_step,
 )
 from tenure.control.thinking import Thinking
-from tenure.control.turn import Asked, Turn
+from tenure.control.turn import Asked, Listener, Turn
 from tenure.control.waiting import Waiter
 from tenure.core.forward import Timeline, look_ahead
 from tenure.model.commands import Answer, CancelJob, Command, RenewLease, RequeueJob, SuspendJob, UpdateJob
@@ -55,15 +56,6 @@ SETTLE_S = 0.02
 TELLING = (CancelJob, RequeueJob, SuspendJob, UpdateJob, RenewLease)
 """Commands after which an executor may have to be told something."""
 LOOK_AHEAD_UNITS = 20_000
-
-
-class Listener(Protocol):
-    """Told after each durable turn, on the control thread; must not block."""
-
-    def __call__(self, revision: int, changes: Sequence[JobChange]) -> None:
-        """``changes`` are the jobs that observations moved, that were displaced, and leases of which something was asked; other changes
-        are found by the events up to ``revision``."""
-        ...
 
 
 @dataclass(slots=True)
@@ -149,6 +141,8 @@ class ControlLoop:
                 self._back_off(error)
             self.health.busy_since = 0.0
             self._sleep()
+        with contextlib.suppress(Exception):  # else they are orphans to the next daemon, which ends them
+            self._forget()
         self._refuse_rest()
 
     def _turn(self) -> None:
@@ -172,6 +166,7 @@ class ControlLoop:
         if self._unsettled and not turn.asked and not turn.seen.items:  # nobody came whose turn would have done it
             self._unsettled = False
             self.ports.store.settle()
+            self._forget()
         if self.listener is not None:
             self.listener(self.planner.revision, turn.changes)
 
@@ -191,7 +186,7 @@ class ControlLoop:
             with group(lasting=not is_light):
                 self._take_in(turn)
             self._unsettled = self._unsettled or is_light
-            self._tell_ends(turn)
+            self._tell_ends(turn, at_once=not is_light)
             self._answer(turn)
             with group():
                 self._plan(turn)
@@ -248,11 +243,20 @@ class ControlLoop:
         if turn.displaced or any(isinstance(command, TELLING) for command in turn.commands):
             turn.due = self.ports.store.claim_commands(self.ports.epoch, turn.now_ms, launches=False).signals
 
-    def _tell_ends(self, turn: Turn) -> None:
-        """What must be ended because of what was taken in; said once, and also if the plan fails that comes after it."""
-        recorded = turn.intake.recorded
-        stops = [*(recorded.stops if recorded is not None else ()), *self.leases.ended(turn.intake.answers, self.ports.epoch)]
-        if stops:
+    def _tell_ends(self, turn: Turn, *, at_once: bool = True) -> None:
+        """What must be ended because of what was taken in; said once, and also if the plan fails that comes after it.
+
+        Unless ``at_once``, what is only to be forgotten is said before the next start, or once nobody comes: each message costs as
+        much as a turn, and who gives one lease back often asks for another one."""
+        if turn.intake.recorded is not None and turn.intake.recorded.stops:
+            self.ports.executor.signal(turn.intake.recorded.stops)
+        self.leases.end(turn.intake.answers, self.ports.epoch)
+        if at_once:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Have the executor forget leases that were given back."""
+        if stops := self.leases.forgotten():
             self.ports.executor.signal(stops)
 
     def _tell_executor(self, turn: Turn) -> None:
@@ -262,6 +266,7 @@ class ControlLoop:
         if turn.due:
             self.ports.executor.signal(turn.due)
         if turn.launches:
+            self._forget()
             self.leases.launched(turn.launches)
             self.ports.executor.launch(turn.launches)
 

@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tenure.control.steps import Intake
 from tenure.model.commands import Command
 from tenure.model.observations import Launch, Observations, Signal
 from tenure.model.outcomes import JobChange
+
+
+class Listener(Protocol):
+    """Told after each durable turn, on the control thread; must not block."""
+
+    def __call__(self, revision: int, changes: Sequence[JobChange]) -> None:
+        """``changes`` are the jobs that observations moved, that were displaced, and leases of which something was asked; other changes
+        are found by the events up to ``revision``."""
+        ...
 
 
 @dataclass(slots=True)

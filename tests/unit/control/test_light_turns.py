@@ -50,10 +50,21 @@ def test_a_lease_that_is_given_back_does_not_wait_for_the_disk(beside: bool) -> 
         given = running.loop.submit([ReleaseLease("", CALLER, 7, "digest"), *([cancel()] if beside else [])])
         given.add_done_callback(lambda _: calls.append(f"answered, {len(running.executor.stops or ())} told"))
         given.result(10)
-        until(lambda: "answered, 1 told" in calls and (beside or "settle" in calls))
+        answered = f"answered, {int(beside)} told"
+        until(lambda: answered in calls and (beside or "settle" in calls) and len(running.executor.stops or ()) == 1)
         assert ("light" in calls) is not beside
         if not beside:
-            assert calls.index("light") < calls.index("apply") < calls.index("answered, 1 told") < calls.index("settle")
+            assert calls.index("light") < calls.index("apply") < calls.index(answered) < calls.index("settle")
+
+
+def test_what_is_to_be_forgotten_is_told_when_the_loop_ends_before_it_was() -> None:
+    with Running() as running:
+        assert running.loop.met.wait(10)
+        running.executor.stops = []
+        running.loop.submit([ReleaseLease("", CALLER, 7, "digest")]).result(10)
+        running.loop.stop()
+        running.thread.join(10)
+        assert [stop.attempt_id for stop in running.executor.stops] == [7]
 
 
 def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:

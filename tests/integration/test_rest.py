@@ -62,6 +62,14 @@ def test_only_the_first_of_two_editors_succeeds(calls: TestClient) -> None:
     assert (late.status_code, late.json()["code"]) == (412, "changed")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/plan"])
+@pytest.mark.parametrize("job", ["", "x y", "9-3"])
+def test_what_names_no_job_to_wait_for_is_a_mistake_of_the_caller(calls: TestClient, path: str, job: str) -> None:
+    body = {"argv": ["true"], "cwd": "/", "key": f"after {job}", "after": [{"job": job}]}
+    answer = calls.post(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_request"), answer.text
+
+
 def test_a_job_is_acted_upon_by_its_path(calls: TestClient) -> None:
     assert calls.post(f"{ROOT}/jobs/3/suspend").json()["code"] == "not_running"
     assert calls.post(f"{ROOT}/jobs/3/cancel", json={"why": "enough"}).json()["ok"]

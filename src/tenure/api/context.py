@@ -164,7 +164,10 @@ class Context:
     def _number(self, word: str, caller: Caller) -> int:
         from tenure.wire.dto import Selection
 
-        found = self.queries.resolve(Selection(ids=[word]), caller)
+        try:
+            found = self.queries.resolve(Selection(ids=[word]), caller)
+        except ValueError as error:
+            raise failure("bad_request", str(error)) from None
         if not found:
             raise failure("not_found", f"there is no job {word}", "tenure ps -a lists all jobs")
         return found[0].job_id
